@@ -1,0 +1,2 @@
+//! Admission control for a queue.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The flight simulator of queue-backed services.
+pub mod engine;
