@@ -1,1 +1,2 @@
+//! simulate
 fn main() {}

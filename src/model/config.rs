@@ -1,0 +1,201 @@
+//! What a model run is told: plain settings, checked by the scenario that made them.
+
+use std::sync::Arc;
+
+use backpressure::{Priority, State};
+
+use super::distribution::Distribution;
+use crate::engine::time::{SimDuration, SimTime};
+
+/// Everything that one replication needs besides its seed.
+#[derive(Clone, Debug)]
+pub struct ModelConfig {
+    /// End of the run.
+    pub horizon: SimDuration,
+    /// Initial part that time averages, waits and sojourns leave out.
+    pub warmup: SimDuration,
+    /// How long the system must stay recovered before it counts as recovered.
+    pub recovery_hold: SimDuration,
+    /// Distance of the points of the series.
+    pub series_step: SimDuration,
+    /// Job classes; other parts name them by index.
+    pub classes: Vec<JobClass>,
+    /// Arrival processes, each feeding one or more classes.
+    pub sources: Vec<ArrivalSource>,
+    /// What is there at time zero.
+    pub start: Start,
+    /// The admission policy and when it looks at the depth.
+    pub policy: PolicyConfig,
+    /// The gateways.
+    pub gateway: Gateway,
+    /// The waiting line.
+    pub queue: Queue,
+    /// The workers.
+    pub workers: Workers,
+    /// The memory behind the waiting line.
+    pub redis: Redis,
+}
+
+/// A kind of work.
+#[derive(Clone, Debug)]
+pub struct JobClass {
+    /// Name in reports and `slo` expressions.
+    pub name: String,
+    /// Admission priority, and the order of service where the discipline is by priority.
+    pub priority: Priority,
+    /// Payload size in bytes.
+    pub payload: Distribution,
+    /// Service demand in seconds.
+    pub service_time: Distribution,
+}
+
+/// One arrival process and the classes it feeds.
+#[derive(Clone, Debug)]
+pub struct ArrivalSource {
+    /// How the gaps between arrivals come about.
+    pub process: ArrivalProcess,
+    /// Rates one after the other; the last one lasts to the horizon. One with rate 0 for a trace.
+    pub phases: Vec<Phase>,
+    /// Class index and share; the shares add up to 1.
+    pub classes: Vec<(usize, f64)>,
+}
+
+/// How the gaps between arrivals come about. All but a trace draw gaps of mean 1 in operational time, which
+/// the phases' rates turn into seconds (inversion of the cumulative rate).
+#[derive(Clone, Debug)]
+pub enum ArrivalProcess {
+    /// Equal gaps.
+    Constant,
+    /// Exponential gaps.
+    Poisson,
+    /// Gaps from a distribution; only its shape matters, the phases carry the rate.
+    Renewal(Distribution),
+    /// Recorded arrivals, ordered by time.
+    Trace(Arc<[TracedArrival]>),
+}
+
+/// An arrival of a recorded trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TracedArrival {
+    /// When it arrives.
+    pub at: SimTime,
+    /// Index of its class.
+    pub class: u16,
+    /// Its service demand, if the trace records it; else drawn from the class.
+    pub service: Option<SimDuration>,
+}
+
+/// A part of the run with one arrival rate.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    /// Name in reports.
+    pub name: String,
+    /// When it ends; `SimTime::NEVER` for the last one.
+    pub end: SimTime,
+    /// Arrivals per second.
+    pub rate: f64,
+    /// Whether recovery is counted from its end.
+    pub spike: bool,
+}
+
+/// What is there at time zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Jobs already in the system, served from time zero on; not counted as offered.
+    pub jobs: u64,
+    /// State of every circuit.
+    pub circuit: State,
+}
+
+/// The admission policy.
+#[derive(Clone, Debug)]
+pub struct PolicyConfig {
+    /// Settings of the real policy crate.
+    pub config: backpressure::Config,
+    /// When the circuit looks at the depth.
+    pub observe: Observe,
+}
+
+/// When the circuit looks at the depth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observe {
+    /// At every arrival, just before the decision.
+    Arrival,
+    /// At every arrival, and right after every departure.
+    Continuous,
+    /// On a timer; decisions in between use the last reading.
+    Every(SimDuration),
+}
+
+/// The gateways, each with a circuit of its own; arrivals take them in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// How many.
+    pub instances: u32,
+    /// Between reading the depth and the enqueue landing.
+    pub check_latency: SimDuration,
+    /// How old the depth is when it is read.
+    pub depth_age: SimDuration,
+}
+
+/// The waiting line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Who is served next.
+    pub discipline: Discipline,
+    /// Most jobs waiting and in service; an arrival beyond is rejected.
+    pub capacity: Option<u64>,
+}
+
+/// Who is served next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discipline {
+    /// In order of enqueueing.
+    Fifo,
+    /// The most urgent priority first, in order of enqueueing within one; nobody is interrupted.
+    Priority,
+}
+
+/// The workers: `processes` x `concurrency` slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workers {
+    /// Worker processes.
+    pub processes: u32,
+    /// Jobs that each process works on at a time.
+    pub concurrency: u32,
+    /// Time that a job holds its slot beside its service: fetch, finish, event loop.
+    pub overhead: SimDuration,
+}
+
+impl Workers {
+    /// All slots.
+    pub fn slots(&self) -> u32 {
+        self.processes * self.concurrency
+    }
+}
+
+/// Redis memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Redis {
+    /// Limit in bytes; `None` is no limit.
+    pub maxmemory: Option<u64>,
+    /// What a full Redis does.
+    pub on_full: OnFull,
+    /// Bytes used with no job in it.
+    pub base: u64,
+    /// Bytes of a job besides its payload.
+    pub job_overhead: f64,
+    /// Bytes of memory for each byte of payload.
+    pub payload_factor: f64,
+    /// How long a crashed Redis is away.
+    pub restart_after: SimDuration,
+}
+
+/// What a full Redis does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFull {
+    /// The enqueue fails and its job is lost; the rest lives on (`noeviction`).
+    Reject,
+    /// The process dies, all jobs in it are lost, and it comes back empty.
+    Crash,
+}

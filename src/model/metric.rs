@@ -1,0 +1,147 @@
+//! The metrics of a replication: their names, units and meaning, in one table.
+//!
+//! The names are those of the JSON summary, of `slo` expressions and of every report. They stay: others
+//! may be added, none is renamed.
+
+/// What a metric counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of jobs.
+    Jobs,
+    /// A number of events that are not jobs.
+    Count,
+    /// Seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+    /// Between 0 and 1.
+    Fraction,
+    /// Jobs per second.
+    PerSecond,
+}
+
+macro_rules! metrics {
+    ($($variant:ident $name:literal $unit:ident $scope:ident $doc:literal;)*) => {
+        /// One number that every replication yields.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Metric {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        impl Metric {
+            /// All metrics, in the order of reports.
+            pub const ALL: &'static [Metric] = &[$(Metric::$variant,)*];
+            /// How many metrics there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name in JSON, CSV and `slo` expressions.
+            pub const fn name(self) -> &'static str {
+                match self { $(Metric::$variant => $name,)* }
+            }
+
+            /// The unit of its values.
+            pub const fn unit(self) -> Unit {
+                match self { $(Metric::$variant => Unit::$unit,)* }
+            }
+
+            /// One sentence on what it measures.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Metric::$variant => $doc,)* }
+            }
+
+            /// Whether it also exists for each job class on its own.
+            pub const fn per_class(self) -> bool {
+                matches!(match self { $(Metric::$variant => Scope::$scope,)* }, Scope::Class)
+            }
+        }
+    };
+}
+
+enum Scope {
+    System,
+    Class,
+}
+
+metrics! {
+    MeanDepth "mean_depth_jobs" Jobs System "Time average of the depth: jobs waiting and in service, after the warm-up.";
+    PeakDepth "peak_depth_jobs" Jobs System "Largest depth of the whole run.";
+    Overshoot "overshoot_jobs" Jobs System "How far the peak depth went above the critical threshold.";
+    Recovery "recovery_seconds" Seconds System "From the end of the last spike (without one, from the start) until every circuit is CLOSED and the depth at or below recovery for `recovery_hold`; the horizon where that never happens, and then censored.";
+    TimeToShed "time_to_shed_seconds" Seconds System "From the start until the depth first reaches the shed level; the horizon and censored if never.";
+    TimeToOpen "time_to_open_seconds" Seconds System "From the start until a circuit first opens; the horizon and censored if never.";
+    ClosedFraction "closed_fraction" Fraction System "Share of time in CLOSED, after the warm-up, over all circuits.";
+    HalfOpenFraction "half_open_fraction" Fraction System "Share of time in HALF_OPEN, after the warm-up, over all circuits.";
+    OpenFraction "open_fraction" Fraction System "Share of time in OPEN, after the warm-up, over all circuits.";
+    CircuitOpenings "circuit_openings" Count System "Moves into OPEN in the whole run, per circuit.";
+    CircuitOpeningsFromClosed "circuit_openings_from_closed" Count System "Moves from CLOSED into OPEN in the whole run, per circuit.";
+    CircuitCycle "circuit_cycle_seconds" Seconds System "Mean time from one opening to the next, between the first and the last one; absent with fewer than two.";
+    Offered "offered_jobs" Jobs Class "Jobs that arrived.";
+    Admitted "admitted_jobs" Jobs Class "Jobs that the policy and the queue limit let in.";
+    Rejected "rejected_jobs" Jobs Class "Jobs turned away at arrival: offered = admitted + rejected.";
+    Completed "completed_jobs" Jobs Class "Jobs that a worker finished.";
+    Failed "failed_jobs" Jobs Class "Jobs whose last attempt failed.";
+    Lost "lost_jobs" Jobs Class "Admitted jobs that vanished: refused by a full Redis, or in it when it crashed.";
+    InSystem "in_system_jobs" Jobs Class "Jobs still in flight, waiting or in service at the horizon: admitted = completed + failed + lost + in system.";
+    RejectionProbability "rejection_probability" Fraction Class "Rejected over offered jobs, of the whole run.";
+    Goodput "goodput_per_second" PerSecond Class "Completed jobs per second after the warm-up.";
+    WaitMean "wait_mean_seconds" Seconds Class "Mean time in the waiting line of jobs that arrived after the warm-up and were served.";
+    WaitP50 "wait_p50_seconds" Seconds Class "Median time in the waiting line.";
+    WaitP95 "wait_p95_seconds" Seconds Class "95th percentile of the time in the waiting line.";
+    WaitP99 "wait_p99_seconds" Seconds Class "99th percentile of the time in the waiting line.";
+    WaitProbability "wait_probability" Fraction Class "Share of served jobs that had to wait at all.";
+    SojournMean "sojourn_mean_seconds" Seconds Class "Mean time from arrival to completion of jobs that arrived after the warm-up.";
+    SojournP50 "sojourn_p50_seconds" Seconds Class "Median time from arrival to completion.";
+    SojournP95 "sojourn_p95_seconds" Seconds Class "95th percentile of the time from arrival to completion.";
+    SojournP99 "sojourn_p99_seconds" Seconds Class "99th percentile of the time from arrival to completion.";
+    WorkerUtilisation "worker_utilisation" Fraction System "Busy share of all worker slots, after the warm-up.";
+    RedisPeak "redis_peak_bytes" Bytes System "Largest Redis memory of the whole run.";
+    TimeToOom "time_to_oom_seconds" Seconds System "From the start until Redis first lacks memory for a job; the horizon and censored if never.";
+    PriorityInversion "priority_inversion_fraction" Fraction System "Share of offered jobs of priority 1 to 5 that were rejected in a second in which a job of priority 8 to 10 was admitted.";
+}
+
+impl Metric {
+    /// The metric of that name.
+    pub fn from_name(name: &str) -> Option<Metric> {
+        Self::ALL.iter().copied().find(|metric| metric.name() == name)
+    }
+}
+
+/// The metrics of one replication, or of one job class of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metrics {
+    values: [Option<f64>; Metric::COUNT],
+    censored: u64,
+}
+
+const _: () = assert!(Metric::COUNT <= u64::BITS as usize, "one bit of `censored` for each metric");
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { values: [None; Metric::COUNT], censored: 0 }
+    }
+}
+
+impl Metrics {
+    /// The value, if this replication has one: a percentile of no jobs has none.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
+        self.values[metric as usize]
+    }
+
+    /// Whether the value is only a bound: the thing measured had not happened by the horizon.
+    pub fn is_censored(&self, metric: Metric) -> bool {
+        self.censored >> (metric as usize) & 1 == 1
+    }
+
+    /// Sets a value.
+    pub fn set(&mut self, metric: Metric, value: impl Into<Option<f64>>) {
+        self.values[metric as usize] = value.into();
+    }
+
+    /// Sets a time, or the horizon with the mark that it is only a bound.
+    pub fn set_or_censor(&mut self, metric: Metric, seconds: Option<f64>, horizon: f64) {
+        self.set(metric, seconds.unwrap_or(horizon));
+        if seconds.is_none() {
+            self.censored |= 1 << (metric as usize);
+        }
+    }
+}

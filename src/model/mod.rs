@@ -1,0 +1,4 @@
+//! One replication of the service.
+pub mod config;
+pub mod distribution;
+pub mod metric;
