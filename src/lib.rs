@@ -1,2 +1,3 @@
 //! The flight simulator of queue-backed services.
 pub mod engine;
+pub mod fluid;
