@@ -111,7 +111,8 @@ pub struct Outcome {
     /// The largest depth, in jobs.
     pub peak: f64,
     /// Seconds from the start of the last segment until the circuit is CLOSED with the depth at or below
-    /// `recovery`: 0 if it is so at that start, `None` if it is not so within the segment.
+    /// `recovery`: 0 if it is so at that start, `None` if it is not so within the segment, or if there is
+    /// no segment.
     pub recovery: Option<f64>,
     /// For each segment the cycle that its rates would sustain, whether or not the path enters it.
     pub limit_cycles: Vec<Option<LimitCycle>>,
@@ -253,7 +254,7 @@ pub fn stale(overload: &Stale) -> Option<StaleOutcome> {
 
     // Whatever was admitted in the last `latency` seconds still arrives; batch jobs only those that were
     // admitted before shedding was decided.
-    let batch_seconds = (shed_time - critical_time).clamp(0.0, *latency);
+    let batch_seconds = (shed_time - critical_time).max(0.0);
     let in_flight_at_critical = NO_BATCH.inflow(rates) * latency + rates.batch * batch_seconds;
     let critical_overshoot = in_flight_at_critical - capacity * latency;
 
@@ -718,7 +719,7 @@ impl Regime {
     }
 }
 
-/// The motion of the depth while neither admissions nor the number of busy servers' rule change.
+/// The motion of the depth under constant admissions, on one side of the number of servers.
 enum Law {
     /// All servers busy: n(t) = n + slope t.
     Linear { slope: f64 },
