@@ -1,6 +1,8 @@
 //! The flight simulator of queue-backed services.
+
 pub mod engine;
 pub mod experiment;
+pub mod fluid;
 pub mod model;
 pub mod scenario;
 pub mod stats;

@@ -1,0 +1,2 @@
+//! Behaviour seen from outside, in one binary.
+mod fluid;
