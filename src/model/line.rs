@@ -11,7 +11,7 @@ use super::config::Discipline;
 #[derive(Debug)]
 pub(crate) struct WaitingLine {
     /// By priority - 1; under FIFO everybody is in the first one.
-    lines: [VecDeque<Job>; Priority::LEVELS],
+    lines: [VecDeque<Job>; Priority::COUNT],
     /// Bit `i` is set while `lines[i]` holds a job.
     occupied: u32,
 }

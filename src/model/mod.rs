@@ -210,7 +210,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
         for (slot, job) in self.in_service.iter().enumerate() {
             self.recorder.class(job.class).in_system += u64::from(self.slots.is_busy(slot));
         }
-        let outcome = self.recorder.finish(now, self.depth, self.circuits, &self.redis);
+        let outcome = self.recorder.finish(now, self.depth, self.circuits, &self.redis, &self.config.classes);
         outcome.assert_conservation();
         outcome
     }
@@ -443,8 +443,8 @@ impl<'a, P: Probe> Simulation<'a, P> {
         self.calendar.schedule(last_spike_end(config), Rare::SpikeEnds);
         self.calendar.schedule(SimTime::ZERO + config.series_step, Rare::SeriesStep);
         self.calendar.schedule(SimTime::ZERO + SERIES_SECOND, Rare::Second);
-        if let Observe::Every(interval) = config.policy.observe {
-            self.calendar.schedule(SimTime::ZERO + interval, Rare::Observe);
+        if matches!(config.policy.observe, Observe::Every(_)) {
+            self.calendar.schedule(SimTime::ZERO, Rare::Observe);
         }
     }
 }
