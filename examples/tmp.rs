@@ -27,7 +27,7 @@ fn main() {
         workers: Workers{processes: 1, concurrency: c, overhead: SimDuration(if spike {1_500_000} else {0})},
         redis: Redis{maxmemory: Some(2<<30), on_full: OnFull::Reject, base: 1<<20, job_overhead: 700.0, payload_factor: 1.2, restart_after: SimDuration::SECOND},
     };
-    for rep in 0..5 {
+    for rep in 0..std::env::args().nth(2).map_or(5, |n| n.parse().unwrap()) {
         let t = std::time::Instant::now();
         let out = backpressure_sim::model::run(&config, 42, rep);
         let el = t.elapsed();

@@ -82,13 +82,16 @@ impl Slots {
         self.idle.len()
     }
 
+    /// The new minimum travels upwards in a register, so a level costs one comparison with the sibling.
     #[inline]
     fn set(&mut self, slot: usize, key: u64) {
         let mut node = self.leaves + slot;
-        self.minima[node] = key;
+        let mut least = key;
+        self.minima[node] = least;
         while node > 1 {
+            least = least.min(self.minima[node ^ 1]);
             node /= 2;
-            self.minima[node] = self.minima[2 * node].min(self.minima[2 * node + 1]);
+            self.minima[node] = least;
         }
     }
 }

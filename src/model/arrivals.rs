@@ -60,6 +60,9 @@ pub(crate) struct Arrival {
     pub(crate) service: Option<SimDuration>,
 }
 
+/// The latest end of a phase: times and their differences fit a signed integer.
+const FAR: SimTime = SimTime(i64::MAX as u64);
+
 impl Source {
     pub(crate) fn new(source: &ArrivalSource, name: &str, seed: u64, replication: u32) -> Self {
         let gaps = match &source.process {
@@ -70,7 +73,10 @@ impl Source {
         };
         let pace = |rate: f64| 1e9 / rate;
         let phases =
-            source.phases.iter().map(|phase| PhasePace { end: phase.end, nanos_per_arrival: pace(phase.rate) });
+            source.phases.iter().map(|phase| PhasePace {
+                end: phase.end.min(FAR),
+                nanos_per_arrival: pace(phase.rate),
+            });
         Self {
             gaps,
             gap_stream: stream(seed, replication, &format!("{name}/gaps")),
@@ -114,17 +120,18 @@ impl Source {
         loop {
             let PhasePace { end, nanos_per_arrival } = self.phases[self.phase];
             let step = self.fraction + gap * nanos_per_arrival;
-            let left = (end.0 - self.now.0) as f64;
+            // Signed conversions are one instruction each, unsigned ones several.
+            let left = (end.0 - self.now.0) as i64 as f64;
             if step < left {
-                let whole = step as u64;
+                let whole = step as i64;
                 self.fraction = step - whole as f64;
-                self.now.0 += whole;
+                self.now.0 += whole as u64;
                 return self.now;
             }
             if self.phase + 1 == self.phases.len() {
                 return SimTime::NEVER;
             }
-            gap -= (left - self.fraction) / nanos_per_arrival;
+            gap = (gap - (left - self.fraction) / nanos_per_arrival).max(0.0);
             self.now = end;
             self.fraction = 0.0;
             self.phase += 1;

@@ -38,7 +38,7 @@ use arrivals::{Arrival, Source};
 use circuits::Circuits;
 use config::{ArrivalSource, ModelConfig, Observe, OnFull};
 use depth_signal::DepthSignal;
-use distribution::Sampler;
+use distribution::{Distribution, Sampler};
 use line::WaitingLine;
 use outcome::{Outcome, RejectionReason};
 use probe::{NoProbe, Probe};
@@ -80,8 +80,15 @@ struct ClassState {
     line: u8,
     service: Sampler,
     service_stream: Stream,
-    payload: Sampler,
-    payload_stream: Stream,
+    memory: JobMemory,
+}
+
+/// The Redis memory that a job of a class takes.
+#[derive(Debug)]
+enum JobMemory {
+    /// All payloads are alike.
+    Fixed(u32),
+    Drawn { payload: Sampler, stream: Stream },
 }
 
 /// One replication in motion.
@@ -100,6 +107,7 @@ pub struct Simulation<'a, P = NoProbe> {
     depth_signal: DepthSignal,
     /// Admitted jobs whose enqueue has not landed yet, in order of arrival.
     in_flight: VecDeque<Job>,
+    next_landing: SimTime,
     line: WaitingLine,
     slots: Slots,
     in_service: Vec<Job>,
@@ -122,6 +130,7 @@ pub fn run(config: &ModelConfig, seed: u64, replication: u32) -> Outcome {
 impl<'a, P: Probe> Simulation<'a, P> {
     /// Sets the stage at time zero.
     pub fn new(config: &'a ModelConfig, seed: u64, replication: u32, probe: P) -> Self {
+        let redis = Memory::new(&config.redis);
         let classes = config.classes.iter().map(|class| {
             let name = &class.name;
             ClassState {
@@ -129,8 +138,13 @@ impl<'a, P: Probe> Simulation<'a, P> {
                 line: WaitingLine::line_of(config.queue.discipline, class.priority),
                 service: Sampler::new(&class.service_time, NANOS),
                 service_stream: stream(seed, replication, &format!("class {name}/service")),
-                payload: Sampler::new(&class.payload, 1.0),
-                payload_stream: stream(seed, replication, &format!("class {name}/payload")),
+                memory: match &class.payload {
+                    Distribution::Deterministic { mean } => JobMemory::Fixed(redis.bytes_of_job(*mean)),
+                    payload => JobMemory::Drawn {
+                        payload: Sampler::new(payload, 1.0),
+                        stream: stream(seed, replication, &format!("class {name}/payload")),
+                    },
+                },
             }
         });
         let sources = config
@@ -151,11 +165,12 @@ impl<'a, P: Probe> Simulation<'a, P> {
             circuits: Circuits::new(config),
             depth_signal: DepthSignal::new(config.gateway.depth_age, config.start.jobs),
             in_flight: VecDeque::new(),
+            next_landing: SimTime::NEVER,
             line: WaitingLine::new(),
             slots: Slots::new(config.workers.slots()),
             in_service: vec![placeholder; config.workers.slots() as usize],
             depth: 0,
-            redis: Memory::new(&config.redis),
+            redis,
             redis_down: false,
             recorder: Recorder::new(config),
         };
@@ -178,7 +193,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
         loop {
             let rare = self.calendar.next_time();
             let completion = self.slots.next_time();
-            let landing = self.next_landing();
+            let landing = self.next_landing;
             let arrival = self.next_arrival;
             let next = rare.min(completion).min(landing).min(arrival);
             if next >= until {
@@ -269,15 +284,21 @@ impl<'a, P: Probe> Simulation<'a, P> {
         if self.config.gateway.check_latency == SimDuration::ZERO {
             self.land(job);
         } else {
+            if self.in_flight.is_empty() {
+                self.next_landing = now + self.config.gateway.check_latency;
+            }
             self.in_flight.push_back(job);
         }
     }
 
     #[inline]
     fn land_next(&mut self) {
-        if let Some(job) = self.in_flight.pop_front() {
-            self.land(job);
-        }
+        let Some(job) = self.in_flight.pop_front() else {
+            unreachable!("a landing has its job");
+        };
+        let landing = |next: &Job| next.arrived + self.config.gateway.check_latency;
+        self.next_landing = self.in_flight.front().map_or(SimTime::NEVER, landing);
+        self.land(job);
     }
 
     /// The enqueue of an admitted job reaches Redis.
@@ -357,11 +378,14 @@ impl<'a, P: Probe> Simulation<'a, P> {
     fn draw_job(&mut self, class: u16, service: Option<SimDuration>) -> Job {
         let state = &mut self.classes[usize::from(class)];
         let drawn = SimDuration((state.service.draw(&mut state.service_stream) + 0.5) as u64);
-        let payload = state.payload.draw(&mut state.payload_stream);
+        let bytes = match &mut state.memory {
+            JobMemory::Fixed(bytes) => *bytes,
+            JobMemory::Drawn { payload, stream } => self.redis.bytes_of_job(payload.draw(stream)),
+        };
         Job {
             arrived: self.now,
             hold: service.unwrap_or(drawn) + self.config.workers.overhead,
-            bytes: self.redis.bytes_of_job(payload),
+            bytes,
             class,
         }
     }
@@ -390,11 +414,6 @@ impl<'a, P: Probe> Simulation<'a, P> {
 
     fn busy_slots(&self) -> u64 {
         (self.in_service.len() - self.slots.idle()) as u64
-    }
-
-    #[inline]
-    fn next_landing(&self) -> SimTime {
-        self.in_flight.front().map_or(SimTime::NEVER, |job| job.arrived + self.config.gateway.check_latency)
     }
 
     #[inline]

@@ -105,9 +105,10 @@ impl Recorder {
 
     #[inline]
     pub(crate) fn started(&mut self, class: u16, arrived: SimTime, wait: SimDuration) {
-        self.step.wait.record(wait.0);
+        let bucket = Histogram::bucket_of(wait.0);
+        self.step.wait.record_in(bucket, wait.0);
         if arrived >= self.measured_from {
-            self.class(class).wait.record(wait.0);
+            self.class(class).wait.record_in(bucket, wait.0);
         }
     }
 

@@ -41,7 +41,7 @@ impl Memory {
     /// Bytes that a job of that payload takes; jobs beyond 4 GiB count as 4 GiB.
     #[inline]
     pub(crate) fn bytes_of_job(&self, payload: f64) -> u32 {
-        (self.job_overhead + self.payload_factor * payload).round() as u32
+        (self.job_overhead + self.payload_factor * payload + 0.5) as u32
     }
 
     /// Takes the bytes, or takes nothing and says that there is no room.

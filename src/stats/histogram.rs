@@ -9,33 +9,46 @@ use crate::engine::digest::Digest;
 /// How many values fell where.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
-    /// One vector for each power of two from 2^8 on (the first holds the values below), empty until the
-    /// first value falls there: a wait of hours costs nothing to those who never wait hours.
-    octaves: Vec<Vec<u64>>,
+    /// As many octaves as were needed so far: a wait of hours costs nothing to those who never wait hours.
+    buckets: Vec<u64>,
     count: u64,
     sum: u128,
 }
 
+/// The bucket of a value, found once for all histograms that record it.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket(usize);
+
 const BITS: u32 = 8;
-const BUCKETS: usize = 1 << BITS;
+const BUCKETS_PER_OCTAVE: usize = 1 << BITS;
 
 impl Histogram {
-    /// An upper bound of (reported quantile - true quantile) / true quantile, either way.
-    pub const RELATIVE_ERROR: f64 = 1.0 / BUCKETS as f64;
+    /// An upper bound of |reported quantile - true quantile| / true quantile.
+    pub const RELATIVE_ERROR: f64 = 1.0 / BUCKETS_PER_OCTAVE as f64;
 
     /// Counts a value.
     #[inline]
     pub fn record(&mut self, value: u64) {
-        let (octave, bucket) = Self::locate(value);
-        if let Some(buckets) = self.octaves.get_mut(octave)
-            && let Some(entry) = buckets.get_mut(bucket)
-        {
-            *entry += 1;
-        } else {
-            self.record_in_new_octave(octave, bucket);
+        self.record_in(Self::bucket_of(value), value);
+    }
+
+    /// Counts a value whose bucket is known.
+    #[inline]
+    pub fn record_in(&mut self, bucket: Bucket, value: u64) {
+        match self.buckets.get_mut(bucket.0) {
+            Some(inside) => *inside += 1,
+            None => self.record_in_new_octave(bucket),
         }
         self.count += 1;
         self.sum += u128::from(value);
+    }
+
+    /// The bucket that a value falls into.
+    #[inline]
+    pub fn bucket_of(value: u64) -> Bucket {
+        let octave = u64::BITS - (value >> BITS).leading_zeros();
+        let within = (value >> octave.saturating_sub(1)) as usize & (BUCKETS_PER_OCTAVE - 1);
+        Bucket(octave as usize * BUCKETS_PER_OCTAVE + within)
     }
 
     /// How many values were recorded.
@@ -50,71 +63,50 @@ impl Histogram {
 
     /// How many values were exactly zero.
     pub fn zeros(&self) -> u64 {
-        self.octaves.first().and_then(|buckets| buckets.first()).copied().unwrap_or(0)
+        self.buckets.first().copied().unwrap_or(0)
     }
 
     /// The value below which a share `level` of the values lies; `None` of no values.
     pub fn quantile(&self, level: f64) -> Option<f64> {
-        if self.count == 0 {
-            return None;
-        }
         let target = level.clamp(0.0, 1.0) * self.count as f64;
         let mut below = 0;
-        for (octave, buckets) in self.octaves.iter().enumerate() {
-            for (bucket, &inside) in buckets.iter().enumerate() {
-                if inside > 0 && (below + inside) as f64 >= target {
-                    let (low, width) = Self::bounds(octave, bucket);
-                    if width == 1 {
-                        return Some(low as f64);
-                    }
-                    let share = (target - below as f64) / inside as f64;
-                    return Some(low as f64 + share * width as f64);
-                }
-                below += inside;
+        for (bucket, inside) in self.occupied() {
+            if (below + inside) as f64 >= target {
+                let (low, width) = Self::bounds(bucket);
+                let share = if width == 1 { 0.0 } else { (target - below as f64) / inside as f64 };
+                return Some(low as f64 + share * width as f64);
             }
+            below += inside;
         }
-        unreachable!("the buckets hold all of the {} values counted", self.count)
+        None
     }
 
-    /// The share of values at or below `value`, within the resolution of its bucket.
+    /// The share of values at or below `value`, interpolated inside its bucket; `None` of no values.
     pub fn share_at_most(&self, value: f64) -> Option<f64> {
-        if self.count == 0 {
-            return None;
-        }
         let mut below = 0.0;
-        for (octave, buckets) in self.octaves.iter().enumerate() {
-            for (bucket, &inside) in buckets.iter().enumerate() {
-                let (low, width) = Self::bounds(octave, bucket);
-                let share = if width == 1 {
-                    f64::from(low as f64 <= value)
-                } else {
-                    ((value - low as f64) / width as f64).clamp(0.0, 1.0)
-                };
-                below += share * inside as f64;
-            }
+        for (bucket, inside) in self.occupied() {
+            let (low, width) = Self::bounds(bucket);
+            let share = if width == 1 {
+                f64::from(low as f64 <= value)
+            } else {
+                ((value - low as f64) / width as f64).clamp(0.0, 1.0)
+            };
+            below += share * inside as f64;
         }
-        Some(below / self.count as f64)
+        (self.count > 0).then(|| below / self.count as f64)
     }
 
     /// Adds the values of another histogram.
     pub fn merge(&mut self, other: &Histogram) {
-        self.octaves.resize(self.octaves.len().max(other.octaves.len()), Vec::new());
-        for (mine, theirs) in self.octaves.iter_mut().zip(&other.octaves) {
-            if mine.is_empty() {
-                mine.clone_from(theirs);
-            } else {
-                mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
-            }
-        }
+        self.buckets.resize(self.buckets.len().max(other.buckets.len()), 0);
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(mine, theirs)| *mine += theirs);
         self.count += other.count;
         self.sum += other.sum;
     }
 
     /// Forgets all values but keeps the memory.
     pub fn clear(&mut self) {
-        if self.count > 0 {
-            self.octaves.iter_mut().for_each(|buckets| buckets.fill(0));
-        }
+        self.buckets.fill(0);
         self.count = 0;
         self.sum = 0;
     }
@@ -122,34 +114,26 @@ impl Histogram {
     /// Adds all that was recorded to a digest.
     pub fn digest(&self, digest: &mut Digest) {
         digest.add_all([self.count, self.sum as u64, (self.sum >> 64) as u64]);
-        for (octave, buckets) in self.octaves.iter().enumerate() {
-            for (bucket, &inside) in buckets.iter().enumerate().filter(|(_, inside)| **inside > 0) {
-                digest.add_all([(octave * BUCKETS + bucket) as u64, inside]);
-            }
-        }
+        digest.add_all(self.occupied().flat_map(|(bucket, inside)| [bucket as u64, inside]));
     }
 
     #[cold]
-    fn record_in_new_octave(&mut self, octave: usize, bucket: usize) {
-        if self.octaves.len() <= octave {
-            self.octaves.resize(octave + 1, Vec::new());
-        }
-        self.octaves[octave] = vec![0; BUCKETS];
-        self.octaves[octave][bucket] = 1;
+    fn record_in_new_octave(&mut self, bucket: Bucket) {
+        let octaves = bucket.0 / BUCKETS_PER_OCTAVE + 1;
+        self.buckets.resize(octaves * BUCKETS_PER_OCTAVE, 0);
+        self.buckets[bucket.0] += 1;
     }
 
-    #[inline]
-    fn locate(value: u64) -> (usize, usize) {
-        let octave = (u64::BITS - (value >> BITS).leading_zeros()) as usize;
-        let shift = octave.saturating_sub(1);
-        (octave, (value >> shift) as usize & (BUCKETS - 1))
+    fn occupied(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.buckets.iter().copied().enumerate().filter(|(_, inside)| *inside > 0)
     }
 
     /// Lowest value and width of a bucket.
-    fn bounds(octave: usize, bucket: usize) -> (u64, u64) {
-        match octave.checked_sub(1) {
-            None => (bucket as u64, 1),
-            Some(shift) => (((BUCKETS + bucket) as u64) << shift, 1 << shift),
+    fn bounds(bucket: usize) -> (u64, u64) {
+        let within = bucket % BUCKETS_PER_OCTAVE;
+        match (bucket / BUCKETS_PER_OCTAVE).checked_sub(1) {
+            None => (within as u64, 1),
+            Some(shift) => (((BUCKETS_PER_OCTAVE + within) as u64) << shift, 1 << shift),
         }
     }
 }
@@ -162,8 +146,7 @@ mod tests {
     fn every_value_lies_in_its_bucket_and_buckets_are_narrow() {
         for exponent in 0..64 {
             for value in [1u64 << exponent, (1 << exponent) + (1 << exponent) / 3, u64::MAX >> (63 - exponent)] {
-                let (octave, bucket) = Histogram::locate(value);
-                let (low, width) = Histogram::bounds(octave, bucket);
+                let (low, width) = Histogram::bounds(Histogram::bucket_of(value).0);
                 assert!(low <= value && value - low < width, "{value} not in {low} + {width}");
                 assert!(width == 1 || (width as f64) <= Histogram::RELATIVE_ERROR * low as f64);
             }
