@@ -85,13 +85,14 @@ impl Slots {
     /// The new minimum travels upwards in a register, so a level costs one comparison with the sibling.
     #[inline]
     fn set(&mut self, slot: usize, key: u64) {
+        let minima = self.minima.as_mut_slice();
         let mut node = self.leaves + slot;
         let mut least = key;
-        self.minima[node] = least;
+        minima[node] = least;
         while node > 1 {
-            least = least.min(self.minima[node ^ 1]);
+            least = least.min(minima[node ^ 1]);
             node /= 2;
-            self.minima[node] = least;
+            minima[node] = least;
         }
     }
 }

@@ -90,7 +90,7 @@ impl Source {
     }
 
     /// When the next job arrives, `SimTime::NEVER` if none does.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_time(&mut self) -> SimTime {
         let gap = match &self.gaps {
             Gaps::Constant => 1.0,
@@ -104,7 +104,7 @@ impl Source {
     }
 
     /// What the job that arrives now brings.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self) -> Arrival {
         if let Gaps::Trace { arrivals, next } = &mut self.gaps {
             let TracedArrival { class, service, .. } = arrivals[*next];

@@ -69,7 +69,7 @@ impl Circuits {
     }
 
     /// Lets one circuit look at the depth. A disabled policy looks at nothing and stays CLOSED.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn observe(&mut self, gateway: usize, depth: Depth, now: SimTime, probe: &mut impl Probe) {
         if !self.enabled {
             return;

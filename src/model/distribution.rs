@@ -124,7 +124,7 @@ impl Sampler {
     }
 
     /// Draws a value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn draw(&self, stream: &mut impl Rng) -> f64 {
         match self {
             Self::Constant(value) => *value,

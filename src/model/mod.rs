@@ -258,7 +258,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
 
     /// A job arrives: its attributes are drawn, whether it is admitted or not, so that a scenario that
     /// rejects more does not see other jobs.
-    #[inline]
+    #[inline(always)]
     fn arrive(&mut self) {
         let now = self.now;
         let Arrival { class, service } = self.sources[self.next_source].take();
@@ -291,7 +291,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn land_next(&mut self) {
         let Some(job) = self.in_flight.pop_front() else {
             unreachable!("a landing has its job");
@@ -323,7 +323,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn start(&mut self, job: Job, slot: usize) {
         let landed = job.arrived + self.config.gateway.check_latency;
         self.slots.occupy(slot, self.now + job.hold);
@@ -333,7 +333,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
     }
 
     /// The slot that is next to complete does, and takes the next job.
-    #[inline]
+    #[inline(always)]
     fn complete(&mut self) {
         let slot = self.slots.next_slot();
         let job = self.in_service[slot];
@@ -374,10 +374,10 @@ impl<'a, P: Probe> Simulation<'a, P> {
         self.calendar.schedule(self.now + self.config.redis.restart_after, Rare::RedisReturns);
     }
 
-    #[inline]
+    #[inline(always)]
     fn draw_job(&mut self, class: u16, service: Option<SimDuration>) -> Job {
         let state = &mut self.classes[usize::from(class)];
-        let drawn = SimDuration((state.service.draw(&mut state.service_stream) + 0.5) as u64);
+        let drawn = SimDuration((state.service.draw(&mut state.service_stream) + 0.5) as i64 as u64);
         let bytes = match &mut state.memory {
             JobMemory::Fixed(bytes) => *bytes,
             JobMemory::Drawn { payload, stream } => self.redis.bytes_of_job(payload.draw(stream)),
@@ -391,7 +391,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
     }
 
     /// The depth as a gateway reads it now.
-    #[inline]
+    #[inline(always)]
     fn read_depth(&mut self) -> Depth {
         if self.redis_down {
             return Depth::Unknown;
@@ -405,7 +405,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
         self.config.queue.capacity.is_some_and(|most| self.depth + self.in_flight.len() as u64 >= most)
     }
 
-    #[inline]
+    #[inline(always)]
     fn change_depth(&mut self, depth: u64) {
         self.depth = depth;
         self.depth_signal.change(self.now, depth);
@@ -416,7 +416,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
         (self.in_service.len() - self.slots.idle()) as u64
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_next_arrival(&mut self) {
         self.next_source = 0;
         self.next_arrival = self.arrival_times[0];
