@@ -221,6 +221,17 @@ fn drain_rates_belong_to_their_state() {
 }
 
 #[test]
+fn drain_windows_begin_anew_when_the_state_moves() {
+    let mut controller = Controller::starting_in(Config::default(), State::Open, Nanos(0));
+    for (at, depth, measured) in
+        [(0, 20_000, None), (50, 9_999, None), (149, 9_999, None), (150, 9_989, Some(100_000))]
+    {
+        controller.observe(Depth::Known(depth), Nanos(at * MS));
+        assert_eq!(controller.snapshot().drain_millijobs_per_second, measured, "after {at} ms");
+    }
+}
+
+#[test]
 fn instances_with_other_seeds_spread_their_hints() {
     let hints = |seed| {
         let config = Config::builder().jitter_seed(seed).build().unwrap();
