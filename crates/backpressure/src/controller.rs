@@ -189,9 +189,11 @@ impl Controller {
             last_known_depth: self.last_known_depth,
             observed_at: self.observed.map(|_| self.observed_at),
             drain_millijobs_per_second: self.drain.rate(self.state),
-            retry_after: self
-                .drain_time()
-                .clamp(self.config.retry_after_min(), self.config.retry_after_max()),
+            retry_after: drain::within(
+                self.drain_time(),
+                self.config.retry_after_min(),
+                self.config.retry_after_max(),
+            ),
             since_start: self.counters,
             since_reset: self.counters.minus(&self.at_reset),
             reset_at: self.reset_at,

@@ -97,10 +97,16 @@ impl DrainMeter {
 /// The hint of rejection number `count`: `drain_time` within `[min, max]`, plus less than half of that as jitter.
 #[inline]
 pub(crate) fn retry_after(drain_time: Nanos, min: Nanos, max: Nanos, seed: u64, count: u64) -> Nanos {
-    let base = drain_time.clamp(min, max).0;
+    let base = within(drain_time, min, max).0;
     // The high half of a product maps a hash to 0..base/2 without a division.
     let jitter = (u128::from(base / 2) * u128::from(mix64(seed ^ count.wrapping_mul(GOLDEN)))) >> 64;
     Nanos(base.saturating_add(jitter as u64))
+}
+
+/// `time` within `[min, max]`. Unlike [`Ord::clamp`] it has no panic to keep ready for limits out of order.
+#[inline]
+pub(crate) fn within(time: Nanos, min: Nanos, max: Nanos) -> Nanos {
+    time.max(min).min(max)
 }
 
 /// Net fall in thousandths of a job per second. Saturates at rates that no queue has.

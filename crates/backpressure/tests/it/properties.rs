@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use crate::rules::Rules;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Every observable thing is what the model says, after every call (P1 to P14).
     #[test]
