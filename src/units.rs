@@ -6,8 +6,6 @@
 
 use std::fmt;
 
-use crate::engine::time::SimDuration;
-
 /// The kinds of quantities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
@@ -144,14 +142,20 @@ pub fn parse_count(text: &str) -> Result<u64, UnitError> {
     Quantity::Count.parse(text).map(|count| count as u64)
 }
 
+/// A number of zero or more that need not be whole, such as `12.5` or `1.5k`.
+pub fn parse_number(text: &str) -> Result<f64, UnitError> {
+    let fail = |fault| UnitError { quantity: Quantity::Count, text: text.trim().to_string(), fault };
+    let (value, _) = parse_scaled(text, COUNTS)
+        .map_err(|fault| fail(Quantity::Count.name_the_other(text).map_or(fault, Fault::IsA)))?;
+    match Quantity::Count.check(value) {
+        Err(fault) if fault != Fault::NotWhole => Err(fail(fault)),
+        _ => Ok(value),
+    }
+}
+
 /// A fraction such as `0.8` or `80%`.
 pub fn parse_fraction(text: &str) -> Result<f64, UnitError> {
     Quantity::Fraction.parse(text)
-}
-
-/// A duration in seconds on the simulator's clock.
-pub fn to_span(seconds: f64) -> SimDuration {
-    SimDuration::from_secs_f64(seconds)
 }
 
 /// Why a text is not the quantity it should be.

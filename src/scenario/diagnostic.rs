@@ -160,7 +160,15 @@ impl fmt::Display for Diagnostic {
         }
         writeln!(f, "{:gutter$} |", "")?;
         writeln!(f, "{number:>gutter$} | {}", at.snippet)?;
-        write!(f, "{:gutter$} | {:start$}{:^<length$}", "", "", "", start = at.marked.start, length = at.marked.len())?;
+        write!(
+            f,
+            "{:gutter$} | {:start$}{:^<length$}",
+            "",
+            "",
+            "",
+            start = at.marked.start,
+            length = at.marked.len()
+        )?;
         if label.is_empty() { writeln!(f) } else { writeln!(f, " {label}") }
     }
 }
@@ -217,6 +225,9 @@ impl std::error::Error for ScenarioError {}
 
 /// The candidate nearest to `name`, if one is near enough to be meant.
 pub fn nearest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > 200 {
+        return None; // nobody's typing mistake, and the distance takes quadratic time
+    }
     let lower = name.to_lowercase().replace('-', "_");
     candidates
         .into_iter()
@@ -224,7 +235,9 @@ pub fn nearest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) ->
             let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase().replace('-', "_"));
             (distance, candidate)
         })
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(lower.chars().count()) / 3).max(1))
+        .filter(|(distance, candidate)| {
+            *distance <= (candidate.chars().count().max(lower.chars().count()) / 3).max(1)
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -242,8 +255,12 @@ mod tests {
     fn carets_stand_under_the_text() {
         let text = "a = 1\r\n  bäd = 2\n";
         let location = Location::of("x.toml", text, Some(2), 9..13);
-        let diagnostic =
-            Diagnostic { code: Code::UnknownKey, message: "no `bäd`".into(), at: location, label: "try `bad`".into() };
+        let diagnostic = Diagnostic {
+            code: Code::UnknownKey,
+            message: "no `bäd`".into(),
+            at: location,
+            label: "try `bad`".into(),
+        };
         assert_eq!(
             diagnostic.to_string(),
             "error: no `bäd`\n --> x.toml:2:3\n  |\n2 |   bäd = 2\n  |   ^^^ try `bad`\n"
@@ -258,8 +275,9 @@ mod tests {
                 for end in [start, start + 1, start + 7, text.len()] {
                     let at = Location::of("x", text, Some(1), start..end);
                     assert!(!at.snippet.chars().any(char::is_control));
-                    let _ = Diagnostic { code: Code::Syntax, message: String::new(), at, label: String::new() }
-                        .to_string();
+                    let _ =
+                        Diagnostic { code: Code::Syntax, message: String::new(), at, label: String::new() }
+                            .to_string();
                 }
             }
         }
