@@ -6,3 +6,4 @@ pub mod fluid;
 pub mod model;
 pub mod scenario;
 pub mod stats;
+pub mod units;
