@@ -2,4 +2,5 @@
 pub mod engine;
 pub mod experiment;
 pub mod model;
+pub mod report;
 pub mod scenario;

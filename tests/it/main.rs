@@ -1,0 +1,3 @@
+//! Behaviour of the whole, one module a topic.
+
+mod report;
