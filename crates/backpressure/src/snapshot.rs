@@ -1,0 +1,115 @@
+//! How things stand, as plain data for metrics and health endpoints.
+
+use crate::decision::Reason;
+use crate::priority::Priority;
+use crate::state::{Depth, Health, State};
+use crate::time::Nanos;
+
+/// How things stand. Made by [`Controller::snapshot`](crate::Controller::snapshot); changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The latest moment the policy was told of. Ages are differences to this or to the caller's own present.
+    pub at: Nanos,
+    /// Whether decisions are enforced. When `false` everything is admitted, and `state` says what would have been.
+    pub enabled: bool,
+    /// The state of the circuit.
+    pub state: State,
+    /// The time of the last change of state (by a move or a reset), or of the start.
+    pub since: Nanos,
+    /// The health of the queue by its last known depth.
+    pub health: Health,
+    /// The last observation; `Unknown` as well before the first one.
+    pub depth: Depth,
+    /// The last depth that was known, in jobs; `None` when none ever was.
+    pub last_known_depth: Option<u64>,
+    /// The time of the last observation, known or not; `None` before the first.
+    pub observed_at: Option<Nanos>,
+    /// Net fall of the depth in thousandths of a job per second, as measured in the present state: positive when it
+    /// drains, negative when it fills, `None` when not measured yet. See [`drain`](crate::drain).
+    pub drain_millijobs_per_second: Option<i64>,
+    /// The retry-after hint a rejection would carry now, without its jitter.
+    pub retry_after: Nanos,
+    /// Counters since the start.
+    pub since_start: Counters,
+    /// Counters since the last reset, or since the start when there was none.
+    pub since_reset: Counters,
+    /// The time of the last reset, or of the start.
+    pub reset_at: Nanos,
+    /// How often the circuit was reset.
+    pub resets: u64,
+    /// How often `now` was earlier than a `now` before it.
+    pub clock_backwards: u64,
+    /// Events lost because nobody polled them in time.
+    pub events_dropped: u64,
+}
+
+/// What has been counted over some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Admitted jobs by priority, the most urgent first: index with [`Priority::index`].
+    pub admitted_by_priority: [u64; Priority::COUNT],
+    /// Rejected jobs by priority, the most urgent first.
+    pub rejected_by_priority: [u64; Priority::COUNT],
+    /// Rejected jobs by reason, in the order of [`Reason::ALL`]: index with `reason as usize`, or ask
+    /// [`Counters::rejected_for`].
+    pub rejected_by_reason: [u64; Reason::ALL.len()],
+    /// Jobs admitted only because the policy is disabled. They are among the admitted ones.
+    pub would_reject: u64,
+    /// Moves into OPEN, from CLOSED or from HALF_OPEN.
+    pub openings: u64,
+    /// Observations, known or not.
+    pub observations: u64,
+    /// Observations that said `Unknown`.
+    pub unknown_observations: u64,
+}
+
+impl Counters {
+    /// Admitted jobs of one priority.
+    #[must_use]
+    pub const fn admitted(&self, priority: Priority) -> u64 {
+        self.admitted_by_priority[priority.index()]
+    }
+
+    /// Rejected jobs of one priority.
+    #[must_use]
+    pub const fn rejected(&self, priority: Priority) -> u64 {
+        self.rejected_by_priority[priority.index()]
+    }
+
+    /// Jobs rejected for one reason.
+    #[must_use]
+    pub const fn rejected_for(&self, reason: Reason) -> u64 {
+        self.rejected_by_reason[reason as usize]
+    }
+
+    /// Admitted jobs of all priorities.
+    #[must_use]
+    pub fn admitted_total(&self) -> u64 {
+        self.admitted_by_priority.iter().sum()
+    }
+
+    /// Rejected jobs of all priorities.
+    #[must_use]
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected_by_priority.iter().sum()
+    }
+
+    /// What was counted after `earlier`, an earlier state of the same counters.
+    pub(crate) fn minus(&self, earlier: &Counters) -> Counters {
+        Counters {
+            admitted_by_priority: minus(self.admitted_by_priority, earlier.admitted_by_priority),
+            rejected_by_priority: minus(self.rejected_by_priority, earlier.rejected_by_priority),
+            rejected_by_reason: minus(self.rejected_by_reason, earlier.rejected_by_reason),
+            would_reject: self.would_reject - earlier.would_reject,
+            openings: self.openings - earlier.openings,
+            observations: self.observations - earlier.observations,
+            unknown_observations: self.unknown_observations - earlier.unknown_observations,
+        }
+    }
+}
+
+fn minus<const N: usize>(later: [u64; N], earlier: [u64; N]) -> [u64; N] {
+    core::array::from_fn(|i| later[i] - earlier[i])
+}
