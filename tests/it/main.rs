@@ -1,2 +1,4 @@
-//! Behaviour seen from outside, in one binary.
+//! Behaviour of the whole crate, one module for each part.
+
 mod fluid;
+mod report;
