@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use backpressure_sim::experiment::summary::Verdict;
 use backpressure_sim::experiment::{self, Findings};
 use backpressure_sim::report;
-use backpressure_sim::scenario::{self, Scenario, ScenarioError};
+use backpressure_sim::scenario::{self, Scenario, ScenarioError, Setting};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use progress::Attended;
 
@@ -41,7 +41,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    run: Option<RunArgs>,
+    run: RunArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,7 +53,9 @@ enum Command {
 #[derive(Debug, Args)]
 struct ScenarioArgs {
     /// The scenario, a TOML file.
-    scenario: PathBuf,
+    // An option for clap alone, which must do without where a subcommand brings its own.
+    #[arg(required = true)]
+    scenario: Option<PathBuf>,
     /// Override a setting, as in `policy.critical=20k` or `class.telemetry.share=0.5`. Repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -100,10 +102,9 @@ enum Colour {
 /// Runs the command and turns what happened into an exit code.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = match (cli.command, cli.run) {
-        (Some(Command::Config(args)), _) => print_config(&args),
-        (None, Some(args)) => simulate(&args),
-        (None, None) => unreachable!("clap asks for a scenario or a command"),
+    let result = match cli.command {
+        Some(Command::Config(args)) => print_config(&args),
+        None => simulate(&cli.run),
     };
     let code = result.unwrap_or_else(|error| {
         if is_broken_pipe(&error) {
@@ -143,7 +144,8 @@ fn load(args: &ScenarioArgs) -> Result<scenario::Loaded> {
     // The flags are overrides like others: checked by the same rules, with the same messages.
     overrides.extend(args.seed.iter().map(|seed| format!("seed={seed}")));
     overrides.extend(args.replications.iter().map(|count| format!("replications={count}")));
-    Ok(scenario::load(&args.scenario, &overrides)?)
+    let path = args.scenario.as_deref().expect("clap requires a scenario");
+    Ok(scenario::load(path, &overrides)?)
 }
 
 fn run(scenario: &Scenario, args: &RunArgs) -> Result<Option<Findings>> {
@@ -176,8 +178,10 @@ fn print_findings(scenario: &Scenario, findings: &Findings, page: &Path, args: &
 fn print_config(args: &ScenarioArgs) -> Result<u8> {
     let loaded = load(args)?;
     let mut stdout = io::stdout().lock();
-    for setting in &loaded.settings {
-        writeln!(stdout, "{setting}")?;
+    for Setting { path, value, origin, .. } in &loaded.settings {
+        if let Some(value) = value {
+            writeln!(stdout, "{path} = {value}  # {origin}")?;
+        }
     }
     stdout.flush()?;
     Ok(exit::GOOD)
