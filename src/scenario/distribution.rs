@@ -94,10 +94,7 @@ fn read(
         Ok(mean) => Some(Distribution::Deterministic { mean }),
         Err(mut fault) => {
             if fault.code == Code::WrongType {
-                fault.label = format!(
-                    "write a value {}, or a table such as {{ distribution = \"exponential\", mean = ... }}",
-                    of.quantity.example()
-                );
+                fault.label = Kind::Distribution(of.quantity).label();
             }
             section.complain(name, fault);
             None
@@ -186,7 +183,7 @@ fn values_of(table: &mut Section<'_>, name: &str, of: Of) -> Option<Vec<f64>> {
     }
     if values.is_empty() {
         let message = format!("there are no values in `{}`", file.shown);
-        let label = format!("one value on each line, {}", of.quantity.example());
+        let label = format!("on each line {}", of.quantity.example());
         table.complain("file", Fault::new(Code::File, message, label));
         return None;
     }

@@ -91,7 +91,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
     if !log.is_clean() {
         return None;
     }
-    warn(log, &top, &model, replications);
+    warn(log, &model, replications);
     Some(Scenario {
         name,
         question: question(text),
@@ -128,7 +128,7 @@ fn read_name(top: &mut Section<'_>, file_name: &str) -> String {
             }
             Ok(name.clone())
         });
-    name.or_else(format!("\"{stem}\""), stem)
+    name.or_else("the name of the file", format!("\"{stem}\""), stem)
 }
 
 fn must_be_below_duration(
@@ -146,11 +146,12 @@ fn must_be_below_duration(
 
 fn read_step(report: &mut Section<'_>, duration: Option<SimDuration>) -> SimDuration {
     let fine = duration.map_or(SimDuration::SECOND, nice_step);
-    let words = format!("\"{}\"", fmt_duration(fine.as_secs_f64()).replace(' ', ""));
-    let step = report
-        .key("step", "Distance of the points of charts and series.")
-        .positive_span()
-        .or_else(words, fine);
+
+    let step = report.key("step", "Distance of the points of charts and series.").positive_span().or_else(
+        "duration: the longest of 1, 2 and 5 times a power of ten that gives at least 200 points",
+        format!("\"{}s\"", fine.as_secs_f64()),
+        fine,
+    );
     let Some(duration) = duration else { return step };
     if report.is_bad("step") {
         return step;
@@ -208,7 +209,7 @@ fn read_policy(mut policy: Section<'_>) -> Option<PolicyConfig> {
     let reopen_at = policy
         .key("reopen_at", "Depth at which a HALF_OPEN circuit opens again.")
         .count(1, MOST_COUNT)
-        .or_else("policy.critical", critical);
+        .or_else("policy.critical", critical, critical);
     let observe = policy
         .key(
             "observe",
@@ -216,9 +217,7 @@ fn read_policy(mut policy: Section<'_>) -> Option<PolicyConfig> {
         )
         .typed(Kind::ChoiceOr(vec!["arrival", "continuous"], Quantity::Duration), |item, kind| {
             observe_of(item).map_err(|fault| match fault.code {
-                Code::WrongUnit | Code::WrongType => {
-                    Fault { label: format!("must be {kind} such as \"1s\""), ..fault }
-                }
+                Code::WrongUnit | Code::WrongType => Fault { label: kind.label(), ..fault },
                 _ => fault,
             })
         })
@@ -315,7 +314,8 @@ fn observe_of(item: &Item) -> Result<Observe, Fault> {
 fn read_queue(mut queue: Section<'_>) -> Queue {
     const DISCIPLINES: &[(&str, Discipline)] =
         &[("fifo", Discipline::Fifo), ("priority", Discipline::Priority)];
-    let discipline = queue.key("discipline", "Who is served next.").choice(DISCIPLINES).or("fifo");
+    let discipline =
+        queue.key("discipline", "Who is served next.").choice_but(DISCIPLINES, &["lanes"]).or("fifo");
     let capacity = queue
         .key("capacity", "Most jobs waiting and in service; arrivals beyond are rejected.")
         .count(1, MOST_COUNT)
@@ -493,7 +493,7 @@ fn must_fit_the_clock(top: &mut Section<'_>, model: &ModelConfig) {
 }
 
 /// Remarks on what is legal but hazardous or probably not meant.
-fn warn(log: &Log<'_>, top: &Section<'_>, model: &ModelConfig, replications: u64) {
+fn warn(log: &Log<'_>, model: &ModelConfig, replications: u64) {
     for warning in model.policy.config.warnings() {
         log.warn(format!("`policy`: {warning}"));
     }
@@ -508,7 +508,6 @@ fn warn(log: &Log<'_>, top: &Section<'_>, model: &ModelConfig, replications: u64
         log.warn("`redis.on_full` has no effect without `redis.maxmemory`");
     }
     warn_of_overload(log, model);
-    let _ = top;
 }
 
 /// Says when the last phase offers more work than the workers can do: what is admitted then is up to the policy.

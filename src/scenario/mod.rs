@@ -109,8 +109,15 @@ pub fn from_str(
     if !syntax_errors.is_empty() {
         forget_consequences(&log, &syntax_errors);
     }
+    let mut last_line = None;
     for error in syntax_errors {
-        log.report(&Place::File(error.span), Code::Syntax, error.message, "");
+        let place = Place::File(error.span);
+        let line = log.line_of(&place);
+        // What follows in the same line is mostly a consequence.
+        if line != last_line {
+            log.report(&place, Code::Syntax, error.message, "");
+        }
+        last_line = line;
     }
     match scenario {
         Some(mut scenario) if log.is_clean() => {
@@ -126,6 +133,7 @@ pub fn from_str(
 fn forget_consequences(log: &Log<'_>, syntax_errors: &[tree::SyntaxError]) {
     let lines: Vec<_> =
         syntax_errors.iter().filter_map(|error| log.line_of(&Place::File(error.span.clone()))).collect();
+    log.settle();
     log.retain(|diagnostic| {
         diagnostic.code != Code::Missing && !diagnostic.at.line.is_some_and(|line| lines.contains(&line))
     });

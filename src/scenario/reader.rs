@@ -6,12 +6,12 @@
 //! the rest be checked as well.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use super::diagnostic::{Code, Diagnostic, Location, did_you_mean};
-use super::tree::{Item, Place, Table, Value, key_to_toml, parse_value};
+use super::diagnostic::{Code, Diagnostic, Location, did_you_mean, nearest};
+use super::tree::{Entry, Item, Place, Table, Value, key_to_toml, parse_value};
 use crate::engine::time::SimDuration;
 use crate::units::{Quantity, UnitError};
 
@@ -24,8 +24,10 @@ pub struct Setting {
     pub pattern: String,
     /// What values it takes.
     pub kind: Kind,
-    /// What it is when not given, as TOML or in words; `None` for what may be absent or must be given.
+    /// What it is when not given, as TOML.
     pub default: Option<String>,
+    /// In words, what its default follows from where that is no fixed value.
+    pub follows: Option<&'static str>,
     /// Whether it must be given.
     pub required: bool,
     /// What it means, in one line.
@@ -96,12 +98,15 @@ impl fmt::Display for Kind {
             Kind::Boolean => f.write_str("true or false"),
             Kind::Text => f.write_str("a string"),
             Kind::Texts => f.write_str("a list of strings"),
+            Kind::Whole { least, most } if *most as f64 >= Quantity::Count.most() => {
+                write!(f, "a whole number of {least} or more")
+            }
             Kind::Whole { least, most } => write!(f, "a whole number from {least} to {most}"),
             Kind::Number { least, most } => write!(f, "a number from {least} to {most}"),
             Kind::Quantity(quantity) => f.write_str(quantity.noun()),
             Kind::Choice(names) => write!(f, "one of {}", names.join(", ")),
             Kind::ChoiceOr(names, quantity) => {
-                write!(f, "one of {}, or {}", names.join(", "), quantity.noun())
+                write!(f, "{}, or {}", names.join(", "), quantity.noun())
             }
             Kind::Distribution(quantity) => write!(f, "{} or a distribution table", quantity.noun()),
             Kind::Table => f.write_str("a table"),
@@ -112,14 +117,15 @@ impl fmt::Display for Kind {
 
 impl Kind {
     /// What would have been right, with an example.
-    fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         match self {
-            Kind::Quantity(quantity) => format!("{} is written {}", quantity.noun(), quantity.example()),
+            Kind::Quantity(quantity) => quantity.example().to_string(),
             Kind::Distribution(quantity) => format!(
-                "a value {} or a table such as {{ distribution = \"exponential\", mean = ... }}",
+                "a table such as {{ distribution = \"exponential\", mean = ... }}, or {}",
                 quantity.example()
             ),
             Kind::Choice(names) => format!("allowed: {}", names.join(", ")),
+            Kind::ChoiceOr(names, quantity) => format!("{}, or {}", names.join(", "), quantity.example()),
             other => format!("must be {other}"),
         }
     }
@@ -133,9 +139,29 @@ pub(super) struct Log<'t> {
     base: &'t Path,
     line_starts: Vec<usize>,
     problems: RefCell<Vec<(Rank, Diagnostic)>>,
+    unknown: RefCell<Vec<UnknownKey>>,
+    missing: RefCell<Vec<MissingKey>>,
     settings: RefCell<Vec<Setting>>,
     warnings: RefCell<Vec<String>>,
 }
+
+/// A key that nobody asked for. What it was meant to be shows when all settings are known.
+struct UnknownKey {
+    section: String,
+    key: String,
+    place: Place,
+    allowed: Vec<&'static str>,
+}
+
+/// A required setting that is not there; no news if a misspelt one was meant.
+struct MissingKey {
+    path: String,
+    place: Place,
+    label: String,
+}
+
+/// Beyond this many unknown keys nobody looks for what was meant.
+const MOST_GUESSES: usize = 1_000;
 
 /// Order of the diagnostics: through the file, then the options, then what is missing.
 type Rank = (u8, usize, usize);
@@ -150,6 +176,8 @@ impl<'t> Log<'t> {
             base,
             line_starts,
             problems: RefCell::default(),
+            unknown: RefCell::default(),
+            missing: RefCell::default(),
             settings: RefCell::default(),
             warnings: RefCell::default(),
         }
@@ -189,10 +217,58 @@ impl<'t> Log<'t> {
 
     pub(super) fn is_clean(&self) -> bool {
         self.problems.borrow().is_empty()
+            && self.unknown.borrow().is_empty()
+            && self.missing.borrow().is_empty()
+    }
+
+    /// Words what was left open until all settings are known: unknown keys, and what is missing for other
+    /// reasons than a misspelt key.
+    pub(super) fn settle(&self) {
+        let mut meant: Vec<String> = Vec::new();
+        for (index, unknown) in self.unknown.take().into_iter().enumerate() {
+            let UnknownKey { section, key, place, allowed } = unknown;
+            let whole = if section.is_empty() { "a scenario".to_string() } else { format!("`{section}`") };
+            // A file full of unknown keys is no scenario at all.
+            let near = nearest(&key, allowed.iter().copied()).filter(|_| index < MOST_GUESSES);
+            let hint = match near {
+                Some(near) => {
+                    meant.push(if section.is_empty() {
+                        near.to_string()
+                    } else {
+                        format!("{section}.{near}")
+                    });
+                    format!("; did you mean `{near}`?")
+                }
+                None if index < MOST_GUESSES => {
+                    self.home_of(&key).map(|home| format!("; it belongs to `{home}`")).unwrap_or_default()
+                }
+                None => String::new(),
+            };
+            let message = format!("`{key}` is not a setting of {whole}{hint}");
+            self.report(&place, Code::UnknownKey, message, format!("allowed: {}", allowed.join(", ")));
+        }
+        for MissingKey { path, place, label } in self.missing.take() {
+            let is_meant = |meant: &String| {
+                path.strip_prefix(meant.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            if !meant.iter().any(is_meant) {
+                self.report(&place, Code::Missing, format!("`{path}` is missing"), label);
+            }
+        }
+    }
+
+    /// The only section that has a setting of this name.
+    fn home_of(&self, key: &str) -> Option<String> {
+        let settings = self.settings.borrow();
+        let split = settings.iter().filter_map(|setting| setting.pattern.rsplit_once('.'));
+        let mut homes = split.filter(|(_, name)| *name == key).map(|(home, _)| home);
+        let home = homes.next()?;
+        homes.all(|other| other == home).then(|| home.to_string())
     }
 
     /// The mistakes in the order of the file.
     pub(super) fn into_problems(self) -> Vec<Diagnostic> {
+        self.settle();
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|(rank, _)| *rank);
         problems.into_iter().map(|(_, diagnostic)| diagnostic).collect()
@@ -374,8 +450,8 @@ impl<'a> Section<'a> {
     pub(super) fn miss(&mut self, name: &'static str, label: impl Into<String>) {
         self.bad.insert(name);
         if !self.broken {
-            let message = format!("`{}` is missing", self.path_of(name));
-            self.log.report(&self.place, Code::Missing, message, label);
+            let (path, place) = (self.path_of(name), self.place.clone());
+            self.log.missing.borrow_mut().push(MissingKey { path, place, label: label.into() });
         }
     }
 
@@ -435,6 +511,10 @@ impl<'a> Section<'a> {
             _ => None,
         };
         let names: Vec<Option<String>> = items.iter().map(element_name).collect();
+        let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+        for own in names.iter().flatten() {
+            *uses.entry(own).or_default() += 1;
+        }
         let mut sections = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let table = match &item.value {
@@ -448,9 +528,7 @@ impl<'a> Section<'a> {
                 }
             };
             let element = match &names[index] {
-                Some(own) if names.iter().filter(|other| other.as_ref() == Some(own)).count() == 1 => {
-                    key_to_toml(own)
-                }
+                Some(own) if uses[own.as_str()] == 1 => key_to_toml(own),
                 _ => index.to_string(),
             };
             sections.push(Section {
@@ -477,16 +555,15 @@ impl<'a> Section<'a> {
     /// Ends the reading of the section: every key that nobody asked for is a mistake.
     pub(super) fn close(&self) {
         let Some(table) = self.table else { return };
-        let allowed = self.asked.join(", ");
-        for entry in &table.entries {
-            if self.asked.contains(&entry.key.as_str()) {
-                continue;
+        for Entry { key, key_place, .. } in &table.entries {
+            if !self.asked.contains(&key.as_str()) {
+                self.log.unknown.borrow_mut().push(UnknownKey {
+                    section: self.path.clone(),
+                    key: key.clone(),
+                    place: key_place.clone(),
+                    allowed: self.asked.clone(),
+                });
             }
-            let near = did_you_mean(&entry.key, self.asked.iter().copied());
-            let whole =
-                if self.path.is_empty() { "a scenario".to_string() } else { format!("`{}`", self.path) };
-            let message = format!("`{}` is not a setting of {whole}{near}", entry.key);
-            self.log.report(&entry.key_place, Code::UnknownKey, message, format!("allowed: {allowed}"));
         }
     }
 
@@ -506,8 +583,8 @@ impl<'a> Section<'a> {
         };
         let pattern =
             if self.pattern.is_empty() { name.to_string() } else { format!("{}.{name}", self.pattern) };
-        let setting =
-            Setting { path: self.path_of(name), pattern, kind, default, required, doc, origin, value };
+        let path = self.path_of(name);
+        let setting = Setting { path, pattern, kind, default, follows: None, required, doc, origin, value };
         self.log.settings.borrow_mut().push(setting);
     }
 }
@@ -563,10 +640,14 @@ impl<'s, 'a> Key<'s, 'a> {
             match &item.value {
                 Value::Integer(number) => bounded(*number, number.to_string()),
                 Value::Float(number) => {
-                    let count = Quantity::Count.check_number(*number)?;
-                    bounded(count as i128, number.to_string())
+                    let count =
+                        Quantity::Count.check_number(*number).map_err(|error| relabel(error, kind))?;
+                    bounded(count as i128, format!("{number:?}"))
                 }
-                Value::Text(text) => bounded(Quantity::Count.parse(text)? as i128, text.clone()),
+                Value::Text(text) => {
+                    let count = Quantity::Count.parse(text).map_err(|error| relabel(error, kind))?;
+                    bounded(count as i128, text.clone())
+                }
                 other => Err(wrong_type(other, "a count", &Kind::Quantity(Quantity::Count))),
             }
         })
@@ -581,11 +662,11 @@ impl<'s, 'a> Key<'s, 'a> {
                 other => return Err(wrong_type(other, "a number", kind)),
             };
             let message = if !number.is_finite() {
-                format!("`{number}` is not a finite number")
+                format!("`{number:?}` is not a finite number")
             } else if number < least {
-                format!("`{number}` is below the least allowed, {least}")
+                format!("`{number:?}` is below the least allowed, {least}")
             } else if number > most {
-                format!("`{number}` is above the largest allowed, {most}")
+                format!("`{number:?}` is above the largest allowed, {most}")
             } else {
                 return Ok(number);
             };
@@ -618,17 +699,39 @@ impl<'s, 'a> Key<'s, 'a> {
 
     /// One of some names.
     pub(super) fn choice<T: Copy>(self, choices: &'static [(&'static str, T)]) -> Field<'s, 'a, T> {
+        self.choice_but(choices, &[])
+    }
+
+    /// One of some names, but not yet one of others.
+    pub(super) fn choice_but<T: Copy>(
+        self,
+        choices: &'static [(&'static str, T)],
+        later: &'static [&'static str],
+    ) -> Field<'s, 'a, T> {
         let names = choices.iter().map(|(name, _)| *name).collect();
         self.typed(Kind::Choice(names), |item, kind| match &item.value {
             Value::Text(text) => {
                 let found = choices.iter().find(|(name, _)| name == text);
                 found.map(|(_, choice)| *choice).ok_or_else(|| {
                     let near = did_you_mean(text, choices.iter().map(|(name, _)| *name));
-                    Fault::new(Code::UnknownName, format!("`{text}` is not known here{near}"), kind.label())
+                    let message = match later.contains(&text.as_str()) {
+                        true => format!("`{text}` comes in a later version"),
+                        false => format!("`{text}` is not known here{near}"),
+                    };
+                    Fault::new(Code::UnknownName, message, kind.label())
                 })
             }
             other => Err(wrong_type(other, "one of the names allowed", kind)),
         })
+    }
+}
+
+/// A count out of its general range is also out of the narrower one of a setting.
+fn relabel(error: UnitError, kind: &Kind) -> Fault {
+    let fault = Fault::from(error);
+    match fault.code {
+        Code::OutOfRange => Fault { label: kind.label(), ..fault },
+        _ => fault,
     }
 }
 
@@ -680,9 +783,15 @@ impl<T> Field<'_, '_, T> {
         })
     }
 
-    /// With a default that follows from other settings: in words or TOML, and the value.
-    pub(super) fn or_else(self, words: impl Into<String>, default: T) -> T {
-        self.read(Some(words.into()), false).unwrap_or(default)
+    /// With a default that follows from something else: from what, its TOML, and the value.
+    pub(super) fn or_else(self, follows: &'static str, toml: impl ToString, default: T) -> T {
+        let log = self.section.log;
+        let value = self.read(None, false);
+        if let Some(setting) = log.settings.borrow_mut().last_mut() {
+            setting.follows = Some(follows);
+            setting.value = setting.value.take().or_else(|| Some(toml.to_string()));
+        }
+        value.unwrap_or(default)
     }
 
     /// It may be absent. A wrong value is logged and absent.

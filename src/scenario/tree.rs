@@ -166,7 +166,8 @@ pub(super) fn parse_value(text: &str, place: &dyn Fn(Range<usize>) -> Place) -> 
 }
 
 fn syntax_error(error: &toml::de::Error, text: &str) -> SyntaxError {
-    SyntaxError { message: error.message().to_string(), span: error.span().unwrap_or(text.len()..text.len()) }
+    let message = error.message().trim_end_matches(", expected nothing").to_string();
+    SyntaxError { message, span: error.span().unwrap_or(text.len()..text.len()) }
 }
 
 fn table_of(table: &DeTable<'_>, place: &dyn Fn(Range<usize>) -> Place) -> Table {
