@@ -91,9 +91,9 @@ impl Quantity {
         }
     }
 
-    /// Checks a number that came without a text against the bounds of this quantity.
-    pub fn check_number(self, value: f64) -> Result<f64, UnitError> {
-        self.check(value).map_err(|fault| UnitError { quantity: self, text: format!("{value:?}"), fault })
+    /// Checks a number, `written` in this way, against the bounds of this quantity.
+    pub fn check_number(self, value: f64, written: &str) -> Result<f64, UnitError> {
+        self.check(value).map_err(|fault| UnitError { quantity: self, text: written.to_string(), fault })
     }
 
     fn check(self, value: f64) -> Result<f64, Fault> {

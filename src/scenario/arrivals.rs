@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::Code;
 use super::distribution::{self, Of, mean_of};
-use super::reader::{Fault, Section};
+use super::log::Fault;
+use super::reader::Section;
 use super::trace::{self, Candidate};
 use super::tree::{Place, Value};
 use crate::engine::time::{SimDuration, SimTime};
@@ -69,8 +70,10 @@ pub(super) fn read_classes<'a>(
         }];
     }
     let mut first_of: BTreeMap<String, Place> = BTreeMap::new();
-    let classes =
-        sections.into_iter().map(|section| read_class(section, default_priority, &mut first_of)).collect();
+    let mut classes = Vec::with_capacity(sections.len());
+    for section in sections {
+        classes.push(read_class(section, default_priority, &mut first_of));
+    }
     classes
 }
 
@@ -97,7 +100,7 @@ fn read_class<'a>(
     let priority = section
         .key("priority", "Priority of its jobs: 1 is the most urgent, 10 the least.")
         .count(1, 10)
-        .or_else("policy.default_priority", default_priority, default_priority.get().into());
+        .or_else("policy.default_priority", default_priority.to_string(), default_priority.get().into());
     let share = section
         .key("share", "Share of the arrivals that are of this class.")
         .quantity(Quantity::Fraction)
@@ -273,6 +276,7 @@ fn read_source(
     if section.is_bad("process") {
         return None; // which other settings there may be is open
     }
+    section.varies_with("process");
     let source = match process {
         Process::Constant => read_phases(section, horizon).map(|phases| (ArrivalProcess::Constant, phases)),
         Process::Poisson => read_phases(section, horizon).map(|phases| (ArrivalProcess::Poisson, phases)),
@@ -402,7 +406,7 @@ fn read_phase_list(
         };
         match (length, horizon) {
             (Some(length), _) => {
-                clock = clock + length;
+                clock += length;
                 comparable &= horizon.is_some();
             }
             (None, _) if section.is_bad("for") => comparable = false,

@@ -2,7 +2,9 @@
 
 use super::diagnostic::Code;
 use super::files::{DataFile, offset_in};
-use super::reader::{Fault, Kind, Section, quantity_of};
+use super::log::Fault;
+use super::reader::{Section, quantity_of};
+use super::setting::Kind;
 use super::tree::Value;
 use crate::model::distribution::Distribution;
 use crate::units::Quantity;
@@ -93,7 +95,7 @@ fn read(
     match single {
         Ok(mean) => Some(Distribution::Deterministic { mean }),
         Err(mut fault) => {
-            if fault.code == Code::WrongType {
+            if matches!(fault.code, Code::WrongType | Code::WrongUnit) {
                 fault.label = Kind::Distribution(of.quantity).label();
             }
             section.complain(name, fault);
@@ -105,6 +107,7 @@ fn read(
 fn table_of(table: &mut Section<'_>, of: Of) -> Option<Distribution> {
     // An unknown shape leaves open which other settings there may be, so they are not looked at.
     let shape = table.key("distribution", "Shape of the distribution.").choice(SHAPES).required()?;
+    table.varies_with("distribution");
     if matches!(shape, Shape::Empirical) {
         let name = table.key("file", "Measured values, one with its unit on each line.").text().required();
         let values = name.and_then(|name| values_of(table, &name, of));
@@ -166,7 +169,7 @@ fn values_of(table: &mut Section<'_>, name: &str, of: Of) -> Option<Vec<f64>> {
         match of.quantity.parse(written) {
             Ok(value) => values.push(value),
             Err(error) => {
-                faults.push((index + 1, (offset_in(&text, written), written.len()), Fault::from(error)))
+                faults.push((index + 1, (offset_in(&text, written), written.len()), Fault::from(error)));
             }
         }
         if faults.len() >= super::files::MOST_DATA_MISTAKES {

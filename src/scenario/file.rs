@@ -9,7 +9,9 @@ use super::Scenario;
 use super::arrivals::{ReadClass, read_classes, read_sources};
 use super::diagnostic::Code;
 use super::distribution::{self, Of, generous, mean_of};
-use super::reader::{Fault, Kind, Log, Section, quantity_of};
+use super::log::{Fault, Log};
+use super::reader::{Section, quantity_of};
+use super::setting::Kind;
 use super::slo::Slo;
 use super::tree::{Item, Table, Value};
 use crate::engine::time::SimDuration;
@@ -209,18 +211,13 @@ fn read_policy(mut policy: Section<'_>) -> Option<PolicyConfig> {
     let reopen_at = policy
         .key("reopen_at", "Depth at which a HALF_OPEN circuit opens again.")
         .count(1, MOST_COUNT)
-        .or_else("policy.critical", critical, critical);
+        .or_else("policy.critical", critical.to_string(), critical);
     let observe = policy
         .key(
             "observe",
             "When the circuit looks at the depth: at each arrival, also at each departure, or on a timer.",
         )
-        .typed(Kind::ChoiceOr(vec!["arrival", "continuous"], Quantity::Duration), |item, kind| {
-            observe_of(item).map_err(|fault| match fault.code {
-                Code::WrongUnit | Code::WrongType => Fault { label: kind.label(), ..fault },
-                _ => fault,
-            })
-        })
+        .typed(Kind::ChoiceOr(vec!["arrival", "continuous"], Quantity::Duration), |item, _| observe_of(item))
         .or("arrival");
     let on_unknown_depth = policy
         .key("on_unknown_depth", "Who is admitted while the depth is unknown.")

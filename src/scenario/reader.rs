@@ -5,360 +5,14 @@
 //! with the origin of each value. No mistake stops the reading: it is logged, and a stand-in value lets
 //! the rest be checked as well.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::path::Path;
 
-use super::diagnostic::{Code, Diagnostic, Location, did_you_mean, nearest};
+use super::diagnostic::{Code, did_you_mean};
+use super::log::{Fault, Log};
+use super::setting::{Kind, Origin, Setting};
 use super::tree::{Entry, Item, Place, Table, Value, key_to_toml, parse_value};
 use crate::engine::time::SimDuration;
 use crate::units::{Quantity, UnitError};
-
-/// One setting that a scenario can have, and what it is here.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Setting {
-    /// Where it is, as `--set` names it: `policy.critical`, `class.critical-alarm.share`.
-    pub path: String,
-    /// The same for every element of a list: `class[].share`.
-    pub pattern: String,
-    /// What values it takes.
-    pub kind: Kind,
-    /// What it is when not given, as TOML.
-    pub default: Option<String>,
-    /// In words, what its default follows from where that is no fixed value.
-    pub follows: Option<&'static str>,
-    /// Whether it must be given.
-    pub required: bool,
-    /// What it means, in one line.
-    pub doc: &'static str,
-    /// Where its value comes from.
-    pub origin: Origin,
-    /// Its value as TOML; `None` if it is absent, or a table whose settings have records of their own.
-    pub value: Option<String>,
-}
-
-/// Where the value of a setting comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Not given.
-    Default,
-    /// A line of the file.
-    File {
-        /// From 1 on.
-        line: usize,
-    },
-    /// A `--set` option.
-    Override {
-        /// Its text.
-        option: String,
-    },
-}
-
-/// What values a setting takes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
-    /// `true` or `false`.
-    Boolean,
-    /// A string.
-    Text,
-    /// A list of strings.
-    Texts,
-    /// A whole number within bounds.
-    Whole {
-        /// Smallest.
-        least: u64,
-        /// Largest.
-        most: u64,
-    },
-    /// Any number within bounds.
-    Number {
-        /// Smallest.
-        least: f64,
-        /// Largest.
-        most: f64,
-    },
-    /// With a unit.
-    Quantity(Quantity),
-    /// One of some names.
-    Choice(Vec<&'static str>),
-    /// One of some names, or a quantity.
-    ChoiceOr(Vec<&'static str>, Quantity),
-    /// A single value of that quantity, or a table that describes a distribution of it.
-    Distribution(Quantity),
-    /// Settings below it.
-    Table,
-    /// A list of tables with the same settings.
-    Tables,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Kind::Boolean => f.write_str("true or false"),
-            Kind::Text => f.write_str("a string"),
-            Kind::Texts => f.write_str("a list of strings"),
-            Kind::Whole { least, most } if *most as f64 >= Quantity::Count.most() => {
-                write!(f, "a whole number of {least} or more")
-            }
-            Kind::Whole { least, most } => write!(f, "a whole number from {least} to {most}"),
-            Kind::Number { least, most } => write!(f, "a number from {least} to {most}"),
-            Kind::Quantity(quantity) => f.write_str(quantity.noun()),
-            Kind::Choice(names) => write!(f, "one of {}", names.join(", ")),
-            Kind::ChoiceOr(names, quantity) => {
-                write!(f, "{}, or {}", names.join(", "), quantity.noun())
-            }
-            Kind::Distribution(quantity) => write!(f, "{} or a distribution table", quantity.noun()),
-            Kind::Table => f.write_str("a table"),
-            Kind::Tables => f.write_str("a list of tables"),
-        }
-    }
-}
-
-impl Kind {
-    /// What would have been right, with an example.
-    pub(super) fn label(&self) -> String {
-        match self {
-            Kind::Quantity(quantity) => quantity.example().to_string(),
-            Kind::Distribution(quantity) => format!(
-                "a table such as {{ distribution = \"exponential\", mean = ... }}, or {}",
-                quantity.example()
-            ),
-            Kind::Choice(names) => format!("allowed: {}", names.join(", ")),
-            Kind::ChoiceOr(names, quantity) => format!("{}, or {}", names.join(", "), quantity.example()),
-            other => format!("must be {other}"),
-        }
-    }
-}
-
-/// What one reading of a scenario collects, and the texts it is about.
-pub(super) struct Log<'t> {
-    file: &'t str,
-    text: &'t str,
-    overrides: &'t [String],
-    base: &'t Path,
-    line_starts: Vec<usize>,
-    problems: RefCell<Vec<(Rank, Diagnostic)>>,
-    unknown: RefCell<Vec<UnknownKey>>,
-    missing: RefCell<Vec<MissingKey>>,
-    settings: RefCell<Vec<Setting>>,
-    warnings: RefCell<Vec<String>>,
-}
-
-/// A key that nobody asked for. What it was meant to be shows when all settings are known.
-struct UnknownKey {
-    section: String,
-    key: String,
-    place: Place,
-    allowed: Vec<&'static str>,
-}
-
-/// A required setting that is not there; no news if a misspelt one was meant.
-struct MissingKey {
-    path: String,
-    place: Place,
-    label: String,
-}
-
-/// Beyond this many unknown keys nobody looks for what was meant.
-const MOST_GUESSES: usize = 1_000;
-
-/// Order of the diagnostics: through the file, then the options, then what is missing.
-type Rank = (u8, usize, usize);
-
-impl<'t> Log<'t> {
-    pub(super) fn new(file: &'t str, text: &'t str, overrides: &'t [String], base: &'t Path) -> Self {
-        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self {
-            file,
-            text,
-            overrides,
-            base,
-            line_starts,
-            problems: RefCell::default(),
-            unknown: RefCell::default(),
-            missing: RefCell::default(),
-            settings: RefCell::default(),
-            warnings: RefCell::default(),
-        }
-    }
-
-    /// The folder that file names in the scenario start from.
-    pub(super) fn base(&self) -> &'t Path {
-        self.base
-    }
-
-    /// Logs a mistake at a place.
-    pub(super) fn report(
-        &self,
-        place: &Place,
-        code: Code,
-        message: impl Into<String>,
-        label: impl Into<String>,
-    ) {
-        let at = self.locate(place);
-        self.report_elsewhere(place, Diagnostic { code, message: message.into(), at, label: label.into() });
-    }
-
-    /// Logs a mistake of another file, which the setting at `place` names.
-    pub(super) fn report_elsewhere(&self, place: &Place, diagnostic: Diagnostic) {
-        let rank = match place {
-            Place::File(span) => (0, 0, span.start),
-            Place::Set(index, span) => (1, *index, span.start),
-            Place::Nowhere => (2, 0, 0),
-        };
-        self.problems.borrow_mut().push((rank, diagnostic));
-    }
-
-    /// Logs a remark on something legal.
-    pub(super) fn warn(&self, warning: impl Into<String>) {
-        self.warnings.borrow_mut().push(warning.into());
-    }
-
-    pub(super) fn is_clean(&self) -> bool {
-        self.problems.borrow().is_empty()
-            && self.unknown.borrow().is_empty()
-            && self.missing.borrow().is_empty()
-    }
-
-    /// Words what was left open until all settings are known: unknown keys, and what is missing for other
-    /// reasons than a misspelt key.
-    pub(super) fn settle(&self) {
-        let mut meant: Vec<String> = Vec::new();
-        for (index, unknown) in self.unknown.take().into_iter().enumerate() {
-            let UnknownKey { section, key, place, allowed } = unknown;
-            let whole = if section.is_empty() { "a scenario".to_string() } else { format!("`{section}`") };
-            // A file full of unknown keys is no scenario at all.
-            let near = nearest(&key, allowed.iter().copied()).filter(|_| index < MOST_GUESSES);
-            let hint = match near {
-                Some(near) => {
-                    meant.push(if section.is_empty() {
-                        near.to_string()
-                    } else {
-                        format!("{section}.{near}")
-                    });
-                    format!("; did you mean `{near}`?")
-                }
-                None if index < MOST_GUESSES => {
-                    self.home_of(&key).map(|home| format!("; it belongs to `{home}`")).unwrap_or_default()
-                }
-                None => String::new(),
-            };
-            let message = format!("`{key}` is not a setting of {whole}{hint}");
-            self.report(&place, Code::UnknownKey, message, format!("allowed: {}", allowed.join(", ")));
-        }
-        for MissingKey { path, place, label } in self.missing.take() {
-            let is_meant = |meant: &String| {
-                path.strip_prefix(meant.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            };
-            if !meant.iter().any(is_meant) {
-                self.report(&place, Code::Missing, format!("`{path}` is missing"), label);
-            }
-        }
-    }
-
-    /// The only section that has a setting of this name.
-    fn home_of(&self, key: &str) -> Option<String> {
-        let settings = self.settings.borrow();
-        let split = settings.iter().filter_map(|setting| setting.pattern.rsplit_once('.'));
-        let mut homes = split.filter(|(_, name)| *name == key).map(|(home, _)| home);
-        let home = homes.next()?;
-        homes.all(|other| other == home).then(|| home.to_string())
-    }
-
-    /// The mistakes in the order of the file.
-    pub(super) fn into_problems(self) -> Vec<Diagnostic> {
-        self.settle();
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|(rank, _)| *rank);
-        problems.into_iter().map(|(_, diagnostic)| diagnostic).collect()
-    }
-
-    /// The records and the warnings.
-    pub(super) fn into_records(self) -> (Vec<Setting>, Vec<String>) {
-        (self.settings.into_inner(), self.warnings.into_inner())
-    }
-
-    /// Forgets mistakes that `keep` does not want.
-    pub(super) fn retain(&self, keep: impl Fn(&Diagnostic) -> bool) {
-        self.problems.borrow_mut().retain(|(_, diagnostic)| keep(diagnostic));
-    }
-
-    fn locate(&self, place: &Place) -> Location {
-        match place {
-            Place::File(span) => {
-                let line = self.line(span.start);
-                Location::of(self.file, self.text, Some(line), span.clone())
-            }
-            Place::Set(index, span) => {
-                let option = self.overrides.get(*index).map_or("", String::as_str);
-                Location::of(format!("--set {option}"), option, None, span.clone())
-            }
-            Place::Nowhere => Location::file(self.file),
-        }
-    }
-
-    fn line(&self, at: usize) -> usize {
-        self.line_starts.partition_point(|&start| start <= at)
-    }
-
-    /// The line of a place in the file.
-    pub(super) fn line_of(&self, place: &Place) -> Option<usize> {
-        match place {
-            Place::File(span) => Some(self.line(span.start)),
-            _ => None,
-        }
-    }
-
-    fn origin(&self, place: &Place) -> Origin {
-        match place {
-            Place::File(span) => Origin::File { line: self.line(span.start) },
-            Place::Set(index, _) => {
-                Origin::Override { option: self.overrides.get(*index).cloned().unwrap_or_default() }
-            }
-            Place::Nowhere => Origin::Default,
-        }
-    }
-
-    /// The text within quotes at a place, if it stands there as it is, without escapes.
-    pub(super) fn inside_quotes(&self, place: &Place, value: &str) -> Option<Place> {
-        let (text, span) = match place {
-            Place::File(span) => (self.text, span),
-            Place::Set(index, span) => (self.overrides.get(*index)?.as_str(), span),
-            Place::Nowhere => return None,
-        };
-        let raw = text.get(span.clone())?;
-        let start = raw.find(value)?;
-        let is_whole = raw.len() - value.len() <= 2 * start && start <= 1;
-        is_whole.then(|| place.part(start..start + value.len()))
-    }
-}
-
-/// Why a value is not what a setting needs.
-pub(super) struct Fault {
-    pub(super) code: Code,
-    pub(super) message: String,
-    pub(super) label: String,
-}
-
-impl Fault {
-    pub(super) fn new(code: Code, message: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { code, message: message.into(), label: label.into() }
-    }
-}
-
-impl From<UnitError> for Fault {
-    fn from(error: UnitError) -> Self {
-        let code = if error.is_about_the_range() {
-            Code::OutOfRange
-        } else if error.is_about_the_unit() {
-            Code::WrongUnit
-        } else {
-            Code::WrongType
-        };
-        Fault::new(code, error.to_string(), error.help())
-    }
-}
 
 /// A table of the file, or the place where it would be, while its settings are read.
 pub(super) struct Section<'a> {
@@ -369,6 +23,8 @@ pub(super) struct Section<'a> {
     place: Place,
     /// Whether something else stands where the table should be, so that nothing in it can be missed.
     broken: bool,
+    /// The choice that decides which settings there are, as `process = "trace"`.
+    variant: Option<String>,
     asked: Vec<&'static str>,
     bad: BTreeSet<&'static str>,
 }
@@ -383,6 +39,7 @@ impl<'a> Section<'a> {
             table: Some(table),
             place: Place::Nowhere,
             broken: false,
+            variant: None,
             asked: Vec::new(),
             bad: BTreeSet::new(),
         }
@@ -412,6 +69,11 @@ impl<'a> Section<'a> {
     /// Whether a key is there, right or wrong.
     pub(super) fn has(&self, name: &str) -> bool {
         self.item(name).is_some()
+    }
+
+    /// Says that the settings of the section depend on this one, for the message about those it does not have.
+    pub(super) fn varies_with(&mut self, name: &str) {
+        self.variant = self.item(name).map(|item| format!("{name} = {}", item.value.to_toml()));
     }
 
     /// Whether this section itself is in the file.
@@ -451,7 +113,7 @@ impl<'a> Section<'a> {
         self.bad.insert(name);
         if !self.broken {
             let (path, place) = (self.path_of(name), self.place.clone());
-            self.log.missing.borrow_mut().push(MissingKey { path, place, label: label.into() });
+            self.log.miss(path, place, label);
         }
     }
 
@@ -485,6 +147,7 @@ impl<'a> Section<'a> {
             table,
             place: self.place_of(name),
             broken: broken || self.broken,
+            variant: None,
             asked: Vec::new(),
             bad: BTreeSet::new(),
         }
@@ -541,6 +204,7 @@ impl<'a> Section<'a> {
                 table,
                 place: item.place.clone(),
                 broken: table.is_none(),
+                variant: None,
                 asked: Vec::new(),
                 bad: BTreeSet::new(),
             });
@@ -557,12 +221,7 @@ impl<'a> Section<'a> {
         let Some(table) = self.table else { return };
         for Entry { key, key_place, .. } in &table.entries {
             if !self.asked.contains(&key.as_str()) {
-                self.log.unknown.borrow_mut().push(UnknownKey {
-                    section: self.path.clone(),
-                    key: key.clone(),
-                    place: key_place.clone(),
-                    allowed: self.asked.clone(),
-                });
+                self.log.refuse_key(&self.path, self.variant.as_deref(), key, key_place, &self.asked);
             }
         }
     }
@@ -585,7 +244,7 @@ impl<'a> Section<'a> {
             if self.pattern.is_empty() { name.to_string() } else { format!("{}.{name}", self.pattern) };
         let path = self.path_of(name);
         let setting = Setting { path, pattern, kind, default, follows: None, required, doc, origin, value };
-        self.log.settings.borrow_mut().push(setting);
+        self.log.record(setting);
     }
 }
 
@@ -640,9 +299,10 @@ impl<'s, 'a> Key<'s, 'a> {
             match &item.value {
                 Value::Integer(number) => bounded(*number, number.to_string()),
                 Value::Float(number) => {
-                    let count =
-                        Quantity::Count.check_number(*number).map_err(|error| relabel(error, kind))?;
-                    bounded(count as i128, format!("{number:?}"))
+                    let count = Quantity::Count
+                        .check_number(*number, &item.value.to_toml())
+                        .map_err(|error| relabel(error, kind))?;
+                    bounded(count as i128, item.value.to_toml())
                 }
                 Value::Text(text) => {
                     let count = Quantity::Count.parse(text).map_err(|error| relabel(error, kind))?;
@@ -661,12 +321,13 @@ impl<'s, 'a> Key<'s, 'a> {
                 Value::Float(number) => *number,
                 other => return Err(wrong_type(other, "a number", kind)),
             };
+            let written = item.value.to_toml();
             let message = if !number.is_finite() {
-                format!("`{number:?}` is not a finite number")
+                format!("`{written}` is not a finite number")
             } else if number < least {
-                format!("`{number:?}` is below the least allowed, {least}")
+                format!("`{written}` is below the least allowed, {least}")
             } else if number > most {
-                format!("`{number:?}` is above the largest allowed, {most}")
+                format!("`{written}` is above the largest allowed, {most}")
             } else {
                 return Ok(number);
             };
@@ -743,7 +404,7 @@ pub(super) fn quantity_of(value: &Value, quantity: Quantity) -> Result<f64, Faul
         Value::Float(number) => *number,
         other => return Err(wrong_type(other, quantity.noun(), &Kind::Quantity(quantity))),
     };
-    let checked = quantity.check_number(number)?;
+    let checked = quantity.check_number(number, &value.to_toml())?;
     match quantity {
         Quantity::Fraction | Quantity::Count => Ok(checked),
         Quantity::Duration if checked == 0.0 => Ok(0.0),
@@ -783,14 +444,11 @@ impl<T> Field<'_, '_, T> {
         })
     }
 
-    /// With a default that follows from something else: from what, its TOML, and the value.
-    pub(super) fn or_else(self, follows: &'static str, toml: impl ToString, default: T) -> T {
+    /// With a default that follows from something else: from what, as TOML, and the value.
+    pub(super) fn or_else(self, follows: &'static str, toml: impl Into<String>, default: T) -> T {
         let log = self.section.log;
         let value = self.read(None, false);
-        if let Some(setting) = log.settings.borrow_mut().last_mut() {
-            setting.follows = Some(follows);
-            setting.value = setting.value.take().or_else(|| Some(toml.to_string()));
-        }
+        log.amend_last(follows, toml.into());
         value.unwrap_or(default)
     }
 
@@ -808,6 +466,7 @@ impl<T> Field<'_, '_, T> {
         let Self { section, name, doc, kind, parse } = self;
         let item = section.item(name);
         let label = kind.label();
+        let is_mixed = matches!(kind, Kind::ChoiceOr(..));
         let read = item.map(|item| parse(item, &kind));
         section.record(
             name,
@@ -819,13 +478,16 @@ impl<T> Field<'_, '_, T> {
         );
         match read {
             Some(Ok(value)) => Some(value),
-            Some(Err(fault)) => {
+            Some(Err(mut fault)) => {
+                if is_mixed && matches!(fault.code, Code::WrongType | Code::WrongUnit) {
+                    fault.label = label; // there is more that may stand here than the quantity
+                }
                 section.complain(name, fault);
                 None
             }
             None => {
                 if required {
-                    section.miss(name, format!("add `{name}`: {label}"));
+                    section.miss(name, format!("add `{name}`: {}", label.trim_start_matches("must be ")));
                 }
                 None
             }

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::diagnostic::{Code, did_you_mean};
-use super::reader::Log;
+use super::log::Log;
 use super::tree::{Entry, Item, Place, Table, Value, parse_value};
 
 /// No setting lies deeper.
