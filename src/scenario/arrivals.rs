@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::Code;
-use super::distribution::{self, Of, mean_of};
+use super::distribution::{self, Of};
 use super::log::Fault;
 use super::reader::Section;
 use super::trace::{self, Candidate};
@@ -290,7 +290,7 @@ fn read_source(
                 );
             }
             gap.and_then(|gap| {
-                let rate = 1.0 / mean_of(&gap);
+                let rate = 1.0 / gap.mean();
                 if rate > Quantity::Rate.most() {
                     let message = "gaps this short are more than the most arrivals allowed, 1e9 per second";
                     section

@@ -198,28 +198,10 @@ fn values_of(table: &mut Section<'_>, name: &str, of: Of) -> Option<Vec<f64>> {
     Some(values)
 }
 
-/// Mean of a distribution.
-pub(super) fn mean_of(distribution: &Distribution) -> f64 {
-    match distribution {
-        Distribution::Deterministic { mean }
-        | Distribution::Exponential { mean }
-        | Distribution::Erlang { mean, .. }
-        | Distribution::Gamma { mean, .. }
-        | Distribution::Lognormal { mean, .. }
-        | Distribution::Hyperexponential { mean, .. } => *mean,
-        Distribution::Empirical { values } => values.iter().sum::<f64>() / values.len() as f64,
-    }
-}
-
-/// A value that hardly any draw exceeds: 40 standard deviations above the mean.
+/// A value that hardly any draw exceeds: 40 standard deviations above the mean, or the largest one measured.
 pub(super) fn generous(distribution: &Distribution) -> f64 {
-    let cv = match distribution {
-        Distribution::Deterministic { .. } => 0.0,
-        Distribution::Exponential { .. } => 1.0,
-        Distribution::Erlang { shape, .. } => 1.0 / f64::from(*shape).sqrt(),
-        Distribution::Gamma { shape, .. } => 1.0 / shape.sqrt(),
-        Distribution::Lognormal { cv, .. } | Distribution::Hyperexponential { cv, .. } => *cv,
-        Distribution::Empirical { values } => return values.iter().copied().fold(0.0, f64::max),
-    };
-    mean_of(distribution) * (1.0 + 40.0 * cv)
+    match distribution {
+        Distribution::Empirical { values } => values.iter().copied().fold(0.0, f64::max),
+        other => other.mean() * (1.0 + 40.0 * other.cv()),
+    }
 }

@@ -8,7 +8,7 @@ use backpressure::{Config, ConfigError, OnUnknownDepth, Priority, State};
 use super::Scenario;
 use super::arrivals::{ReadClass, read_classes, read_sources};
 use super::diagnostic::Code;
-use super::distribution::{self, Of, generous, mean_of};
+use super::distribution::{self, Of, generous};
 use super::log::{Fault, Log};
 use super::reader::{Section, quantity_of};
 use super::setting::Kind;
@@ -518,7 +518,7 @@ fn warn_of_overload(log: &Log<'_>, model: &ModelConfig) {
         let Some(last) = phases.last() else { continue };
         rate += last.rate;
         for &(class, share) in classes {
-            let held = mean_of(&model.classes[class].service_time) + model.workers.overhead.as_secs_f64();
+            let held = model.classes[class].service_time.mean() + model.workers.overhead.as_secs_f64();
             busy_slots += last.rate * share * held;
         }
     }

@@ -46,6 +46,16 @@ pub enum Origin {
     },
 }
 
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => write!(f, "default"),
+            Origin::File { line } => write!(f, "line {line}"),
+            Origin::Override { option } => write!(f, "--set {option}"),
+        }
+    }
+}
+
 /// What values a setting takes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {

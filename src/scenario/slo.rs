@@ -73,6 +73,20 @@ impl Statistic {
 }
 
 impl Comparison {
+    /// Whether the comparison holds.
+    // Objectives compare counts for equality; a mean of zero jobs lost is exactly zero.
+    #[allow(clippy::float_cmp)]
+    pub fn holds(self, observed: f64, limit: f64) -> bool {
+        match self {
+            Self::Less => observed < limit,
+            Self::LessOrEqual => observed <= limit,
+            Self::Greater => observed > limit,
+            Self::GreaterOrEqual => observed >= limit,
+            Self::Equal => observed == limit,
+            Self::NotEqual => observed != limit,
+        }
+    }
+
     /// The longer ones first, so that `<=` is not read as `<`.
     const NAMES: [(&'static str, Comparison); 6] = [
         ("<=", Comparison::LessOrEqual),

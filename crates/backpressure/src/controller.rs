@@ -43,6 +43,8 @@ pub struct Controller {
     now: Nanos,
     state: State,
     health: Health,
+    /// Depths that would change nothing: those between the same two thresholds as the last one.
+    calm: Calm,
     /// The last observation; `None` before the first.
     observed: Option<Depth>,
     observed_at: Nanos,
@@ -77,6 +79,7 @@ impl Controller {
             now,
             state,
             health: Health::Healthy,
+            calm: Calm::NOWHERE,
             observed: None,
             observed_at: now,
             last_known_depth: None,
@@ -102,40 +105,16 @@ impl Controller {
     #[inline]
     pub fn observe(&mut self, depth: Depth, now: Nanos) {
         let now = self.advance(now);
-        self.observed = Some(depth);
         self.observed_at = now;
         self.counters.observations += 1;
         match depth {
-            Depth::Known(jobs) => {
+            Depth::Known(jobs) if self.calm.contains(jobs) && !self.drain.is_due(now) => {
+                self.observed = Some(depth);
                 self.last_known_depth = Some(jobs);
-                self.drain.observe(self.state, jobs, now);
-                self.update_health(jobs, now);
-                match self.state {
-                    State::Closed => {
-                        if jobs >= self.config.critical() {
-                            self.move_to(State::Open, jobs, now);
-                        }
-                    }
-                    State::Open => {
-                        if jobs < self.config.warning() {
-                            self.move_to(State::HalfOpen, jobs, now);
-                            if jobs <= self.config.recovery() {
-                                self.move_to(State::Closed, jobs, now);
-                            }
-                        }
-                    }
-                    State::HalfOpen => {
-                        if jobs >= self.config.reopen_at() {
-                            self.move_to(State::Open, jobs, now);
-                        } else if jobs <= self.config.recovery() {
-                            self.move_to(State::Closed, jobs, now);
-                        }
-                    }
-                }
+                self.rule = self.rule.holding_until(self.depth_holds_until());
             }
-            Depth::Unknown => self.counters.unknown_observations += 1,
+            _ => self.observe_change(depth, now),
         }
-        self.rule = self.rule_now();
     }
 
     /// Decides about one job by the last observation, and counts it. Moves nothing.
@@ -210,9 +189,11 @@ impl Controller {
             last_known_depth: self.last_known_depth,
             observed_at: self.observed.map(|_| self.observed_at),
             drain_millijobs_per_second: self.drain.rate(self.state),
-            retry_after: self
-                .drain_time()
-                .clamp(self.config.retry_after_min(), self.config.retry_after_max()),
+            retry_after: drain::within(
+                self.drain_time(),
+                self.config.retry_after_min(),
+                self.config.retry_after_max(),
+            ),
             since_start: self.counters,
             since_reset: self.counters.minus(&self.at_reset),
             reset_at: self.reset_at,
@@ -236,6 +217,7 @@ impl Controller {
         self.at_reset = self.counters;
         self.reset_at = now;
         self.resets += 1;
+        self.calm = Calm::NOWHERE;
         self.rule = self.rule_now();
     }
 
@@ -250,6 +232,48 @@ impl Controller {
         self.config = config;
         if let Some(jobs) = self.last_known_depth {
             self.update_health(jobs, now);
+        }
+        self.calm = Calm::NOWHERE;
+        self.rule = self.rule_now();
+    }
+
+    /// The whole of an observation: every rule about states and health is here.
+    #[inline(never)]
+    fn observe_change(&mut self, depth: Depth, now: Nanos) {
+        self.observed = Some(depth);
+        match depth {
+            Depth::Known(jobs) => {
+                self.last_known_depth = Some(jobs);
+                self.calm = Calm::around(jobs, &self.config);
+                self.drain.observe(self.state, jobs, now);
+                self.update_health(jobs, now);
+                match self.state {
+                    State::Closed => {
+                        if jobs >= self.config.critical() {
+                            self.move_to(State::Open, jobs, now);
+                        }
+                    }
+                    State::Open => {
+                        if jobs < self.config.warning() {
+                            self.move_to(State::HalfOpen, jobs, now);
+                            if jobs <= self.config.recovery() {
+                                self.move_to(State::Closed, jobs, now);
+                            }
+                        }
+                    }
+                    State::HalfOpen => {
+                        if jobs >= self.config.reopen_at() {
+                            self.move_to(State::Open, jobs, now);
+                        } else if jobs <= self.config.recovery() {
+                            self.move_to(State::Closed, jobs, now);
+                        }
+                    }
+                }
+            }
+            Depth::Unknown => {
+                self.calm = Calm::NOWHERE;
+                self.counters.unknown_observations += 1;
+            }
         }
         self.rule = self.rule_now();
     }
@@ -352,6 +376,50 @@ impl Controller {
             self.now = now;
         }
         self.now
+    }
+}
+
+/// The depths between two neighbouring thresholds.
+///
+/// Every rule compares the depth with a threshold, so all depths between two of them have the same effect. And the same
+/// effect twice is the same as once: no state is left by the depth that entered it (recovery < warning <= reopen_at <=
+/// critical). So after one complete observation, another depth of its stretch needs none of the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Calm {
+    from: u64,
+    /// How many depths; zero when there is no such stretch because no observation came last.
+    len: u64,
+}
+
+impl Calm {
+    const NOWHERE: Calm = Calm { from: 0, len: 0 };
+
+    fn around(jobs: u64, config: &Config) -> Calm {
+        // Where the answer to some comparison changes. `recovery` is the only threshold that still belongs below.
+        let after_recovery = config.recovery() + 1;
+        let edges = [
+            after_recovery,
+            config.warning(),
+            config.shed_at(),
+            config.reopen_at(),
+            config.critical(),
+            u64::MAX,
+        ];
+        let mut from = 0;
+        let mut to = u64::MAX;
+        for edge in edges {
+            if edge <= jobs {
+                from = from.max(edge);
+            } else {
+                to = to.min(edge);
+            }
+        }
+        Calm { from, len: to - from }
+    }
+
+    #[inline]
+    fn contains(self, jobs: u64) -> bool {
+        jobs.wrapping_sub(self.from) < self.len
     }
 }
 

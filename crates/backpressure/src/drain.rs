@@ -36,10 +36,15 @@ impl DrainMeter {
         DrainMeter { start: None, ends_at: Nanos::ZERO, rates: [None; 3], time_per_job: [u64::MAX; 3] }
     }
 
-    /// Takes in a known depth. `state` is the one the circuit was in since the last call.
+    /// Whether the window under way may end, so that [`DrainMeter::observe`] has something to do.
     #[inline]
+    pub(crate) fn is_due(&self, now: Nanos) -> bool {
+        now >= self.ends_at
+    }
+
+    /// Takes in a known depth. `state` is the one the circuit was in since the last call.
     pub(crate) fn observe(&mut self, state: State, depth: u64, now: Nanos) {
-        if now >= self.ends_at {
+        if self.is_due(now) {
             self.end_window(state, depth, now);
         }
     }
@@ -64,9 +69,11 @@ impl DrainMeter {
         if time >= u128::from(u64::MAX >> FRACTION_BITS) { Nanos::MAX } else { Nanos(time as u64) }
     }
 
-    #[cold]
     fn end_window(&mut self, state: State, depth: u64, now: Nanos) {
-        if let Some((depth_before, began)) = self.start {
+        // Windows that begin at the very end of time have no length to divide by.
+        if let Some((depth_before, began)) = self.start
+            && now.since(began) >= WINDOW
+        {
             let elapsed = now.since(began);
             let sample = net_fall(depth_before, depth, elapsed);
             let slot = usize::from(state.code());
@@ -90,10 +97,16 @@ impl DrainMeter {
 /// The hint of rejection number `count`: `drain_time` within `[min, max]`, plus less than half of that as jitter.
 #[inline]
 pub(crate) fn retry_after(drain_time: Nanos, min: Nanos, max: Nanos, seed: u64, count: u64) -> Nanos {
-    let base = drain_time.clamp(min, max).0;
+    let base = within(drain_time, min, max).0;
     // The high half of a product maps a hash to 0..base/2 without a division.
     let jitter = (u128::from(base / 2) * u128::from(mix64(seed ^ count.wrapping_mul(GOLDEN)))) >> 64;
     Nanos(base.saturating_add(jitter as u64))
+}
+
+/// `time` within `[min, max]`. Unlike [`Ord::clamp`] it has no panic to keep ready for limits out of order.
+#[inline]
+pub(crate) fn within(time: Nanos, min: Nanos, max: Nanos) -> Nanos {
+    time.max(min).min(max)
 }
 
 /// Net fall in thousandths of a job per second. Saturates at rates that no queue has.
@@ -149,6 +162,7 @@ mod tests {
         // A long window says all there is to say.
         check(&[(0, 1200), (100, 200), (500, 0)], Some(500_000));
         check(&[(0, u64::MAX), (100, 0)], Some((u64::MAX / 100_000) as i64));
+        check(&[(u64::MAX / MS, 1000), (u64::MAX / MS, 0)], None);
         check(&[(0, 0), (100, u64::MAX)], Some(-((u64::MAX / 100_000) as i64)));
     }
 

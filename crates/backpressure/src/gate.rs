@@ -107,6 +107,13 @@ impl Gate {
         Nanos(self.0 | !TIME_MASK)
     }
 
+    /// The same gate, with the first cut ruling through `holds_until`.
+    #[inline]
+    #[must_use]
+    pub(crate) const fn holding_until(self, holds_until: Nanos) -> Gate {
+        Gate(self.0 & !TIME_MASK | holds_until.0 & TIME_MASK)
+    }
+
     /// The state of the circuit when this gate was made.
     #[inline]
     #[must_use]

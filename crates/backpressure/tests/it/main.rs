@@ -1,0 +1,7 @@
+//! The behaviour of the policy, through its public interface.
+
+mod config;
+mod controller;
+mod gate;
+mod properties;
+mod rules;

@@ -1,0 +1,92 @@
+//! Places labels so that none covers another.
+
+/// Moves positions apart until neighbours are at least `gap` from each other, as little as possible, within `low..=high`.
+///
+/// Positions that are too close form a cluster around their common middle; clusters that then touch are joined
+/// (pool adjacent violators). The order of the answer is that of the question.
+pub(super) fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
+    struct Cluster {
+        middle: f64,
+        size: usize,
+    }
+    let reach = |size: usize| gap * (size as f64 - 1.0) / 2.0;
+    let fitted = |middle: f64, size: usize| {
+        // Where there is too little room the upper end wins: the labels at least start inside.
+        middle.min(high - reach(size)).max(low + reach(size))
+    };
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by(|&a, &b| wanted[a].total_cmp(&wanted[b]));
+    let mut clusters: Vec<Cluster> = Vec::new();
+    for &index in &order {
+        let mut cluster = Cluster { middle: fitted(wanted[index], 1), size: 1 };
+        while let Some(last) = clusters.last() {
+            if last.middle + reach(last.size) + gap <= cluster.middle - reach(cluster.size) {
+                break;
+            }
+            let size = last.size + cluster.size;
+            let weighted = last.middle * last.size as f64 + cluster.middle * cluster.size as f64;
+            cluster = Cluster { middle: fitted(weighted / size as f64, size), size };
+            clusters.pop();
+        }
+        clusters.push(cluster);
+    }
+    let positions = clusters
+        .iter()
+        .flat_map(|cluster| (0..cluster.size).map(|i| cluster.middle - reach(cluster.size) + gap * i as f64));
+    let mut placed = vec![0.0; wanted.len()];
+    for (index, position) in order.into_iter().zip(positions) {
+        placed[index] = position;
+    }
+    placed
+}
+
+/// Gives each span the first row in which it touches no earlier one.
+pub(super) fn rows(spans: &[(f64, f64)]) -> Vec<usize> {
+    let mut taken: Vec<Vec<(f64, f64)>> = Vec::new();
+    spans
+        .iter()
+        .map(|&(start, end)| {
+            let free = |row: &Vec<(f64, f64)>| row.iter().all(|&(from, to)| end < from || to < start);
+            let row = taken.iter().position(free).unwrap_or_else(|| {
+                taken.push(Vec::new());
+                taken.len() - 1
+            });
+            taken[row].push((start, end));
+            row
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(wanted: &[f64], expected: &[f64]) {
+        assert_eq!(spread(wanted, 10.0, 0.0, 100.0), expected);
+    }
+
+    #[test]
+    fn labels_far_apart_stay_where_they_are() {
+        check(&[20.0, 50.0, 80.0], &[20.0, 50.0, 80.0]);
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn labels_too_close_move_apart_around_their_middle() {
+        check(&[50.0, 50.0], &[45.0, 55.0]);
+        check(&[52.0, 50.0, 54.0], &[52.0, 42.0, 62.0]);
+    }
+
+    #[test]
+    fn labels_stay_inside() {
+        check(&[99.0, 98.0, 97.0], &[100.0, 90.0, 80.0]);
+        check(&[1.0, 2.0, 3.0], &[0.0, 10.0, 20.0]);
+        check(&[-40.0, 300.0], &[0.0, 100.0]);
+    }
+
+    #[test]
+    fn spans_that_touch_take_different_rows() {
+        assert_eq!(rows(&[(0.0, 10.0), (5.0, 15.0), (11.0, 20.0), (16.0, 30.0)]), [0, 1, 0, 1]);
+    }
+}

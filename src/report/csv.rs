@@ -1,0 +1,92 @@
+//! Tables for other programs: plain decimals in their shortest exact form, an empty cell where there is no value.
+
+use crate::experiment::Findings;
+use crate::experiment::series::Series;
+use crate::model::metric::Metric;
+use crate::scenario::Scenario;
+
+/// The course over time, one row a point.
+///
+/// Columns: `time_seconds`; `depth_{mean,p05,p50,p95,max}_jobs`; `circuit_{closed,half_open,open}_share`;
+/// `redis_{mean,p05,p50,p95}_bytes`; `worker_utilisation`; `wait_{p50,p95,p99}_seconds`; then for each class, in the
+/// scenario's order, `offered_jobs_total{class=NAME}` and likewise `admitted`, `rejected`, `completed` and `lost`: mean
+/// totals since the start.
+pub(crate) fn timeseries(scenario: &Scenario, series: &Series) -> String {
+    let mut columns: Vec<(String, Column<'_>)> = Vec::new();
+    let mut add = |name: &str, column| columns.push((name.to_owned(), column));
+    add("time_seconds", Column::Full(&series.seconds));
+    add("depth_mean_jobs", Column::Full(&series.depth.mean));
+    add("depth_p05_jobs", Column::Full(&series.depth.p05));
+    add("depth_p50_jobs", Column::Full(&series.depth.p50));
+    add("depth_p95_jobs", Column::Full(&series.depth.p95));
+    add("depth_max_jobs", Column::Full(&series.depth_max));
+    add("circuit_closed_share", Column::Full(&series.closed_share));
+    add("circuit_half_open_share", Column::Full(&series.half_open_share));
+    add("circuit_open_share", Column::Full(&series.open_share));
+    add("redis_mean_bytes", Column::Full(&series.redis_bytes.mean));
+    add("redis_p05_bytes", Column::Full(&series.redis_bytes.p05));
+    add("redis_p50_bytes", Column::Full(&series.redis_bytes.p50));
+    add("redis_p95_bytes", Column::Full(&series.redis_bytes.p95));
+    add("worker_utilisation", Column::Full(&series.utilisation));
+    add("wait_p50_seconds", Column::WithGaps(&series.wait_p50));
+    add("wait_p95_seconds", Column::WithGaps(&series.wait_p95));
+    add("wait_p99_seconds", Column::WithGaps(&series.wait_p99));
+    for (index, class) in scenario.model.classes.iter().enumerate() {
+        for (name, totals) in [
+            ("offered", &series.offered),
+            ("admitted", &series.admitted),
+            ("rejected", &series.rejected),
+            ("completed", &series.completed),
+            ("lost", &series.lost),
+        ] {
+            let totals = totals.get(index).map_or(&[][..], Vec::as_slice);
+            add(&format!("{name}_jobs_total{{class={}}}", class.name), Column::Full(totals));
+        }
+    }
+    let mut csv = record(columns.iter().map(|(name, _)| name.clone()));
+    for point in 0..series.seconds.len() {
+        csv += &record(columns.iter().map(|(_, column)| cell(column.get(point))));
+    }
+    csv
+}
+
+/// One row a replication: its number from 1 on, every system-wide metric in the order of [`Metric::ALL`], and the
+/// names of the metrics whose value is only a bound, separated by spaces.
+pub(crate) fn replications(findings: &Findings) -> String {
+    let names = Metric::ALL.iter().map(|metric| metric.name());
+    let header = std::iter::once("replication").chain(names).chain(std::iter::once("censored"));
+    let mut csv = record(header.map(str::to_owned));
+    for (index, metrics) in findings.replications.iter().enumerate() {
+        let censored: Vec<&str> =
+            Metric::ALL.iter().filter(|&&metric| metrics.is_censored(metric)).map(|metric| metric.name()).collect();
+        let values = Metric::ALL.iter().map(|&metric| cell(metrics.get(metric)));
+        csv += &record(std::iter::once((index + 1).to_string()).chain(values).chain(std::iter::once(censored.join(" "))));
+    }
+    csv
+}
+
+enum Column<'a> {
+    Full(&'a [f64]),
+    WithGaps(&'a [Option<f64>]),
+}
+
+impl Column<'_> {
+    fn get(&self, index: usize) -> Option<f64> {
+        match self {
+            Column::Full(values) => values.get(index).copied(),
+            Column::WithGaps(values) => values.get(index).copied().flatten(),
+        }
+    }
+}
+
+fn cell(value: Option<f64>) -> String {
+    value.filter(|value| value.is_finite()).map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// A line of cells, quoted where RFC 4180 asks for it.
+fn record(cells: impl Iterator<Item = String>) -> String {
+    let quoted = cells.map(|cell| {
+        if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+    });
+    quoted.collect::<Vec<_>>().join(",") + "\n"
+}

@@ -1,0 +1,407 @@
+//! Reports of made-up findings: complete, escaped, the same bytes each time, and never half-written.
+
+use std::fs;
+use std::path::Path;
+
+use backpressure::{Config, Priority, State};
+use backpressure_sim::engine::time::{SimDuration, SimTime};
+use backpressure_sim::experiment::Findings;
+use backpressure_sim::experiment::series::{Band, Series};
+use backpressure_sim::experiment::summary::{
+    Estimate, LimitReached, Named, SCHEMA, SloResult, Summary, Verdict,
+};
+use backpressure_sim::model::config::{
+    ArrivalProcess, ArrivalSource, Discipline, Gateway, JobClass, ModelConfig, Observe, OnFull, Phase,
+    PolicyConfig, Queue, Redis, Start, Workers,
+};
+use backpressure_sim::model::distribution::Distribution;
+use backpressure_sim::model::metric::{Metric, Metrics};
+use backpressure_sim::report::{self, Options, chart, html, terminal};
+use backpressure_sim::scenario::Scenario;
+use backpressure_sim::scenario::slo::{Comparison, Slo, Statistic};
+
+/// What a made-up case looks like; `spike()` is the usual one.
+#[derive(Clone)]
+struct Case {
+    classes: Vec<(String, u8, f64)>,
+    replications: u32,
+    points: usize,
+    horizon: f64,
+    /// Factor on every depth and rate.
+    load: f64,
+    maxmemory: Option<u64>,
+    waits: bool,
+    /// How many replications do not recover.
+    censored: u32,
+    objectives: bool,
+}
+
+fn spike() -> Case {
+    let class = |name: &str, priority, share| (name.to_owned(), priority, share);
+    Case {
+        classes: vec![
+            class("critical-alarm", 1, 0.01),
+            class("scheduled", 1, 0.04),
+            class("telemetry-data", 5, 0.65),
+            class("batch-operation", 10, 0.3),
+        ],
+        replications: 10,
+        points: 300,
+        horizon: 300.0,
+        load: 1.0,
+        maxmemory: Some(256 << 20),
+        waits: true,
+        censored: 0,
+        objectives: true,
+    }
+}
+
+fn small() -> Case {
+    Case {
+        classes: vec![("telemetry".to_owned(), 5, 1.0)],
+        replications: 1,
+        points: 6,
+        horizon: 6.0,
+        objectives: false,
+        ..spike()
+    }
+}
+
+/// The cases that are known to be awkward to show.
+fn cases() -> Vec<(&'static str, Case)> {
+    let many = (1..=12).map(|i| (format!("a-class-with-a-rather-long-name-{i}"), 1 + (i % 10) as u8, 1.0 / 12.0));
+    vec![
+        ("spike", spike()),
+        ("small", small()),
+        ("zero", Case { load: 0.0, waits: false, ..spike() }),
+        ("no-waits", Case { waits: false, ..spike() }),
+        ("deep", Case { load: 14.0, maxmemory: None, ..spike() }),
+        ("shallow", Case { load: 0.02, ..spike() }),
+        ("many-classes", Case { classes: many.collect(), ..spike() }),
+        ("censored", Case { censored: 4, ..spike() }),
+        ("long", Case { horizon: 10_800.0, points: 1_080, ..spike() }),
+    ]
+}
+
+fn scenario(case: &Case) -> Scenario {
+    let seconds = |s: f64| SimTime::ZERO + SimDuration::from_secs_f64(s);
+    let phase = |name: &str, end, rate: f64, spike| Phase { name: name.to_owned(), end, rate: rate * case.load, spike };
+    let objective = |expression: &str, metric, statistic, comparison, limit| Slo {
+        expression: expression.to_owned(),
+        metric,
+        class: None,
+        statistic,
+        comparison,
+        limit,
+    };
+    Scenario {
+        name: "spike-20k".to_owned(),
+        question: "Does the spec's configuration survive a spike of 20k req/s for a minute?\nExpected: yes, with \
+                   rejections of batch work."
+            .to_owned(),
+        source: "name = \"spike-20k\"\nduration = \"5m\"\n# a <script>alert(1)</script> in a comment\n".to_owned(),
+        seed: 42,
+        replications: case.replications,
+        slo: if case.objectives {
+            vec![
+                objective("recovery_seconds.p95 < 120", Metric::Recovery, Statistic::P95, Comparison::Less, 120.0),
+                objective(
+                    "peak_depth_jobs <= 51000",
+                    Metric::PeakDepth,
+                    Statistic::Mean,
+                    Comparison::LessOrEqual,
+                    51_000.0,
+                ),
+            ]
+        } else {
+            Vec::new()
+        },
+        model: ModelConfig {
+            horizon: SimDuration::from_secs_f64(case.horizon),
+            warmup: SimDuration::ZERO,
+            recovery_hold: SimDuration::ZERO,
+            series_step: SimDuration::from_secs_f64(case.horizon / case.points as f64),
+            classes: case
+                .classes
+                .iter()
+                .map(|(name, priority, _)| JobClass {
+                    name: name.clone(),
+                    priority: Priority::new(*priority).unwrap(),
+                    payload: Distribution::Deterministic { mean: 512.0 },
+                    service_time: Distribution::Lognormal { mean: 0.008, cv: 0.5 },
+                })
+                .collect(),
+            sources: vec![ArrivalSource {
+                process: ArrivalProcess::Poisson,
+                phases: vec![
+                    phase("calm", seconds(case.horizon * 0.2), 6e3, false),
+                    phase("spike", seconds(case.horizon * 0.4), 2e4, true),
+                    phase("after", SimTime::NEVER, 6e3, false),
+                ],
+                classes: case.classes.iter().enumerate().map(|(i, (_, _, share))| (i, *share)).collect(),
+            }],
+            start: Start { jobs: 0, circuit: State::Closed },
+            policy: PolicyConfig { config: Config::default(), observe: Observe::Arrival },
+            gateway: Gateway {
+                instances: 4,
+                check_latency: SimDuration::from_secs_f64(0.003),
+                depth_age: SimDuration::ZERO,
+            },
+            queue: Queue { discipline: Discipline::Fifo, capacity: None },
+            workers: Workers { processes: 5, concurrency: 20, overhead: SimDuration::from_secs_f64(0.0015) },
+            redis: Redis {
+                maxmemory: case.maxmemory,
+                on_full: OnFull::Reject,
+                base: 1 << 20,
+                job_overhead: 1500.0,
+                payload_factor: 1.0,
+                restart_after: SimDuration::SECOND,
+            },
+        },
+        warnings: vec!["worker capacity is below the offered load of the spike".to_owned()],
+    }
+}
+
+/// A depth that rises in the spike, cycles between the thresholds and drains; all else follows from it.
+fn findings(case: &Case) -> Findings {
+    let step = case.horizon / case.points as f64;
+    let seconds: Vec<f64> = (1..=case.points).map(|i| i as f64 * step).collect();
+    let depth: Vec<f64> = seconds.iter().map(|t| depth_at(t / case.horizon) * case.load).collect();
+    let share = |wanted: u8| -> Vec<f64> {
+        let mut state = 0;
+        let after = |depth: &f64| {
+            state = match (state, *depth) {
+                (_, depth) if depth >= 49_500.0 => 2,
+                (2, depth) if depth < 10_000.0 => 1,
+                (1, depth) if depth <= 5_000.0 => 0,
+                (state, _) => state,
+            };
+            if state == wanted { 1.0 } else { 0.0 }
+        };
+        depth.iter().map(after).collect()
+    };
+    let rate = |t: f64| if (0.2..0.4).contains(&(t / case.horizon)) { 2e4 } else { 6e3 } * case.load;
+    let open = share(2);
+    let totals = |of: &dyn Fn(f64, f64, usize) -> f64| -> Vec<Vec<f64>> {
+        case.classes
+            .iter()
+            .enumerate()
+            .map(|(class, (_, _, share))| {
+                let mut sum = 0.0;
+                let mut add = |(t, index): (&f64, usize)| {
+                    sum += of(*t, *share, class) * step * if index == usize::MAX { 0.0 } else { 1.0 };
+                    sum
+                };
+                seconds.iter().zip(0..).map(&mut add).collect()
+            })
+            .collect()
+    };
+    let is_open = |t: f64| open[((t / step).round() as usize - 1).min(open.len() - 1)] > 0.5;
+    let admitted = |t: f64, share: f64, class: usize| {
+        let wobble = 1.0 + 0.05 * (t * 1.7 + class as f64).sin();
+        if is_open(t) && case.classes[class].1 > 1 { 0.0 } else { rate(t) * share * wobble }
+    };
+    let offered = |t: f64, share: f64, class: usize| {
+        rate(t) * share * (1.0 + 0.05 * (t * 1.7 + class as f64).sin())
+    };
+    let wait = |factor: f64| -> Vec<Option<f64>> {
+        let one = |depth: &f64| case.waits.then_some((depth * factor / 1e4).max(0.0008 * factor)).filter(|_| *depth >= 0.0);
+        depth.iter().enumerate().map(|(i, depth)| if (200..215).contains(&i) { None } else { one(depth) }).collect()
+    };
+    let band = |scale: f64, base: f64| Band {
+        mean: depth.iter().map(|depth| base + depth * scale).collect(),
+        p05: depth.iter().map(|depth| base + depth * scale * 0.85).collect(),
+        p50: depth.iter().map(|depth| base + depth * scale).collect(),
+        p95: depth.iter().map(|depth| base + depth * scale * 1.08).collect(),
+    };
+    let peak = depth.iter().copied().fold(0.0, f64::max);
+    let series = Series {
+        step_seconds: step,
+        depth: band(1.0, 0.0),
+        depth_max: depth.iter().map(|depth| depth * 1.1 + 20.0 * case.load).collect(),
+        closed_share: share(0),
+        half_open_share: share(1),
+        open_share: open.clone(),
+        offered: totals(&offered),
+        admitted: totals(&admitted),
+        rejected: totals(&|t, share, class| offered(t, share, class) - admitted(t, share, class)),
+        completed: totals(&|t, share, _| rate(t).min(1e4) * share),
+        lost: totals(&|_, _, _| 0.0),
+        redis_bytes: band(2012.0, 1024.0 * 1024.0),
+        utilisation: seconds.iter().map(|t| (rate(*t) / 1.05e4).min(1.0)).collect(),
+        wait_p50: wait(0.5),
+        wait_p95: wait(1.3),
+        wait_p99: wait(1.9),
+        seconds,
+    };
+    let replications: Vec<Metrics> =
+        (0..case.replications).map(|index| metrics(case, index, peak, &series)).collect();
+    let last = |totals: &[Vec<f64>]| totals.iter().filter_map(|class| class.last()).sum::<f64>();
+    let class_metrics = |class: usize| {
+        let of = |totals: &[Vec<f64>]| last(&totals[class..=class]).round();
+        let (offered, admitted) = (of(&series.offered), of(&series.admitted));
+        let completed = of(&series.completed).min(admitted);
+        Metric::ALL
+            .iter()
+            .filter(|metric| metric.per_class())
+            .map(|metric| {
+                let value = match metric {
+                    Metric::Offered => Some(offered),
+                    Metric::Admitted => Some(admitted),
+                    Metric::Rejected => Some(offered - admitted),
+                    Metric::Completed => Some(completed),
+                    Metric::InSystem => Some(admitted - completed),
+                    Metric::Failed | Metric::Lost => Some(0.0),
+                    _ => case.waits.then_some(0.4 * (class + 1) as f64),
+                };
+                (metric.name().to_owned(), estimate(&[value], 0))
+            })
+            .collect()
+    };
+    let summary = Summary {
+        schema: SCHEMA,
+        version: "0.1.0",
+        scenario: "spike-20k".to_owned(),
+        seed: 42,
+        replications: case.replications,
+        digest: "9c41e07a".to_owned(),
+        verdict: if case.objectives { Verdict::Fail } else { Verdict::Pass },
+        interrupted: false,
+        metrics: Named(
+            Metric::ALL
+                .iter()
+                .map(|&metric| {
+                    let values: Vec<Option<f64>> = replications.iter().map(|one| one.get(metric)).collect();
+                    let censored = replications.iter().filter(|one| one.is_censored(metric)).count();
+                    (metric.name().to_owned(), estimate(&values, censored as u32))
+                })
+                .collect(),
+        ),
+        classes: Named(
+            case.classes.iter().enumerate().map(|(i, (name, ..))| (name.clone(), Named(class_metrics(i)))).collect(),
+        ),
+        slo: if case.objectives {
+            vec![
+                SloResult {
+                    expression: "recovery_seconds.p95 < 120".to_owned(),
+                    pass: true,
+                    observed: Some(96.2),
+                    limit: 120.0,
+                    metric: "recovery_seconds",
+                    censored: case.censored,
+                },
+                SloResult {
+                    expression: "peak_depth_jobs <= 51000".to_owned(),
+                    pass: false,
+                    observed: Some(peak),
+                    limit: 51_000.0,
+                    metric: "peak_depth_jobs",
+                    censored: 0,
+                },
+            ]
+        } else {
+            Vec::new()
+        },
+        limits_reached: if peak > 49_500.0 {
+            vec![
+                LimitReached { limit: "workers saturated", seconds: 60.4, replications: case.replications },
+                LimitReached { limit: "shed level", seconds: 64.0, replications: case.replications },
+                LimitReached { limit: "circuit open", seconds: 65.1, replications: case.replications },
+            ]
+        } else {
+            Vec::new()
+        },
+        warnings: vec!["worker capacity is below the offered load of the spike".to_owned()],
+    };
+    Findings { summary, series, replications }
+}
+
+/// Depth at a share of the horizon: 300, then a saw between 10,000 and 50,000, then a drain.
+fn depth_at(share: f64) -> f64 {
+    match share {
+        s if s < 0.2 => 300.0 + 200.0 * (s * 200.0).sin(),
+        s if s < 0.22 => 300.0 + (s - 0.2) / 0.02 * 49_700.0,
+        s if s < 0.4 => {
+            let phase = ((s - 0.22) / 0.045).fract();
+            if phase < 0.5 { 50_000.0 - phase * 2.0 * 40_500.0 } else { 9_500.0 + (phase - 0.5) * 2.0 * 40_500.0 }
+        }
+        s => (50_000.0 * (1.0 - (s - 0.4) / 0.08)).max(300.0 + 200.0 * (s * 200.0).sin()),
+    }
+}
+
+fn metrics(case: &Case, index: u32, peak: f64, series: &Series) -> Metrics {
+    let mut metrics = Metrics::default();
+    let wobble = 1.0 + 0.02 * f64::from(index).sin();
+    let last = |totals: &[Vec<f64>]| totals.iter().filter_map(|class| class.last()).map(|v| v.round()).sum::<f64>();
+    let (offered, admitted) = (last(&series.offered), last(&series.admitted));
+    let completed: f64 =
+        (0..series.offered.len())
+            .map(|class| {
+                let of = |totals: &[Vec<f64>]| last(&totals[class..=class]);
+                of(&series.completed).min(of(&series.admitted))
+            })
+            .sum();
+    metrics.set(Metric::MeanDepth, peak * 0.2 * wobble);
+    metrics.set(Metric::PeakDepth, (peak * wobble).round());
+    metrics.set(Metric::Overshoot, (peak * wobble - 5e4).max(0.0).round());
+    let recovery = (peak > 5_000.0).then_some(24.0 * wobble + f64::from(index)).filter(|_| index >= case.censored);
+    let recovery = if peak <= 5_000.0 { Some(0.0) } else { recovery };
+    metrics.set_or_censor(Metric::Recovery, recovery, case.horizon);
+    metrics.set_or_censor(Metric::TimeToOpen, (peak > 4.9e4).then_some(case.horizon * 0.217 * wobble), case.horizon);
+    metrics.set_or_censor(Metric::TimeToShed, (peak > 4e4).then_some(case.horizon * 0.213 * wobble), case.horizon);
+    metrics.set_or_censor(Metric::TimeToOom, None, case.horizon);
+    metrics.set(Metric::OpenFraction, if peak > 4.9e4 { 0.13 * wobble } else { 0.0 });
+    metrics.set(Metric::CircuitOpenings, if peak > 4.9e4 { 4.0 } else { 0.0 });
+    metrics.set(Metric::Offered, offered);
+    metrics.set(Metric::Admitted, admitted);
+    metrics.set(Metric::Rejected, offered - admitted);
+    metrics.set(Metric::Completed, completed);
+    metrics.set(Metric::Failed, 0.0);
+    metrics.set(Metric::Lost, 0.0);
+    metrics.set(Metric::InSystem, admitted - completed);
+    metrics.set(Metric::WorkerUtilisation, 0.613 * wobble);
+    metrics.set(Metric::RedisPeak, (1 << 20) as f64 + peak * wobble * 2012.0);
+    if case.waits {
+        metrics.set(Metric::WaitP50, 0.41 * wobble);
+        metrics.set(Metric::WaitP95, 4.9 * wobble);
+        metrics.set(Metric::WaitP99, 5.6 * wobble);
+    }
+    metrics
+}
+
+fn estimate(values: &[Option<f64>], censored: u32) -> Estimate {
+    let mut known: Vec<f64> = values.iter().flatten().copied().collect();
+    known.sort_by(f64::total_cmp);
+    let n = known.len();
+    let mean = (n > 0).then(|| known.iter().sum::<f64>() / n as f64);
+    let spread = known.last().zip(known.first()).map(|(high, low)| (high - low) / 4.0);
+    Estimate {
+        mean,
+        half_width: spread.filter(|_| n > 1),
+        min: known.first().copied(),
+        max: known.last().copied(),
+        p95: known.get((n * 95).div_ceil(100).saturating_sub(1)).copied(),
+        n: n as u32,
+        censored,
+    }
+}
+
+fn page(case: &Case) -> String {
+    let (scenario, findings) = (scenario(case), findings(case));
+    html::render(&scenario, &findings, &chart::all(&scenario, &findings))
+}
+
+/// Writes every case into the folder that `REPORT_GALLERY` names, for people to look at.
+#[test]
+#[ignore = "makes pictures for people"]
+fn gallery() {
+    let folder = std::env::var("REPORT_GALLERY").expect("REPORT_GALLERY names a folder");
+    for (name, case) in cases() {
+        let (scenario, findings) = (scenario(&case), findings(&case));
+        let folder = Path::new(&folder).join(name);
+        report::write(&folder, &scenario, &findings, &Options { png: true }).unwrap();
+        for width in [80, 120] {
+            println!("---- {name} at {width} columns\n{}", terminal::render(&scenario, &findings, width, false));
+        }
+    }
+}
