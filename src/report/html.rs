@@ -161,7 +161,6 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
     let mut html = String::from("<section>\n<h2>Outcome by class</h2>\n");
     html += &table_start(&[
         "class",
-        "priority",
         "offered",
         "= admitted",
         "+ rejected",
@@ -175,14 +174,11 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
     ]);
     for row in &table.rows {
         let total = if row.priority.is_none() { " class=\"total\"" } else { "" };
-        push(&mut html, format_args!("<tr{total}><th scope=\"row\">{}</th>", escape(&row.name)));
-        push(
-            &mut html,
-            format_args!(
-                "<td>{}</td>",
-                row.priority.map(|priority| priority.to_string()).unwrap_or_default()
-            ),
-        );
+        push(&mut html, format_args!("<tr{total}><th scope=\"row\">{}", escape(&row.name)));
+        if let Some(priority) = row.priority {
+            push(&mut html, format_args!(" <small>priority {priority}</small>"));
+        }
+        html += "</th>";
         for cell in row.counts.iter().chain(&row.waits) {
             push(&mut html, format_args!("<td>{}</td>", escape(cell)));
         }

@@ -34,7 +34,7 @@ pub(crate) fn scale(unit: Unit, magnitude: f64) -> Scale {
         Unit::PerSecond => &[(0.0, 1.0, "/s")],
     };
     let &(_, divisor, suffix) =
-        steps.iter().find(|&&(from, ..)| size >= from).unwrap_or(&steps[steps.len() - 1]);
+        steps.iter().find(|&&(from, ..)| size >= from * ALMOST).unwrap_or(&steps[steps.len() - 1]);
     Scale { divisor, suffix }
 }
 
@@ -139,6 +139,9 @@ pub(crate) fn apportion(total: f64, parts: &[f64], unit: f64) -> (f64, Vec<f64>)
 /// Stands where there is no value.
 pub(crate) const MISSING: &str = "–";
 
+/// What rounds up to a scale's first value is already shown in it.
+const ALMOST: f64 = 0.9995;
+
 pub(crate) const KIB: f64 = 1024.0;
 pub(crate) const MIB: f64 = 1024.0 * KIB;
 pub(crate) const GIB: f64 = 1024.0 * MIB;
@@ -162,7 +165,7 @@ mod tests {
         check(Unit::Seconds, 96.21, "96.2 s");
         check(Unit::Seconds, 0.0075, "7.50 ms");
         check(Unit::Seconds, 754.0, "12.6 min");
-        check(Unit::Seconds, 0.999_9, "1000 ms");
+        check(Unit::Seconds, 0.999_9, "1.000 s");
         check(Unit::Bytes, 1.5 * GIB, "1.50 GiB");
         check(Unit::Fraction, 0.613, "61.3 %");
         check(Unit::Fraction, 0.000_31, "0.0310 %");

@@ -36,7 +36,7 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
     };
     let mut lines = vec![format!(
         "{}  seed {} · {replications} · digest {}",
-        paint.bold(&summary.scenario),
+        paint.bold(&reading::printable(&summary.scenario)),
         summary.seed,
         summary.digest
     )];
@@ -147,7 +147,13 @@ fn observed(objective: &SloResult) -> String {
 
 fn outcome(scenario: &Scenario, summary: &Summary, width: usize, paint: Paint) -> Vec<Vec<String>> {
     let outcome = Outcome::of(scenario, summary);
-    let names: Vec<String> = outcome.rows.iter().map(|row| shortened(&row.name, LONGEST_NAME)).collect();
+    let names: Vec<String> = outcome
+        .rows
+        .iter()
+        .map(|row| {
+            reading::shortened(&reading::printable(&row.name), |name| columns_of(name) <= LONGEST_NAME)
+        })
+        .collect();
     let mut counts = Grid::new("█ OUTCOME", &names);
     for (column, metric) in COUNTS.iter().enumerate() {
         let name = metric.name().trim_end_matches("_jobs").replace('_', " ");
@@ -198,7 +204,7 @@ fn warnings(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     }
     let mut lines = vec![paint.bold("█ WARNINGS")];
     for warning in &summary.warnings {
-        lines.extend(wrapped(&format!("! {warning}"), width, "  "));
+        lines.extend(wrapped(&format!("! {}", reading::printable(warning)), width, "  "));
     }
     lines
 }
@@ -305,13 +311,6 @@ fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
         }
     }
     lines
-}
-
-fn shortened(text: &str, most: usize) -> String {
-    if columns_of(text) <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most - 1).collect::<String>() + "…"
 }
 
 fn padded_left(text: &str, width: usize) -> String {

@@ -10,8 +10,8 @@ use super::{Chart, Table};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::Unit;
-use crate::report::number;
 use crate::report::palette::Colour;
+use crate::report::{number, reading};
 use crate::scenario::Scenario;
 
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
@@ -38,7 +38,8 @@ struct Panel {
 
 /// All jobs first; then the classes, if there are several, those beyond `MOST_CLASSES` together.
 fn panels(scenario: &Scenario, series: &Series) -> Vec<Panel> {
-    let names: Vec<&str> = scenario.model.classes.iter().map(|class| class.name.as_str()).collect();
+    let names: Vec<String> =
+        scenario.model.classes.iter().map(|class| reading::printable(&class.name)).collect();
     let panel = |name: String, classes: &[usize]| {
         let rate =
             |totals: &[Vec<f64>]| per_second(totals, classes, series.seconds.len(), series.step_seconds);
@@ -54,7 +55,7 @@ fn panels(scenario: &Scenario, series: &Series) -> Vec<Panel> {
         1 => names[0].clone_into(&mut panels[0].name),
         count => {
             let alone = if count > MOST_CLASSES { MOST_CLASSES - 1 } else { count };
-            panels.extend((0..alone).map(|class| panel(names[class].to_owned(), &[class])));
+            panels.extend((0..alone).map(|class| panel(names[class].clone(), &[class])));
             if alone < count {
                 panels.push(panel(format!("{} further classes", count - alone), &all[alone..]));
             }
