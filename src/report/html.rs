@@ -218,7 +218,7 @@ fn numbers(table: &Table) -> String {
 }
 
 fn metrics(summary: &Summary) -> String {
-    let mut html = String::from("<section>\n<h2>All metrics</h2>\n");
+    let mut html = String::from("<section class=\"metrics\">\n<h2>All metrics</h2>\n");
     push(
         &mut html,
         format_args!(

@@ -2,7 +2,7 @@
 
 use crate::engine::time::SimTime;
 use crate::experiment::Findings;
-use crate::experiment::summary::{Estimate, Summary, Verdict};
+use crate::experiment::summary::{Summary, Verdict};
 use crate::model::metric::{Metric, Unit};
 use crate::report::number;
 use crate::scenario::Scenario;
@@ -82,13 +82,16 @@ pub(crate) fn typical(findings: &Findings, metric: Metric) -> Option<f64> {
     (values.len() * 2 > findings.replications.len()).then(|| values[values.len() / 2])
 }
 
-/// A metric as `mean ± half-width`, with a remark on the replications whose value is only a bound.
-pub(crate) fn with_censoring(metric: Metric, estimate: &Estimate) -> String {
-    let shown = number::estimate(metric.unit(), estimate);
+/// The recovery time with what it counts from, and how many replications did not recover.
+pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
+    let estimate = summary.metric(Metric::Recovery);
+    let shown = number::estimate(Unit::Seconds, estimate);
+    let since = if spikes(scenario).is_empty() { "after the start" } else { "after the last spike" };
     match (estimate.censored, estimate.n) {
-        (0, _) => shown,
+        (_, 0) => "not measured".to_owned(),
+        (0, _) => format!("{shown} {since}"),
         (censored, n) if censored >= n => "not within the run".to_owned(),
-        (censored, n) => format!("≥ {shown} ({censored} of {n} not within the run)"),
+        (censored, n) => format!("≥ {shown} {since}, {censored} of {n} not within the run"),
     }
 }
 
@@ -131,17 +134,8 @@ pub(crate) fn answer(scenario: &Scenario, findings: &Findings) -> String {
     } else {
         "the circuit stays closed".to_owned()
     };
-    let since = if spikes(scenario).is_empty() { "after the start" } else { "after the last spike" };
-    let recovery = summary.metric(Metric::Recovery);
-    let recovery = match (recovery.censored, recovery.n) {
-        (_, 0) => "recovery was not measured".to_owned(),
-        (0, _) => {
-            format!("the system has recovered {} {since}", number::estimate(Unit::Seconds, recovery))
-        }
-        (censored, n) if censored >= n => "it does not recover within the run".to_owned(),
-        (censored, n) => format!("in {censored} of {n} replications it does not recover within the run"),
-    };
-    format!("The queue peaks at {peak} jobs, {circuit}, and {recovery}.")
+    let recovery = recovery(scenario, summary);
+    format!("The queue peaks at {peak} jobs, {circuit}; recovery: {recovery}.")
 }
 
 /// The command that gives these figures again.
