@@ -249,10 +249,11 @@ fn metric_table(metrics: &Named<Estimate>, with_meaning: bool) -> String {
     let mut html = table_start(&header);
     for (name, estimate) in &metrics.0 {
         let unit = unit_of(name);
+        let bound = if estimate.censored > 0 { "≥ " } else { "" };
         push(
             &mut html,
             format_args!(
-                "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
+                "<tr><th scope=\"row\"><code>{}</code></th><td>{bound}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
                 escape(name),
                 number::estimate(unit, estimate),
                 number::optional(unit, estimate.min),

@@ -135,7 +135,7 @@ pub(crate) fn answer(scenario: &Scenario, findings: &Findings) -> String {
         "the circuit stays closed".to_owned()
     };
     let recovery = recovery(scenario, summary);
-    format!("The queue peaks at {peak} jobs, {circuit}; recovery: {recovery}.")
+    format!("The queue peaks at {peak} jobs, {circuit}; recovery {recovery}.")
 }
 
 /// The command that gives these figures again.

@@ -46,7 +46,7 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
             paint.bad(&format!("  interrupted: {} of {asked} replications were run", summary.replications)),
         );
     }
-    let columns = (width / 4 + 5).clamp(15, 60).min(findings.series.seconds.len());
+    let columns = (width / 4 + 4).clamp(15, 60).min(findings.series.seconds.len());
     let metric = |metric: Metric| summary.metric(metric);
     let peak = format!("peak {}", number::estimate(Unit::Jobs, metric(Metric::PeakDepth)));
     let levels = reading::thresholds(scenario);

@@ -13,7 +13,11 @@ use crate::report::{number, reading};
 use crate::scenario::Scenario;
 
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
-    let title = "Queue depth and circuit state".to_owned();
+    let title = if reading::thresholds(scenario).is_empty() {
+        "Queue depth without the policy".to_owned()
+    } else {
+        "Queue depth and circuit state".to_owned()
+    };
     Chart {
         name: "depth",
         caption: caption(scenario, findings),
@@ -121,7 +125,8 @@ fn markers(scenario: &Scenario, findings: &Findings) -> Vec<Marker> {
         markers.push(at(spike.start, "spike starts", Colour::Faint));
         markers.push(at(spike.end, "spike ends", Colour::Faint));
     }
-    if let Some(seconds) = reading::typical(findings, Metric::TimeToOpen) {
+    let opening = reading::typical(findings, Metric::TimeToOpen);
+    if let Some(seconds) = opening.filter(|_| !reading::thresholds(scenario).is_empty()) {
         markers.push(at(seconds, "first opening", Colour::Alert));
     }
     if let Some(seconds) = reading::typical(findings, Metric::Recovery) {
