@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::experiment::Findings;
 use crate::scenario::Scenario;
 use chart::DrawError;
-use folder::{Draft, FolderError};
+use folder::Draft;
+pub use folder::FolderError;
 
 pub mod chart;
 mod csv;

@@ -1,6 +1,6 @@
 //! The charts of a report, as SVG for every report and as PNG on request, from the same drawing.
 //!
-//! Each chart module turns findings into a [`picture::Picture`]; the only code that knows `plotters` is the one that
+//! Each chart module turns findings into a `picture::Picture`; the only code that knows `plotters` is the one that
 //! paints pictures. Every chart also carries its numbers as a table, for those who do not see pictures.
 
 use std::path::Path;
