@@ -1,6 +1,10 @@
 //! The flight simulator of queue-backed services.
+
 pub mod engine;
 pub mod experiment;
+pub mod fluid;
 pub mod model;
 pub mod report;
 pub mod scenario;
+pub mod stats;
+pub mod units;

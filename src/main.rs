@@ -1,2 +1,7 @@
-//! simulate
-fn main() {}
+//! The `simulate` command.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

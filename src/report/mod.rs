@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::experiment::Findings;
+use crate::experiment::summary::Summary;
 use crate::scenario::Scenario;
 use chart::DrawError;
 use folder::Draft;
@@ -87,12 +88,17 @@ pub fn write(
         }
     }
     draft.write(PAGE, &html::render(scenario, findings, &charts))?;
-    let summary = serde_json::to_string_pretty(&findings.summary).map_err(WriteError::Json)?;
-    draft.write(SUMMARY, &(summary + "\n"))?;
+    draft.write(SUMMARY, &summary_json(&findings.summary)?)?;
     draft.write(TIMESERIES, &csv::timeseries(scenario, &findings.series))?;
     draft.write(REPLICATIONS, &csv::replications(findings))?;
     draft.publish(is_ours)?;
     Ok(dir.join(PAGE))
+}
+
+/// The summary as one JSON document with a newline at its end: `summary.json` and what `--json` prints.
+pub fn summary_json(summary: &Summary) -> Result<String, WriteError> {
+    let text = serde_json::to_string_pretty(summary).map_err(WriteError::Json)?;
+    Ok(text + "\n")
 }
 
 /// Whether a file of that name in a report's folder is part of the report.

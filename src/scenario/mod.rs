@@ -1,9 +1,34 @@
 //! A scenario: what a file (and the command line) asks, checked; it cannot be invalid.
+//!
+//! ```text
+//! text --tree--> keys and values with their places --set--> overridden --file, arrivals, ...--> Scenario
+//!                                                                  \--reader--> Settings, Diagnostics
+//! ```
+//!
+//! Every mistake of a file is reported, not only the first one, and each with the text it is about.
+
+use std::path::Path;
 
 use crate::model::config::ModelConfig;
+use diagnostic::Code;
+use files::{FileFault, MOST_SCENARIO_BYTES};
+use reader::Log;
 use slo::Slo;
+use tree::Place;
 
+mod arrivals;
+mod diagnostic;
+mod distribution;
+mod file;
+mod files;
+mod reader;
+mod set;
 pub mod slo;
+mod trace;
+mod tree;
+
+pub use diagnostic::{Code as DiagnosticCode, Diagnostic, Location, ScenarioError, did_you_mean, nearest};
+pub use reader::{Kind, Origin, Setting};
 
 /// A checked scenario.
 #[derive(Clone, Debug)]
@@ -24,4 +49,84 @@ pub struct Scenario {
     pub model: ModelConfig,
     /// Remarks on settings that are legal but hazardous or assumed.
     pub warnings: Vec<String>,
+}
+
+/// A scenario and how it came about.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The checked scenario.
+    pub scenario: Scenario,
+    /// Every setting that it could have, with the origin of its value.
+    pub settings: Vec<Setting>,
+}
+
+/// What a scenario needs at least, for those who start with an empty file.
+const LEAST_SCENARIO: &str = "the least it needs: duration = \"60s\", [arrivals] with rate = \"6k/s\", \
+                              [workers] with service_time = \"8ms\"";
+
+/// Reads a scenario file and applies `overrides`, each `path=value`.
+///
+/// # Errors
+///
+/// All mistakes in the file and the overrides, or why the file cannot be read.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ScenarioError> {
+    let shown = path.display().to_string();
+    let text = files::read_text(path, MOST_SCENARIO_BYTES).map_err(|fault| match fault {
+        FileFault::Unreadable(message, help) => ScenarioError::Unreadable { message, help },
+        FileFault::NotUtf8 { .. } => ScenarioError::Invalid(vec![Diagnostic {
+            code: Code::Syntax,
+            message: fault.message(),
+            at: Location::file(shown.as_str()),
+            label: fault.help(),
+        }]),
+    })?;
+    from_str(&text, &shown, path.parent().unwrap_or(Path::new("")), overrides)
+}
+
+/// The same for a text: `file_name` stands in messages and gives the default name, files that the scenario
+/// names are looked for in `base_dir`.
+///
+/// # Errors
+///
+/// All mistakes in the text and the overrides.
+pub fn from_str(
+    text: &str,
+    file_name: &str,
+    base_dir: &Path,
+    overrides: &[String],
+) -> Result<Loaded, ScenarioError> {
+    let log = Log::new(file_name, text, overrides, base_dir);
+    let is_content = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    if overrides.is_empty() && !text.trim_start_matches('\u{feff}').lines().any(is_content) {
+        log.report(&Place::Nowhere, Code::Missing, "the scenario is empty", LEAST_SCENARIO);
+        return Err(ScenarioError::Invalid(log.into_problems()));
+    }
+    let (mut table, syntax_errors) = tree::parse_file(text);
+    for (index, option) in overrides.iter().enumerate() {
+        set::apply(&mut table, index, option, &log);
+    }
+    let scenario = file::read(&log, &table, file_name, text);
+    if !syntax_errors.is_empty() {
+        forget_consequences(&log, &syntax_errors);
+    }
+    for error in syntax_errors {
+        log.report(&Place::File(error.span), Code::Syntax, error.message, "");
+    }
+    match scenario {
+        Some(mut scenario) if log.is_clean() => {
+            let (settings, warnings) = log.into_records();
+            scenario.warnings = warnings;
+            Ok(Loaded { scenario, settings })
+        }
+        _ => Err(ScenarioError::Invalid(log.into_problems())),
+    }
+}
+
+/// What is missing, or wrong in the line of a syntax error, may only look so because of it.
+fn forget_consequences(log: &Log<'_>, syntax_errors: &[tree::SyntaxError]) {
+    let lines: Vec<_> =
+        syntax_errors.iter().filter_map(|error| log.line_of(&Place::File(error.span.clone()))).collect();
+    log.retain(|diagnostic| {
+        diagnostic.code != Code::Missing && !diagnostic.at.line.is_some_and(|line| lines.contains(&line))
+    });
 }

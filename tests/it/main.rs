@@ -1,3 +1,4 @@
-//! Behaviour of the whole, one module a topic.
+//! Behaviour of the whole crate, one module for each part.
 
+mod fluid;
 mod report;

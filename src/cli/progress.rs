@@ -1,0 +1,54 @@
+//! Keeps the person in front of the terminal informed, and listens when they have had enough.
+
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use backpressure_sim::experiment::{Progress, SLICES};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Shows a progress bar on what takes longer than a second, and stops the run on an interrupt.
+pub(super) struct Attended {
+    bar: ProgressBar,
+    began: Instant,
+    /// Whether there is somebody to show the bar to, who has not seen it yet.
+    pending: AtomicBool,
+}
+
+/// Set by the signal handler, which lives as long as the process.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Attended {
+    pub(super) fn new(replications: u32, quiet: bool) -> Result<Self> {
+        ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("failed to listen for interrupts")?;
+        let bar = ProgressBar::with_draw_target(
+            Some(u64::from(replications) * u64::from(SLICES)),
+            ProgressDrawTarget::hidden(),
+        );
+        let style = ProgressStyle::with_template("{bar:40} {percent:>3}% of the simulation, {eta} left")
+            .context("failed to build the progress bar")?;
+        bar.set_style(style);
+        let watched = io::stderr().is_terminal() && std::env::var_os("CI").is_none() && !quiet;
+        Ok(Self { bar, began: Instant::now(), pending: AtomicBool::new(watched) })
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Progress for Attended {
+    fn advanced(&self) {
+        self.bar.inc(1);
+        if self.began.elapsed() > PATIENCE && self.pending.swap(false, Ordering::Relaxed) {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        INTERRUPTED.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,154 @@
+//! Reading text files, the scenario's own and those it names, with errors that help.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use super::diagnostic::{Code, Diagnostic, Location, nearest};
+use super::reader::{Fault, Section};
+use super::tree::Place;
+
+/// The largest scenario file.
+pub(super) const MOST_SCENARIO_BYTES: u64 = 16 << 20;
+/// The largest file that a scenario names.
+const MOST_DATA_BYTES: u64 = 1 << 30;
+/// More mistakes than this in one data file are not looked for.
+pub(super) const MOST_DATA_MISTAKES: usize = 20;
+
+/// Why a file has no text.
+pub(super) enum FileFault {
+    /// It cannot be read: what happened, and what may help.
+    Unreadable(String, String),
+    /// It is no UTF-8: the line and the byte where it stops to be.
+    NotUtf8 { line: usize, offset: usize },
+}
+
+impl FileFault {
+    pub(super) fn message(&self) -> String {
+        match self {
+            FileFault::Unreadable(message, _) => message.clone(),
+            FileFault::NotUtf8 { line, offset } => {
+                format!("the file is not UTF-8 text: invalid byte at offset {offset}, in line {line}")
+            }
+        }
+    }
+
+    pub(super) fn help(&self) -> String {
+        match self {
+            FileFault::Unreadable(_, help) => help.clone(),
+            FileFault::NotUtf8 { .. } => "save the file as UTF-8".to_string(),
+        }
+    }
+}
+
+/// Reads a file whole.
+pub(super) fn read_text(path: &Path, most_bytes: u64) -> Result<String, FileFault> {
+    let shown = path.display();
+    let failed =
+        |what: &str, help: String| FileFault::Unreadable(format!("failed to read `{shown}`: {what}"), help);
+    if path.is_dir() {
+        return Err(failed("it is a folder", list_of_files(path)));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than allowed, which also ends the reading of an endless device.
+    let read = File::open(path).and_then(|file| file.take(most_bytes + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        return Err(match error.kind() {
+            ErrorKind::NotFound => failed("there is no such file", close_files(path)),
+            ErrorKind::PermissionDenied => failed("permission denied", String::new()),
+            _ => failed(&error.to_string(), String::new()),
+        });
+    }
+    if bytes.len() as u64 > most_bytes {
+        return Err(failed(
+            &format!("it is larger than {} MiB, the most allowed", most_bytes >> 20),
+            String::new(),
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..offset].iter().filter(|&&byte| byte == b'\n').count();
+        FileFault::NotUtf8 { line, offset }
+    })
+}
+
+/// A data file that a setting names.
+pub(super) struct DataFile {
+    /// Its name in messages.
+    pub(super) shown: String,
+    pub(super) text: String,
+    place: Place,
+    mistakes: usize,
+}
+
+impl DataFile {
+    /// Reads the file that the setting `key` names, relative to the scenario.
+    pub(super) fn read(section: &mut Section<'_>, key: &'static str, name: &str) -> Option<DataFile> {
+        let path = section.log().base().join(name);
+        match read_text(&path, MOST_DATA_BYTES) {
+            Ok(text) => {
+                let place = section.place_of(key);
+                Some(DataFile { shown: path.display().to_string(), text, place, mistakes: 0 })
+            }
+            Err(fault) => {
+                section.complain(key, Fault::new(Code::File, fault.message(), fault.help()));
+                None
+            }
+        }
+    }
+
+    /// Logs a mistake at `part`, a slice of the file's own text, in `line`. False once there are enough.
+    pub(super) fn complain(
+        &mut self,
+        section: &Section<'_>,
+        line: usize,
+        part: (usize, usize),
+        fault: Fault,
+    ) -> bool {
+        self.mistakes += 1;
+        let at = Location::of(self.shown.as_str(), &self.text, Some(line), part.0..part.0 + part.1);
+        let diagnostic = Diagnostic { code: fault.code, message: fault.message, at, label: fault.label };
+        section.log().report_elsewhere(&self.place, diagnostic);
+        self.mistakes < MOST_DATA_MISTAKES
+    }
+
+    pub(super) fn has_mistakes(&self) -> bool {
+        self.mistakes > 0
+    }
+}
+
+/// Where `part` begins in `whole`, of which it is a slice.
+pub(super) fn offset_in(whole: &str, part: &str) -> usize {
+    (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len())
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.flatten().take(10_000).filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+fn close_files(path: &Path) -> String {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if !folder.as_os_str().is_empty() && !folder.is_dir() {
+        return format!("the folder `{}` does not exist", folder.display());
+    }
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return String::new() };
+    let names = names_in(folder);
+    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_string();
+    let near = nearest(name, names.iter().map(String::as_str))
+        .or_else(|| names.iter().map(String::as_str).find(|other| stem(other) == stem(name)));
+    match near {
+        Some(near) => format!("did you mean `{}`?", folder.join(near).display()),
+        None => list_of_files(folder),
+    }
+}
+
+fn list_of_files(folder: &Path) -> String {
+    let names: Vec<_> =
+        names_in(folder).into_iter().filter(|name| name.ends_with(".toml")).take(10).collect();
+    if names.is_empty() { String::new() } else { format!("scenarios there: {}", names.join(", ")) }
+}

@@ -1,0 +1,735 @@
+//! Reads settings out of the tree one by one, and records every one that it is asked for.
+//!
+//! A setting's name, type, bounds, default and meaning stand once, at the place that reads it; from the
+//! records come the list of allowed names, the error for a key that nobody asked for, and the merged file
+//! with the origin of each value. No mistake stops the reading: it is logged, and a stand-in value lets
+//! the rest be checked as well.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+
+use super::diagnostic::{Code, Diagnostic, Location, did_you_mean};
+use super::tree::{Item, Place, Table, Value, key_to_toml, parse_value};
+use crate::engine::time::SimDuration;
+use crate::units::{Quantity, UnitError};
+
+/// One setting that a scenario can have, and what it is here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Where it is, as `--set` names it: `policy.critical`, `class.critical-alarm.share`.
+    pub path: String,
+    /// The same for every element of a list: `class[].share`.
+    pub pattern: String,
+    /// What values it takes.
+    pub kind: Kind,
+    /// What it is when not given, as TOML or in words; `None` for what may be absent or must be given.
+    pub default: Option<String>,
+    /// Whether it must be given.
+    pub required: bool,
+    /// What it means, in one line.
+    pub doc: &'static str,
+    /// Where its value comes from.
+    pub origin: Origin,
+    /// Its value as TOML; `None` if it is absent, or a table whose settings have records of their own.
+    pub value: Option<String>,
+}
+
+/// Where the value of a setting comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Not given.
+    Default,
+    /// A line of the file.
+    File {
+        /// From 1 on.
+        line: usize,
+    },
+    /// A `--set` option.
+    Override {
+        /// Its text.
+        option: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => write!(f, "default"),
+            Origin::File { line } => write!(f, "line {line}"),
+            Origin::Override { option } => write!(f, "--set {option}"),
+        }
+    }
+}
+
+/// What values a setting takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// A string.
+    Text,
+    /// A list of strings.
+    Texts,
+    /// A whole number within bounds.
+    Whole {
+        /// Smallest.
+        least: u64,
+        /// Largest.
+        most: u64,
+    },
+    /// Any number within bounds.
+    Number {
+        /// Smallest.
+        least: f64,
+        /// Largest.
+        most: f64,
+    },
+    /// With a unit.
+    Quantity(Quantity),
+    /// One of some names.
+    Choice(Vec<&'static str>),
+    /// One of some names, or a quantity.
+    ChoiceOr(Vec<&'static str>, Quantity),
+    /// A single value of that quantity, or a table that describes a distribution of it.
+    Distribution(Quantity),
+    /// Settings below it.
+    Table,
+    /// A list of tables with the same settings.
+    Tables,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Boolean => f.write_str("true or false"),
+            Kind::Text => f.write_str("a string"),
+            Kind::Texts => f.write_str("a list of strings"),
+            Kind::Whole { least, most } => write!(f, "a whole number from {least} to {most}"),
+            Kind::Number { least, most } => write!(f, "a number from {least} to {most}"),
+            Kind::Quantity(quantity) => f.write_str(quantity.noun()),
+            Kind::Choice(names) => write!(f, "one of {}", names.join(", ")),
+            Kind::ChoiceOr(names, quantity) => {
+                write!(f, "one of {}, or {}", names.join(", "), quantity.noun())
+            }
+            Kind::Distribution(quantity) => write!(f, "{} or a distribution table", quantity.noun()),
+            Kind::Table => f.write_str("a table"),
+            Kind::Tables => f.write_str("a list of tables"),
+        }
+    }
+}
+
+impl Kind {
+    /// What would have been right, with an example.
+    fn label(&self) -> String {
+        match self {
+            Kind::Quantity(quantity) => format!("{} is written {}", quantity.noun(), quantity.example()),
+            Kind::Distribution(quantity) => format!(
+                "a value {} or a table such as {{ distribution = \"exponential\", mean = ... }}",
+                quantity.example()
+            ),
+            Kind::Choice(names) => format!("allowed: {}", names.join(", ")),
+            other => format!("must be {other}"),
+        }
+    }
+}
+
+/// What one reading of a scenario collects, and the texts it is about.
+pub(super) struct Log<'t> {
+    file: &'t str,
+    text: &'t str,
+    overrides: &'t [String],
+    base: &'t Path,
+    line_starts: Vec<usize>,
+    problems: RefCell<Vec<(Rank, Diagnostic)>>,
+    settings: RefCell<Vec<Setting>>,
+    warnings: RefCell<Vec<String>>,
+}
+
+/// Order of the diagnostics: through the file, then the options, then what is missing.
+type Rank = (u8, usize, usize);
+
+impl<'t> Log<'t> {
+    pub(super) fn new(file: &'t str, text: &'t str, overrides: &'t [String], base: &'t Path) -> Self {
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self {
+            file,
+            text,
+            overrides,
+            base,
+            line_starts,
+            problems: RefCell::default(),
+            settings: RefCell::default(),
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// The folder that file names in the scenario start from.
+    pub(super) fn base(&self) -> &'t Path {
+        self.base
+    }
+
+    /// Logs a mistake at a place.
+    pub(super) fn report(
+        &self,
+        place: &Place,
+        code: Code,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) {
+        let at = self.locate(place);
+        self.report_elsewhere(place, Diagnostic { code, message: message.into(), at, label: label.into() });
+    }
+
+    /// Logs a mistake of another file, which the setting at `place` names.
+    pub(super) fn report_elsewhere(&self, place: &Place, diagnostic: Diagnostic) {
+        let rank = match place {
+            Place::File(span) => (0, 0, span.start),
+            Place::Set(index, span) => (1, *index, span.start),
+            Place::Nowhere => (2, 0, 0),
+        };
+        self.problems.borrow_mut().push((rank, diagnostic));
+    }
+
+    /// Logs a remark on something legal.
+    pub(super) fn warn(&self, warning: impl Into<String>) {
+        self.warnings.borrow_mut().push(warning.into());
+    }
+
+    pub(super) fn is_clean(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
+    /// The mistakes in the order of the file.
+    pub(super) fn into_problems(self) -> Vec<Diagnostic> {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|(rank, _)| *rank);
+        problems.into_iter().map(|(_, diagnostic)| diagnostic).collect()
+    }
+
+    /// The records and the warnings.
+    pub(super) fn into_records(self) -> (Vec<Setting>, Vec<String>) {
+        (self.settings.into_inner(), self.warnings.into_inner())
+    }
+
+    /// Forgets mistakes that `keep` does not want.
+    pub(super) fn retain(&self, keep: impl Fn(&Diagnostic) -> bool) {
+        self.problems.borrow_mut().retain(|(_, diagnostic)| keep(diagnostic));
+    }
+
+    fn locate(&self, place: &Place) -> Location {
+        match place {
+            Place::File(span) => {
+                let line = self.line(span.start);
+                Location::of(self.file, self.text, Some(line), span.clone())
+            }
+            Place::Set(index, span) => {
+                let option = self.overrides.get(*index).map_or("", String::as_str);
+                Location::of(format!("--set {option}"), option, None, span.clone())
+            }
+            Place::Nowhere => Location::file(self.file),
+        }
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.line_starts.partition_point(|&start| start <= at)
+    }
+
+    /// The line of a place in the file.
+    pub(super) fn line_of(&self, place: &Place) -> Option<usize> {
+        match place {
+            Place::File(span) => Some(self.line(span.start)),
+            _ => None,
+        }
+    }
+
+    fn origin(&self, place: &Place) -> Origin {
+        match place {
+            Place::File(span) => Origin::File { line: self.line(span.start) },
+            Place::Set(index, _) => {
+                Origin::Override { option: self.overrides.get(*index).cloned().unwrap_or_default() }
+            }
+            Place::Nowhere => Origin::Default,
+        }
+    }
+
+    /// The text within quotes at a place, if it stands there as it is, without escapes.
+    pub(super) fn inside_quotes(&self, place: &Place, value: &str) -> Option<Place> {
+        let (text, span) = match place {
+            Place::File(span) => (self.text, span),
+            Place::Set(index, span) => (self.overrides.get(*index)?.as_str(), span),
+            Place::Nowhere => return None,
+        };
+        let raw = text.get(span.clone())?;
+        let start = raw.find(value)?;
+        let is_whole = raw.len() - value.len() <= 2 * start && start <= 1;
+        is_whole.then(|| place.part(start..start + value.len()))
+    }
+}
+
+/// Why a value is not what a setting needs.
+pub(super) struct Fault {
+    pub(super) code: Code,
+    pub(super) message: String,
+    pub(super) label: String,
+}
+
+impl Fault {
+    pub(super) fn new(code: Code, message: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { code, message: message.into(), label: label.into() }
+    }
+}
+
+impl From<UnitError> for Fault {
+    fn from(error: UnitError) -> Self {
+        let code = if error.is_about_the_range() {
+            Code::OutOfRange
+        } else if error.is_about_the_unit() {
+            Code::WrongUnit
+        } else {
+            Code::WrongType
+        };
+        Fault::new(code, error.to_string(), error.help())
+    }
+}
+
+/// A table of the file, or the place where it would be, while its settings are read.
+pub(super) struct Section<'a> {
+    log: &'a Log<'a>,
+    path: String,
+    pattern: String,
+    table: Option<&'a Table>,
+    place: Place,
+    /// Whether something else stands where the table should be, so that nothing in it can be missed.
+    broken: bool,
+    asked: Vec<&'static str>,
+    bad: BTreeSet<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    /// The whole file.
+    pub(super) fn root(log: &'a Log<'a>, table: &'a Table) -> Self {
+        Self {
+            log,
+            path: String::new(),
+            pattern: String::new(),
+            table: Some(table),
+            place: Place::Nowhere,
+            broken: false,
+            asked: Vec::new(),
+            bad: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn log(&self) -> &'a Log<'a> {
+        self.log
+    }
+
+    /// Asks for a setting: what type it has is said next.
+    pub(super) fn key(&mut self, name: &'static str, doc: &'static str) -> Key<'_, 'a> {
+        self.asked.push(name);
+        Key { section: self, name, doc }
+    }
+
+    /// Asks for a setting whose type the caller knows, who also records it.
+    pub(super) fn ask(&mut self, name: &'static str) -> Option<&'a Item> {
+        self.asked.push(name);
+        self.item(name)
+    }
+
+    /// Notes that a setting is wrong.
+    pub(super) fn mark_bad(&mut self, name: &'static str) {
+        self.bad.insert(name);
+    }
+
+    /// Whether a key is there, right or wrong.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.item(name).is_some()
+    }
+
+    /// Whether this section itself is in the file.
+    pub(super) fn is_given(&self) -> bool {
+        self.table.is_some() || self.broken
+    }
+
+    /// The value of a key as it stands in the tree.
+    pub(super) fn item(&self, name: &str) -> Option<&'a Item> {
+        self.table?.get(name)
+    }
+
+    /// Whether a setting is wrong, so that what follows from it means nothing.
+    pub(super) fn is_bad(&self, name: &'static str) -> bool {
+        self.broken || self.bad.contains(name)
+    }
+
+    /// The path of a setting of this section.
+    pub(super) fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Where a setting stands; the section itself if it is not given.
+    pub(super) fn place_of(&self, name: &str) -> Place {
+        self.item(name).map_or_else(|| self.place.clone(), |item| item.place.clone())
+    }
+
+    /// Logs a mistake that concerns a setting: `message` follows on its path.
+    pub(super) fn complain(&mut self, name: &'static str, fault: Fault) {
+        self.bad.insert(name);
+        let message = format!("`{}`: {}", self.path_of(name), fault.message);
+        self.log.report(&self.place_of(name), fault.code, message, fault.label);
+    }
+
+    /// Logs that a required setting is not there.
+    pub(super) fn miss(&mut self, name: &'static str, label: impl Into<String>) {
+        self.bad.insert(name);
+        if !self.broken {
+            let message = format!("`{}` is missing", self.path_of(name));
+            self.log.report(&self.place, Code::Missing, message, label);
+        }
+    }
+
+    /// A table below this one; where there is none, everything in it has its default.
+    pub(super) fn section(&mut self, name: &'static str, doc: &'static str) -> Section<'a> {
+        self.asked.push(name);
+        let item = self.item(name);
+        self.record(name, doc, Kind::Table, None, false, item.map(|item| (item, None)));
+        self.below(name, self.item(name))
+    }
+
+    /// The section that `item` is, below this one.
+    pub(super) fn below(&mut self, name: &'static str, item: Option<&'a Item>) -> Section<'a> {
+        let table = item.and_then(|item| match &item.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        });
+        let broken = item.is_some() && table.is_none();
+        if let (true, Some(item)) = (broken, item) {
+            let message = format!("{} is not a table", item.value.noun());
+            let label =
+                format!("write [{}] on a line of its own and the settings below it", self.path_of(name));
+            self.complain(name, Fault::new(Code::WrongType, message, label));
+        }
+        let pattern =
+            if self.pattern.is_empty() { name.to_string() } else { format!("{}.{name}", self.pattern) };
+        Section {
+            log: self.log,
+            path: self.path_of(name),
+            pattern,
+            table,
+            place: self.place_of(name),
+            broken: broken || self.broken,
+            asked: Vec::new(),
+            bad: BTreeSet::new(),
+        }
+    }
+
+    /// A list of tables below this one; they go by their `name` if it tells them apart, else by number.
+    pub(super) fn sections(&mut self, name: &'static str, doc: &'static str) -> Vec<Section<'a>> {
+        self.asked.push(name);
+        let Some(item) = self.item(name) else {
+            self.record(name, doc, Kind::Tables, None, false, None);
+            return Vec::new();
+        };
+        self.record(name, doc, Kind::Tables, None, false, Some((item, None)));
+        let Value::Array(items) = &item.value else {
+            let message = format!("{} is not a list of tables", item.value.noun());
+            self.complain(name, Fault::new(Code::WrongType, message, self.how_to_list(name)));
+            return Vec::new();
+        };
+        let element_name = |item: &Item| match &item.value {
+            Value::Table(table) => match &table.get("name")?.value {
+                Value::Text(name) => Some(name.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        let names: Vec<Option<String>> = items.iter().map(element_name).collect();
+        let mut sections = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let table = match &item.value {
+                Value::Table(table) => Some(table),
+                other => {
+                    self.bad.insert(name);
+                    let message =
+                        format!("`{}.{index}`: {} is not a table", self.path_of(name), other.noun());
+                    self.log.report(&item.place, Code::WrongType, message, self.how_to_list(name));
+                    None
+                }
+            };
+            let element = match &names[index] {
+                Some(own) if names.iter().filter(|other| other.as_ref() == Some(own)).count() == 1 => {
+                    key_to_toml(own)
+                }
+                _ => index.to_string(),
+            };
+            sections.push(Section {
+                log: self.log,
+                path: format!("{}.{element}", self.path_of(name)),
+                pattern: match self.pattern.as_str() {
+                    "" => format!("{name}[]"),
+                    outer => format!("{outer}.{name}[]"),
+                },
+                table,
+                place: item.place.clone(),
+                broken: table.is_none(),
+                asked: Vec::new(),
+                bad: BTreeSet::new(),
+            });
+        }
+        sections
+    }
+
+    fn how_to_list(&self, name: &str) -> String {
+        format!("write [[{}]] once for each, or a list such as [{{ ... }}, {{ ... }}]", self.path_of(name))
+    }
+
+    /// Ends the reading of the section: every key that nobody asked for is a mistake.
+    pub(super) fn close(&self) {
+        let Some(table) = self.table else { return };
+        let allowed = self.asked.join(", ");
+        for entry in &table.entries {
+            if self.asked.contains(&entry.key.as_str()) {
+                continue;
+            }
+            let near = did_you_mean(&entry.key, self.asked.iter().copied());
+            let whole =
+                if self.path.is_empty() { "a scenario".to_string() } else { format!("`{}`", self.path) };
+            let message = format!("`{}` is not a setting of {whole}{near}", entry.key);
+            self.log.report(&entry.key_place, Code::UnknownKey, message, format!("allowed: {allowed}"));
+        }
+    }
+
+    /// Records a setting: `given` is its item, and its value as TOML unless that has records of its own.
+    pub(super) fn record(
+        &self,
+        name: &str,
+        doc: &'static str,
+        kind: Kind,
+        default: Option<String>,
+        required: bool,
+        given: Option<(&Item, Option<String>)>,
+    ) {
+        let (origin, value) = match given {
+            Some((item, value)) => (self.log.origin(&item.place), value),
+            None => (Origin::Default, default.clone()),
+        };
+        let pattern =
+            if self.pattern.is_empty() { name.to_string() } else { format!("{}.{name}", self.pattern) };
+        let setting =
+            Setting { path: self.path_of(name), pattern, kind, default, required, doc, origin, value };
+        self.log.settings.borrow_mut().push(setting);
+    }
+}
+
+/// A setting asked for, before its type is said.
+pub(super) struct Key<'s, 'a> {
+    section: &'s mut Section<'a>,
+    name: &'static str,
+    doc: &'static str,
+}
+
+impl<'s, 'a> Key<'s, 'a> {
+    /// Of a type of its own.
+    pub(super) fn typed<T>(
+        self,
+        kind: Kind,
+        parse: impl Fn(&Item, &Kind) -> Result<T, Fault> + 's,
+    ) -> Field<'s, 'a, T> {
+        Field { section: self.section, name: self.name, doc: self.doc, kind, parse: Box::new(parse) }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(self) -> Field<'s, 'a, bool> {
+        self.typed(Kind::Boolean, |item, kind| match &item.value {
+            Value::Boolean(flag) => Ok(*flag),
+            other => Err(wrong_type(other, "a boolean", kind)),
+        })
+    }
+
+    /// A string.
+    pub(super) fn text(self) -> Field<'s, 'a, String> {
+        self.typed(Kind::Text, |item, kind| match &item.value {
+            Value::Text(text) => Ok(text.clone()),
+            other => Err(wrong_type(other, "a string", kind)),
+        })
+    }
+
+    /// A whole number, also written `50k`.
+    pub(super) fn count(self, least: u64, most: u64) -> Field<'s, 'a, u64> {
+        self.typed(Kind::Whole { least, most }, move |item, kind| {
+            let fail = |text: String, bound: &str, limit: u64| {
+                Fault::new(Code::OutOfRange, format!("`{text}` is {bound} allowed, {limit}"), kind.label())
+            };
+            let bounded = |number: i128, text: String| match u64::try_from(number) {
+                _ if number < 0 => {
+                    Err(Fault::new(Code::OutOfRange, format!("`{text}` is negative"), kind.label()))
+                }
+                Ok(count) if count > most => Err(fail(text, "above the largest", most)),
+                Ok(count) if count < least => Err(fail(text, "below the least", least)),
+                Ok(count) => Ok(count),
+                Err(_) => Err(fail(text, "above the largest", most)),
+            };
+            match &item.value {
+                Value::Integer(number) => bounded(*number, number.to_string()),
+                Value::Float(number) => {
+                    let count = Quantity::Count.check_number(*number)?;
+                    bounded(count as i128, number.to_string())
+                }
+                Value::Text(text) => bounded(Quantity::Count.parse(text)? as i128, text.clone()),
+                other => Err(wrong_type(other, "a count", &Kind::Quantity(Quantity::Count))),
+            }
+        })
+    }
+
+    /// A number without a unit.
+    pub(super) fn number(self, least: f64, most: f64) -> Field<'s, 'a, f64> {
+        self.typed(Kind::Number { least, most }, move |item, kind| {
+            let number = match &item.value {
+                Value::Integer(number) => *number as f64,
+                Value::Float(number) => *number,
+                other => return Err(wrong_type(other, "a number", kind)),
+            };
+            let message = if !number.is_finite() {
+                format!("`{number}` is not a finite number")
+            } else if number < least {
+                format!("`{number}` is below the least allowed, {least}")
+            } else if number > most {
+                format!("`{number}` is above the largest allowed, {most}")
+            } else {
+                return Ok(number);
+            };
+            Err(Fault::new(Code::OutOfRange, message, kind.label()))
+        })
+    }
+
+    /// A duration, rate, size or fraction: seconds, jobs per second, bytes, or the number.
+    pub(super) fn quantity(self, quantity: Quantity) -> Field<'s, 'a, f64> {
+        self.typed(Kind::Quantity(quantity), move |item, _| quantity_of(&item.value, quantity))
+    }
+
+    /// A duration on the simulator's clock.
+    pub(super) fn span(self) -> Field<'s, 'a, SimDuration> {
+        self.typed(Kind::Quantity(Quantity::Duration), move |item, _| {
+            quantity_of(&item.value, Quantity::Duration).map(SimDuration::from_secs_f64)
+        })
+    }
+
+    /// A duration above zero.
+    pub(super) fn positive_span(self) -> Field<'s, 'a, SimDuration> {
+        self.typed(Kind::Quantity(Quantity::Duration), move |item, _| {
+            let span = SimDuration::from_secs_f64(quantity_of(&item.value, Quantity::Duration)?);
+            if span == SimDuration::ZERO {
+                return Err(Fault::new(Code::OutOfRange, "must be above zero", "at least \"1ns\""));
+            }
+            Ok(span)
+        })
+    }
+
+    /// One of some names.
+    pub(super) fn choice<T: Copy>(self, choices: &'static [(&'static str, T)]) -> Field<'s, 'a, T> {
+        let names = choices.iter().map(|(name, _)| *name).collect();
+        self.typed(Kind::Choice(names), |item, kind| match &item.value {
+            Value::Text(text) => {
+                let found = choices.iter().find(|(name, _)| name == text);
+                found.map(|(_, choice)| *choice).ok_or_else(|| {
+                    let near = did_you_mean(text, choices.iter().map(|(name, _)| *name));
+                    Fault::new(Code::UnknownName, format!("`{text}` is not known here{near}"), kind.label())
+                })
+            }
+            other => Err(wrong_type(other, "one of the names allowed", kind)),
+        })
+    }
+}
+
+/// A value of a quantity that has a unit; only zero durations and fractions may be bare numbers.
+pub(super) fn quantity_of(value: &Value, quantity: Quantity) -> Result<f64, Fault> {
+    let number = match value {
+        Value::Text(text) => return Ok(quantity.parse(text)?),
+        Value::Integer(number) => *number as f64,
+        Value::Float(number) => *number,
+        other => return Err(wrong_type(other, quantity.noun(), &Kind::Quantity(quantity))),
+    };
+    let checked = quantity.check_number(number)?;
+    match quantity {
+        Quantity::Fraction | Quantity::Count => Ok(checked),
+        Quantity::Duration if checked == 0.0 => Ok(0.0),
+        _ => {
+            let message =
+                format!("the number `{}` has no unit, but {} needs one", value.to_toml(), quantity.noun());
+            Err(Fault::new(Code::WrongUnit, message, Kind::Quantity(quantity).label()))
+        }
+    }
+}
+
+pub(super) fn wrong_type(value: &Value, wanted: &str, kind: &Kind) -> Fault {
+    Fault::new(Code::WrongType, format!("{} is not {wanted}", value.noun()), kind.label())
+}
+
+type Parse<'s, T> = Box<dyn Fn(&Item, &Kind) -> Result<T, Fault> + 's>;
+
+/// A setting with its type, before it is said what happens when it is not given.
+pub(super) struct Field<'s, 'a, T> {
+    section: &'s mut Section<'a>,
+    name: &'static str,
+    doc: &'static str,
+    kind: Kind,
+    parse: Parse<'s, T>,
+}
+
+impl<T> Field<'_, '_, T> {
+    /// With this default, written as in a file (quotes may be left out).
+    pub(super) fn or(self, default: &str) -> T {
+        let item = parse_value(default, &|_| Place::Nowhere)
+            .unwrap_or_else(|_| Item { value: Value::Text(default.to_string()), place: Place::Nowhere });
+        let stand_in = (self.parse)(&item, &self.kind);
+        let given = self.read(Some(item.value.to_toml()), false);
+        given.unwrap_or_else(|| match stand_in {
+            Ok(value) => value,
+            Err(fault) => panic!("the default `{default}` must be allowed itself: {}", fault.message),
+        })
+    }
+
+    /// With a default that follows from other settings: in words or TOML, and the value.
+    pub(super) fn or_else(self, words: impl Into<String>, default: T) -> T {
+        self.read(Some(words.into()), false).unwrap_or(default)
+    }
+
+    /// It may be absent. A wrong value is logged and absent.
+    pub(super) fn optional(self) -> Option<T> {
+        self.read(None, false)
+    }
+
+    /// It must be given. `None` if it is absent or wrong, which is logged.
+    pub(super) fn required(self) -> Option<T> {
+        self.read(None, true)
+    }
+
+    fn read(self, default: Option<String>, required: bool) -> Option<T> {
+        let Self { section, name, doc, kind, parse } = self;
+        let item = section.item(name);
+        let label = kind.label();
+        let read = item.map(|item| parse(item, &kind));
+        section.record(
+            name,
+            doc,
+            kind,
+            default,
+            required,
+            item.map(|item| (item, Some(item.value.to_toml()))),
+        );
+        match read {
+            Some(Ok(value)) => Some(value),
+            Some(Err(fault)) => {
+                section.complain(name, fault);
+                None
+            }
+            None => {
+                if required {
+                    section.miss(name, format!("add `{name}`: {label}"));
+                }
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The file as a tree in which every key and value knows where it was written, in the order of the file.
+//!
+//! This is where TOML ends: all that follows - `--set`, defaults, checks - works on this tree.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Where a key or value was written: bytes of the file, or of the text of a `--set` option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Bytes of the file.
+    File(Range<usize>),
+    /// Bytes of the text of the option with that index.
+    Set(usize, Range<usize>),
+    /// Nowhere in particular: what is missing from the file, or a default.
+    Nowhere,
+}
+
+impl Place {
+    /// The part `inner` of the bytes at this place.
+    pub(super) fn part(&self, inner: Range<usize>) -> Place {
+        let shift =
+            |outer: &Range<usize>| outer.start + inner.start..(outer.start + inner.end).min(outer.end);
+        match self {
+            Place::File(outer) => Place::File(shift(outer)),
+            Place::Set(index, outer) => Place::Set(*index, shift(outer)),
+            Place::Nowhere => Place::Nowhere,
+        }
+    }
+}
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) value: Value,
+    pub(super) place: Place,
+}
+
+/// A value of a scenario file.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Text(String),
+    /// Beyond the range it is the last number within, which no bound of a setting comes near.
+    Integer(i128),
+    /// May be infinite or no number.
+    Float(f64),
+    Boolean(bool),
+    /// Not used by any setting; kept as written.
+    Datetime(String),
+    Array(Vec<Item>),
+    Table(Table),
+}
+
+/// Keys and values in the order of the file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Table {
+    pub(super) entries: Vec<Entry>,
+}
+
+/// A key with its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) key_place: Place,
+    pub(super) item: Item,
+}
+
+impl Table {
+    /// The value of a key.
+    pub(super) fn get(&self, key: &str) -> Option<&Item> {
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.item)
+    }
+
+    /// The value of a key, to change it.
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Item> {
+        self.entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.item)
+    }
+}
+
+impl Value {
+    /// What it is, for messages.
+    pub(super) fn noun(&self) -> &'static str {
+        match self {
+            Value::Text(_) => "a string",
+            Value::Integer(_) => "an integer",
+            Value::Float(_) => "a number",
+            Value::Boolean(_) => "a boolean",
+            Value::Datetime(_) => "a date",
+            Value::Array(_) => "a list",
+            Value::Table(_) => "a table",
+        }
+    }
+
+    /// As TOML writes it.
+    pub(super) fn to_toml(&self) -> String {
+        match self {
+            Value::Text(text) => quoted(text),
+            Value::Integer(number) => number.to_string(),
+            Value::Float(number) => {
+                // TOML wants a point or an exponent in a float; Rust's debug format has one.
+                if number.is_finite() { format!("{number:?}") } else { number.to_string().to_lowercase() }
+            }
+            Value::Boolean(flag) => flag.to_string(),
+            Value::Datetime(text) => text.clone(),
+            Value::Array(items) => {
+                let items: Vec<_> = items.iter().map(|item| item.value.to_toml()).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Table(table) if table.entries.is_empty() => "{}".to_string(),
+            Value::Table(table) => {
+                let pairs: Vec<_> = table
+                    .entries
+                    .iter()
+                    .map(|entry| format!("{} = {}", key_to_toml(&entry.key), entry.item.value.to_toml()))
+                    .collect();
+                format!("{{ {} }}", pairs.join(", "))
+            }
+        }
+    }
+}
+
+/// A key as TOML and `--set` write it: bare where that is allowed.
+pub(super) fn key_to_toml(key: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !key.is_empty() && key.chars().all(is_bare) { key.to_string() } else { quoted(key) }
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Something that is not TOML: what and where.
+pub(super) struct SyntaxError {
+    pub(super) message: String,
+    pub(super) span: Range<usize>,
+}
+
+/// Parses a whole file as far as it can be read, with all its syntax errors.
+pub(super) fn parse_file(text: &str) -> (Table, Vec<SyntaxError>) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let place = |span: Range<usize>| Place::File(span);
+    (table_of(table.get_ref(), &place), errors.into_iter().map(|error| syntax_error(&error, text)).collect())
+}
+
+/// Parses one value, whose places `place` makes from its bytes in `text`.
+pub(super) fn parse_value(text: &str, place: &dyn Fn(Range<usize>) -> Place) -> Result<Item, SyntaxError> {
+    match DeValue::parse(text) {
+        Ok(value) => Ok(item_of(&value, place)),
+        Err(error) => Err(syntax_error(&error, text)),
+    }
+}
+
+fn syntax_error(error: &toml::de::Error, text: &str) -> SyntaxError {
+    SyntaxError { message: error.message().to_string(), span: error.span().unwrap_or(text.len()..text.len()) }
+}
+
+fn table_of(table: &DeTable<'_>, place: &dyn Fn(Range<usize>) -> Place) -> Table {
+    let mut spanned: Vec<_> = table.iter().collect();
+    spanned.sort_by_key(|(key, _)| key.span().start);
+    let entry = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+        let key: &Spanned<std::borrow::Cow<'_, str>> = key;
+        Entry { key: key.get_ref().to_string(), key_place: place(key.span()), item: item_of(value, place) }
+    };
+    Table { entries: spanned.into_iter().map(entry).collect() }
+}
+
+fn item_of(value: &Spanned<DeValue<'_>>, place: &dyn Fn(Range<usize>) -> Place) -> Item {
+    let tree = match value.get_ref() {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Integer(digits) => {
+            Value::Integer(i128::from_str_radix(digits.as_str(), digits.radix()).unwrap_or(
+                match digits.as_str().starts_with('-') {
+                    true => i128::MIN,
+                    false => i128::MAX,
+                },
+            ))
+        }
+        DeValue::Float(digits) => Value::Float(digits.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(flag) => Value::Boolean(*flag),
+        DeValue::Datetime(date) => Value::Datetime(date.to_string()),
+        DeValue::Array(items) => Value::Array(items.iter().map(|item| item_of(item, place)).collect()),
+        DeValue::Table(table) => Value::Table(table_of(table, place)),
+    };
+    Item { value: tree, place: place(value.span()) }
+}

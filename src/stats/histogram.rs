@@ -1,0 +1,192 @@
+//! A mergeable log-linear histogram of durations in nanoseconds.
+//!
+//! Values below 2^8 have a bucket each; above, every power of two is cut into 2^8 equal buckets, so a
+//! bucket is at most 1/256 = 0.4% of its values wide, from a nanosecond to centuries (the layout of
+//! HdrHistogram). Quantiles interpolate inside the bucket; count and sum, hence the mean, are exact.
+
+use crate::engine::digest::Digest;
+
+/// How many values fell where.
+#[derive(Clone, Debug, Default)]
+pub struct Histogram {
+    /// As many octaves as were needed so far: a wait of hours costs nothing to those who never wait hours.
+    buckets: Vec<u64>,
+    count: u64,
+    sum: u128,
+}
+
+/// The bucket of a value, found once for all histograms that record it.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket(usize);
+
+const BITS: u32 = 8;
+const BUCKETS_PER_OCTAVE: usize = 1 << BITS;
+
+impl Histogram {
+    /// An upper bound of |reported quantile - true quantile| / true quantile.
+    pub const RELATIVE_ERROR: f64 = 1.0 / BUCKETS_PER_OCTAVE as f64;
+
+    /// Counts a value.
+    #[inline]
+    pub fn record(&mut self, value: u64) {
+        self.record_in(Self::bucket_of(value), value);
+    }
+
+    /// Counts a value whose bucket is known.
+    #[inline]
+    pub fn record_in(&mut self, bucket: Bucket, value: u64) {
+        match self.buckets.get_mut(bucket.0) {
+            Some(inside) => *inside += 1,
+            None => self.record_in_new_octave(bucket),
+        }
+        self.count += 1;
+        self.sum += u128::from(value);
+    }
+
+    /// The bucket that a value falls into.
+    #[inline]
+    pub fn bucket_of(value: u64) -> Bucket {
+        let octave = u64::BITS - (value >> BITS).leading_zeros();
+        let within = (value >> octave.saturating_sub(1)) as usize & (BUCKETS_PER_OCTAVE - 1);
+        Bucket(octave as usize * BUCKETS_PER_OCTAVE + within)
+    }
+
+    /// How many values were recorded.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Exact mean in the unit of the values; `None` of no values.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
+    }
+
+    /// How many values were exactly zero.
+    pub fn zeros(&self) -> u64 {
+        self.buckets.first().copied().unwrap_or(0)
+    }
+
+    /// The value below which a share `level` of the values lies; `None` of no values.
+    pub fn quantile(&self, level: f64) -> Option<f64> {
+        let target = level.clamp(0.0, 1.0) * self.count as f64;
+        let mut below = 0;
+        for (bucket, inside) in self.occupied() {
+            if (below + inside) as f64 >= target {
+                let (low, width) = Self::bounds(bucket);
+                let share = if width == 1 { 0.0 } else { (target - below as f64) / inside as f64 };
+                return Some(low as f64 + share * width as f64);
+            }
+            below += inside;
+        }
+        None
+    }
+
+    /// The share of values at or below `value`, interpolated inside its bucket; `None` of no values.
+    pub fn share_at_most(&self, value: f64) -> Option<f64> {
+        let mut below = 0.0;
+        for (bucket, inside) in self.occupied() {
+            let (low, width) = Self::bounds(bucket);
+            let share = if width == 1 {
+                f64::from(low as f64 <= value)
+            } else {
+                ((value - low as f64) / width as f64).clamp(0.0, 1.0)
+            };
+            below += share * inside as f64;
+        }
+        (self.count > 0).then(|| below / self.count as f64)
+    }
+
+    /// Adds the values of another histogram.
+    pub fn merge(&mut self, other: &Histogram) {
+        self.buckets.resize(self.buckets.len().max(other.buckets.len()), 0);
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(mine, theirs)| *mine += theirs);
+        self.count += other.count;
+        self.sum += other.sum;
+    }
+
+    /// Forgets all values but keeps the memory.
+    pub fn clear(&mut self) {
+        self.buckets.fill(0);
+        self.count = 0;
+        self.sum = 0;
+    }
+
+    /// Adds all that was recorded to a digest.
+    pub fn digest(&self, digest: &mut Digest) {
+        digest.add_all([self.count, self.sum as u64, (self.sum >> 64) as u64]);
+        digest.add_all(self.occupied().flat_map(|(bucket, inside)| [bucket as u64, inside]));
+    }
+
+    #[cold]
+    fn record_in_new_octave(&mut self, bucket: Bucket) {
+        let octaves = bucket.0 / BUCKETS_PER_OCTAVE + 1;
+        self.buckets.resize(octaves * BUCKETS_PER_OCTAVE, 0);
+        self.buckets[bucket.0] += 1;
+    }
+
+    fn occupied(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.buckets.iter().copied().enumerate().filter(|(_, inside)| *inside > 0)
+    }
+
+    /// Lowest value and width of a bucket.
+    fn bounds(bucket: usize) -> (u64, u64) {
+        let within = bucket % BUCKETS_PER_OCTAVE;
+        match (bucket / BUCKETS_PER_OCTAVE).checked_sub(1) {
+            None => (within as u64, 1),
+            Some(shift) => (((BUCKETS_PER_OCTAVE + within) as u64) << shift, 1 << shift),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_lies_in_its_bucket_and_buckets_are_narrow() {
+        for exponent in 0..64 {
+            for value in [1u64 << exponent, (1 << exponent) + (1 << exponent) / 3, u64::MAX >> (63 - exponent)] {
+                let (low, width) = Histogram::bounds(Histogram::bucket_of(value).0);
+                assert!(low <= value && value - low < width, "{value} not in {low} + {width}");
+                assert!(width == 1 || (width as f64) <= Histogram::RELATIVE_ERROR * low as f64);
+            }
+        }
+    }
+
+    #[test]
+    fn quantiles_are_within_the_stated_error() {
+        let mut histogram = Histogram::default();
+        let values: Vec<u64> = (1..=10_000u64).map(|i| i * i * 37).collect();
+        values.iter().for_each(|&value| histogram.record(value));
+        for level in [0.01, 0.5, 0.95, 0.99, 0.999] {
+            let exact = values[(level * 10_000.0) as usize - 1] as f64;
+            let found = histogram.quantile(level).expect("there are values");
+            assert!((found - exact).abs() <= 2.0 * Histogram::RELATIVE_ERROR * exact, "{level}: {found} {exact}");
+        }
+        assert_eq!(histogram.mean(), Some(values.iter().map(|&v| v as f64).sum::<f64>() / 10_000.0));
+    }
+
+    #[test]
+    fn merging_equals_recording_together() {
+        let (mut left, mut right, mut both) = (Histogram::default(), Histogram::default(), Histogram::default());
+        for i in 0..1000u64 {
+            let value = i * i * i;
+            if i % 3 == 0 { left.record(value) } else { right.record(value) };
+            both.record(value);
+        }
+        left.merge(&right);
+        let digest = |histogram: &Histogram| {
+            let mut digest = Digest::default();
+            histogram.digest(&mut digest);
+            digest.value()
+        };
+        assert_eq!(digest(&left), digest(&both));
+        assert_eq!(left.quantile(0.5), both.quantile(0.5));
+    }
+
+    #[test]
+    fn nothing_recorded_has_no_quantile() {
+        assert_eq!(Histogram::default().quantile(0.5), None);
+        assert_eq!(Histogram::default().mean(), None);
+    }
+}
