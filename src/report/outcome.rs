@@ -51,7 +51,8 @@ impl Outcome {
         if figures.len() != 1 {
             figures.push(("total", None, total.clone()));
         }
-        let whole = figures.iter().all(|(.., figures)| figures.counts.iter().all(|count| count.fract().abs() < 1e-9));
+        let whole =
+            figures.iter().all(|(.., figures)| figures.counts.iter().all(|count| count.fract().abs() < 1e-9));
         let decimals = usize::from(!whole);
         let rows = figures.into_iter().map(|(name, priority, figures)| Row {
             name: name.to_owned(),
@@ -85,6 +86,8 @@ impl Figures {
             // A rare loss must not look like none.
             if rounded.abs() < unit / 2.0 && exact > 0.0 {
                 format!("<{}", number::grouped(unit, decimals))
+            } else if rounded.abs() < unit / 2.0 {
+                "0".to_owned()
             } else {
                 number::grouped(rounded, decimals)
             }

@@ -123,7 +123,11 @@ fn multiples(step: f64, high: f64) -> impl Iterator<Item = f64> {
 fn decimal_step(range: f64, most: f64) -> f64 {
     let raw = range / most;
     let power = 10f64.powf(raw.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= raw * 0.999_999).unwrap_or(raw)
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * power)
+        .find(|step| *step >= raw * 0.999_999)
+        .unwrap_or(raw)
 }
 
 const TIME_TICKS: f64 = 10.0;
@@ -152,8 +156,8 @@ mod tests {
 
     #[test]
     fn limits_far_above_the_data_do_not_flatten_it() {
-        assert_eq!(reach([100.0, 900.0], &[5_000.0, 2_000.0]), 2_000.0);
-        assert_eq!(reach([0.0], &[5_000.0, 50_000.0]), 5_000.0);
-        assert_eq!(reach([], &[]), 1.0);
+        let reaches =
+            [reach([100.0, 900.0], &[5_000.0, 2_000.0]), reach([0.0], &[5_000.0, 50_000.0]), reach([], &[])];
+        assert_eq!(reaches.map(|reach| reach as u64), [2_000, 5_000, 1]);
     }
 }

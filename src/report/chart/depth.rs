@@ -13,7 +13,11 @@ use crate::report::{number, reading};
 use crate::scenario::Scenario;
 
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
-    let title = "Queue depth and circuit state".to_owned();
+    let title = if reading::thresholds(scenario).is_empty() {
+        "Queue depth without the policy".to_owned()
+    } else {
+        "Queue depth and circuit state".to_owned()
+    };
     Chart {
         name: "depth",
         caption: caption(scenario, findings),
@@ -39,7 +43,8 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     let markers = markers(scenario, findings);
 
     // The labels of the markers take as many rows as they need; all below moves down with them.
-    let frame = Plot::over_time(0.0, 0.0, scenario.model.horizon.as_secs_f64(), Axis::linear(Unit::Jobs, highest));
+    let frame =
+        Plot::over_time(0.0, 0.0, scenario.model.horizon.as_secs_f64(), Axis::linear(Unit::Jobs, highest));
     let spans: Vec<(f64, f64)> = markers.iter().map(|marker| marker.span(&frame)).collect();
     let rows = labels::rows(&spans);
     let row_count = rows.iter().max().map_or(0, |last| last + 1);
@@ -79,7 +84,7 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     for ((marker, row), (start, _)) in markers.iter().zip(&rows).zip(&spans) {
         let label_y = first_row + *row as f64 * MARKER_ROW;
         let x = frame.x_of(marker.seconds);
-        picture.dashed((x, label_y + 8.0), (x, frame.bottom), marker.colour, 1.2, 4.0, 4.0);
+        picture.dashed((x, label_y - 7.0), (x, frame.bottom), marker.colour, 1.2, 4.0, 4.0);
         picture.label(
             (start + MARKER_PADDING, label_y),
             marker.label.clone(),
@@ -99,10 +104,10 @@ struct Marker {
 }
 
 impl Marker {
-    /// The horizontal room of the label: around its moment, but within the chart.
+    /// The horizontal room of the label: right of its line, like a flag, but within the chart.
     fn span(&self, frame: &Plot) -> (f64, f64) {
         let width = Font::SMALL.width_of(&self.label) + 2.0 * MARKER_PADDING;
-        let start = (frame.x_of(self.seconds) - width / 2.0).clamp(MARKER_PADDING, plot::WIDTH - width);
+        let start = frame.x_of(self.seconds).min(plot::WIDTH - width);
         (start, start + width)
     }
 }
@@ -120,7 +125,8 @@ fn markers(scenario: &Scenario, findings: &Findings) -> Vec<Marker> {
         markers.push(at(spike.start, "spike starts", Colour::Faint));
         markers.push(at(spike.end, "spike ends", Colour::Faint));
     }
-    if let Some(seconds) = reading::typical(findings, Metric::TimeToOpen) {
+    let opening = reading::typical(findings, Metric::TimeToOpen);
+    if let Some(seconds) = opening.filter(|_| !reading::thresholds(scenario).is_empty()) {
         markers.push(at(seconds, "first opening", Colour::Alert));
     }
     if let Some(seconds) = reading::typical(findings, Metric::Recovery) {
@@ -136,7 +142,8 @@ fn markers(scenario: &Scenario, findings: &Findings) -> Vec<Marker> {
 
 /// Tints the plot where circuits are open or half-open, the more of them the stronger.
 fn shade(picture: &mut Picture, frame: &Plot, series: &Series) {
-    for (shares, colour) in [(&series.open_share, Colour::Alert), (&series.half_open_share, Colour::Caution)] {
+    for (shares, colour) in [(&series.open_share, Colour::Alert), (&series.half_open_share, Colour::Caution)]
+    {
         for run in runs(series, shares) {
             let (from, to) = (frame.x_of(run.start), frame.x_of(run.end));
             picture.rect((from, frame.top), (to, frame.bottom), colour, run.share * SHADE);
@@ -231,7 +238,7 @@ const LANES: [(&str, Colour); 3] =
 const LANE: f64 = 15.0;
 const PLOT_HEIGHT: f64 = 300.0;
 const MARKER_ROW: f64 = 18.0;
-const MARKER_PADDING: f64 = 6.0;
+const MARKER_PADDING: f64 = 5.0;
 const MOST_SPIKES: usize = 3;
 const SHADE: f64 = 0.14;
 const BAND: f64 = 0.25;

@@ -6,16 +6,17 @@
 
 use std::sync::Once;
 
-use plotters::prelude::{
-    Circle, DrawingArea, DrawingBackend, IntoDrawingArea, PathElement, Polygon, RGBAColor, RGBColor, Rectangle,
-    ShapeStyle, Text,
-};
-use plotters::drawing::DrawingAreaErrorKind;
 use plotters::coord::Shift;
+use plotters::drawing::DrawingAreaErrorKind;
+use plotters::prelude::{
+    Circle, DrawingArea, DrawingBackend, IntoDrawingArea, PathElement, Polygon, RGBAColor, RGBColor,
+    Rectangle, ShapeStyle, Text,
+};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, IntoTextStyle, register_font};
 
 use crate::report::palette::Colour;
+use crate::report::reading;
 
 /// A point in logical pixels from the upper left corner.
 pub(crate) type Point = (f64, f64);
@@ -75,17 +76,9 @@ impl Font {
         f64::from(width) / MEASURING_SCALE
     }
 
-    /// The text, cut with an ellipsis if it is wider than `room`.
+    /// The text, shortened to fit into `room`.
     pub(crate) fn shortened(self, text: &str, room: f64) -> String {
-        let mut shown = text.to_owned();
-        while self.width_of(&shown) > room {
-            let kept = shown.chars().count().saturating_sub(2);
-            if kept == 0 {
-                break;
-            }
-            shown = shown.chars().take(kept).collect::<String>() + "…";
-        }
-        shown
+        reading::shortened(text, |text| self.width_of(text) <= room)
     }
 
     fn description(self, scale: f64) -> FontDesc<'static> {
@@ -97,7 +90,8 @@ impl Font {
 
 impl Picture {
     pub(crate) fn new(width: f64, height: f64) -> Self {
-        let paper = Shape::Rect { from: (0.0, 0.0), to: (width, height), colour: Colour::Paper, opacity: 1.0 };
+        let paper =
+            Shape::Rect { from: (0.0, 0.0), to: (width, height), colour: Colour::Paper, opacity: 1.0 };
         Self { width, height, shapes: vec![paper] }
     }
 
@@ -198,13 +192,14 @@ fn paint_shape<DB: DrawingBackend>(
                 Anchor::End => HPos::Right,
             };
             let description = font.description(scale);
-            let description =
-                if *turned { description.transform(plotters::style::FontTransform::Rotate270) } else { description };
+            let description = if *turned {
+                description.transform(plotters::style::FontTransform::Rotate270)
+            } else {
+                description
+            };
             let colour = rgba(font.colour, 1.0);
-            let style = description
-                .into_text_style(area)
-                .color(&colour)
-                .pos(Pos::new(horizontal, VPos::Center));
+            let style =
+                description.into_text_style(area).color(&colour).pos(Pos::new(horizontal, VPos::Center));
             area.draw(&Text::new(text.as_str(), device(at), style))
         }
     }
