@@ -24,7 +24,10 @@ fn main() {
     let spike = load("scenarios/spike-20k.toml", &[]);
     let spike = if as_test { load("scenarios/spike-20k.toml", &short_spike()) } else { spike };
 
-    println!("{:<22} {:>10} {:>9} {:>9} {:>12} {:>9}  digest", "case", "jobs", "ns/job", "best", "jobs/s", "vs heap");
+    println!(
+        "{:<22} {:>10} {:>9} {:>9} {:>12} {:>9}  digest",
+        "case", "jobs", "ns/job", "best", "jobs/s", "vs heap"
+    );
     let cases = [("M/M/60 at 0.9", mm(60, 120.0)), ("M/M/2000 at 0.9", mm(2000, 4.0)), ("spike-20k", spike)];
     for (name, scenario) in &cases {
         let yardstick = textbook_case(scenario);

@@ -75,11 +75,10 @@ impl Source {
             ArrivalProcess::Trace(arrivals) => Gaps::Trace { arrivals: arrivals.clone(), next: 0 },
         };
         let pace = |rate: f64| 1e9 / rate;
-        let phases =
-            source.phases.iter().map(|phase| PhasePace {
-                end: phase.end.min(FAR),
-                nanos_per_arrival: pace(phase.rate),
-            });
+        let phases = source
+            .phases
+            .iter()
+            .map(|phase| PhasePace { end: phase.end.min(FAR), nanos_per_arrival: pace(phase.rate) });
         Self {
             gaps,
             gap_stream: stream(seed, replication, &format!("{name}/gaps")),
@@ -194,10 +193,11 @@ mod tests {
     #[test]
     fn constant_arrivals_keep_their_phase_across_rates() {
         let second = 1_000_000_000;
-        // 3/s for one second gives arrivals at 1/3 and 2/3; the third is due at the boundary itself.
-        let phases = vec![phase(second, 3.0), phase(2 * second, 0.0), phase(u64::MAX, 1.0)];
-        let times = arrivals(ArrivalProcess::Constant, phases, 4);
-        assert_eq!(times, [333_333_333, 666_666_666, 2 * second, 3 * second]);
+        // 4/s for one second gives arrivals every quarter; the fourth is due at the boundary itself and falls
+        // to the next phase that has a rate.
+        let phases = vec![phase(second, 4.0), phase(2 * second, 0.0), phase(u64::MAX, 1.0)];
+        let times = arrivals(ArrivalProcess::Constant, phases, 5);
+        assert_eq!(times, [250_000_000, 500_000_000, 750_000_000, 2 * second, 3 * second]);
     }
 
     #[test]
@@ -216,10 +216,14 @@ mod tests {
         // 2/s for 10 s, then 5/s for 10 s: 70 arrivals by 20 s. 4,000 runs; 5 standard errors.
         let counts: crate::stats::interval::Sample = (0..4000)
             .map(|replication| {
-                let phases = vec![phase(10_000_000_000, 2.0), phase(20_000_000_000, 5.0), phase(u64::MAX, 0.0)];
-                let source = ArrivalSource { process: ArrivalProcess::Poisson, phases, classes: vec![(0, 1.0)] };
+                let phases =
+                    vec![phase(10_000_000_000, 2.0), phase(20_000_000_000, 5.0), phase(u64::MAX, 0.0)];
+                let source =
+                    ArrivalSource { process: ArrivalProcess::Poisson, phases, classes: vec![(0, 1.0)] };
                 let mut source = Source::new(&source, "test", 9, replication);
-                std::iter::repeat_with(|| source.next_time()).take_while(|&time| time < SimTime::NEVER).count() as f64
+                std::iter::repeat_with(|| source.next_time())
+                    .take_while(|&time| time < SimTime::NEVER)
+                    .count() as f64
             })
             .collect();
         let mean = counts.mean().expect("4,000 values");
@@ -237,6 +241,9 @@ mod tests {
             counts[usize::from(choice.pick(&mut stream))] += 1;
         }
         assert_eq!(counts[1], 0);
-        assert!((f64::from(counts[0]) - 20_000.0).abs() < 5.0 * (100_000.0f64 * 0.2 * 0.8).sqrt(), "{counts:?}");
+        assert!(
+            (f64::from(counts[0]) - 20_000.0).abs() < 5.0 * (100_000.0f64 * 0.2 * 0.8).sqrt(),
+            "{counts:?}"
+        );
     }
 }
