@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::float_cmp, reason = "what is written in a file is read exactly")]
 
+mod command;
 mod fluid;
 mod report;
 mod scenario;
+mod spike;
