@@ -138,14 +138,6 @@ pub(crate) fn answer(scenario: &Scenario, findings: &Findings) -> String {
     format!("The queue peaks at {peak} jobs, {circuit}; recovery {recovery}.")
 }
 
-/// The command that gives these figures again.
-pub(crate) fn reproduce(summary: &Summary) -> String {
-    format!(
-        "simulate scenarios/{}.toml --seed {} --replications {}",
-        summary.scenario, summary.seed, summary.replications
-    )
-}
-
 /// `mean of 10 replications`, or that there is only one.
 pub(crate) fn basis(replications: u32) -> String {
     match replications {

@@ -98,6 +98,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         name,
         question: question(text),
         source: text.to_string(),
+        command: String::new(),
         seed,
         replications: replications as u32,
         slo,

@@ -42,6 +42,8 @@ pub struct Scenario {
     pub question: String,
     /// The text of the file.
     pub source: String,
+    /// The command line that runs it again as it is here, overrides and all, for a shell.
+    pub command: String,
     /// Master seed of all streams.
     pub seed: u64,
     /// Independent runs.
@@ -126,9 +128,31 @@ pub fn from_str(
         Some(mut scenario) if log.is_clean() => {
             let (settings, warnings) = log.into_records();
             scenario.warnings = warnings;
+            scenario.command = command(file_name, overrides);
             Ok(Loaded { scenario, settings })
         }
         _ => Err(ScenarioError::Invalid(log.into_problems())),
+    }
+}
+
+fn command(file_name: &str, overrides: &[String]) -> String {
+    // A path that looks like an option is made to look like a path.
+    let path = if file_name.starts_with('-') { format!("./{file_name}") } else { file_name.to_string() };
+    let mut command = format!("simulate {}", for_shell(&path));
+    for option in overrides {
+        command.push_str(" --set ");
+        command.push_str(&for_shell(option));
+    }
+    command
+}
+
+/// One word of a command line, as any POSIX shell reads it.
+fn for_shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -112,6 +112,7 @@ fn scenario(case: &Case) -> Scenario {
                 .to_owned(),
         source: "name = \"spike-20k\"\nduration = \"5m\"\n# a <script>alert(1)</script> in a comment\n"
             .to_owned(),
+        command: "simulate scenarios/spike-20k.toml --set 'slo=recovery_seconds.p95 < 120'".to_owned(),
         seed: 42,
         replications: case.replications,
         slo: if case.objectives {
@@ -521,6 +522,13 @@ fn page_loads_nothing_and_escapes_what_the_scenario_says() {
 }
 
 #[test]
+fn page_shows_the_command_that_was_given() {
+    let page = page(&small());
+    let command = "simulate scenarios/spike-20k.toml --set &#39;slo=recovery_seconds.p95 &lt; 120&#39;";
+    assert!(page.contains(&format!("Reproduce: <code>{command}</code>")), "{page}");
+}
+
+#[test]
 fn same_findings_give_the_same_bytes() {
     for (_, case) in cases() {
         assert_eq!(page(&case), page(&case));
@@ -531,8 +539,8 @@ fn same_findings_give_the_same_bytes() {
 fn page_says_how_it_ended_before_anything_else() {
     let page = page(&spike());
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in the page"));
-    assert!(place("✗ FAIL") < place("simulate scenarios/spike-20k.toml --seed 42"));
-    assert!(place("--seed 42") < place("What broke first"));
+    assert!(place("✗ FAIL") < place("simulate scenarios/spike-20k.toml --set"));
+    assert!(place("scenarios/spike-20k.toml") < place("What broke first"));
     assert!(place("What broke first") < place("<svg"));
 }
 
