@@ -48,6 +48,15 @@ struct Cli {
 enum Command {
     /// Print every setting of a scenario with its value and where the value comes from.
     Config(ScenarioArgs),
+    /// Print the JSON schema of scenario files, for editors and other programs.
+    Schema(SchemaArgs),
+}
+
+#[derive(Debug, Args)]
+struct SchemaArgs {
+    /// Print the reference page instead: every setting with its values, default and meaning.
+    #[arg(long)]
+    markdown: bool,
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +113,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Some(Command::Config(args)) => print_config(&args),
+        Some(Command::Schema(args)) => print_schema(&args),
         None => simulate(&cli.run),
     };
     let code = result.unwrap_or_else(|error| {
@@ -186,6 +196,14 @@ fn print_config(args: &ScenarioArgs) -> Result<u8> {
             writeln!(stdout, "{path} = {value}  # {origin}")?;
         }
     }
+    stdout.flush()?;
+    Ok(exit::GOOD)
+}
+
+fn print_schema(args: &SchemaArgs) -> Result<u8> {
+    let text = if args.markdown { scenario::schema::markdown() } else { scenario::schema::json() };
+    let mut stdout = io::stdout().lock();
+    write!(stdout, "{text}")?;
     stdout.flush()?;
     Ok(exit::GOOD)
 }

@@ -72,6 +72,29 @@ impl Quantity {
         }
     }
 
+    /// A regular expression for the texts that [`Quantity::parse`] reads, in the dialect of JSON Schema. It lets
+    /// some pass that are refused, for their bounds or the order of their parts, but stops none that is read
+    /// other than odd spellings of zero.
+    pub fn pattern(self) -> String {
+        const NUMBER: &str = r"(\+?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][+-]?[0-9_]+)?|-0+(\.0*)?)";
+        const ZERO: &str = r"[+-]?0+(\.0*)?";
+        let one_of = |units: &[Unit]| {
+            let names: Vec<_> = units.iter().map(|unit| unit.name).filter(|name| !name.is_empty()).collect();
+            format!("({})", names.join("|"))
+        };
+        let (counts, spans) = (one_of(COUNTS), one_of(SPANS));
+        let text = match self {
+            Quantity::Count => format!(r"{NUMBER}\s*{counts}?"),
+            Quantity::Fraction => format!(r"{NUMBER}\s*{}?", one_of(FRACTIONS)),
+            Quantity::Duration => {
+                format!(r"({ZERO}|{NUMBER}\s*{spans}(\s*{NUMBER}\s*{spans})*)")
+            }
+            Quantity::Rate => format!(r"{NUMBER}\s*{counts}?\s*/\s*{spans}"),
+            Quantity::Size => format!(r"({ZERO}|{NUMBER}\s*{})", one_of(SIZES)),
+        };
+        format!(r"^\s*{text}\s*$")
+    }
+
     /// Reads `text`: seconds, jobs per second, bytes, or the plain number.
     pub fn parse(self, text: &str) -> Result<f64, UnitError> {
         let fail = |fault| UnitError { quantity: self, text: text.trim().to_string(), fault };

@@ -24,6 +24,7 @@ mod file;
 mod files;
 mod log;
 mod reader;
+pub mod schema;
 mod set;
 mod setting;
 pub mod slo;

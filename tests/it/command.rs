@@ -149,6 +149,24 @@ fn config_prints_every_setting_with_its_origin() {
 }
 
 #[test]
+fn schema_and_reference_page_are_printed() {
+    let folder = workplace();
+    let schema = simulate(folder.path(), &["schema"]);
+    assert_eq!(text(&schema.stdout), backpressure_sim::scenario::schema::json());
+    let page = simulate(folder.path(), &["schema", "--markdown"]);
+    assert_eq!(text(&page.stdout), backpressure_sim::scenario::schema::markdown());
+    assert_eq!((schema.status.code(), text(&schema.stderr)), (Some(0), ""));
+}
+
+#[test]
+fn the_report_tells_the_command_of_its_run() {
+    let folder = workplace();
+    simulate(folder.path(), &["small.toml", "-q", "-o", "out", "--set", "queue.capacity=1k", "--seed", "7"]);
+    let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(page.contains("<code>simulate small.toml --set queue.capacity=1k --set seed=7</code>"), "{page}");
+}
+
+#[test]
 fn a_wrong_command_line_is_exit_code_2() {
     let folder = workplace();
     check_refusal(folder.path(), &[], 2, &["<SCENARIO>"]);

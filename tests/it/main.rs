@@ -7,4 +7,5 @@ mod command;
 mod fluid;
 mod report;
 mod scenario;
+mod schema;
 mod spike;

@@ -98,7 +98,14 @@ service_time = "8ms"
 
 fn read(text: &str, set: &[&str]) -> Result<Loaded, ScenarioError> {
     let set: Vec<String> = set.iter().map(ToString::to_string).collect();
-    from_str(text, "scenarios/x.toml", Path::new("tests/data"), &set)
+    let result = from_str(text, "scenarios/x.toml", Path::new("tests/data"), &set);
+    if let Ok(loaded) = &result {
+        crate::schema::knows(loaded);
+        if set.is_empty() {
+            crate::schema::check_accepts(text);
+        }
+    }
+    result
 }
 
 #[track_caller]
@@ -147,7 +154,12 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 
 #[track_caller]
 fn load_from(folder: &tempfile::TempDir, name: &str) -> Result<Loaded, String> {
-    load(&folder.path().join(name), &[]).map_err(|error| error.to_string())
+    let result = load(&folder.path().join(name), &[]);
+    if let Ok(loaded) = &result {
+        crate::schema::knows(loaded);
+        crate::schema::check_accepts(&loaded.scenario.source);
+    }
+    result.map_err(|error| error.to_string())
 }
 
 #[test]
@@ -876,6 +888,23 @@ fn overrides_change_the_tree_and_are_shown_as_given() {
         &["arrivals.phases.spike.rate=5ms"],
         &["`5ms` is a duration, not a rate", "--> --set arrivals.phases.spike.rate=5ms"],
     );
+}
+
+#[test]
+fn the_command_runs_the_same_again() {
+    assert_eq!(good(GOOD, &[]).command, "simulate scenarios/x.toml");
+    assert_eq!(
+        good(GOOD, &["policy.critical=60k", "slo=lost_jobs < 5", "name=it-s", "seed=7"]).command,
+        "simulate scenarios/x.toml --set policy.critical=60k --set 'slo=lost_jobs < 5' --set name=it-s --set seed=7"
+    );
+    let quoted = from_str(GOOD, "my 'best' run.toml", Path::new(""), &[]).unwrap().scenario.command;
+    assert_eq!(quoted, r"simulate 'my '\''best'\'' run.toml'");
+    let dashed = from_str(GOOD, "-x.toml", Path::new(""), &[]).unwrap().scenario.command;
+    assert_eq!(dashed, "simulate ./-x.toml");
+    // A shell makes the same words of it.
+    let script = format!("simulate() {{ printf '%s\n' \"$@\"; }}; {quoted}");
+    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(output.stdout, b"my 'best' run.toml\n");
 }
 
 #[test]
