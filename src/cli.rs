@@ -69,10 +69,10 @@ struct ScenarioArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Master seed; the same seed gives the same bytes.
-    #[arg(short, long, env = "SIMULATE_SEED")]
+    #[arg(short, long, env = "SIMULATE_SEED", allow_negative_numbers = true)]
     seed: Option<String>,
     /// Independent replications.
-    #[arg(short = 'n', long, env = "SIMULATE_REPLICATIONS")]
+    #[arg(short = 'n', long, env = "SIMULATE_REPLICATIONS", allow_negative_numbers = true)]
     replications: Option<String>,
 }
 
