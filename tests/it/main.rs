@@ -5,6 +5,7 @@
 
 mod command;
 mod fluid;
+mod model;
 mod report;
 mod scenario;
 mod schema;
