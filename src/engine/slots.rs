@@ -65,28 +65,44 @@ impl Slots {
         (self.next & ((1 << self.slot_bits) - 1)) as usize
     }
 
-    /// Takes an idle slot, if there is one. It must then be `occupy`-ed.
+    /// Makes an idle slot busy until `completion` and names it; `None` if there is none.
     #[inline]
-    pub fn take_idle(&mut self) -> Option<usize> {
-        self.idle.pop().map(|slot| slot as usize)
+    pub fn start(&mut self, completion: SimTime) -> Option<usize> {
+        let slot = self.idle.pop()? as usize;
+        let key = self.key(slot, completion);
+        self.next = self.next.min(key);
+        let (mut group, mut lane) = self.leaf(slot);
+        loop {
+            let keys = &mut self.groups[group];
+            let others = keys[lane ^ 1].min(keys[lane ^ 2]).min(keys[lane ^ 3]);
+            keys[lane] = key;
+            // A key that is not the least of its group changes nothing above it; most start late.
+            if key > others || group == 0 {
+                return Some(slot);
+            }
+            (group, lane) = Self::parent(group);
+        }
     }
 
-    /// The slot is busy until `completion`, whether it was taken from the idle ones or has just completed.
+    /// The slot that completes next is busy again, until `completion`.
     #[inline]
-    pub fn occupy(&mut self, slot: usize, completion: SimTime) {
-        self.set(slot, completion.0 << self.slot_bits | slot as u64);
+    pub fn restart_next(&mut self, completion: SimTime) {
+        let slot = self.next_slot();
+        self.set(slot, self.key(slot, completion));
     }
 
-    /// The slot that was busy becomes idle.
+    /// The slot that completes next becomes idle.
     #[inline]
-    pub fn release(&mut self, slot: usize) {
+    pub fn release_next(&mut self) {
+        let slot = self.next_slot();
         self.set(slot, IDLE);
         self.idle.push(slot as u32);
     }
 
     /// Whether the slot is busy.
     pub fn is_busy(&self, slot: usize) -> bool {
-        self.groups[self.first_leaf_group + slot / LANES][slot % LANES] != IDLE
+        let (group, lane) = self.leaf(slot);
+        self.groups[group][lane] != IDLE
     }
 
     /// Number of idle slots.
@@ -95,23 +111,36 @@ impl Slots {
         self.idle.len()
     }
 
+    /// Changes a key, up or down, and all minima above it.
     #[inline]
     fn set(&mut self, slot: usize, key: u64) {
-        let mut group = self.first_leaf_group + slot / LANES;
-        let mut lane = slot % LANES;
+        let (mut group, mut lane) = self.leaf(slot);
         let mut least = key;
         loop {
             let keys = &mut self.groups[group];
             keys[lane] = least;
-            let siblings = keys[lane ^ 1].min(keys[lane ^ 2]).min(keys[lane ^ 3]);
-            least = least.min(siblings);
+            least = least.min(keys[lane ^ 1].min(keys[lane ^ 2]).min(keys[lane ^ 3]));
             if group == 0 {
                 break;
             }
-            lane = (group - 1) % LANES;
-            group = (group - 1) / LANES;
+            (group, lane) = Self::parent(group);
         }
         self.next = least;
+    }
+
+    #[inline]
+    fn key(&self, slot: usize, completion: SimTime) -> u64 {
+        completion.0 << self.slot_bits | slot as u64
+    }
+
+    #[inline]
+    fn leaf(&self, slot: usize) -> (usize, usize) {
+        (self.first_leaf_group + slot / LANES, slot % LANES)
+    }
+
+    #[inline]
+    fn parent(group: usize) -> (usize, usize) {
+        ((group - 1) / LANES, (group - 1) % LANES)
     }
 
     fn slot_bits(count: u32) -> u32 {
@@ -122,27 +151,42 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::stream::mix;
 
+    /// Follows a long mixture of starts, restarts and releases beside a plain sorted list.
     #[test]
     fn completions_leave_in_order_of_time_then_slot() {
-        for count in [1, 2, 3, 60, 100] {
+        for count in [1, 2, 3, 4, 5, 16, 17, 60, 100] {
             let mut slots = Slots::new(count);
-            let mut expected = Vec::new();
-            for i in 0..u64::from(count) {
-                let slot = slots.take_idle().expect("none is busy yet");
-                let completion = SimTime(1 + (i * 7919) % 13);
-                slots.occupy(slot, completion);
-                expected.push((completion, slot));
+            let mut plain: Vec<(SimTime, usize)> = Vec::new();
+            let mut now = 0;
+            for step in 0..5_000u64 {
+                let draw = mix(step + u64::from(count) * 10_000);
+                let completion = SimTime(now + 1 + draw % 40);
+                let starts = draw >> 32 & 1 == 0;
+                if starts {
+                    let slot = slots.start(completion);
+                    assert_eq!(slot.is_none(), plain.len() == count as usize);
+                    plain.extend(slot.map(|slot| (completion, slot)));
+                } else if !plain.is_empty() {
+                    let next = plain.remove(0);
+                    now = next.0.0;
+                    if draw >> 33 & 1 == 0 {
+                        slots.release_next();
+                        assert!(!slots.is_busy(next.1));
+                    } else {
+                        let completion = SimTime(now + 1 + draw % 40);
+                        slots.restart_next(completion);
+                        plain.push((completion, next.1));
+                    }
+                }
+                plain.sort();
+                assert_eq!(slots.idle(), count as usize - plain.len());
+                match plain.first() {
+                    Some(&next) => assert_eq!((slots.next_time(), slots.next_slot()), next),
+                    None => assert!(slots.next_time() > Slots::latest(count)),
+                }
             }
-            assert_eq!(slots.take_idle(), None);
-            expected.sort();
-            for (completion, slot) in expected {
-                assert_eq!((slots.next_time(), slots.next_slot()), (completion, slot));
-                assert!(slots.is_busy(slot));
-                slots.release(slot);
-            }
-            assert_eq!(slots.idle(), count as usize);
-            assert!(slots.next_time() > Slots::latest(count));
         }
     }
 }

@@ -311,9 +311,9 @@ impl<'a, P: Probe> Simulation<'a, P> {
             self.recorder.class(job.class).lost += 1;
         } else if self.redis.allocate(job.bytes, self.now) {
             self.change_depth(self.depth + 1);
-            match self.slots.take_idle() {
+            match self.slots.start(self.now + job.hold) {
                 Some(slot) => {
-                    self.start(job, slot);
+                    self.serve(job, slot);
                     self.recorder.busy_slots_changed(self.now, self.busy_slots());
                 }
                 None => self.line.push(self.classes[usize::from(job.class)].line, job),
@@ -327,9 +327,8 @@ impl<'a, P: Probe> Simulation<'a, P> {
     }
 
     #[inline(always)]
-    fn start(&mut self, job: Job, slot: usize) {
+    fn serve(&mut self, job: Job, slot: usize) {
         let landed = job.arrived + self.config.gateway.check_latency;
-        self.slots.occupy(slot, self.now + job.hold);
         self.in_service[slot] = job;
         self.recorder.started(job.class, job.arrived, self.now.since(landed));
         self.probe.started(self.now, job.arrived);
@@ -345,9 +344,12 @@ impl<'a, P: Probe> Simulation<'a, P> {
         self.recorder.completed(self.now, job.class, job.arrived);
         self.probe.completed(self.now, job.arrived);
         match self.line.pop() {
-            Some(next) => self.start(next, slot),
+            Some(next) => {
+                self.slots.restart_next(self.now + next.hold);
+                self.serve(next, slot);
+            }
             None => {
-                self.slots.release(slot);
+                self.slots.release_next();
                 self.recorder.busy_slots_changed(self.now, self.busy_slots());
             }
         }
@@ -364,11 +366,9 @@ impl<'a, P: Probe> Simulation<'a, P> {
         for job in self.line.drain() {
             self.recorder.class(job.class).lost += 1;
         }
-        for slot in 0..self.in_service.len() {
-            if self.slots.is_busy(slot) {
-                self.recorder.class(self.in_service[slot].class).lost += 1;
-                self.slots.release(slot);
-            }
+        while self.busy_slots() > 0 {
+            self.recorder.class(self.in_service[self.slots.next_slot()].class).lost += 1;
+            self.slots.release_next();
         }
         self.change_depth(0);
         self.recorder.busy_slots_changed(self.now, 0);

@@ -6,7 +6,7 @@ use super::outcome::{ClassCounts, Flow, LimitTimes, Outcome, RejectionReason, Ru
 use super::redis::Memory;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::stats::histogram::Histogram;
-use crate::stats::time_average::TimeAverage;
+use crate::stats::time_integral::TimeIntegral;
 
 /// The estimators of a running replication.
 #[derive(Debug)]
@@ -14,8 +14,10 @@ pub(crate) struct Recorder {
     classes: Vec<ClassCounts>,
     /// Jobs that arrive from here on count for waits and sojourns.
     measured_from: SimTime,
-    depth: TimeAverage,
-    busy: TimeAverage,
+    depth: TimeIntegral,
+    busy: TimeIntegral,
+    /// The integrals of depth and busy slots when the warm-up ended.
+    warmup_areas: (u128, u128),
     peak_depth: u64,
     limits: LimitTimes,
     slots: u64,
@@ -44,7 +46,8 @@ struct RecoveryWatch {
 struct StepEstimators {
     began: SimTime,
     depth_max: u64,
-    busy: TimeAverage,
+    /// The integral of the busy slots when the step began.
+    busy_area: u128,
     wait: Histogram,
 }
 
@@ -59,8 +62,9 @@ impl Recorder {
         Self {
             classes: vec![ClassCounts::default(); config.classes.len()],
             measured_from,
-            depth: TimeAverage::default(),
-            busy: TimeAverage::default(),
+            depth: TimeIntegral::default(),
+            busy: TimeIntegral::default(),
+            warmup_areas: (0, 0),
             peak_depth: 0,
             limits: LimitTimes::default(),
             slots: u64::from(config.workers.slots()),
@@ -76,7 +80,7 @@ impl Recorder {
             step: StepEstimators {
                 began: SimTime::ZERO,
                 depth_max: 0,
-                busy: TimeAverage::default(),
+                busy_area: 0,
                 wait: Histogram::default(),
             },
             second: vec![Flow::default(); config.classes.len()],
@@ -139,7 +143,6 @@ impl Recorder {
     #[inline]
     pub(crate) fn busy_slots_changed(&mut self, now: SimTime, busy: u64) {
         self.busy.set(now, busy);
-        self.step.busy.set(now, busy);
     }
 
     /// An event is complete: has the system recovered with it?
@@ -155,8 +158,7 @@ impl Recorder {
     }
 
     pub(crate) fn warmup_ends(&mut self, now: SimTime) {
-        self.depth.restart(now);
-        self.busy.restart(now);
+        self.warmup_areas = (self.depth.area(now), self.busy.area(now));
     }
 
     pub(crate) fn second_ends(&mut self, classes: &[JobClass]) {
@@ -178,7 +180,8 @@ impl Recorder {
     }
 
     pub(crate) fn series_step(&mut self, now: SimTime, depth: u64, states: [u32; 3], redis: u64) {
-        let busy = self.step.busy.area(now);
+        let busy_area = self.busy.area(now);
+        let busy = busy_area - self.step.busy_area;
         let length = now.since(self.step.began);
         if length > SimDuration::ZERO && busy == u128::from(self.slots) * u128::from(length.0) {
             self.limits.saturated.get_or_insert(self.step.began);
@@ -194,7 +197,7 @@ impl Recorder {
         self.series.flows.push(self.classes.iter().map(ClassCounts::flow).collect());
         self.step.began = now;
         self.step.depth_max = depth;
-        self.step.busy.restart(now);
+        self.step.busy_area = busy_area;
         self.step.wait.clear();
     }
 
@@ -219,8 +222,8 @@ impl Recorder {
         let urgent = self.classes.iter().zip(classes).filter(|(_, class)| class.priority.get() <= 5);
         let urgent_offered = urgent.map(|(counts, _)| counts.offered).sum();
         Outcome {
-            depth_area: self.depth.area(now),
-            busy_area: self.busy.area(now),
+            depth_area: self.depth.area(now) - self.warmup_areas.0,
+            busy_area: self.busy.area(now) - self.warmup_areas.1,
             peak_depth: self.peak_depth,
             state_time,
             openings,

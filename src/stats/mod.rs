@@ -2,4 +2,4 @@
 
 pub mod histogram;
 pub mod interval;
-pub mod time_average;
+pub mod time_integral;
