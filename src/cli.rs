@@ -150,7 +150,8 @@ fn load(args: &ScenarioArgs) -> Result<scenario::Loaded> {
 
 fn run(scenario: &Scenario, args: &RunArgs) -> Result<Option<Findings>> {
     let threads = args.jobs.map_or(0, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("failed to start threads")?;
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("failed to start threads")?;
     let attended = Attended::new(scenario.replications, args.quiet)?;
     let findings = pool.install(|| experiment::run(scenario, &attended));
     attended.finish();
@@ -163,7 +164,9 @@ fn print_findings(scenario: &Scenario, findings: &Findings, page: &Path, args: &
         write!(stdout, "{}", report::summary_json(&findings.summary)?)?;
     } else if !args.quiet {
         let colour = match args.color {
-            Colour::Auto => stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Colour::Auto => {
+                stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
             Colour::Always => true,
             Colour::Never => false,
         };

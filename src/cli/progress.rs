@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Attended {
     pub(super) fn new(replications: u32, quiet: bool) -> Result<Self> {
-        ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("failed to listen for interrupts")?;
+        ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))
+            .context("failed to listen for interrupts")?;
         let bar = ProgressBar::with_draw_target(
             Some(u64::from(replications) * u64::from(SLICES)),
             ProgressDrawTarget::hidden(),

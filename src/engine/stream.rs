@@ -43,9 +43,10 @@ mod tests {
 
     #[test]
     fn streams_differ_by_seed_replication_and_name() {
-        let mut firsts: Vec<u64> = [(1, 0, "a"), (2, 0, "a"), (1, 1, "a"), (1, 0, "b"), (1, 0, "ab"), (1, 0, "")]
-            .map(|(seed, replication, name)| stream(seed, replication, name).next_u64())
-            .into();
+        let mut firsts: Vec<u64> =
+            [(1, 0, "a"), (2, 0, "a"), (1, 1, "a"), (1, 0, "b"), (1, 0, "ab"), (1, 0, "")]
+                .map(|(seed, replication, name)| stream(seed, replication, name).next_u64())
+                .into();
         firsts.sort_unstable();
         firsts.dedup();
         assert_eq!(firsts.len(), 6);

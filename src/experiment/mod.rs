@@ -13,10 +13,10 @@ use rayon::prelude::*;
 
 use crate::engine::digest::Digest;
 use crate::engine::time::SimTime;
+use crate::model::Simulation;
 use crate::model::metric::{Metric, Metrics};
 use crate::model::outcome::{LimitTimes, Outcome, class_metrics};
 use crate::model::probe::NoProbe;
-use crate::model::Simulation;
 use crate::scenario::Scenario;
 use crate::scenario::slo::{Slo, Statistic};
 use crate::stats::interval::Sample;

@@ -114,7 +114,9 @@ impl SeriesFold {
             }
             sums.busy += run.busy[point];
             for (sum, flow) in sums.flows.iter_mut().zip(&run.flows[point]) {
-                for (sum, count) in sum.iter_mut().zip([flow.offered, flow.admitted, flow.completed, flow.lost]) {
+                for (sum, count) in
+                    sum.iter_mut().zip([flow.offered, flow.admitted, flow.completed, flow.lost])
+                {
                     *sum += count;
                 }
             }
@@ -133,14 +135,17 @@ impl SeriesFold {
             *previous = time;
             Some(length)
         });
-        let state_share = |state: usize| self.sums.iter().map(|sums| sums.states[state] as f64 / circuits).collect();
+        let state_share =
+            |state: usize| self.sums.iter().map(|sums| sums.states[state] as f64 / circuits).collect();
         let flow = |count: fn(&[u64; 4]) -> u64| -> Vec<Vec<f64>> {
-            let of_class = |class: usize| self.sums.iter().map(|sums| count(&sums.flows[class]) as f64 / runs).collect();
+            let of_class =
+                |class: usize| self.sums.iter().map(|sums| count(&sums.flows[class]) as f64 / runs).collect();
             (0..self.classes).map(of_class).collect()
         };
         let wait = |percentile: usize| -> Vec<Option<f64>> {
             let at = |point: usize| {
-                let values = self.wait.iter().filter_map(|run| run[point].map(|waits| waits[percentile] / 1e9));
+                let values =
+                    self.wait.iter().filter_map(|run| run[point].map(|waits| waits[percentile] / 1e9));
                 values.collect::<Sample>().quantile(0.5)
             };
             (0..points).map(at).collect()
@@ -159,7 +164,12 @@ impl SeriesFold {
             completed: flow(|flow| flow[2]),
             lost: flow(|flow| flow[3]),
             redis_bytes: Band::over(&self.redis, points),
-            utilisation: self.sums.iter().zip(busy_time).map(|(sums, time)| sums.busy as f64 / time).collect(),
+            utilisation: self
+                .sums
+                .iter()
+                .zip(busy_time)
+                .map(|(sums, time)| sums.busy as f64 / time)
+                .collect(),
             wait_p50: wait(0),
             wait_p95: wait(1),
             wait_p99: wait(2),

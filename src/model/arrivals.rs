@@ -72,11 +72,10 @@ impl Source {
             ArrivalProcess::Trace(arrivals) => Gaps::Trace { arrivals: arrivals.clone(), next: 0 },
         };
         let pace = |rate: f64| 1e9 / rate;
-        let phases =
-            source.phases.iter().map(|phase| PhasePace {
-                end: phase.end.min(FAR),
-                nanos_per_arrival: pace(phase.rate),
-            });
+        let phases = source
+            .phases
+            .iter()
+            .map(|phase| PhasePace { end: phase.end.min(FAR), nanos_per_arrival: pace(phase.rate) });
         Self {
             gaps,
             gap_stream: stream(seed, replication, &format!("{name}/gaps")),
@@ -206,10 +205,14 @@ mod tests {
         // 2/s for 10 s, then 5/s for 10 s: 70 arrivals by 20 s. 4,000 runs; 5 standard errors.
         let counts: crate::stats::interval::Sample = (0..4000)
             .map(|replication| {
-                let phases = vec![phase(10_000_000_000, 2.0), phase(20_000_000_000, 5.0), phase(u64::MAX, 0.0)];
-                let source = ArrivalSource { process: ArrivalProcess::Poisson, phases, classes: vec![(0, 1.0)] };
+                let phases =
+                    vec![phase(10_000_000_000, 2.0), phase(20_000_000_000, 5.0), phase(u64::MAX, 0.0)];
+                let source =
+                    ArrivalSource { process: ArrivalProcess::Poisson, phases, classes: vec![(0, 1.0)] };
                 let mut source = Source::new(&source, "test", 9, replication);
-                std::iter::repeat_with(|| source.next_time()).take_while(|&time| time < SimTime::NEVER).count() as f64
+                std::iter::repeat_with(|| source.next_time())
+                    .take_while(|&time| time < SimTime::NEVER)
+                    .count() as f64
             })
             .collect();
         let mean = counts.mean().expect("4,000 values");
@@ -227,6 +230,9 @@ mod tests {
             counts[usize::from(choice.pick(&mut stream))] += 1;
         }
         assert_eq!(counts[1], 0);
-        assert!((f64::from(counts[0]) - 20_000.0).abs() < 5.0 * (100_000.0f64 * 0.2 * 0.8).sqrt(), "{counts:?}");
+        assert!(
+            (f64::from(counts[0]) - 20_000.0).abs() < 5.0 * (100_000.0f64 * 0.2 * 0.8).sqrt(),
+            "{counts:?}"
+        );
     }
 }

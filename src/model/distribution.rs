@@ -120,7 +120,9 @@ impl Sampler {
     }
 
     fn gamma(shape: f64, mean: f64) -> Self {
-        Self::Gamma(Gamma::new(shape, mean / shape).expect("the scenario admits positive shapes and means only"))
+        Self::Gamma(
+            Gamma::new(shape, mean / shape).expect("the scenario admits positive shapes and means only"),
+        )
     }
 
     /// Draws a value.
@@ -160,13 +162,18 @@ mod tests {
     fn check(distribution: &Distribution) {
         let sampler = Sampler::new(distribution, 2.0);
         let mut stream = stream(7, 0, "distribution");
-        let values: Vec<f64> = (0..200_000).map(|_| sampler.draw(&mut stream) / distribution.mean() / 2.0).collect();
+        let values: Vec<f64> =
+            (0..200_000).map(|_| sampler.draw(&mut stream) / distribution.mean() / 2.0).collect();
         let scv = distribution.cv() * distribution.cv();
         for (power, exact) in [(1, 1.0), (2, 1.0 + scv)] {
             let sample: Sample = values.iter().map(|value| value.powi(power)).collect();
             let error = sample.mean().expect("many values") - exact;
-            let standard_error = sample.standard_deviation().expect("many values") / (sample.len() as f64).sqrt();
-            assert!(error.abs() <= 5.0 * standard_error + 1e-9, "{distribution:?} moment {power}: off by {error}");
+            let standard_error =
+                sample.standard_deviation().expect("many values") / (sample.len() as f64).sqrt();
+            assert!(
+                error.abs() <= 5.0 * standard_error + 1e-9,
+                "{distribution:?} moment {power}: off by {error}"
+            );
         }
     }
 

@@ -88,7 +88,10 @@ struct ClassState {
 enum JobMemory {
     /// All payloads are alike.
     Fixed(u32),
-    Drawn { payload: Sampler, stream: Stream },
+    Drawn {
+        payload: Sampler,
+        stream: Stream,
+    },
 }
 
 /// One replication in motion.
@@ -382,12 +385,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
             JobMemory::Fixed(bytes) => *bytes,
             JobMemory::Drawn { payload, stream } => self.redis.bytes_of_job(payload.draw(stream)),
         };
-        Job {
-            arrived: self.now,
-            hold: service.unwrap_or(drawn) + self.config.workers.overhead,
-            bytes,
-            class,
-        }
+        Job { arrived: self.now, hold: service.unwrap_or(drawn) + self.config.workers.overhead, bytes, class }
     }
 
     /// The depth as a gateway reads it now.

@@ -287,10 +287,8 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
         metrics.set(metric, count as f64);
     }
     let offered = counts.offered as f64;
-    metrics.set(
-        Metric::RejectionProbability,
-        (counts.offered > 0).then(|| counts.rejected() as f64 / offered),
-    );
+    metrics
+        .set(Metric::RejectionProbability, (counts.offered > 0).then(|| counts.rejected() as f64 / offered));
     let measured = (config.horizon - config.warmup).as_secs_f64();
     metrics.set(Metric::Goodput, counts.completed_after_warmup as f64 / measured);
 

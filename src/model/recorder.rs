@@ -197,12 +197,24 @@ impl Recorder {
         self.step.wait.clear();
     }
 
-    pub(crate) fn finish(mut self, now: SimTime, depth: u64, circuits: Circuits, redis: &Memory, classes: &[JobClass]) -> Outcome {
+    pub(crate) fn finish(
+        mut self,
+        now: SimTime,
+        depth: u64,
+        circuits: Circuits,
+        redis: &Memory,
+        classes: &[JobClass],
+    ) -> Outcome {
         self.second_ends(classes);
         let recovered = depth <= self.recovery.depth && circuits.all_closed();
         self.settle_at_end(now, recovered);
-        let CircuitRecord { state_time, openings, openings_from_closed, first_circuit_openings, first_opening } =
-            circuits.finish(now);
+        let CircuitRecord {
+            state_time,
+            openings,
+            openings_from_closed,
+            first_circuit_openings,
+            first_opening,
+        } = circuits.finish(now);
         let urgent = self.classes.iter().zip(classes).filter(|(_, class)| class.priority.get() <= 5);
         let urgent_offered = urgent.map(|(counts, _)| counts.offered).sum();
         Outcome {

@@ -57,10 +57,15 @@ pub(crate) fn replications(findings: &Findings) -> String {
     let header = std::iter::once("replication").chain(names).chain(std::iter::once("censored"));
     let mut csv = record(header.map(str::to_owned));
     for (index, metrics) in findings.replications.iter().enumerate() {
-        let censored: Vec<&str> =
-            Metric::ALL.iter().filter(|&&metric| metrics.is_censored(metric)).map(|metric| metric.name()).collect();
+        let censored: Vec<&str> = Metric::ALL
+            .iter()
+            .filter(|&&metric| metrics.is_censored(metric))
+            .map(|metric| metric.name())
+            .collect();
         let values = Metric::ALL.iter().map(|&metric| cell(metrics.get(metric)));
-        csv += &record(std::iter::once((index + 1).to_string()).chain(values).chain(std::iter::once(censored.join(" "))));
+        csv += &record(
+            std::iter::once((index + 1).to_string()).chain(values).chain(std::iter::once(censored.join(" "))),
+        );
     }
     csv
 }
@@ -86,7 +91,11 @@ fn cell(value: Option<f64>) -> String {
 /// A line of cells, quoted where RFC 4180 asks for it.
 fn record(cells: impl Iterator<Item = String>) -> String {
     let quoted = cells.map(|cell| {
-        if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+        if cell.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell
+        }
     });
     quoted.collect::<Vec<_>>().join(",") + "\n"
 }

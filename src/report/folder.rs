@@ -99,7 +99,8 @@ impl Draft {
     fn exchange_files(&self, retired: &Path, ours: &impl Fn(&str) -> bool) -> Result<(), FolderError> {
         let old = names(&self.target)?.into_iter().filter(|name| ours(name));
         let outward = old.map(|name| (self.target.join(&name), retired.join(&name)));
-        let inward = names(&self.staging)?.into_iter().map(|name| (self.staging.join(&name), self.target.join(&name)));
+        let inward =
+            names(&self.staging)?.into_iter().map(|name| (self.staging.join(&name), self.target.join(&name)));
         let mut done: Vec<(PathBuf, PathBuf)> = Vec::new();
         for (from, to) in outward.chain(inward) {
             if let Err(error) = fs::rename(&from, &to) {

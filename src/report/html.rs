@@ -19,7 +19,10 @@ pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> Str
     page += "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
     page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
     page += "<meta name=\"color-scheme\" content=\"light dark\">\n";
-    push(&mut page, format_args!("<title>{} – {}</title>\n", escape(&summary.scenario), reading::verdict_word(summary)));
+    push(
+        &mut page,
+        format_args!("<title>{} – {}</title>\n", escape(&summary.scenario), reading::verdict_word(summary)),
+    );
     push(&mut page, format_args!("<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"));
     page += &head(scenario, findings);
     page += &objectives(summary);
@@ -96,11 +99,13 @@ fn head(scenario: &Scenario, findings: &Findings) -> String {
 fn objectives(summary: &Summary) -> String {
     let mut html = String::from("<section>\n<h2>Objectives</h2>\n");
     if summary.slo.is_empty() {
-        return html + "<p>None. Objectives are set with <code>slo = [ … ]</code> in the scenario.</p>\n</section>\n";
+        return html
+            + "<p>None. Objectives are set with <code>slo = [ … ]</code> in the scenario.</p>\n</section>\n";
     }
     html += &table_start(&["", "objective", "observed", "limit", "result"]);
     for objective in &summary.slo {
-        let (class, sign, word) = if objective.pass { ("met", "✓", "met") } else { ("missed", "✗", "missed") };
+        let (class, sign, word) =
+            if objective.pass { ("met", "✓", "met") } else { ("missed", "✗", "missed") };
         push(
             &mut html,
             format_args!(
@@ -171,7 +176,13 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
     for row in &table.rows {
         let total = if row.priority.is_none() { " class=\"total\"" } else { "" };
         push(&mut html, format_args!("<tr{total}><th scope=\"row\">{}</th>", escape(&row.name)));
-        push(&mut html, format_args!("<td>{}</td>", row.priority.map(|priority| priority.to_string()).unwrap_or_default()));
+        push(
+            &mut html,
+            format_args!(
+                "<td>{}</td>",
+                row.priority.map(|priority| priority.to_string()).unwrap_or_default()
+            ),
+        );
         for cell in row.counts.iter().chain(&row.waits) {
             push(&mut html, format_args!("<td>{}</td>", escape(cell)));
         }
@@ -224,7 +235,11 @@ fn metrics(summary: &Summary) -> String {
     for (class, metrics) in &summary.classes.0 {
         push(
             &mut html,
-            format_args!("<details>\n<summary>Class {}</summary>\n{}</details>\n", escape(class), metric_table(metrics, false)),
+            format_args!(
+                "<details>\n<summary>Class {}</summary>\n{}</details>\n",
+                escape(class),
+                metric_table(metrics, false)
+            ),
         );
     }
     html + "</section>\n"

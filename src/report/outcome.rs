@@ -51,7 +51,8 @@ impl Outcome {
         if figures.len() != 1 {
             figures.push(("total", None, total.clone()));
         }
-        let whole = figures.iter().all(|(.., figures)| figures.counts.iter().all(|count| count.fract().abs() < 1e-9));
+        let whole =
+            figures.iter().all(|(.., figures)| figures.counts.iter().all(|count| count.fract().abs() < 1e-9));
         let decimals = usize::from(!whole);
         let rows = figures.into_iter().map(|(name, priority, figures)| Row {
             name: name.to_owned(),

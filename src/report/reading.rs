@@ -122,7 +122,9 @@ pub(crate) fn answer(scenario: &Scenario, findings: &Findings) -> String {
         "the policy is switched off".to_owned()
     } else if openings > 0.0 {
         let share = summary.metric(Metric::OpenFraction).mean.unwrap_or(0.0);
-        let times = if (openings - 1.0).abs() < 1e-9 { "once".to_owned() } else {
+        let times = if (openings - 1.0).abs() < 1e-9 {
+            "once".to_owned()
+        } else {
             format!("{} times", number::trimmed(openings, 1))
         };
         format!("the circuit opens {times} and is open {} of the time", number::value(Unit::Fraction, share))

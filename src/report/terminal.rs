@@ -42,7 +42,9 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
     )];
     if summary.interrupted {
         let asked = scenario.replications;
-        lines.push(paint.bad(&format!("  interrupted: {} of {asked} replications were run", summary.replications)));
+        lines.push(
+            paint.bad(&format!("  interrupted: {} of {asked} replications were run", summary.replications)),
+        );
     }
     let columns = (width / 3).clamp(10, 40).min(findings.series.seconds.len());
     let metric = |metric: Metric| summary.metric(metric);
@@ -235,7 +237,10 @@ impl Grid {
     }
 
     fn widths(&self) -> Vec<usize> {
-        self.columns.iter().map(|cells| cells.iter().map(|cell| columns_of(cell)).max().unwrap_or(0)).collect()
+        self.columns
+            .iter()
+            .map(|cells| cells.iter().map(|cell| columns_of(cell)).max().unwrap_or(0))
+            .collect()
     }
 
     fn width(&self) -> usize {
@@ -251,7 +256,9 @@ impl Grid {
         let title = format!("{}{}", paint.bold(&padded_right(self.title, first)), paint.dim(&row(0)));
         let names = self.names.iter().enumerate();
         std::iter::once(title)
-            .chain(names.map(|(index, name)| format!("{}{}", padded_right(&format!("  {name}"), first), row(index + 1))))
+            .chain(names.map(|(index, name)| {
+                format!("{}{}", padded_right(&format!("  {name}"), first), row(index + 1))
+            }))
             .collect()
     }
 }

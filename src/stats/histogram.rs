@@ -145,7 +145,9 @@ mod tests {
     #[test]
     fn every_value_lies_in_its_bucket_and_buckets_are_narrow() {
         for exponent in 0..64 {
-            for value in [1u64 << exponent, (1 << exponent) + (1 << exponent) / 3, u64::MAX >> (63 - exponent)] {
+            for value in
+                [1u64 << exponent, (1 << exponent) + (1 << exponent) / 3, u64::MAX >> (63 - exponent)]
+            {
                 let (low, width) = Histogram::bounds(Histogram::bucket_of(value).0);
                 assert!(low <= value && value - low < width, "{value} not in {low} + {width}");
                 assert!(width == 1 || (width as f64) <= Histogram::RELATIVE_ERROR * low as f64);
@@ -161,17 +163,25 @@ mod tests {
         for level in [0.01, 0.5, 0.95, 0.99, 0.999] {
             let exact = values[(level * 10_000.0) as usize - 1] as f64;
             let found = histogram.quantile(level).expect("there are values");
-            assert!((found - exact).abs() <= 2.0 * Histogram::RELATIVE_ERROR * exact, "{level}: {found} {exact}");
+            assert!(
+                (found - exact).abs() <= 2.0 * Histogram::RELATIVE_ERROR * exact,
+                "{level}: {found} {exact}"
+            );
         }
         assert_eq!(histogram.mean(), Some(values.iter().map(|&v| v as f64).sum::<f64>() / 10_000.0));
     }
 
     #[test]
     fn merging_equals_recording_together() {
-        let (mut left, mut right, mut both) = (Histogram::default(), Histogram::default(), Histogram::default());
+        let (mut left, mut right, mut both) =
+            (Histogram::default(), Histogram::default(), Histogram::default());
         for i in 0..1000u64 {
             let value = i * i * i;
-            if i % 3 == 0 { left.record(value) } else { right.record(value) };
+            if i % 3 == 0 {
+                left.record(value)
+            } else {
+                right.record(value)
+            };
             both.record(value);
         }
         left.merge(&right);

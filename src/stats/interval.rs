@@ -81,7 +81,10 @@ mod tests {
     #[test]
     fn one_value_has_no_interval() {
         let sample: Sample = [3.0].into_iter().collect();
-        assert_eq!((sample.mean(), sample.half_width(0.95), sample.quantile(0.95)), (Some(3.0), None, Some(3.0)));
+        assert_eq!(
+            (sample.mean(), sample.half_width(0.95), sample.quantile(0.95)),
+            (Some(3.0), None, Some(3.0))
+        );
     }
 
     #[test]

@@ -69,7 +69,8 @@ fn small() -> Case {
 
 /// The cases that are known to be awkward to show.
 fn cases() -> Vec<(&'static str, Case)> {
-    let many = (1..=12).map(|i| (format!("a-class-with-a-rather-long-name-{i}"), 1 + (i % 10) as u8, 1.0 / 12.0));
+    let many =
+        (1..=12).map(|i| (format!("a-class-with-a-rather-long-name-{i}"), 1 + (i % 10) as u8, 1.0 / 12.0));
     vec![
         ("spike", spike()),
         ("small", small()),
@@ -85,7 +86,12 @@ fn cases() -> Vec<(&'static str, Case)> {
 
 fn scenario(case: &Case) -> Scenario {
     let seconds = |s: f64| SimTime::ZERO + SimDuration::from_secs_f64(s);
-    let phase = |name: &str, end, rate: f64, spike| Phase { name: name.to_owned(), end, rate: rate * case.load, spike };
+    let phase = |name: &str, end, rate: f64, spike| Phase {
+        name: name.to_owned(),
+        end,
+        rate: rate * case.load,
+        spike,
+    };
     let objective = |expression: &str, metric, statistic, comparison, limit| Slo {
         expression: expression.to_owned(),
         metric,
@@ -96,15 +102,23 @@ fn scenario(case: &Case) -> Scenario {
     };
     Scenario {
         name: "spike-20k".to_owned(),
-        question: "Does the spec's configuration survive a spike of 20k req/s for a minute?\nExpected: yes, with \
+        question:
+            "Does the spec's configuration survive a spike of 20k req/s for a minute?\nExpected: yes, with \
                    rejections of batch work."
+                .to_owned(),
+        source: "name = \"spike-20k\"\nduration = \"5m\"\n# a <script>alert(1)</script> in a comment\n"
             .to_owned(),
-        source: "name = \"spike-20k\"\nduration = \"5m\"\n# a <script>alert(1)</script> in a comment\n".to_owned(),
         seed: 42,
         replications: case.replications,
         slo: if case.objectives {
             vec![
-                objective("recovery_seconds.p95 < 120", Metric::Recovery, Statistic::P95, Comparison::Less, 120.0),
+                objective(
+                    "recovery_seconds.p95 < 120",
+                    Metric::Recovery,
+                    Statistic::P95,
+                    Comparison::Less,
+                    120.0,
+                ),
                 objective(
                     "peak_depth_jobs <= 51000",
                     Metric::PeakDepth,
@@ -201,12 +215,17 @@ fn findings(case: &Case) -> Findings {
         let wobble = 1.0 + 0.05 * (t * 1.7 + class as f64).sin();
         if is_open(t) && case.classes[class].1 > 1 { 0.0 } else { rate(t) * share * wobble }
     };
-    let offered = |t: f64, share: f64, class: usize| {
-        rate(t) * share * (1.0 + 0.05 * (t * 1.7 + class as f64).sin())
-    };
+    let offered =
+        |t: f64, share: f64, class: usize| rate(t) * share * (1.0 + 0.05 * (t * 1.7 + class as f64).sin());
     let wait = |factor: f64| -> Vec<Option<f64>> {
-        let one = |depth: &f64| case.waits.then_some((depth * factor / 1e4).max(0.0008 * factor)).filter(|_| *depth >= 0.0);
-        depth.iter().enumerate().map(|(i, depth)| if (200..215).contains(&i) { None } else { one(depth) }).collect()
+        let one = |depth: &f64| {
+            case.waits.then_some((depth * factor / 1e4).max(0.0008 * factor)).filter(|_| *depth >= 0.0)
+        };
+        depth
+            .iter()
+            .enumerate()
+            .map(|(i, depth)| if (200..215).contains(&i) { None } else { one(depth) })
+            .collect()
     };
     let band = |scale: f64, base: f64| Band {
         mean: depth.iter().map(|depth| base + depth * scale).collect(),
@@ -278,7 +297,11 @@ fn findings(case: &Case) -> Findings {
                 .collect(),
         ),
         classes: Named(
-            case.classes.iter().enumerate().map(|(i, (name, ..))| (name.clone(), Named(class_metrics(i)))).collect(),
+            case.classes
+                .iter()
+                .enumerate()
+                .map(|(i, (name, ..))| (name.clone(), Named(class_metrics(i))))
+                .collect(),
         ),
         slo: if case.objectives {
             vec![
@@ -323,7 +346,11 @@ fn depth_at(share: f64) -> f64 {
         s if s < 0.22 => 300.0 + (s - 0.2) / 0.02 * 49_700.0,
         s if s < 0.4 => {
             let phase = ((s - 0.22) / 0.045).fract();
-            if phase < 0.5 { 50_000.0 - phase * 2.0 * 40_500.0 } else { 9_500.0 + (phase - 0.5) * 2.0 * 40_500.0 }
+            if phase < 0.5 {
+                50_000.0 - phase * 2.0 * 40_500.0
+            } else {
+                9_500.0 + (phase - 0.5) * 2.0 * 40_500.0
+            }
         }
         s => (50_000.0 * (1.0 - (s - 0.4) / 0.08)).max(300.0 + 200.0 * (s * 200.0).sin()),
     }
@@ -332,23 +359,32 @@ fn depth_at(share: f64) -> f64 {
 fn metrics(case: &Case, index: u32, peak: f64, series: &Series) -> Metrics {
     let mut metrics = Metrics::default();
     let wobble = 1.0 + 0.02 * f64::from(index).sin();
-    let last = |totals: &[Vec<f64>]| totals.iter().filter_map(|class| class.last()).map(|v| v.round()).sum::<f64>();
+    let last =
+        |totals: &[Vec<f64>]| totals.iter().filter_map(|class| class.last()).map(|v| v.round()).sum::<f64>();
     let (offered, admitted) = (last(&series.offered), last(&series.admitted));
-    let completed: f64 =
-        (0..series.offered.len())
-            .map(|class| {
-                let of = |totals: &[Vec<f64>]| last(&totals[class..=class]);
-                of(&series.completed).min(of(&series.admitted))
-            })
-            .sum();
+    let completed: f64 = (0..series.offered.len())
+        .map(|class| {
+            let of = |totals: &[Vec<f64>]| last(&totals[class..=class]);
+            of(&series.completed).min(of(&series.admitted))
+        })
+        .sum();
     metrics.set(Metric::MeanDepth, peak * 0.2 * wobble);
     metrics.set(Metric::PeakDepth, (peak * wobble).round());
     metrics.set(Metric::Overshoot, (peak * wobble - 5e4).max(0.0).round());
-    let recovery = (peak > 5_000.0).then_some(24.0 * wobble + f64::from(index)).filter(|_| index >= case.censored);
+    let recovery =
+        (peak > 5_000.0).then_some(24.0 * wobble + f64::from(index)).filter(|_| index >= case.censored);
     let recovery = if peak <= 5_000.0 { Some(0.0) } else { recovery };
     metrics.set_or_censor(Metric::Recovery, recovery, case.horizon);
-    metrics.set_or_censor(Metric::TimeToOpen, (peak > 4.9e4).then_some(case.horizon * 0.217 * wobble), case.horizon);
-    metrics.set_or_censor(Metric::TimeToShed, (peak > 4e4).then_some(case.horizon * 0.213 * wobble), case.horizon);
+    metrics.set_or_censor(
+        Metric::TimeToOpen,
+        (peak > 4.9e4).then_some(case.horizon * 0.217 * wobble),
+        case.horizon,
+    );
+    metrics.set_or_censor(
+        Metric::TimeToShed,
+        (peak > 4e4).then_some(case.horizon * 0.213 * wobble),
+        case.horizon,
+    );
     metrics.set_or_censor(Metric::TimeToOom, None, case.horizon);
     metrics.set(Metric::OpenFraction, if peak > 4.9e4 { 0.13 * wobble } else { 0.0 });
     metrics.set(Metric::CircuitOpenings, if peak > 4.9e4 { 4.0 } else { 0.0 });
@@ -401,7 +437,10 @@ fn gallery() {
         let folder = Path::new(&folder).join(name);
         report::write(&folder, &scenario, &findings, &Options { png: true }).unwrap();
         for width in [80, 120] {
-            println!("---- {name} at {width} columns\n{}", terminal::render(&scenario, &findings, width, false));
+            println!(
+                "---- {name} at {width} columns\n{}",
+                terminal::render(&scenario, &findings, width, false)
+            );
         }
     }
 }

@@ -123,7 +123,11 @@ fn multiples(step: f64, high: f64) -> impl Iterator<Item = f64> {
 fn decimal_step(range: f64, most: f64) -> f64 {
     let raw = range / most;
     let power = 10f64.powf(raw.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= raw * 0.999_999).unwrap_or(raw)
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * power)
+        .find(|step| *step >= raw * 0.999_999)
+        .unwrap_or(raw)
 }
 
 const TIME_TICKS: f64 = 10.0;

@@ -39,7 +39,8 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     let markers = markers(scenario, findings);
 
     // The labels of the markers take as many rows as they need; all below moves down with them.
-    let frame = Plot::over_time(0.0, 0.0, scenario.model.horizon.as_secs_f64(), Axis::linear(Unit::Jobs, highest));
+    let frame =
+        Plot::over_time(0.0, 0.0, scenario.model.horizon.as_secs_f64(), Axis::linear(Unit::Jobs, highest));
     let spans: Vec<(f64, f64)> = markers.iter().map(|marker| marker.span(&frame)).collect();
     let rows = labels::rows(&spans);
     let row_count = rows.iter().max().map_or(0, |last| last + 1);
@@ -136,7 +137,8 @@ fn markers(scenario: &Scenario, findings: &Findings) -> Vec<Marker> {
 
 /// Tints the plot where circuits are open or half-open, the more of them the stronger.
 fn shade(picture: &mut Picture, frame: &Plot, series: &Series) {
-    for (shares, colour) in [(&series.open_share, Colour::Alert), (&series.half_open_share, Colour::Caution)] {
+    for (shares, colour) in [(&series.open_share, Colour::Alert), (&series.half_open_share, Colour::Caution)]
+    {
         for run in runs(series, shares) {
             let (from, to) = (frame.x_of(run.start), frame.x_of(run.end));
             picture.rect((from, frame.top), (to, frame.bottom), colour, run.share * SHADE);

@@ -85,7 +85,9 @@ impl Chart {
     pub fn svg(&self) -> String {
         let mut painted = String::new();
         let backend = SVGBackend::with_string(&mut painted, self.picture.size(SVG_SCALE));
-        self.picture.paint(backend, SVG_SCALE).expect("painting into a string with a bundled font does not fail");
+        self.picture
+            .paint(backend, SVG_SCALE)
+            .expect("painting into a string with a bundled font does not fail");
         let (_, shapes) = painted.split_once(">\n").unwrap_or(("", &painted));
         let (width, height) = self.picture.size(1.0);
         let (fine_width, fine_height) = self.picture.size(SVG_SCALE);
@@ -122,7 +124,11 @@ impl Table {
         } else {
             String::new()
         };
-        Self { header: header.iter().map(|&name| name.to_owned()).collect(), rows: chosen.map(row).collect(), remark }
+        Self {
+            header: header.iter().map(|&name| name.to_owned()).collect(),
+            rows: chosen.map(row).collect(),
+            remark,
+        }
     }
 }
 

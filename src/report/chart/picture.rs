@@ -6,12 +6,12 @@
 
 use std::sync::Once;
 
-use plotters::prelude::{
-    Circle, DrawingArea, DrawingBackend, IntoDrawingArea, PathElement, Polygon, RGBAColor, RGBColor, Rectangle,
-    ShapeStyle, Text,
-};
-use plotters::drawing::DrawingAreaErrorKind;
 use plotters::coord::Shift;
+use plotters::drawing::DrawingAreaErrorKind;
+use plotters::prelude::{
+    Circle, DrawingArea, DrawingBackend, IntoDrawingArea, PathElement, Polygon, RGBAColor, RGBColor,
+    Rectangle, ShapeStyle, Text,
+};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, IntoTextStyle, register_font};
 
@@ -97,7 +97,8 @@ impl Font {
 
 impl Picture {
     pub(crate) fn new(width: f64, height: f64) -> Self {
-        let paper = Shape::Rect { from: (0.0, 0.0), to: (width, height), colour: Colour::Paper, opacity: 1.0 };
+        let paper =
+            Shape::Rect { from: (0.0, 0.0), to: (width, height), colour: Colour::Paper, opacity: 1.0 };
         Self { width, height, shapes: vec![paper] }
     }
 
@@ -198,13 +199,14 @@ fn paint_shape<DB: DrawingBackend>(
                 Anchor::End => HPos::Right,
             };
             let description = font.description(scale);
-            let description =
-                if *turned { description.transform(plotters::style::FontTransform::Rotate270) } else { description };
+            let description = if *turned {
+                description.transform(plotters::style::FontTransform::Rotate270)
+            } else {
+                description
+            };
             let colour = rgba(font.colour, 1.0);
-            let style = description
-                .into_text_style(area)
-                .color(&colour)
-                .pos(Pos::new(horizontal, VPos::Center));
+            let style =
+                description.into_text_style(area).color(&colour).pos(Pos::new(horizontal, VPos::Center));
             area.draw(&Text::new(text.as_str(), device(at), style))
         }
     }

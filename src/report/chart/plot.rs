@@ -184,7 +184,12 @@ impl Plot {
                 picture.line(vec![(self.right, y), (self.right + 12.0, label_y)], limit.colour, 1.0);
             }
             let text = if beyond { format!("↑ {}", limit.label) } else { limit.label.clone() };
-            picture.label((self.right + 15.0, label_y), text, Font::SMALL.coloured(Colour::Ink), Anchor::Start);
+            picture.label(
+                (self.right + 15.0, label_y),
+                text,
+                Font::SMALL.coloured(Colour::Ink),
+                Anchor::Start,
+            );
         }
     }
 
@@ -194,7 +199,12 @@ impl Plot {
         let placed = labels::spread(&wanted, LABEL_GAP, self.top, self.bottom);
         for (((x, y), text, colour), label_y) in ends.iter().zip(placed) {
             picture.line(vec![self.at(*x, *y), (self.right + 12.0, label_y)], *colour, 1.0);
-            picture.label((self.right + 15.0, label_y), *text, Font::SMALL.coloured(Colour::Ink), Anchor::Start);
+            picture.label(
+                (self.right + 15.0, label_y),
+                *text,
+                Font::SMALL.coloured(Colour::Ink),
+                Anchor::Start,
+            );
         }
     }
 }

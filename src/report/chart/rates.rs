@@ -40,9 +40,11 @@ struct Panel {
 fn panels(scenario: &Scenario, series: &Series) -> Vec<Panel> {
     let names: Vec<&str> = scenario.model.classes.iter().map(|class| class.name.as_str()).collect();
     let panel = |name: String, classes: &[usize]| {
-        let rate = |totals: &[Vec<f64>]| per_second(totals, classes, series.seconds.len(), series.step_seconds);
+        let rate =
+            |totals: &[Vec<f64>]| per_second(totals, classes, series.seconds.len(), series.step_seconds);
         let (admitted, rejected) = (rate(&series.admitted), rate(&series.rejected));
-        let offered = admitted.iter().zip(&rejected).map(|(admitted, rejected)| admitted + rejected).collect();
+        let offered =
+            admitted.iter().zip(&rejected).map(|(admitted, rejected)| admitted + rejected).collect();
         Panel { name, admitted, offered, completed: rate(&series.completed) }
     };
     let all: Vec<usize> = (0..names.len()).collect();
@@ -63,12 +65,9 @@ fn panels(scenario: &Scenario, series: &Series) -> Vec<Panel> {
 
 /// Jobs per second in each step, summed over classes, from totals since the start.
 fn per_second(totals: &[Vec<f64>], classes: &[usize], points: usize, step: f64) -> Vec<f64> {
-    let total = |index: usize| -> f64 {
-        classes.iter().filter_map(|&class| totals.get(class)?.get(index)).sum()
-    };
-    (0..points)
-        .map(|index| (total(index) - if index > 0 { total(index - 1) } else { 0.0 }) / step)
-        .collect()
+    let total =
+        |index: usize| -> f64 { classes.iter().filter_map(|&class| totals.get(class)?.get(index)).sum() };
+    (0..points).map(|index| (total(index) - if index > 0 { total(index - 1) } else { 0.0 }) / step).collect()
 }
 
 fn draw(scenario: &Scenario, findings: &Findings, panels: &[Panel], title: &str) -> Picture {
@@ -93,13 +92,17 @@ fn draw(scenario: &Scenario, findings: &Findings, panels: &[Panel], title: &str)
     );
     for (index, panel) in panels.iter().enumerate() {
         let highest = axis::reach(panel.offered.iter().chain(&panel.completed).copied(), &[]);
-        let mut frame = Plot::over_time(FIRST_TOP, first_bottom, horizon, Axis::linear(Unit::PerSecond, highest));
+        let mut frame =
+            Plot::over_time(FIRST_TOP, first_bottom, horizon, Axis::linear(Unit::PerSecond, highest));
         let mut numbers = panels.len() == 1;
         if index > 0 {
             let (row, column) = ((index - 1) / 2, (index - 1) % 2);
             (frame.top, frame.bottom) = (bottom_of(row) - PANEL_HEIGHT, bottom_of(row));
-            (frame.left, frame.right) =
-                if column == 0 { (plot::LEFT, HALF_RIGHT) } else { (HALF_LEFT, HALF_LEFT + HALF_RIGHT - plot::LEFT) };
+            (frame.left, frame.right) = if column == 0 {
+                (plot::LEFT, HALF_RIGHT)
+            } else {
+                (HALF_LEFT, HALF_LEFT + HALF_RIGHT - plot::LEFT)
+            };
             // Numbers stand below a panel that has none under it.
             numbers = index + 2 >= panels.len();
             frame.thin();

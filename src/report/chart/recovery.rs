@@ -49,7 +49,9 @@ fn times(findings: &Findings) -> Vec<Time> {
             Some(Time { replication: index + 1, seconds, censored: metrics.is_censored(Metric::Recovery) })
         })
         .collect();
-    times.sort_by(|a, b| (a.censored, a.seconds).partial_cmp(&(b.censored, b.seconds)).unwrap_or(std::cmp::Ordering::Equal));
+    times.sort_by(|a, b| {
+        (a.censored, a.seconds).partial_cmp(&(b.censored, b.seconds)).unwrap_or(std::cmp::Ordering::Equal)
+    });
     times
 }
 
@@ -64,7 +66,14 @@ fn draw(scenario: &Scenario, findings: &Findings, times: &[Time], title: &str) -
     let reach = super::axis::reach([slowest], &goals);
     let mut x = Axis::linear(Unit::Seconds, reach);
     x.unit = format!("recovery time ({})", x.unit);
-    let frame = Plot { left: plot::LEFT, right: plot::RIGHT, top: TOP, bottom: TOP + PLOT_HEIGHT, x, y: Axis::share() };
+    let frame = Plot {
+        left: plot::LEFT,
+        right: plot::RIGHT,
+        top: TOP,
+        bottom: TOP + PLOT_HEIGHT,
+        x,
+        y: Axis::share(),
+    };
     let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
     let recovery = findings.summary.metric(Metric::Recovery);
     plot::heading(
@@ -98,7 +107,11 @@ fn draw(scenario: &Scenario, findings: &Findings, times: &[Time], title: &str) -
 
 fn cross(picture: &mut Picture, (x, y): (f64, f64)) {
     for direction in [1.0, -1.0] {
-        picture.line(vec![(x - DOT, y - DOT * direction), (x + DOT, y + DOT * direction)], Colour::Alert, 2.2);
+        picture.line(
+            vec![(x - DOT, y - DOT * direction), (x + DOT, y + DOT * direction)],
+            Colour::Alert,
+            2.2,
+        );
     }
 }
 

@@ -18,9 +18,10 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
     });
     Chart {
         name: "utilisation",
-        caption: "Busy share of all worker slots within each step, mean over the replications. At 100 % the queue \
+        caption:
+            "Busy share of all worker slots within each step, mean over the replications. At 100 % the queue \
                   can only grow."
-            .to_owned(),
+                .to_owned(),
         table,
         picture: draw(scenario, findings, &title),
         title,
@@ -43,7 +44,13 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     frame.grid(&mut picture);
     let zero = vec![0.0; series.seconds.len()];
     frame.band(&mut picture, &series.seconds, &zero, &series.utilisation, Colour::Main, 0.2);
-    frame.line(&mut picture, &series.seconds, series.utilisation.iter().copied().map(Some), Colour::Main, 2.0);
+    frame.line(
+        &mut picture,
+        &series.seconds,
+        series.utilisation.iter().copied().map(Some),
+        Colour::Main,
+        2.0,
+    );
     frame.base_line(&mut picture);
     picture
 }

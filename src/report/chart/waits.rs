@@ -35,7 +35,8 @@ fn draw(scenario: &Scenario, series: &Series, title: &str) -> Picture {
         ("p95", &series.wait_p95, Colour::Caution, 1.8),
         ("p50", &series.wait_p50, Colour::Main, 2.4),
     ];
-    let values: Vec<f64> = curves.iter().flat_map(|(_, values, ..)| values.iter().flatten().copied()).collect();
+    let values: Vec<f64> =
+        curves.iter().flat_map(|(_, values, ..)| values.iter().flatten().copied()).collect();
     let y = axis_for(&values);
     let frame = Plot::over_time(TOP, TOP + PLOT_HEIGHT, scenario.model.horizon.as_secs_f64(), y);
     let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
