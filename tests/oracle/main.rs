@@ -9,12 +9,15 @@
 //! Each case is written as a scenario (`scenario`), run with probes (`watch`), and compared (`compare`) in a
 //! study (`study`). The kinds are in `paths`, `queues`, `circuits`, `transient`, `fluids` and `stale`.
 
+mod circuits;
 mod compare;
 mod paths;
+mod queues;
 mod report;
 mod scenario;
 mod study;
 mod table;
+mod transient;
 mod watch;
 
 use std::process::ExitCode;
@@ -102,7 +105,11 @@ fn plans(case: &Case) -> Vec<Plan> {
     match case.kind.as_str() {
         "policy_trace" => vec![Plan::fixed(true, move || paths::policy_trace(&case))],
         "sample_path" => vec![Plan::fixed(true, move || paths::sample_path(&case))],
-        _ => vec![],
+        "circuit_stationary" => vec![Plan::Study(circuits::study(&case))],
+        "circuit_transient" => vec![Plan::Study(transient::transient(&case))],
+        "circuit_recovery" => vec![Plan::Study(transient::recovery(&case))],
+        "fluid_spike" | "stale_fluid" | "stale_overshoot" | "stale_montecarlo" => vec![],
+        _ => vec![Plan::Study(queues::study(&case))],
     }
 }
 
