@@ -11,10 +11,12 @@
 
 mod circuits;
 mod compare;
+mod fluids;
 mod paths;
 mod queues;
 mod report;
 mod scenario;
+mod stale;
 mod study;
 mod table;
 mod transient;
@@ -108,7 +110,13 @@ fn plans(case: &Case) -> Vec<Plan> {
         "circuit_stationary" => vec![Plan::Study(circuits::study(&case))],
         "circuit_transient" => vec![Plan::Study(transient::transient(&case))],
         "circuit_recovery" => vec![Plan::Study(transient::recovery(&case))],
-        "fluid_spike" | "stale_fluid" | "stale_overshoot" | "stale_montecarlo" => vec![],
+        "fluid_spike" => {
+            let quick = case.id.contains("many-servers") || case.id.contains("3s-short");
+            vec![Plan::fixed(quick, move || fluids::spike(&case))]
+        }
+        "stale_fluid" => vec![Plan::fixed(false, move || fluids::stale(&case))],
+        "stale_overshoot" => stale::overshoot(&case).into_iter().map(Plan::Study).collect(),
+        "stale_montecarlo" => vec![Plan::Study(stale::montecarlo(&case))],
         _ => vec![Plan::Study(queues::study(&case))],
     }
 }
