@@ -33,14 +33,20 @@ impl Quantity {
         }
     }
 
-    /// How it is written, with examples and units.
+    /// A phrase that says how it is written, with examples and units.
     pub const fn example(self) -> &'static str {
         match self {
             Quantity::Count => "a whole number such as 50000, \"50k\" or \"1.5M\"",
-            Quantity::Fraction => "between 0 and 1 such as 0.8, or \"80%\"",
-            Quantity::Duration => "such as \"7.5ms\" or \"1m30s\"; units: ns, us, ms, s, min (m), h, d",
-            Quantity::Rate => "such as \"20k/s\", \"133.5/s\" or \"12/min\"; units: /ms, /s, /min, /h, /d",
-            Quantity::Size => "such as \"512B\" or \"2GiB\"; units: B, kB, KiB, MB, MiB, GB, GiB, TB, TiB",
+            Quantity::Fraction => "a number from 0 to 1 such as 0.8, or \"80%\"",
+            Quantity::Duration => {
+                "a duration such as \"7.5ms\" or \"1m30s\"; units: ns, us, ms, s, min (m), h, d"
+            }
+            Quantity::Rate => {
+                "a rate such as \"20k/s\", \"133.5/s\" or \"12/min\"; units: /ms, /s, /min, /h, /d"
+            }
+            Quantity::Size => {
+                "a size such as \"512B\" or \"2GiB\"; units: B, kB, KiB, MB, MiB, GB, GiB, TB, TiB"
+            }
         }
     }
 
@@ -85,9 +91,9 @@ impl Quantity {
         }
     }
 
-    /// Checks a number that came without a text against the bounds of this quantity.
-    pub fn check_number(self, value: f64) -> Result<f64, UnitError> {
-        self.check(value).map_err(|fault| UnitError { quantity: self, text: value.to_string(), fault })
+    /// Checks a number, `written` in this way, against the bounds of this quantity.
+    pub fn check_number(self, value: f64, written: &str) -> Result<f64, UnitError> {
+        self.check(value).map_err(|fault| UnitError { quantity: self, text: written.to_string(), fault })
     }
 
     fn check(self, value: f64) -> Result<f64, Fault> {
@@ -185,7 +191,7 @@ impl UnitError {
         match self.fault {
             Fault::TooLarge => format!("at most {}", self.quantity.bound()),
             Fault::Negative => "zero or more".to_string(),
-            _ => format!("{} is written {}", self.quantity.noun(), self.quantity.example()),
+            _ => self.quantity.example().to_string(),
         }
     }
 

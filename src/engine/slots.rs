@@ -1,55 +1,68 @@
 //! The completions of busy worker slots: a winner tree with one leaf a slot.
 //!
 //! ```text
-//!            min                key = completion time << slot bits | slot
-//!         /       \             an idle slot's key is the largest u64
-//!      min         min          starting or ending a job rewrites one leaf
-//!     /   \       /   \         and the minima on its path to the root
-//!   slot 0  1   slot 2  3
+//!               [ min min min min ]              key = completion time << slot bits | slot
+//!               /    |     |     \             an idle slot's key is the largest u64
+//!     [ 0 1 2 3 ] [ 4 5 6 7 ] ...                starting or ending a job rewrites one leaf and
+//!                                                the minima on its path to the root
 //! ```
 //!
 //! Of the structures measured (heaps of arity 2 and 4, sorted vector, radix heap, bucket wheel, flat scan)
-//! it is the fastest from 60 slots to 2,500: its depth is fixed, no branch depends on a key, and any slot
-//! can be cleared at the cost of one update.
+//! a winner tree is the fastest from 60 slots to 2,500: its depth is fixed, no branch depends on a key, and
+//! any slot can be cleared at the cost of one update. Four children a node halve the depth of the binary
+//! tree; the three siblings are compared while the new minimum travels upwards in a register.
 
 use super::time::SimTime;
 
 /// Completion times of a fixed number of slots.
 #[derive(Debug)]
 pub struct Slots {
-    /// `minima[1]` is the root, `minima[leaves + slot]` the key of a slot.
-    minima: Vec<u64>,
-    leaves: usize,
+    /// Level by level, the root first; the children of lane `l` of group `g` are group `4 g + l + 1`.
+    groups: Vec<[u64; LANES]>,
+    /// The first group of the lowest level, whose lanes are the slots.
+    first_leaf_group: usize,
+    /// The smallest key.
+    next: u64,
     slot_bits: u32,
     idle: Vec<u32>,
 }
 
+const LANES: usize = 4;
 const IDLE: u64 = u64::MAX;
 
 impl Slots {
     /// All of `count` slots idle.
     pub fn new(count: u32) -> Self {
         assert!(count > 0, "a station without slots serves nobody");
-        let leaves = (count as usize).next_power_of_two();
-        let idle = (0..count).rev().collect();
-        Self { minima: vec![IDLE; 2 * leaves], leaves, slot_bits: leaves.trailing_zeros(), idle }
+        let (mut first_leaf_group, mut leaf_groups) = (0, 1);
+        while leaf_groups * LANES < count as usize {
+            first_leaf_group += leaf_groups;
+            leaf_groups *= LANES;
+        }
+        Self {
+            groups: vec![[IDLE; LANES]; first_leaf_group + leaf_groups],
+            first_leaf_group,
+            next: IDLE,
+            slot_bits: Self::slot_bits(count),
+            idle: (0..count).rev().collect(),
+        }
     }
 
     /// The latest time that fits beside the number of a slot.
     pub fn latest(count: u32) -> SimTime {
-        SimTime((IDLE >> count.next_power_of_two().trailing_zeros()) - 1)
+        SimTime((IDLE >> Self::slot_bits(count)) - 1)
     }
 
     /// When the next busy slot completes; later than `Slots::latest` if all are idle.
     #[inline]
     pub fn next_time(&self) -> SimTime {
-        SimTime(self.minima[1] >> self.slot_bits)
+        SimTime(self.next >> self.slot_bits)
     }
 
     /// The slot that completes next; of several at one time, the one with the lowest number.
     #[inline]
     pub fn next_slot(&self) -> usize {
-        (self.minima[1] & (self.leaves as u64 - 1)) as usize
+        (self.next & ((1 << self.slot_bits) - 1)) as usize
     }
 
     /// Takes an idle slot, if there is one. It must then be `occupy`-ed.
@@ -73,7 +86,7 @@ impl Slots {
 
     /// Whether the slot is busy.
     pub fn is_busy(&self, slot: usize) -> bool {
-        self.minima[self.leaves + slot] != IDLE
+        self.groups[self.first_leaf_group + slot / LANES][slot % LANES] != IDLE
     }
 
     /// Number of idle slots.
@@ -82,18 +95,27 @@ impl Slots {
         self.idle.len()
     }
 
-    /// The new minimum travels upwards in a register, so a level costs one comparison with the sibling.
     #[inline]
     fn set(&mut self, slot: usize, key: u64) {
-        let minima = self.minima.as_mut_slice();
-        let mut node = self.leaves + slot;
+        let mut group = self.first_leaf_group + slot / LANES;
+        let mut lane = slot % LANES;
         let mut least = key;
-        minima[node] = least;
-        while node > 1 {
-            least = least.min(minima[node ^ 1]);
-            node /= 2;
-            minima[node] = least;
+        loop {
+            let keys = &mut self.groups[group];
+            keys[lane] = least;
+            let siblings = keys[lane ^ 1].min(keys[lane ^ 2]).min(keys[lane ^ 3]);
+            least = least.min(siblings);
+            if group == 0 {
+                break;
+            }
+            lane = (group - 1) % LANES;
+            group = (group - 1) / LANES;
         }
+        self.next = least;
+    }
+
+    fn slot_bits(count: u32) -> u32 {
+        count.next_power_of_two().trailing_zeros()
     }
 }
 

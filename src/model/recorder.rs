@@ -50,6 +50,7 @@ struct StepEstimators {
 
 impl Recorder {
     pub(crate) fn new(config: &ModelConfig) -> Self {
+        let policy = &config.policy.config;
         let mut measured_from = SimTime(config.warmup.0);
         if config.start.jobs > 0 {
             // The jobs that are there at the start did not arrive, so they have no sojourn.
@@ -63,11 +64,11 @@ impl Recorder {
             peak_depth: 0,
             limits: LimitTimes::default(),
             slots: u64::from(config.workers.slots()),
-            shed_at: config.policy.config.shed_at(),
+            shed_at: if policy.enabled() { policy.shed_at() } else { u64::MAX },
             recovery: RecoveryWatch {
                 counting_from: None,
                 since: None,
-                depth: config.policy.config.recovery(),
+                depth: policy.recovery(),
                 hold: config.recovery_hold,
                 found: None,
             },

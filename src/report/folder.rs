@@ -97,7 +97,9 @@ impl Draft {
 
     /// Moves our old files out to `retired` and the new ones in; takes every move back if one fails.
     fn exchange_files(&self, retired: &Path, ours: &impl Fn(&str) -> bool) -> Result<(), FolderError> {
-        let old = names(&self.target)?.into_iter().filter(|name| ours(name));
+        // A folder is never ours, whatever its name; a file that must go in its place then fails to.
+        let old =
+            names(&self.target)?.into_iter().filter(|name| ours(name) && !self.target.join(name).is_dir());
         let outward = old.map(|name| (self.target.join(&name), retired.join(&name)));
         let inward =
             names(&self.staging)?.into_iter().map(|name| (self.staging.join(&name), self.target.join(&name)));

@@ -97,7 +97,7 @@ fn head(scenario: &Scenario, findings: &Findings) -> String {
 }
 
 fn objectives(summary: &Summary) -> String {
-    let mut html = String::from("<section>\n<h2>Objectives</h2>\n");
+    let mut html = String::from("<section class=\"objectives\">\n<h2>Objectives</h2>\n");
     if summary.slo.is_empty() {
         return html
             + "<p>None. Objectives are set with <code>slo = [ … ]</code> in the scenario.</p>\n</section>\n";
@@ -161,7 +161,6 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
     let mut html = String::from("<section>\n<h2>Outcome by class</h2>\n");
     html += &table_start(&[
         "class",
-        "priority",
         "offered",
         "= admitted",
         "+ rejected",
@@ -170,19 +169,16 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
         "lost",
         "in system",
         "wait p50",
-        "wait p95",
-        "wait p99",
+        "p95",
+        "p99",
     ]);
     for row in &table.rows {
         let total = if row.priority.is_none() { " class=\"total\"" } else { "" };
-        push(&mut html, format_args!("<tr{total}><th scope=\"row\">{}</th>", escape(&row.name)));
-        push(
-            &mut html,
-            format_args!(
-                "<td>{}</td>",
-                row.priority.map(|priority| priority.to_string()).unwrap_or_default()
-            ),
-        );
+        push(&mut html, format_args!("<tr{total}><th scope=\"row\">{}", escape(&row.name)));
+        if let Some(priority) = row.priority {
+            push(&mut html, format_args!(" <small>priority {priority}</small>"));
+        }
+        html += "</th>";
         for cell in row.counts.iter().chain(&row.waits) {
             push(&mut html, format_args!("<td>{}</td>", escape(cell)));
         }
@@ -222,7 +218,7 @@ fn numbers(table: &Table) -> String {
 }
 
 fn metrics(summary: &Summary) -> String {
-    let mut html = String::from("<section>\n<h2>All metrics</h2>\n");
+    let mut html = String::from("<section class=\"metrics\">\n<h2>All metrics</h2>\n");
     push(
         &mut html,
         format_args!(
@@ -253,10 +249,11 @@ fn metric_table(metrics: &Named<Estimate>, with_meaning: bool) -> String {
     let mut html = table_start(&header);
     for (name, estimate) in &metrics.0 {
         let unit = unit_of(name);
+        let bound = if estimate.censored > 0 { "≥ " } else { "" };
         push(
             &mut html,
             format_args!(
-                "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
+                "<tr><th scope=\"row\"><code>{}</code></th><td>{bound}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
                 escape(name),
                 number::estimate(unit, estimate),
                 number::optional(unit, estimate.min),

@@ -9,7 +9,8 @@ use crate::experiment::Findings;
 use crate::experiment::summary::Summary;
 use crate::scenario::Scenario;
 use chart::DrawError;
-use folder::{Draft, FolderError};
+use folder::Draft;
+pub use folder::FolderError;
 
 pub mod chart;
 mod csv;

@@ -34,7 +34,7 @@ pub(crate) fn scale(unit: Unit, magnitude: f64) -> Scale {
         Unit::PerSecond => &[(0.0, 1.0, "/s")],
     };
     let &(_, divisor, suffix) =
-        steps.iter().find(|&&(from, ..)| size >= from).unwrap_or(&steps[steps.len() - 1]);
+        steps.iter().find(|&&(from, ..)| size >= from * ALMOST).unwrap_or(&steps[steps.len() - 1]);
     Scale { divisor, suffix }
 }
 
@@ -64,12 +64,12 @@ pub(crate) fn estimate(unit: Unit, estimate: &Estimate) -> String {
     }
 }
 
-/// A count for axis labels: `500`, `50k`, `1.2M`.
+/// A count for axes and lines: `500`, `5k`, `1.25M`.
 pub(crate) fn short_count(value: f64) -> String {
     let (divisor, suffix) = match value.abs() {
         size if size >= 1e9 => (1e9, "G"),
         size if size >= 1e6 => (1e6, "M"),
-        size if size >= 1e4 => (1e3, "k"),
+        size if size >= 1e4 || (size >= 1e3 && size % 100.0 < 1e-9) => (1e3, "k"),
         _ => (1.0, ""),
     };
     let shown = value / divisor;
@@ -139,6 +139,9 @@ pub(crate) fn apportion(total: f64, parts: &[f64], unit: f64) -> (f64, Vec<f64>)
 /// Stands where there is no value.
 pub(crate) const MISSING: &str = "–";
 
+/// What rounds up to a scale's first value is already shown in it.
+const ALMOST: f64 = 0.9995;
+
 pub(crate) const KIB: f64 = 1024.0;
 pub(crate) const MIB: f64 = 1024.0 * KIB;
 pub(crate) const GIB: f64 = 1024.0 * MIB;
@@ -162,7 +165,7 @@ mod tests {
         check(Unit::Seconds, 96.21, "96.2 s");
         check(Unit::Seconds, 0.0075, "7.50 ms");
         check(Unit::Seconds, 754.0, "12.6 min");
-        check(Unit::Seconds, 0.999_9, "1000 ms");
+        check(Unit::Seconds, 0.999_9, "1.000 s");
         check(Unit::Bytes, 1.5 * GIB, "1.50 GiB");
         check(Unit::Fraction, 0.613, "61.3 %");
         check(Unit::Fraction, 0.000_31, "0.0310 %");
@@ -189,13 +192,13 @@ mod tests {
     #[test]
     fn short_counts_fit_an_axis() {
         let shown: Vec<String> = [0.0, 500.0, 5_000.0, 50_000.0, 1_250_000.0].map(short_count).to_vec();
-        assert_eq!(shown, ["0", "500", "5 000", "50k", "1.25M"]);
+        assert_eq!(shown, ["0", "500", "5k", "50k", "1.25M"]);
     }
 
     #[test]
     fn apportioned_parts_add_up() {
         assert_eq!(apportion(10.0, &[3.333, 3.333, 3.334], 1.0), (10.0, vec![3.0, 3.0, 4.0]));
-        assert_eq!(apportion(2.0, &[0.5, 0.5, 1.0], 1.0).1.iter().sum::<f64>(), 2.0);
+        assert_eq!(apportion(2.0, &[0.5, 0.5, 1.0], 1.0), (2.0, vec![0.0, 1.0, 1.0]));
         assert_eq!(apportion(10.0, &[3.0, 3.0], 1.0), (10.0, vec![3.0, 3.0]), "a real gap stays visible");
     }
 }

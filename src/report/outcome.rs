@@ -86,6 +86,8 @@ impl Figures {
             // A rare loss must not look like none.
             if rounded.abs() < unit / 2.0 && exact > 0.0 {
                 format!("<{}", number::grouped(unit, decimals))
+            } else if rounded.abs() < unit / 2.0 {
+                "0".to_owned()
             } else {
                 number::grouped(rounded, decimals)
             }

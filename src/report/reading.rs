@@ -2,7 +2,7 @@
 
 use crate::engine::time::SimTime;
 use crate::experiment::Findings;
-use crate::experiment::summary::{Estimate, Summary, Verdict};
+use crate::experiment::summary::{Summary, Verdict};
 use crate::model::metric::{Metric, Unit};
 use crate::report::number;
 use crate::scenario::Scenario;
@@ -82,13 +82,16 @@ pub(crate) fn typical(findings: &Findings, metric: Metric) -> Option<f64> {
     (values.len() * 2 > findings.replications.len()).then(|| values[values.len() / 2])
 }
 
-/// A metric as `mean ± half-width`, with a remark on the replications whose value is only a bound.
-pub(crate) fn with_censoring(metric: Metric, estimate: &Estimate) -> String {
-    let shown = number::estimate(metric.unit(), estimate);
+/// The recovery time with what it counts from, and how many replications did not recover.
+pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
+    let estimate = summary.metric(Metric::Recovery);
+    let shown = number::estimate(Unit::Seconds, estimate);
+    let since = if spikes(scenario).is_empty() { "after the start" } else { "after the last spike" };
     match (estimate.censored, estimate.n) {
-        (0, _) => shown,
+        (_, 0) => "not measured".to_owned(),
+        (0, _) => format!("{shown} {since}"),
         (censored, n) if censored >= n => "not within the run".to_owned(),
-        (censored, n) => format!("≥ {shown} ({censored} of {n} not within the run)"),
+        (censored, n) => format!("≥ {shown} {since}, {censored} of {n} not within the run"),
     }
 }
 
@@ -131,17 +134,8 @@ pub(crate) fn answer(scenario: &Scenario, findings: &Findings) -> String {
     } else {
         "the circuit stays closed".to_owned()
     };
-    let since = if spikes(scenario).is_empty() { "after the start" } else { "after the last spike" };
-    let recovery = summary.metric(Metric::Recovery);
-    let recovery = match (recovery.censored, recovery.n) {
-        (_, 0) => "recovery was not measured".to_owned(),
-        (0, _) => {
-            format!("the system has recovered {} {since}", number::estimate(Unit::Seconds, recovery))
-        }
-        (censored, n) if censored >= n => "it does not recover within the run".to_owned(),
-        (censored, n) => format!("in {censored} of {n} replications it does not recover within the run"),
-    };
-    format!("The queue peaks at {peak} jobs, {circuit}, and {recovery}.")
+    let recovery = recovery(scenario, summary);
+    format!("The queue peaks at {peak} jobs, {circuit}; recovery {recovery}.")
 }
 
 /// The command that gives these figures again.
@@ -160,6 +154,41 @@ pub(crate) fn basis(replications: u32) -> String {
     }
 }
 
+/// A text without characters that a terminal or an XML reader would take for commands.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !"\n\t".contains(c) { '\u{FFFD}' } else { c }).collect()
+}
+
+/// The text, its middle cut out if it does not fit: names that are long often differ at their end.
+pub(crate) fn shortened(text: &str, fits: impl Fn(&str) -> bool) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    let mut shown = text.to_owned();
+    let mut kept = characters.len();
+    while !fits(&shown) && kept > 2 {
+        kept -= 1;
+        let (front, back) = (kept.div_ceil(2), characters.len() - kept / 2);
+        shown = characters[..front].iter().chain(&['…']).chain(&characters[back..]).collect();
+    }
+    shown
+}
+
 fn is_are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        let at_most = |most: usize| move |text: &str| text.chars().count() <= most;
+        assert_eq!(shortened("telemetry", at_most(9)), "telemetry");
+        assert_eq!(shortened("telemetry-data-12", at_most(9)), "tele…a-12");
+    }
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb"), "a\u{FFFD}[31mb");
+    }
 }

@@ -36,7 +36,7 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
     };
     let mut lines = vec![format!(
         "{}  seed {} · {replications} · digest {}",
-        paint.bold(&summary.scenario),
+        paint.bold(&reading::printable(&summary.scenario)),
         summary.seed,
         summary.digest
     )];
@@ -46,30 +46,26 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
             paint.bad(&format!("  interrupted: {} of {asked} replications were run", summary.replications)),
         );
     }
-    let columns = (width / 3).clamp(10, 40).min(findings.series.seconds.len());
+    let columns = (width / 4 + 4).clamp(15, 60).min(findings.series.seconds.len());
     let metric = |metric: Metric| summary.metric(metric);
-    let levels: Vec<String> = reading::thresholds(scenario)
+    let peak = format!("peak {}", number::estimate(Unit::Jobs, metric(Metric::PeakDepth)));
+    let levels = reading::thresholds(scenario);
+    let shown = levels
         .iter()
         .rev()
-        .map(|threshold| format!("{} {}", threshold.name, number::short_count(threshold.jobs as f64)))
-        .collect();
-    let peak = format!("peak {}", number::estimate(Unit::Jobs, metric(Metric::PeakDepth)));
-    let depth = depth_line(&findings.series, columns);
+        .map(|threshold| format!("{} {}", threshold.name, number::short_count(threshold.jobs as f64)));
+    let remarks: Vec<String> = std::iter::once(peak).chain(shown).collect();
+    lines.extend(labelled("depth", &depth_line(&findings.series, columns), &remarks, width));
     if levels.is_empty() {
-        lines.extend(labelled("depth", &depth, &[peak, "policy switched off".to_owned()], width));
-        return lines;
+        lines.push("  circuit   the policy is switched off".to_owned());
+    } else {
+        let open = number::estimate(Unit::Fraction, metric(Metric::OpenFraction));
+        let openings = number::estimate(Unit::Count, metric(Metric::CircuitOpenings));
+        let times = if openings == "1" { "opening" } else { "openings" };
+        let remarks = [format!("open {open} of the time"), format!("{openings} {times} a run")];
+        lines.extend(labelled("circuit", &circuit_line(&findings.series, columns), &remarks, width));
     }
-    lines.extend(labelled("depth", &depth, &[peak, levels.join(" · ")], width));
-    let open = number::estimate(Unit::Fraction, metric(Metric::OpenFraction));
-    let openings = number::estimate(Unit::Count, metric(Metric::CircuitOpenings));
-    let times = if openings == "1" { "opening" } else { "openings" };
-    let recovery = reading::with_censoring(Metric::Recovery, metric(Metric::Recovery));
-    lines.extend(labelled(
-        "circuit",
-        &circuit_line(&findings.series, columns),
-        &[format!("open {open} of the time, {openings} {times} a run"), format!("recovery {recovery}")],
-        width,
-    ));
+    lines.push(format!("  recovery  {}", reading::recovery(scenario, summary)));
     lines
 }
 
@@ -77,7 +73,7 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
 fn labelled(name: &str, spark: &str, remarks: &[String], width: usize) -> Vec<String> {
     let indent = LABEL + columns_of(spark) + 3;
     let mut lines: Vec<String> = Vec::new();
-    let mut line = format!("  {name:<7}  {spark}");
+    let mut line = format!("  {name:<8}  {spark}");
     let mut used = indent - 3;
     for remark in remarks {
         let fits = used + 3 + columns_of(remark) <= width;
@@ -145,27 +141,36 @@ fn observed(objective: &SloResult) -> String {
     }
 }
 
+/// The outcome table, its groups of columns beside one another as far as they fit and else below one another.
 fn outcome(scenario: &Scenario, summary: &Summary, width: usize, paint: Paint) -> Vec<Vec<String>> {
     let outcome = Outcome::of(scenario, summary);
-    let names: Vec<String> = outcome.rows.iter().map(|row| shortened(&row.name, LONGEST_NAME)).collect();
-    let mut counts = Grid::new("█ OUTCOME", &names);
-    for (column, metric) in COUNTS.iter().enumerate() {
-        let name = metric.name().trim_end_matches("_jobs").replace('_', " ");
-        counts.column(&name, outcome.rows.iter().map(|row| row.counts[column].as_str()));
-    }
-    let mut waits = Grid::new("█ WAITS", &names);
-    let mut both = counts.clone();
-    for (column, name) in ["wait p50", "p95", "p99"].iter().enumerate() {
-        for grid in [&mut waits, &mut both] {
-            grid.column(name, outcome.rows.iter().map(|row| row.waits[column].as_str()));
+    let counts = COUNTS.iter().enumerate().map(|(column, metric)| {
+        let header = metric.name().trim_end_matches("_jobs").replace('_', " ");
+        Column::new(&header, outcome.rows.iter().map(|row| &row.counts[column]))
+    });
+    let mut arrivals: Vec<Column> = counts.collect();
+    let ends = arrivals.split_off(ARRIVALS);
+    let waits = ["wait p50", "p95", "p99"].iter().enumerate();
+    let waits =
+        waits.map(|(column, name)| Column::new(name, outcome.rows.iter().map(|row| &row.waits[column])));
+
+    let names: Vec<String> = outcome.rows.iter().map(|row| reading::printable(&row.name)).collect();
+    let mut grids: Vec<Grid> = Vec::new();
+    for (title, columns) in [("█ OUTCOME", arrivals), ("█ OF ADMITTED", ends), ("█ WAITS", waits.collect())]
+    {
+        let added: usize = columns.iter().map(Column::width).sum();
+        match grids.last_mut() {
+            Some(last) if last.width() + added <= width => last.columns.extend(columns),
+            _ => {
+                let room = width.saturating_sub(added + NAME_INDENT).clamp(SHORTEST_NAME, LONGEST_NAME);
+                let shorten = |name: &String| reading::shortened(name, |name| columns_of(name) <= room);
+                grids.push(Grid { title, names: names.iter().map(shorten).collect(), columns });
+            }
         }
     }
-    let remark = wrapped(&outcome.remark, width, "  ");
-    if both.width() <= width {
-        vec![both.lines(paint), remark]
-    } else {
-        vec![counts.lines(paint), remark, waits.lines(paint)]
-    }
+    let mut sections: Vec<Vec<String>> = grids.iter().map(|grid| grid.lines(paint)).collect();
+    sections.push(wrapped(&outcome.remark, width, "  "));
+    sections
 }
 
 fn breaks_first(summary: &Summary, paint: Paint) -> Vec<String> {
@@ -198,7 +203,7 @@ fn warnings(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     }
     let mut lines = vec![paint.bold("█ WARNINGS")];
     for warning in &summary.warnings {
-        lines.extend(wrapped(&format!("! {warning}"), width, "  "));
+        lines.extend(wrapped(&format!("! {}", reading::printable(warning)), width, "  "));
     }
     lines
 }
@@ -214,52 +219,52 @@ fn verdict(summary: &Summary, paint: Paint) -> String {
     format!("{word}  {}.{partial}", reading::objectives_sentence(summary))
 }
 
-/// Columns under a heading, the first one to the left and the others to the right.
-#[derive(Clone)]
+/// Columns to the right of names, under a title.
 struct Grid {
     title: &'static str,
     names: Vec<String>,
-    columns: Vec<Vec<String>>,
+    columns: Vec<Column>,
 }
 
 impl Grid {
-    fn new(title: &'static str, names: &[String]) -> Self {
-        Self { title, names: names.to_vec(), columns: Vec::new() }
-    }
-
-    fn column<'a>(&mut self, header: &'a str, cells: impl Iterator<Item = &'a str>) {
-        self.columns.push(std::iter::once(header).chain(cells).map(str::to_owned).collect());
-    }
-
     fn first_width(&self) -> usize {
-        let names = self.names.iter().map(|name| columns_of(name) + 2);
+        let names = self.names.iter().map(|name| columns_of(name) + NAME_INDENT);
         names.chain([columns_of(self.title)]).max().unwrap_or(0)
     }
 
-    fn widths(&self) -> Vec<usize> {
-        self.columns
-            .iter()
-            .map(|cells| cells.iter().map(|cell| columns_of(cell)).max().unwrap_or(0))
-            .collect()
-    }
-
     fn width(&self) -> usize {
-        self.first_width() + self.widths().iter().map(|width| width + 2).sum::<usize>()
+        self.first_width() + self.columns.iter().map(Column::width).sum::<usize>()
     }
 
     fn lines(&self, paint: Paint) -> Vec<String> {
-        let (first, widths) = (self.first_width(), self.widths());
-        let row = |index: usize| -> String {
-            let cells = self.columns.iter().zip(&widths);
-            cells.map(|(cells, width)| format!("  {}", padded_left(&cells[index], *width))).collect()
-        };
-        let title = format!("{}{}", paint.bold(&padded_right(self.title, first)), paint.dim(&row(0)));
-        let names = self.names.iter().enumerate();
-        std::iter::once(title)
-            .chain(names.map(|(index, name)| {
-                format!("{}{}", padded_right(&format!("  {name}"), first), row(index + 1))
-            }))
-            .collect()
+        let first = self.first_width();
+        let cells = |row: usize| -> String { self.columns.iter().map(|column| column.cell(row)).collect() };
+        let title = format!("{}{}", paint.bold(&padded_right(self.title, first)), paint.dim(&cells(0)));
+        let rows = self.names.iter().enumerate().map(|(row, name)| {
+            let name = format!("{}{name}", " ".repeat(NAME_INDENT));
+            format!("{}{}", padded_right(&name, first), cells(row + 1))
+        });
+        std::iter::once(title).chain(rows).collect()
+    }
+}
+
+/// A header and the cells below it.
+struct Column {
+    cells: Vec<String>,
+}
+
+impl Column {
+    fn new<'a>(header: &str, cells: impl Iterator<Item = &'a String>) -> Self {
+        Self { cells: std::iter::once(header.to_owned()).chain(cells.cloned()).collect() }
+    }
+
+    /// With the gap to the column on its left.
+    fn width(&self) -> usize {
+        self.cells.iter().map(|cell| columns_of(cell)).max().unwrap_or(0) + 2
+    }
+
+    fn cell(&self, row: usize) -> String {
+        padded_left(&self.cells[row], self.width())
     }
 }
 
@@ -307,13 +312,6 @@ fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
     lines
 }
 
-fn shortened(text: &str, most: usize) -> String {
-    if columns_of(text) <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most - 1).collect::<String>() + "…"
-}
-
 fn padded_left(text: &str, width: usize) -> String {
     " ".repeat(width.saturating_sub(columns_of(text))) + text
 }
@@ -328,5 +326,9 @@ fn columns_of(text: &str) -> usize {
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const NARROWEST: usize = 40;
-const LABEL: usize = 11;
+const LABEL: usize = 12;
 const LONGEST_NAME: usize = 28;
+const SHORTEST_NAME: usize = 10;
+const NAME_INDENT: usize = 2;
+/// Of [`COUNTS`] the first three are about arrivals, the others about what became of the admitted.
+const ARRIVALS: usize = 3;

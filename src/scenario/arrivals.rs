@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::Code;
-use super::distribution::{self, Of, mean_of};
-use super::reader::{Fault, Section};
+use super::distribution::{self, Of};
+use super::log::Fault;
+use super::reader::Section;
 use super::trace::{self, Candidate};
 use super::tree::{Place, Value};
 use crate::engine::time::{SimDuration, SimTime};
@@ -16,6 +17,7 @@ use crate::units::{Quantity, fmt_duration};
 const ONLY_CLASS: &str = "default";
 /// Reports with more classes than this help nobody.
 const MOST_CLASSES: usize = 1_000;
+const MOST_PHASES: usize = 10_000;
 /// Between the sum of the shares and 1.
 const SHARE_TOLERANCE: f64 = 1e-9;
 
@@ -68,8 +70,10 @@ pub(super) fn read_classes<'a>(
         }];
     }
     let mut first_of: BTreeMap<String, Place> = BTreeMap::new();
-    let classes =
-        sections.into_iter().map(|section| read_class(section, default_priority, &mut first_of)).collect();
+    let mut classes = Vec::with_capacity(sections.len());
+    for section in sections {
+        classes.push(read_class(section, default_priority, &mut first_of));
+    }
     classes
 }
 
@@ -96,7 +100,7 @@ fn read_class<'a>(
     let priority = section
         .key("priority", "Priority of its jobs: 1 is the most urgent, 10 the least.")
         .count(1, 10)
-        .or_else("policy.default_priority", default_priority.get().into());
+        .or_else("policy.default_priority", default_priority.to_string(), default_priority.get().into());
     let share = section
         .key("share", "Share of the arrivals that are of this class.")
         .quantity(Quantity::Fraction)
@@ -265,11 +269,14 @@ fn read_source(
     classes: &[Candidate],
     horizon: Option<SimDuration>,
 ) -> Option<Source> {
-    let process =
-        section.key("process", "How the gaps between arrivals come about.").choice(PROCESSES).or("poisson");
+    let process = section
+        .key("process", "How the gaps between arrivals come about.")
+        .choice_but(PROCESSES, &["mmpp", "schedule"])
+        .or("poisson");
     if section.is_bad("process") {
         return None; // which other settings there may be is open
     }
+    section.varies_with("process");
     let source = match process {
         Process::Constant => read_phases(section, horizon).map(|phases| (ArrivalProcess::Constant, phases)),
         Process::Poisson => read_phases(section, horizon).map(|phases| (ArrivalProcess::Poisson, phases)),
@@ -283,7 +290,7 @@ fn read_source(
                 );
             }
             gap.and_then(|gap| {
-                let rate = 1.0 / mean_of(&gap);
+                let rate = 1.0 / gap.mean();
                 if rate > Quantity::Rate.most() {
                     let message = "gaps this short are more than the most arrivals allowed, 1e9 per second";
                     section
@@ -346,12 +353,24 @@ fn read_phases(section: &mut Section<'_>, horizon: Option<SimDuration>) -> Optio
             section.complain("phases", Fault::new(Code::OutOfRange, "the list is empty", label));
             None
         }
-        (false, true) => read_phase_list(phases, horizon),
+        (false, true) => read_phase_list(section, phases, horizon),
     }
 }
 
-fn read_phase_list(sections: Vec<Section<'_>>, horizon: Option<SimDuration>) -> Option<Vec<Phase>> {
+fn read_phase_list(
+    section: &mut Section<'_>,
+    sections: Vec<Section<'_>>,
+    horizon: Option<SimDuration>,
+) -> Option<Vec<Phase>> {
     let count = sections.len();
+    if count > MOST_PHASES {
+        let message = format!("{count} phases are more than the most allowed, {MOST_PHASES}");
+        section.complain(
+            "phases",
+            Fault::new(Code::OutOfRange, message, "a trace can hold any number of arrivals"),
+        );
+        return None;
+    }
     let mut phases: Vec<Phase> = Vec::with_capacity(count);
     let mut clock = SimTime::ZERO;
     // Once one length is unknown or too long, what follows says nothing about the horizon.
@@ -359,10 +378,11 @@ fn read_phase_list(sections: Vec<Section<'_>>, horizon: Option<SimDuration>) -> 
     let mut all_good = true;
     for (index, mut section) in sections.into_iter().enumerate() {
         let is_last = index + 1 == count;
-        let name = section
-            .key("name", "Name of the phase in reports.")
-            .text()
-            .or_else(format!("\"phase-{}\"", index + 1), format!("phase-{}", index + 1));
+        let name = section.key("name", "Name of the phase in reports.").text().or_else(
+            "its number",
+            format!("\"phase-{}\"", index + 1),
+            format!("phase-{}", index + 1),
+        );
         let length = section
             .key("for", "How long it lasts; the last one lasts to the end.")
             .positive_span()
@@ -386,7 +406,7 @@ fn read_phase_list(sections: Vec<Section<'_>>, horizon: Option<SimDuration>) -> 
         };
         match (length, horizon) {
             (Some(length), _) => {
-                clock = clock + length;
+                clock += length;
                 comparable &= horizon.is_some();
             }
             (None, _) if section.is_bad("for") => comparable = false,

@@ -2,7 +2,9 @@
 
 use super::diagnostic::Code;
 use super::files::{DataFile, offset_in};
-use super::reader::{Fault, Kind, Section, quantity_of};
+use super::log::Fault;
+use super::reader::{Section, quantity_of};
+use super::setting::Kind;
 use super::tree::Value;
 use crate::model::distribution::Distribution;
 use crate::units::Quantity;
@@ -93,11 +95,8 @@ fn read(
     match single {
         Ok(mean) => Some(Distribution::Deterministic { mean }),
         Err(mut fault) => {
-            if fault.code == Code::WrongType {
-                fault.label = format!(
-                    "write a value {}, or a table such as {{ distribution = \"exponential\", mean = ... }}",
-                    of.quantity.example()
-                );
+            if matches!(fault.code, Code::WrongType | Code::WrongUnit) {
+                fault.label = Kind::Distribution(of.quantity).label();
             }
             section.complain(name, fault);
             None
@@ -108,6 +107,7 @@ fn read(
 fn table_of(table: &mut Section<'_>, of: Of) -> Option<Distribution> {
     // An unknown shape leaves open which other settings there may be, so they are not looked at.
     let shape = table.key("distribution", "Shape of the distribution.").choice(SHAPES).required()?;
+    table.varies_with("distribution");
     if matches!(shape, Shape::Empirical) {
         let name = table.key("file", "Measured values, one with its unit on each line.").text().required();
         let values = name.and_then(|name| values_of(table, &name, of));
@@ -169,7 +169,7 @@ fn values_of(table: &mut Section<'_>, name: &str, of: Of) -> Option<Vec<f64>> {
         match of.quantity.parse(written) {
             Ok(value) => values.push(value),
             Err(error) => {
-                faults.push((index + 1, (offset_in(&text, written), written.len()), Fault::from(error)))
+                faults.push((index + 1, (offset_in(&text, written), written.len()), Fault::from(error)));
             }
         }
         if faults.len() >= super::files::MOST_DATA_MISTAKES {
@@ -186,7 +186,7 @@ fn values_of(table: &mut Section<'_>, name: &str, of: Of) -> Option<Vec<f64>> {
     }
     if values.is_empty() {
         let message = format!("there are no values in `{}`", file.shown);
-        let label = format!("one value on each line, {}", of.quantity.example());
+        let label = format!("on each line {}", of.quantity.example());
         table.complain("file", Fault::new(Code::File, message, label));
         return None;
     }
@@ -198,28 +198,10 @@ fn values_of(table: &mut Section<'_>, name: &str, of: Of) -> Option<Vec<f64>> {
     Some(values)
 }
 
-/// Mean of a distribution.
-pub(super) fn mean_of(distribution: &Distribution) -> f64 {
-    match distribution {
-        Distribution::Deterministic { mean }
-        | Distribution::Exponential { mean }
-        | Distribution::Erlang { mean, .. }
-        | Distribution::Gamma { mean, .. }
-        | Distribution::Lognormal { mean, .. }
-        | Distribution::Hyperexponential { mean, .. } => *mean,
-        Distribution::Empirical { values } => values.iter().sum::<f64>() / values.len() as f64,
-    }
-}
-
-/// A value that hardly any draw exceeds: 40 standard deviations above the mean.
+/// A value that hardly any draw exceeds: 40 standard deviations above the mean, or the largest one measured.
 pub(super) fn generous(distribution: &Distribution) -> f64 {
-    let cv = match distribution {
-        Distribution::Deterministic { .. } => 0.0,
-        Distribution::Exponential { .. } => 1.0,
-        Distribution::Erlang { shape, .. } => 1.0 / f64::from(*shape).sqrt(),
-        Distribution::Gamma { shape, .. } => 1.0 / shape.sqrt(),
-        Distribution::Lognormal { cv, .. } | Distribution::Hyperexponential { cv, .. } => *cv,
-        Distribution::Empirical { values } => return values.iter().copied().fold(0.0, f64::max),
-    };
-    mean_of(distribution) * (1.0 + 40.0 * cv)
+    match distribution {
+        Distribution::Empirical { values } => values.iter().copied().fold(0.0, f64::max),
+        other => other.mean() * (1.0 + 40.0 * other.cv()),
+    }
 }

@@ -8,8 +8,10 @@ use backpressure::{Config, ConfigError, OnUnknownDepth, Priority, State};
 use super::Scenario;
 use super::arrivals::{ReadClass, read_classes, read_sources};
 use super::diagnostic::Code;
-use super::distribution::{self, Of, generous, mean_of};
-use super::reader::{Fault, Kind, Log, Section, quantity_of};
+use super::distribution::{self, Of, generous};
+use super::log::{Fault, Log};
+use super::reader::{Section, quantity_of};
+use super::setting::Kind;
 use super::slo::Slo;
 use super::tree::{Item, Table, Value};
 use crate::engine::time::SimDuration;
@@ -91,7 +93,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
     if !log.is_clean() {
         return None;
     }
-    warn(log, &top, &model, replications);
+    warn(log, &model, replications);
     Some(Scenario {
         name,
         question: question(text),
@@ -128,7 +130,7 @@ fn read_name(top: &mut Section<'_>, file_name: &str) -> String {
             }
             Ok(name.clone())
         });
-    name.or_else(format!("\"{stem}\""), stem)
+    name.or_else("the name of the file", format!("\"{stem}\""), stem)
 }
 
 fn must_be_below_duration(
@@ -146,11 +148,12 @@ fn must_be_below_duration(
 
 fn read_step(report: &mut Section<'_>, duration: Option<SimDuration>) -> SimDuration {
     let fine = duration.map_or(SimDuration::SECOND, nice_step);
-    let words = format!("\"{}\"", fmt_duration(fine.as_secs_f64()).replace(' ', ""));
-    let step = report
-        .key("step", "Distance of the points of charts and series.")
-        .positive_span()
-        .or_else(words, fine);
+
+    let step = report.key("step", "Distance of the points of charts and series.").positive_span().or_else(
+        "duration: the longest of 1, 2 and 5 times a power of ten that gives at least 200 points",
+        format!("\"{}s\"", fine.as_secs_f64()),
+        fine,
+    );
     let Some(duration) = duration else { return step };
     if report.is_bad("step") {
         return step;
@@ -208,20 +211,13 @@ fn read_policy(mut policy: Section<'_>) -> Option<PolicyConfig> {
     let reopen_at = policy
         .key("reopen_at", "Depth at which a HALF_OPEN circuit opens again.")
         .count(1, MOST_COUNT)
-        .or_else("policy.critical", critical);
+        .or_else("policy.critical", critical.to_string(), critical);
     let observe = policy
         .key(
             "observe",
             "When the circuit looks at the depth: at each arrival, also at each departure, or on a timer.",
         )
-        .typed(Kind::ChoiceOr(vec!["arrival", "continuous"], Quantity::Duration), |item, kind| {
-            observe_of(item).map_err(|fault| match fault.code {
-                Code::WrongUnit | Code::WrongType => {
-                    Fault { label: format!("must be {kind} such as \"1s\""), ..fault }
-                }
-                _ => fault,
-            })
-        })
+        .typed(Kind::ChoiceOr(vec!["arrival", "continuous"], Quantity::Duration), |item, _| observe_of(item))
         .or("arrival");
     let on_unknown_depth = policy
         .key("on_unknown_depth", "Who is admitted while the depth is unknown.")
@@ -315,7 +311,8 @@ fn observe_of(item: &Item) -> Result<Observe, Fault> {
 fn read_queue(mut queue: Section<'_>) -> Queue {
     const DISCIPLINES: &[(&str, Discipline)] =
         &[("fifo", Discipline::Fifo), ("priority", Discipline::Priority)];
-    let discipline = queue.key("discipline", "Who is served next.").choice(DISCIPLINES).or("fifo");
+    let discipline =
+        queue.key("discipline", "Who is served next.").choice_but(DISCIPLINES, &["lanes"]).or("fifo");
     let capacity = queue
         .key("capacity", "Most jobs waiting and in service; arrivals beyond are rejected.")
         .count(1, MOST_COUNT)
@@ -493,7 +490,7 @@ fn must_fit_the_clock(top: &mut Section<'_>, model: &ModelConfig) {
 }
 
 /// Remarks on what is legal but hazardous or probably not meant.
-fn warn(log: &Log<'_>, top: &Section<'_>, model: &ModelConfig, replications: u64) {
+fn warn(log: &Log<'_>, model: &ModelConfig, replications: u64) {
     for warning in model.policy.config.warnings() {
         log.warn(format!("`policy`: {warning}"));
     }
@@ -508,7 +505,6 @@ fn warn(log: &Log<'_>, top: &Section<'_>, model: &ModelConfig, replications: u64
         log.warn("`redis.on_full` has no effect without `redis.maxmemory`");
     }
     warn_of_overload(log, model);
-    let _ = top;
 }
 
 /// Says when the last phase offers more work than the workers can do: what is admitted then is up to the policy.
@@ -522,7 +518,7 @@ fn warn_of_overload(log: &Log<'_>, model: &ModelConfig) {
         let Some(last) = phases.last() else { continue };
         rate += last.rate;
         for &(class, share) in classes {
-            let held = mean_of(&model.classes[class].service_time) + model.workers.overhead.as_secs_f64();
+            let held = model.classes[class].service_time.mean() + model.workers.overhead.as_secs_f64();
             busy_slots += last.rate * share * held;
         }
     }

@@ -5,7 +5,8 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use super::diagnostic::{Code, Diagnostic, Location, nearest};
-use super::reader::{Fault, Section};
+use super::log::Fault;
+use super::reader::Section;
 use super::tree::Place;
 
 /// The largest scenario file.

@@ -7,12 +7,13 @@
 //!
 //! Every mistake of a file is reported, not only the first one, and each with the text it is about.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::model::config::ModelConfig;
 use diagnostic::Code;
 use files::{FileFault, MOST_SCENARIO_BYTES};
-use reader::Log;
+use log::Log;
 use slo::Slo;
 use tree::Place;
 
@@ -21,14 +22,16 @@ mod diagnostic;
 mod distribution;
 mod file;
 mod files;
+mod log;
 mod reader;
 mod set;
+mod setting;
 pub mod slo;
 mod trace;
 mod tree;
 
 pub use diagnostic::{Code as DiagnosticCode, Diagnostic, Location, ScenarioError, did_you_mean, nearest};
-pub use reader::{Kind, Origin, Setting};
+pub use setting::{Kind, Origin, Setting};
 
 /// A checked scenario.
 #[derive(Clone, Debug)]
@@ -107,10 +110,17 @@ pub fn from_str(
     }
     let scenario = file::read(&log, &table, file_name, text);
     if !syntax_errors.is_empty() {
-        forget_consequences(&log, &syntax_errors);
+        forget_consequences(&log, text, &syntax_errors);
     }
+    let mut last_line = None;
     for error in syntax_errors {
-        log.report(&Place::File(error.span), Code::Syntax, error.message, "");
+        let place = Place::File(error.span);
+        let line = log.line_of(&place);
+        // What follows in the same line is mostly a consequence.
+        if line != last_line {
+            log.report(&place, Code::Syntax, error.message, error.label);
+        }
+        last_line = line;
     }
     match scenario {
         Some(mut scenario) if log.is_clean() => {
@@ -122,11 +132,24 @@ pub fn from_str(
     }
 }
 
-/// What is missing, or wrong in the line of a syntax error, may only look so because of it.
-fn forget_consequences(log: &Log<'_>, syntax_errors: &[tree::SyntaxError]) {
-    let lines: Vec<_> =
+/// What is missing, or wrong in the line of a syntax error, may only look so because of it; so may all that
+/// stands below a broken header.
+fn forget_consequences(log: &Log<'_>, text: &str, syntax_errors: &[tree::SyntaxError]) {
+    let broken: BTreeSet<usize> =
         syntax_errors.iter().filter_map(|error| log.line_of(&Place::File(error.span.clone()))).collect();
+    let mut doubtful = BTreeSet::new();
+    let mut is_below_broken_header = false;
+    for (line, written) in text.lines().enumerate().map(|(index, line)| (index + 1, line)) {
+        let is_broken = broken.contains(&line);
+        if written.trim_start().starts_with('[') {
+            is_below_broken_header = is_broken;
+        }
+        if is_broken || is_below_broken_header {
+            doubtful.insert(line);
+        }
+    }
+    log.settle();
     log.retain(|diagnostic| {
-        diagnostic.code != Code::Missing && !diagnostic.at.line.is_some_and(|line| lines.contains(&line))
+        diagnostic.code != Code::Missing && !diagnostic.at.line.is_some_and(|line| doubtful.contains(&line))
     });
 }

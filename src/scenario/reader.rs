@@ -5,294 +5,14 @@
 //! with the origin of each value. No mistake stops the reading: it is logged, and a stand-in value lets
 //! the rest be checked as well.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::fmt;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::diagnostic::{Code, Diagnostic, Location, did_you_mean};
-use super::tree::{Item, Place, Table, Value, key_to_toml, parse_value};
+use super::diagnostic::{Code, did_you_mean};
+use super::log::{Fault, Log};
+use super::setting::{Kind, Origin, Setting};
+use super::tree::{Entry, Item, Place, Table, Value, key_to_toml, parse_value};
 use crate::engine::time::SimDuration;
 use crate::units::{Quantity, UnitError};
-
-/// One setting that a scenario can have, and what it is here.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Setting {
-    /// Where it is, as `--set` names it: `policy.critical`, `class.critical-alarm.share`.
-    pub path: String,
-    /// The same for every element of a list: `class[].share`.
-    pub pattern: String,
-    /// What values it takes.
-    pub kind: Kind,
-    /// What it is when not given, as TOML or in words; `None` for what may be absent or must be given.
-    pub default: Option<String>,
-    /// Whether it must be given.
-    pub required: bool,
-    /// What it means, in one line.
-    pub doc: &'static str,
-    /// Where its value comes from.
-    pub origin: Origin,
-    /// Its value as TOML; `None` if it is absent, or a table whose settings have records of their own.
-    pub value: Option<String>,
-}
-
-/// Where the value of a setting comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Not given.
-    Default,
-    /// A line of the file.
-    File {
-        /// From 1 on.
-        line: usize,
-    },
-    /// A `--set` option.
-    Override {
-        /// Its text.
-        option: String,
-    },
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Default => write!(f, "default"),
-            Origin::File { line } => write!(f, "line {line}"),
-            Origin::Override { option } => write!(f, "--set {option}"),
-        }
-    }
-}
-
-/// What values a setting takes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
-    /// `true` or `false`.
-    Boolean,
-    /// A string.
-    Text,
-    /// A list of strings.
-    Texts,
-    /// A whole number within bounds.
-    Whole {
-        /// Smallest.
-        least: u64,
-        /// Largest.
-        most: u64,
-    },
-    /// Any number within bounds.
-    Number {
-        /// Smallest.
-        least: f64,
-        /// Largest.
-        most: f64,
-    },
-    /// With a unit.
-    Quantity(Quantity),
-    /// One of some names.
-    Choice(Vec<&'static str>),
-    /// One of some names, or a quantity.
-    ChoiceOr(Vec<&'static str>, Quantity),
-    /// A single value of that quantity, or a table that describes a distribution of it.
-    Distribution(Quantity),
-    /// Settings below it.
-    Table,
-    /// A list of tables with the same settings.
-    Tables,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Kind::Boolean => f.write_str("true or false"),
-            Kind::Text => f.write_str("a string"),
-            Kind::Texts => f.write_str("a list of strings"),
-            Kind::Whole { least, most } => write!(f, "a whole number from {least} to {most}"),
-            Kind::Number { least, most } => write!(f, "a number from {least} to {most}"),
-            Kind::Quantity(quantity) => f.write_str(quantity.noun()),
-            Kind::Choice(names) => write!(f, "one of {}", names.join(", ")),
-            Kind::ChoiceOr(names, quantity) => {
-                write!(f, "one of {}, or {}", names.join(", "), quantity.noun())
-            }
-            Kind::Distribution(quantity) => write!(f, "{} or a distribution table", quantity.noun()),
-            Kind::Table => f.write_str("a table"),
-            Kind::Tables => f.write_str("a list of tables"),
-        }
-    }
-}
-
-impl Kind {
-    /// What would have been right, with an example.
-    fn label(&self) -> String {
-        match self {
-            Kind::Quantity(quantity) => format!("{} is written {}", quantity.noun(), quantity.example()),
-            Kind::Distribution(quantity) => format!(
-                "a value {} or a table such as {{ distribution = \"exponential\", mean = ... }}",
-                quantity.example()
-            ),
-            Kind::Choice(names) => format!("allowed: {}", names.join(", ")),
-            other => format!("must be {other}"),
-        }
-    }
-}
-
-/// What one reading of a scenario collects, and the texts it is about.
-pub(super) struct Log<'t> {
-    file: &'t str,
-    text: &'t str,
-    overrides: &'t [String],
-    base: &'t Path,
-    line_starts: Vec<usize>,
-    problems: RefCell<Vec<(Rank, Diagnostic)>>,
-    settings: RefCell<Vec<Setting>>,
-    warnings: RefCell<Vec<String>>,
-}
-
-/// Order of the diagnostics: through the file, then the options, then what is missing.
-type Rank = (u8, usize, usize);
-
-impl<'t> Log<'t> {
-    pub(super) fn new(file: &'t str, text: &'t str, overrides: &'t [String], base: &'t Path) -> Self {
-        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self {
-            file,
-            text,
-            overrides,
-            base,
-            line_starts,
-            problems: RefCell::default(),
-            settings: RefCell::default(),
-            warnings: RefCell::default(),
-        }
-    }
-
-    /// The folder that file names in the scenario start from.
-    pub(super) fn base(&self) -> &'t Path {
-        self.base
-    }
-
-    /// Logs a mistake at a place.
-    pub(super) fn report(
-        &self,
-        place: &Place,
-        code: Code,
-        message: impl Into<String>,
-        label: impl Into<String>,
-    ) {
-        let at = self.locate(place);
-        self.report_elsewhere(place, Diagnostic { code, message: message.into(), at, label: label.into() });
-    }
-
-    /// Logs a mistake of another file, which the setting at `place` names.
-    pub(super) fn report_elsewhere(&self, place: &Place, diagnostic: Diagnostic) {
-        let rank = match place {
-            Place::File(span) => (0, 0, span.start),
-            Place::Set(index, span) => (1, *index, span.start),
-            Place::Nowhere => (2, 0, 0),
-        };
-        self.problems.borrow_mut().push((rank, diagnostic));
-    }
-
-    /// Logs a remark on something legal.
-    pub(super) fn warn(&self, warning: impl Into<String>) {
-        self.warnings.borrow_mut().push(warning.into());
-    }
-
-    pub(super) fn is_clean(&self) -> bool {
-        self.problems.borrow().is_empty()
-    }
-
-    /// The mistakes in the order of the file.
-    pub(super) fn into_problems(self) -> Vec<Diagnostic> {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|(rank, _)| *rank);
-        problems.into_iter().map(|(_, diagnostic)| diagnostic).collect()
-    }
-
-    /// The records and the warnings.
-    pub(super) fn into_records(self) -> (Vec<Setting>, Vec<String>) {
-        (self.settings.into_inner(), self.warnings.into_inner())
-    }
-
-    /// Forgets mistakes that `keep` does not want.
-    pub(super) fn retain(&self, keep: impl Fn(&Diagnostic) -> bool) {
-        self.problems.borrow_mut().retain(|(_, diagnostic)| keep(diagnostic));
-    }
-
-    fn locate(&self, place: &Place) -> Location {
-        match place {
-            Place::File(span) => {
-                let line = self.line(span.start);
-                Location::of(self.file, self.text, Some(line), span.clone())
-            }
-            Place::Set(index, span) => {
-                let option = self.overrides.get(*index).map_or("", String::as_str);
-                Location::of(format!("--set {option}"), option, None, span.clone())
-            }
-            Place::Nowhere => Location::file(self.file),
-        }
-    }
-
-    fn line(&self, at: usize) -> usize {
-        self.line_starts.partition_point(|&start| start <= at)
-    }
-
-    /// The line of a place in the file.
-    pub(super) fn line_of(&self, place: &Place) -> Option<usize> {
-        match place {
-            Place::File(span) => Some(self.line(span.start)),
-            _ => None,
-        }
-    }
-
-    fn origin(&self, place: &Place) -> Origin {
-        match place {
-            Place::File(span) => Origin::File { line: self.line(span.start) },
-            Place::Set(index, _) => {
-                Origin::Override { option: self.overrides.get(*index).cloned().unwrap_or_default() }
-            }
-            Place::Nowhere => Origin::Default,
-        }
-    }
-
-    /// The text within quotes at a place, if it stands there as it is, without escapes.
-    pub(super) fn inside_quotes(&self, place: &Place, value: &str) -> Option<Place> {
-        let (text, span) = match place {
-            Place::File(span) => (self.text, span),
-            Place::Set(index, span) => (self.overrides.get(*index)?.as_str(), span),
-            Place::Nowhere => return None,
-        };
-        let raw = text.get(span.clone())?;
-        let start = raw.find(value)?;
-        let is_whole = raw.len() - value.len() <= 2 * start && start <= 1;
-        is_whole.then(|| place.part(start..start + value.len()))
-    }
-}
-
-/// Why a value is not what a setting needs.
-pub(super) struct Fault {
-    pub(super) code: Code,
-    pub(super) message: String,
-    pub(super) label: String,
-}
-
-impl Fault {
-    pub(super) fn new(code: Code, message: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { code, message: message.into(), label: label.into() }
-    }
-}
-
-impl From<UnitError> for Fault {
-    fn from(error: UnitError) -> Self {
-        let code = if error.is_about_the_range() {
-            Code::OutOfRange
-        } else if error.is_about_the_unit() {
-            Code::WrongUnit
-        } else {
-            Code::WrongType
-        };
-        Fault::new(code, error.to_string(), error.help())
-    }
-}
 
 /// A table of the file, or the place where it would be, while its settings are read.
 pub(super) struct Section<'a> {
@@ -303,6 +23,8 @@ pub(super) struct Section<'a> {
     place: Place,
     /// Whether something else stands where the table should be, so that nothing in it can be missed.
     broken: bool,
+    /// The choice that decides which settings there are, as `process = "trace"`.
+    variant: Option<String>,
     asked: Vec<&'static str>,
     bad: BTreeSet<&'static str>,
 }
@@ -317,6 +39,7 @@ impl<'a> Section<'a> {
             table: Some(table),
             place: Place::Nowhere,
             broken: false,
+            variant: None,
             asked: Vec::new(),
             bad: BTreeSet::new(),
         }
@@ -346,6 +69,11 @@ impl<'a> Section<'a> {
     /// Whether a key is there, right or wrong.
     pub(super) fn has(&self, name: &str) -> bool {
         self.item(name).is_some()
+    }
+
+    /// Says that the settings of the section depend on this one, for the message about those it does not have.
+    pub(super) fn varies_with(&mut self, name: &str) {
+        self.variant = self.item(name).map(|item| format!("{name} = {}", item.value.to_toml()));
     }
 
     /// Whether this section itself is in the file.
@@ -384,8 +112,8 @@ impl<'a> Section<'a> {
     pub(super) fn miss(&mut self, name: &'static str, label: impl Into<String>) {
         self.bad.insert(name);
         if !self.broken {
-            let message = format!("`{}` is missing", self.path_of(name));
-            self.log.report(&self.place, Code::Missing, message, label);
+            let (path, place) = (self.path_of(name), self.place.clone());
+            self.log.miss(path, place, label);
         }
     }
 
@@ -419,6 +147,7 @@ impl<'a> Section<'a> {
             table,
             place: self.place_of(name),
             broken: broken || self.broken,
+            variant: None,
             asked: Vec::new(),
             bad: BTreeSet::new(),
         }
@@ -445,6 +174,10 @@ impl<'a> Section<'a> {
             _ => None,
         };
         let names: Vec<Option<String>> = items.iter().map(element_name).collect();
+        let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+        for own in names.iter().flatten() {
+            *uses.entry(own).or_default() += 1;
+        }
         let mut sections = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let table = match &item.value {
@@ -458,9 +191,7 @@ impl<'a> Section<'a> {
                 }
             };
             let element = match &names[index] {
-                Some(own) if names.iter().filter(|other| other.as_ref() == Some(own)).count() == 1 => {
-                    key_to_toml(own)
-                }
+                Some(own) if uses[own.as_str()] == 1 => key_to_toml(own),
                 _ => index.to_string(),
             };
             sections.push(Section {
@@ -473,6 +204,7 @@ impl<'a> Section<'a> {
                 table,
                 place: item.place.clone(),
                 broken: table.is_none(),
+                variant: None,
                 asked: Vec::new(),
                 bad: BTreeSet::new(),
             });
@@ -487,16 +219,10 @@ impl<'a> Section<'a> {
     /// Ends the reading of the section: every key that nobody asked for is a mistake.
     pub(super) fn close(&self) {
         let Some(table) = self.table else { return };
-        let allowed = self.asked.join(", ");
-        for entry in &table.entries {
-            if self.asked.contains(&entry.key.as_str()) {
-                continue;
+        for Entry { key, key_place, .. } in &table.entries {
+            if !self.asked.contains(&key.as_str()) {
+                self.log.refuse_key(&self.path, self.variant.as_deref(), key, key_place, &self.asked);
             }
-            let near = did_you_mean(&entry.key, self.asked.iter().copied());
-            let whole =
-                if self.path.is_empty() { "a scenario".to_string() } else { format!("`{}`", self.path) };
-            let message = format!("`{}` is not a setting of {whole}{near}", entry.key);
-            self.log.report(&entry.key_place, Code::UnknownKey, message, format!("allowed: {allowed}"));
         }
     }
 
@@ -516,9 +242,9 @@ impl<'a> Section<'a> {
         };
         let pattern =
             if self.pattern.is_empty() { name.to_string() } else { format!("{}.{name}", self.pattern) };
-        let setting =
-            Setting { path: self.path_of(name), pattern, kind, default, required, doc, origin, value };
-        self.log.settings.borrow_mut().push(setting);
+        let path = self.path_of(name);
+        let setting = Setting { path, pattern, kind, default, follows: None, required, doc, origin, value };
+        self.log.record(setting);
     }
 }
 
@@ -573,10 +299,15 @@ impl<'s, 'a> Key<'s, 'a> {
             match &item.value {
                 Value::Integer(number) => bounded(*number, number.to_string()),
                 Value::Float(number) => {
-                    let count = Quantity::Count.check_number(*number)?;
-                    bounded(count as i128, number.to_string())
+                    let count = Quantity::Count
+                        .check_number(*number, &item.value.to_toml())
+                        .map_err(|error| relabel(error, kind))?;
+                    bounded(count as i128, item.value.to_toml())
                 }
-                Value::Text(text) => bounded(Quantity::Count.parse(text)? as i128, text.clone()),
+                Value::Text(text) => {
+                    let count = Quantity::Count.parse(text).map_err(|error| relabel(error, kind))?;
+                    bounded(count as i128, text.clone())
+                }
                 other => Err(wrong_type(other, "a count", &Kind::Quantity(Quantity::Count))),
             }
         })
@@ -590,12 +321,13 @@ impl<'s, 'a> Key<'s, 'a> {
                 Value::Float(number) => *number,
                 other => return Err(wrong_type(other, "a number", kind)),
             };
+            let written = item.value.to_toml();
             let message = if !number.is_finite() {
-                format!("`{number}` is not a finite number")
+                format!("`{written}` is not a finite number")
             } else if number < least {
-                format!("`{number}` is below the least allowed, {least}")
+                format!("`{written}` is below the least allowed, {least}")
             } else if number > most {
-                format!("`{number}` is above the largest allowed, {most}")
+                format!("`{written}` is above the largest allowed, {most}")
             } else {
                 return Ok(number);
             };
@@ -628,17 +360,39 @@ impl<'s, 'a> Key<'s, 'a> {
 
     /// One of some names.
     pub(super) fn choice<T: Copy>(self, choices: &'static [(&'static str, T)]) -> Field<'s, 'a, T> {
+        self.choice_but(choices, &[])
+    }
+
+    /// One of some names, but not yet one of others.
+    pub(super) fn choice_but<T: Copy>(
+        self,
+        choices: &'static [(&'static str, T)],
+        later: &'static [&'static str],
+    ) -> Field<'s, 'a, T> {
         let names = choices.iter().map(|(name, _)| *name).collect();
         self.typed(Kind::Choice(names), |item, kind| match &item.value {
             Value::Text(text) => {
                 let found = choices.iter().find(|(name, _)| name == text);
                 found.map(|(_, choice)| *choice).ok_or_else(|| {
                     let near = did_you_mean(text, choices.iter().map(|(name, _)| *name));
-                    Fault::new(Code::UnknownName, format!("`{text}` is not known here{near}"), kind.label())
+                    let message = match later.contains(&text.as_str()) {
+                        true => format!("`{text}` comes in a later version"),
+                        false => format!("`{text}` is not known here{near}"),
+                    };
+                    Fault::new(Code::UnknownName, message, kind.label())
                 })
             }
             other => Err(wrong_type(other, "one of the names allowed", kind)),
         })
+    }
+}
+
+/// A count out of its general range is also out of the narrower one of a setting.
+fn relabel(error: UnitError, kind: &Kind) -> Fault {
+    let fault = Fault::from(error);
+    match fault.code {
+        Code::OutOfRange => Fault { label: kind.label(), ..fault },
+        _ => fault,
     }
 }
 
@@ -650,7 +404,7 @@ pub(super) fn quantity_of(value: &Value, quantity: Quantity) -> Result<f64, Faul
         Value::Float(number) => *number,
         other => return Err(wrong_type(other, quantity.noun(), &Kind::Quantity(quantity))),
     };
-    let checked = quantity.check_number(number)?;
+    let checked = quantity.check_number(number, &value.to_toml())?;
     match quantity {
         Quantity::Fraction | Quantity::Count => Ok(checked),
         Quantity::Duration if checked == 0.0 => Ok(0.0),
@@ -690,9 +444,12 @@ impl<T> Field<'_, '_, T> {
         })
     }
 
-    /// With a default that follows from other settings: in words or TOML, and the value.
-    pub(super) fn or_else(self, words: impl Into<String>, default: T) -> T {
-        self.read(Some(words.into()), false).unwrap_or(default)
+    /// With a default that follows from something else: from what, as TOML, and the value.
+    pub(super) fn or_else(self, follows: &'static str, toml: impl Into<String>, default: T) -> T {
+        let log = self.section.log;
+        let value = self.read(None, false);
+        log.amend_last(follows, toml.into());
+        value.unwrap_or(default)
     }
 
     /// It may be absent. A wrong value is logged and absent.
@@ -709,6 +466,7 @@ impl<T> Field<'_, '_, T> {
         let Self { section, name, doc, kind, parse } = self;
         let item = section.item(name);
         let label = kind.label();
+        let is_mixed = matches!(kind, Kind::ChoiceOr(..));
         let read = item.map(|item| parse(item, &kind));
         section.record(
             name,
@@ -720,13 +478,16 @@ impl<T> Field<'_, '_, T> {
         );
         match read {
             Some(Ok(value)) => Some(value),
-            Some(Err(fault)) => {
+            Some(Err(mut fault)) => {
+                if is_mixed && matches!(fault.code, Code::WrongType | Code::WrongUnit) {
+                    fault.label = label; // there is more that may stand here than the quantity
+                }
                 section.complain(name, fault);
                 None
             }
             None => {
                 if required {
-                    section.miss(name, format!("add `{name}`: {label}"));
+                    section.miss(name, format!("add `{name}`: {}", label.trim_start_matches("must be ")));
                 }
                 None
             }

@@ -8,8 +8,11 @@
 use std::ops::Range;
 
 use super::diagnostic::{Code, did_you_mean};
-use super::reader::Log;
+use super::log::Log;
 use super::tree::{Entry, Item, Place, Table, Value, parse_value};
+
+/// No setting lies deeper.
+const MOST_NAMES: usize = 16;
 
 /// Applies one option; whatever is wrong goes to the log.
 pub(super) fn apply(root: &mut Table, index: usize, option: &str, log: &Log<'_>) {
@@ -24,6 +27,13 @@ pub(super) fn apply(root: &mut Table, index: usize, option: &str, log: &Log<'_>)
         };
         return complain(0..option.len(), message, "written path=value, as in policy.critical=20k");
     };
+    if segments.len() > MOST_NAMES {
+        return complain(
+            0..equals,
+            "this path leads deeper than any setting".into(),
+            "as in policy.critical=20k",
+        );
+    }
     let written = option[equals + 1..].trim_start();
     let value_at = option.len() - written.len();
     let written = written.trim_end();

@@ -55,6 +55,7 @@ pub enum Comparison {
 }
 
 /// What is wrong with an expression: the bytes, the sentence, and what would have been right.
+#[derive(Debug)]
 pub(super) struct SloFault {
     pub(super) span: Range<usize>,
     pub(super) code: Code,
@@ -266,7 +267,7 @@ mod tests {
 
     #[track_caller]
     fn refuse(expression: &str, marked: &str, expected: &str) {
-        let fault = Slo::parse(expression, &["critical-alarm"]).err().expect("must be refused");
+        let fault = Slo::parse(expression, &["critical-alarm"]).expect_err("must be refused");
         assert!(fault.message.contains(expected), "{}", fault.message);
         assert_eq!(&expression[fault.span], marked);
     }

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use super::diagnostic::{Code, did_you_mean};
 use super::files::{DataFile, offset_in};
-use super::reader::{Fault, Section};
+use super::log::Fault;
+use super::reader::Section;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::TracedArrival;
 use crate::units::Quantity;
@@ -77,8 +78,8 @@ const COLUMNS: &[(&str, Column)] = &[
 ];
 
 fn parse(text: &str, classes: &[Candidate], mistakes: &mut Vec<Mistake>) -> Vec<TracedArrival> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = body.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let Some((header_index, header)) = lines.next() else { return Vec::new() };
     let Some(columns) = columns_of(text, header_index + 1, header, classes, mistakes) else {
         return Vec::new();

@@ -147,6 +147,8 @@ fn quoted(text: &str) -> String {
 /// Something that is not TOML: what and where.
 pub(super) struct SyntaxError {
     pub(super) message: String,
+    /// What would have been right, if that is known.
+    pub(super) label: String,
     pub(super) span: Range<usize>,
 }
 
@@ -166,7 +168,18 @@ pub(super) fn parse_value(text: &str, place: &dyn Fn(Range<usize>) -> Place) -> 
 }
 
 fn syntax_error(error: &toml::de::Error, text: &str) -> SyntaxError {
-    SyntaxError { message: error.message().to_string(), span: error.span().unwrap_or(text.len()..text.len()) }
+    let span = error.span().unwrap_or(text.len()..text.len());
+    let written = text.get(span.clone()).unwrap_or_default();
+    let (message, label) = match error.message() {
+        quotes if quotes.starts_with("string values must be quoted") => {
+            (format!("the string `{written}` must be quoted"), format!("write \"{written}\""))
+        }
+        "duplicate key" => {
+            (format!("`{written}` is there already"), "each key can be given once".to_string())
+        }
+        other => (other.trim_end_matches(", expected nothing").to_string(), String::new()),
+    };
+    SyntaxError { message, label, span }
 }
 
 fn table_of(table: &DeTable<'_>, place: &dyn Fn(Range<usize>) -> Place) -> Table {

@@ -178,10 +178,10 @@ mod tests {
         for i in 0..1000u64 {
             let value = i * i * i;
             if i % 3 == 0 {
-                left.record(value)
+                left.record(value);
             } else {
-                right.record(value)
-            };
+                right.record(value);
+            }
             both.record(value);
         }
         left.merge(&right);

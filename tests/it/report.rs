@@ -34,6 +34,8 @@ struct Case {
     /// How many replications do not recover.
     censored: u32,
     objectives: bool,
+    /// Whether the policy is switched on.
+    enabled: bool,
 }
 
 fn spike() -> Case {
@@ -53,6 +55,7 @@ fn spike() -> Case {
         waits: true,
         censored: 0,
         objectives: true,
+        enabled: true,
     }
 }
 
@@ -80,6 +83,7 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("shallow", Case { load: 0.02, ..spike() }),
         ("many-classes", Case { classes: many.collect(), ..spike() }),
         ("censored", Case { censored: 4, ..spike() }),
+        ("unprotected", Case { enabled: false, censored: 10, ..spike() }),
         ("long", Case { horizon: 10_800.0, points: 1_080, ..spike() }),
     ]
 }
@@ -140,7 +144,7 @@ fn scenario(case: &Case) -> Scenario {
                 .iter()
                 .map(|(name, priority, _)| JobClass {
                     name: name.clone(),
-                    priority: Priority::new(*priority).unwrap(),
+                    priority: Priority::new(*priority).expect("a priority of 1 to 10"),
                     payload: Distribution::Deterministic { mean: 512.0 },
                     service_time: Distribution::Lognormal { mean: 0.008, cv: 0.5 },
                 })
@@ -155,7 +159,10 @@ fn scenario(case: &Case) -> Scenario {
                 classes: case.classes.iter().enumerate().map(|(i, (_, _, share))| (i, *share)).collect(),
             }],
             start: Start { jobs: 0, circuit: State::Closed },
-            policy: PolicyConfig { config: Config::default(), observe: Observe::Arrival },
+            policy: PolicyConfig {
+                config: Config::builder().enabled(case.enabled).build().expect("settings that fit together"),
+                observe: Observe::Arrival,
+            },
             gateway: Gateway {
                 instances: 4,
                 check_latency: SimDuration::from_secs_f64(0.003),
@@ -347,9 +354,9 @@ fn depth_at(share: f64) -> f64 {
         s if s < 0.4 => {
             let phase = ((s - 0.22) / 0.045).fract();
             if phase < 0.5 {
-                50_000.0 - phase * 2.0 * 40_500.0
+                50_000.0 - phase * 2.0 * 42_000.0
             } else {
-                9_500.0 + (phase - 0.5) * 2.0 * 40_500.0
+                8_000.0 + (phase - 0.5) * 2.0 * 42_000.0
             }
         }
         s => (50_000.0 * (1.0 - (s - 0.4) / 0.08)).max(300.0 + 200.0 * (s * 200.0).sin()),
@@ -396,7 +403,7 @@ fn metrics(case: &Case, index: u32, peak: f64, series: &Series) -> Metrics {
     metrics.set(Metric::Lost, 0.0);
     metrics.set(Metric::InSystem, admitted - completed);
     metrics.set(Metric::WorkerUtilisation, 0.613 * wobble);
-    metrics.set(Metric::RedisPeak, (1 << 20) as f64 + peak * wobble * 2012.0);
+    metrics.set(Metric::RedisPeak, f64::from(1 << 20) + peak * wobble * 2012.0);
     if case.waits {
         metrics.set(Metric::WaitP50, 0.41 * wobble);
         metrics.set(Metric::WaitP95, 4.9 * wobble);
@@ -427,6 +434,247 @@ fn page(case: &Case) -> String {
     html::render(&scenario, &findings, &chart::all(&scenario, &findings))
 }
 
+fn charts(case: &Case) -> Vec<chart::Chart> {
+    chart::all(&scenario(case), &findings(case))
+}
+
+/// Fails unless every element that is opened is closed in order, and attributes and text hold no bare sign.
+#[track_caller]
+fn check_xml(name: &str, xml: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = xml;
+    while let Some(start) = rest.find('<') {
+        let end = start + rest[start..].find('>').expect("every tag ends");
+        let tag = &rest[start + 1..end];
+        rest = &rest[end + 1..];
+        if tag.ends_with('/') || tag.starts_with('!') {
+            continue;
+        }
+        assert_eq!(tag.matches('"').count() % 2, 0, "{name}: quotes in <{tag}>");
+        match tag.strip_prefix('/') {
+            Some(closed) => assert_eq!(open.pop(), Some(closed), "{name}"),
+            None => open.push(tag.split_whitespace().next().expect("a tag has a name")),
+        }
+    }
+    assert!(open.is_empty(), "{name}: {open:?} stay open");
+}
+
+#[test]
+fn every_chart_is_a_complete_svg_with_title_and_description() {
+    for (name, case) in cases() {
+        for chart in charts(&case) {
+            let svg = chart.svg();
+            check_xml(&format!("{name}/{}", chart.name), &svg);
+            assert!(svg.contains("<title>") && svg.contains("<desc>") && svg.contains("role=\"img\""));
+            assert!(!svg.contains("NaN") && !svg.contains("inf\""), "{name}/{}", chart.name);
+            assert!(chart.table.rows.iter().all(|row| row.len() == chart.table.header.len()));
+        }
+    }
+}
+
+#[test]
+fn labels_of_thresholds_never_overlap() {
+    for (name, case) in cases().into_iter().filter(|(_, case)| case.enabled) {
+        let svg = charts(&case)[0].svg();
+        let lines: Vec<&str> = svg.lines().collect();
+        let mut heights: Vec<f64> = lines
+            .windows(2)
+            .filter(|pair| {
+                let text = pair[1].trim_start_matches("↑ ");
+                ["critical ", "shed ", "warning ", "recovery "].iter().any(|label| text.starts_with(label))
+            })
+            .map(|pair| {
+                let after = pair[0].split(" y=\"").nth(1).expect("a label has a height");
+                after.split('"').next().expect("quoted").parse().expect("a number")
+            })
+            .collect();
+        heights.sort_by(f64::total_cmp);
+        assert_eq!(heights.len(), 4, "{name}");
+        // Four device units a pixel, letters of twelve pixels.
+        assert!(heights.windows(2).all(|pair| pair[1] - pair[0] >= 4.0 * 12.0), "{name}: {heights:?}");
+    }
+}
+
+#[test]
+fn recovery_is_drawn_from_two_replications_on() {
+    let names = |case: &Case| charts(case).iter().map(|chart| chart.name).collect::<Vec<_>>();
+    assert_eq!(names(&small()), ["depth", "rates", "memory", "utilisation", "waits"]);
+    assert!(names(&spike()).contains(&"recovery"));
+}
+
+#[test]
+fn page_loads_nothing_and_escapes_what_the_scenario_says() {
+    let hostile = "<script>alert('x')</script>&\"";
+    let mut case = spike();
+    hostile.clone_into(&mut case.classes[0].0);
+    let page = page(&case);
+    assert!(!page.contains("<script"), "a class name or a comment became a script");
+    assert!(page.contains("&lt;script&gt;"));
+    assert!(
+        !page.contains("src=")
+            && !page.contains("href=")
+            && !page.contains("url(")
+            && !page.contains("@import")
+    );
+    let addresses = page.matches("http").count();
+    assert_eq!(addresses, page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count());
+}
+
+#[test]
+fn same_findings_give_the_same_bytes() {
+    for (_, case) in cases() {
+        assert_eq!(page(&case), page(&case));
+    }
+}
+
+#[test]
+fn page_says_how_it_ended_before_anything_else() {
+    let page = page(&spike());
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in the page"));
+    assert!(place("✗ FAIL") < place("simulate scenarios/spike-20k.toml --seed 42"));
+    assert!(place("--seed 42") < place("What broke first"));
+    assert!(place("What broke first") < place("<svg"));
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a readable folder");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+const FILES_OF_SMALL: [&str; 9] = [
+    "depth.svg",
+    "memory.svg",
+    "rates.svg",
+    "replications.csv",
+    "report.html",
+    "summary.json",
+    "timeseries.csv",
+    "utilisation.svg",
+    "waits.svg",
+];
+
+#[track_caller]
+fn write(folder: &Path, case: &Case, options: &Options) {
+    report::write(folder, &scenario(case), &findings(case), options).expect("the report is written");
+}
+
+#[test]
+fn report_folder_holds_page_charts_and_tables() {
+    let parent = folder();
+    let folder = parent.path().join("deep/er/spike-20k");
+    write(&folder, &small(), &Options::default());
+    assert_eq!(names_in(&folder), FILES_OF_SMALL);
+    assert_eq!(names_in(&parent.path().join("deep/er")), ["spike-20k"], "nothing is left beside the report");
+    let summary = fs::read_to_string(folder.join("summary.json")).expect("a summary");
+    assert!(summary.ends_with("}\n"));
+    let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
+    assert_eq!(summary["schema"], "backpressure-sim/summary/1");
+}
+
+#[test]
+fn csv_has_a_row_a_point_and_a_row_a_replication() {
+    let parent = folder();
+    let folder = parent.path().join("r");
+    let mut case = Case { censored: 4, waits: false, ..spike() };
+    "odd, \"name\"".clone_into(&mut case.classes[0].0);
+    write(&folder, &case, &Options::default());
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("a table");
+    let series = read("timeseries.csv");
+    let lines: Vec<&str> = series.lines().collect();
+    assert_eq!(lines.len(), 1 + 300);
+    assert!(lines[0].starts_with("time_seconds,depth_mean_jobs,"));
+    assert!(lines[0].contains(r#""offered_jobs_total{class=odd, ""name""}""#));
+    assert!(lines[1..].iter().all(|line| line.split(',').count() == 17 + 5 * 4));
+    assert!(lines[1].contains(",,,"), "waits of nobody are empty");
+    let replications = read("replications.csv");
+    let lines: Vec<&str> = replications.lines().collect();
+    assert_eq!(lines.len(), 1 + 10);
+    assert!(lines.iter().all(|line| line.split(',').count() == Metric::COUNT + 2));
+    assert!(lines[1].ends_with("recovery_seconds time_to_oom_seconds"));
+}
+
+#[test]
+fn png_comes_on_request_and_goes_with_the_next_report() {
+    let parent = folder();
+    let folder = parent.path().join("r");
+    write(&folder, &spike(), &Options { png: true });
+    let png = fs::read(folder.join("recovery.png")).expect("a picture");
+    assert!(png.starts_with(b"\x89PNG"));
+    write(&folder, &small(), &Options::default());
+    assert_eq!(names_in(&folder), FILES_OF_SMALL, "nothing of the old report stays");
+    assert_eq!(names_in(parent.path()), ["r"]);
+}
+
+#[test]
+fn files_of_others_survive() {
+    let parent = folder();
+    let folder = parent.path().join("r");
+    write(&folder, &spike(), &Options::default());
+    fs::write(folder.join("notes.txt"), "mine").expect("a note");
+    write(&folder, &small(), &Options::default());
+    assert_eq!(fs::read_to_string(folder.join("notes.txt")).expect("the note"), "mine");
+    assert!(!folder.join("recovery.svg").exists(), "the old report's file is gone");
+    assert_eq!(names_in(&folder).len(), FILES_OF_SMALL.len() + 1);
+    assert_eq!(names_in(parent.path()), ["r"]);
+}
+
+#[test]
+fn failure_leaves_everything_as_it_was() {
+    let parent = folder();
+    let folder = parent.path().join("r");
+    fs::write(&folder, "a file where a folder should be").expect("a file");
+    let error = report::write(&folder, &scenario(&small()), &findings(&small()), &Options::default())
+        .expect_err("a file is no folder");
+    assert!(error.to_string().contains("`") && error.to_string().contains("/r"), "{error}");
+    assert_eq!(names_in(parent.path()), ["r"]);
+
+    let below_a_file = parent.path().join("r/sub/report");
+    report::write(&below_a_file, &scenario(&small()), &findings(&small()), &Options::default())
+        .expect_err("nothing can be below a file");
+    assert_eq!(names_in(parent.path()), ["r"]);
+
+    // A folder of somebody else's with the name of one of our files cannot be replaced.
+    let folder = parent.path().join("s");
+    write(&folder, &spike(), &Options::default());
+    let old = fs::read(folder.join("summary.json")).expect("a summary");
+    fs::remove_file(folder.join("waits.svg")).expect("removed");
+    fs::create_dir_all(folder.join("waits.svg/theirs")).expect("a folder");
+    report::write(&folder, &scenario(&small()), &findings(&small()), &Options::default())
+        .expect_err("a folder stands in the way");
+    assert_eq!(fs::read(folder.join("summary.json")).expect("a summary"), old);
+    assert!(folder.join("recovery.svg").exists() && folder.join("waits.svg/theirs").is_dir());
+    assert_eq!(names_in(parent.path()), ["r", "s"]);
+}
+
+#[test]
+fn terminal_shows_a_small_case_in_full() {
+    let case = small();
+    let shown = terminal::render(&scenario(&case), &findings(&case), 120, false);
+    let golden = include_str!("../data/report-small.txt");
+    assert_eq!(shown, golden, "if this is meant, tests/data/report-small.txt becomes:\n{shown}");
+}
+
+#[test]
+fn terminal_fits_its_width_and_colours_only_when_asked() {
+    for (name, case) in cases() {
+        let (scenario, findings) = (scenario(&case), findings(&case));
+        for width in [80, 120, 200] {
+            let shown = terminal::render(&scenario, &findings, width, false);
+            let widest = shown.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(width), "{name} at {width}:\n{shown}");
+            assert!(!shown.contains('\u{1b}'));
+        }
+        assert!(terminal::render(&scenario, &findings, 100, true).contains('\u{1b}'));
+    }
+}
+
 /// Writes every case into the folder that `REPORT_GALLERY` names, for people to look at.
 #[test]
 #[ignore = "makes pictures for people"]
@@ -435,7 +683,7 @@ fn gallery() {
     for (name, case) in cases() {
         let (scenario, findings) = (scenario(&case), findings(&case));
         let folder = Path::new(&folder).join(name);
-        report::write(&folder, &scenario, &findings, &Options { png: true }).unwrap();
+        report::write(&folder, &scenario, &findings, &Options { png: true }).expect("the report is written");
         for width in [80, 120] {
             println!(
                 "---- {name} at {width} columns\n{}",

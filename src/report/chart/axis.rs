@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn limits_far_above_the_data_do_not_flatten_it() {
-        assert_eq!(reach([100.0, 900.0], &[5_000.0, 2_000.0]), 2_000.0);
-        assert_eq!(reach([0.0], &[5_000.0, 50_000.0]), 5_000.0);
-        assert_eq!(reach([], &[]), 1.0);
+        let reaches =
+            [reach([100.0, 900.0], &[5_000.0, 2_000.0]), reach([0.0], &[5_000.0, 50_000.0]), reach([], &[])];
+        assert_eq!(reaches.map(|reach| reach as u64), [2_000, 5_000, 1]);
     }
 }

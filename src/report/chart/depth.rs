@@ -13,7 +13,11 @@ use crate::report::{number, reading};
 use crate::scenario::Scenario;
 
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
-    let title = "Queue depth and circuit state".to_owned();
+    let title = if reading::thresholds(scenario).is_empty() {
+        "Queue depth without the policy".to_owned()
+    } else {
+        "Queue depth and circuit state".to_owned()
+    };
     Chart {
         name: "depth",
         caption: caption(scenario, findings),
@@ -80,7 +84,7 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     for ((marker, row), (start, _)) in markers.iter().zip(&rows).zip(&spans) {
         let label_y = first_row + *row as f64 * MARKER_ROW;
         let x = frame.x_of(marker.seconds);
-        picture.dashed((x, label_y + 8.0), (x, frame.bottom), marker.colour, 1.2, 4.0, 4.0);
+        picture.dashed((x, label_y - 7.0), (x, frame.bottom), marker.colour, 1.2, 4.0, 4.0);
         picture.label(
             (start + MARKER_PADDING, label_y),
             marker.label.clone(),
@@ -100,10 +104,10 @@ struct Marker {
 }
 
 impl Marker {
-    /// The horizontal room of the label: around its moment, but within the chart.
+    /// The horizontal room of the label: right of its line, like a flag, but within the chart.
     fn span(&self, frame: &Plot) -> (f64, f64) {
         let width = Font::SMALL.width_of(&self.label) + 2.0 * MARKER_PADDING;
-        let start = (frame.x_of(self.seconds) - width / 2.0).clamp(MARKER_PADDING, plot::WIDTH - width);
+        let start = frame.x_of(self.seconds).min(plot::WIDTH - width);
         (start, start + width)
     }
 }
@@ -121,7 +125,8 @@ fn markers(scenario: &Scenario, findings: &Findings) -> Vec<Marker> {
         markers.push(at(spike.start, "spike starts", Colour::Faint));
         markers.push(at(spike.end, "spike ends", Colour::Faint));
     }
-    if let Some(seconds) = reading::typical(findings, Metric::TimeToOpen) {
+    let opening = reading::typical(findings, Metric::TimeToOpen);
+    if let Some(seconds) = opening.filter(|_| !reading::thresholds(scenario).is_empty()) {
         markers.push(at(seconds, "first opening", Colour::Alert));
     }
     if let Some(seconds) = reading::typical(findings, Metric::Recovery) {
@@ -233,7 +238,7 @@ const LANES: [(&str, Colour); 3] =
 const LANE: f64 = 15.0;
 const PLOT_HEIGHT: f64 = 300.0;
 const MARKER_ROW: f64 = 18.0;
-const MARKER_PADDING: f64 = 6.0;
+const MARKER_PADDING: f64 = 5.0;
 const MOST_SPIKES: usize = 3;
 const SHADE: f64 = 0.14;
 const BAND: f64 = 0.25;

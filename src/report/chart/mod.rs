@@ -1,6 +1,6 @@
 //! The charts of a report, as SVG for every report and as PNG on request, from the same drawing.
 //!
-//! Each chart module turns findings into a [`picture::Picture`]; the only code that knows `plotters` is the one that
+//! Each chart module turns findings into a `picture::Picture`; the only code that knows `plotters` is the one that
 //! paints pictures. Every chart also carries its numbers as a table, for those who do not see pictures.
 
 use std::path::Path;
@@ -11,6 +11,7 @@ use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::report::number;
 use crate::report::palette;
+use crate::report::reading;
 use crate::scenario::Scenario;
 use picture::Picture;
 
@@ -135,15 +136,13 @@ impl Table {
 /// Replaces what has a meaning of its own in XML and HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in reading::printable(text).chars() {
         match character {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // XML has no way to write the other control characters.
-            control if control.is_control() && !"\n\r\t".contains(control) => escaped.push('\u{FFFD}'),
             other => escaped.push(other),
         }
     }

@@ -16,6 +16,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, IntoTextStyle, register_font};
 
 use crate::report::palette::Colour;
+use crate::report::reading;
 
 /// A point in logical pixels from the upper left corner.
 pub(crate) type Point = (f64, f64);
@@ -75,17 +76,9 @@ impl Font {
         f64::from(width) / MEASURING_SCALE
     }
 
-    /// The text, cut with an ellipsis if it is wider than `room`.
+    /// The text, shortened to fit into `room`.
     pub(crate) fn shortened(self, text: &str, room: f64) -> String {
-        let mut shown = text.to_owned();
-        while self.width_of(&shown) > room {
-            let kept = shown.chars().count().saturating_sub(2);
-            if kept == 0 {
-                break;
-            }
-            shown = shown.chars().take(kept).collect::<String>() + "…";
-        }
-        shown
+        reading::shortened(text, |text| self.width_of(text) <= room)
     }
 
     fn description(self, scale: f64) -> FontDesc<'static> {

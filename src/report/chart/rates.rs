@@ -10,27 +10,27 @@ use super::{Chart, Table};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::Unit;
-use crate::report::number;
 use crate::report::palette::Colour;
+use crate::report::{number, reading};
 use crate::scenario::Scenario;
 
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
     let title = "Offered, admitted and rejected jobs per second".to_owned();
-    let panels = panels(scenario, &findings.series);
     Chart {
         name: "rates",
         caption: "Admitted (below) and rejected (on top) add up to what was offered; the line shows what the workers \
                   completed. Each panel has its own vertical scale. Mean over the replications."
             .to_owned(),
-        table: table(&findings.series, &panels[0]),
-        picture: draw(scenario, findings, &panels, &title),
+        table: table(&findings.series),
+        picture: draw(scenario, &panels(scenario, &findings.series), &title),
         title,
     }
 }
 
-/// The rates of one panel, a value for each step.
+/// The rates of one panel.
 struct Panel {
     name: String,
+    seconds: Vec<f64>,
     admitted: Vec<f64>,
     offered: Vec<f64>,
     completed: Vec<f64>,
@@ -38,15 +38,9 @@ struct Panel {
 
 /// All jobs first; then the classes, if there are several, those beyond `MOST_CLASSES` together.
 fn panels(scenario: &Scenario, series: &Series) -> Vec<Panel> {
-    let names: Vec<&str> = scenario.model.classes.iter().map(|class| class.name.as_str()).collect();
-    let panel = |name: String, classes: &[usize]| {
-        let rate =
-            |totals: &[Vec<f64>]| per_second(totals, classes, series.seconds.len(), series.step_seconds);
-        let (admitted, rejected) = (rate(&series.admitted), rate(&series.rejected));
-        let offered =
-            admitted.iter().zip(&rejected).map(|(admitted, rejected)| admitted + rejected).collect();
-        Panel { name, admitted, offered, completed: rate(&series.completed) }
-    };
+    let names: Vec<String> =
+        scenario.model.classes.iter().map(|class| reading::printable(&class.name)).collect();
+    let panel = |name: String, classes: &[usize]| Panel::of(name, series, classes, MOST_POINTS);
     let all: Vec<usize> = (0..names.len()).collect();
     let mut panels = vec![panel("all classes".to_owned(), &all)];
     match names.len() {
@@ -54,7 +48,7 @@ fn panels(scenario: &Scenario, series: &Series) -> Vec<Panel> {
         1 => names[0].clone_into(&mut panels[0].name),
         count => {
             let alone = if count > MOST_CLASSES { MOST_CLASSES - 1 } else { count };
-            panels.extend((0..alone).map(|class| panel(names[class].to_owned(), &[class])));
+            panels.extend((0..alone).map(|class| panel(names[class].clone(), &[class])));
             if alone < count {
                 panels.push(panel(format!("{} further classes", count - alone), &all[alone..]));
             }
@@ -63,15 +57,36 @@ fn panels(scenario: &Scenario, series: &Series) -> Vec<Panel> {
     panels
 }
 
-/// Jobs per second in each step, summed over classes, from totals since the start.
-fn per_second(totals: &[Vec<f64>], classes: &[usize], points: usize, step: f64) -> Vec<f64> {
-    let total =
-        |index: usize| -> f64 { classes.iter().filter_map(|&class| totals.get(class)?.get(index)).sum() };
-    (0..points).map(|index| (total(index) - if index > 0 { total(index - 1) } else { 0.0 }) / step).collect()
+impl Panel {
+    /// At most about `most_points` points: where there are more steps than that, rates are over several of them.
+    fn of(name: String, series: &Series, classes: &[usize], most_points: usize) -> Self {
+        let points = series.seconds.len();
+        let stride = points.div_ceil(most_points).max(1);
+        let ends: Vec<usize> = (0..points).skip(stride - 1).step_by(stride).collect();
+        let rate =
+            |totals: &[Vec<f64>]| per_second(totals, classes, &ends, series.step_seconds * stride as f64);
+        let (admitted, rejected) = (rate(&series.admitted), rate(&series.rejected));
+        let offered =
+            admitted.iter().zip(&rejected).map(|(admitted, rejected)| admitted + rejected).collect();
+        let seconds = ends.iter().map(|&end| series.seconds[end]).collect();
+        Self { name, seconds, admitted, offered, completed: rate(&series.completed) }
+    }
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, panels: &[Panel], title: &str) -> Picture {
-    let series = &findings.series;
+/// Jobs per second in the spans of `seconds` that end at the points `ends`, summed over classes, from totals since the start.
+fn per_second(totals: &[Vec<f64>], classes: &[usize], ends: &[usize], seconds: f64) -> Vec<f64> {
+    let total =
+        |index: usize| -> f64 { classes.iter().filter_map(|&class| totals.get(class)?.get(index)).sum() };
+    let mut before = 0.0;
+    let rate = |&end: &usize| {
+        let rate = (total(end) - before) / seconds;
+        before = total(end);
+        rate
+    };
+    ends.iter().map(rate).collect()
+}
+
+fn draw(scenario: &Scenario, panels: &[Panel], title: &str) -> Picture {
     let horizon = scenario.model.horizon.as_secs_f64();
     let first_bottom = FIRST_TOP + FIRST_HEIGHT;
     let grid_rows = (panels.len() - 1).div_ceil(2);
@@ -79,7 +94,7 @@ fn draw(scenario: &Scenario, findings: &Findings, panels: &[Panel], title: &str)
     let last_bottom = if grid_rows == 0 { first_bottom } else { bottom_of(grid_rows - 1) };
     let mut picture = Picture::new(plot::WIDTH, last_bottom + plot::FOOT);
 
-    plot::heading(&mut picture, title, "Rates within each step of the series.");
+    plot::heading(&mut picture, title, &subtitle(panels));
     plot::key(
         &mut picture,
         plot::HEADING + 12.0,
@@ -109,7 +124,7 @@ fn draw(scenario: &Scenario, findings: &Findings, panels: &[Panel], title: &str)
         } else {
             frame.right = HALF_LEFT + HALF_RIGHT - plot::LEFT;
         }
-        draw_panel(&mut picture, &frame, series, panel, numbers);
+        draw_panel(&mut picture, &frame, panel, numbers);
         if index == 0 {
             picture.turned_label((18.0, (frame.top + frame.bottom) / 2.0), "jobs/s", Font::SMALL);
         }
@@ -120,21 +135,30 @@ fn draw(scenario: &Scenario, findings: &Findings, panels: &[Panel], title: &str)
     picture
 }
 
-fn draw_panel(picture: &mut Picture, frame: &Plot, series: &Series, panel: &Panel, numbers: bool) {
-    let zero = vec![0.0; series.seconds.len()];
+fn subtitle(panels: &[Panel]) -> String {
+    match panels[0].seconds.as_slice() {
+        [first, second, ..] => format!("Averages over {}.", number::value(Unit::Seconds, second - first)),
+        _ => String::new(),
+    }
+}
+
+fn draw_panel(picture: &mut Picture, frame: &Plot, panel: &Panel, numbers: bool) {
+    let zero = vec![0.0; panel.seconds.len()];
     frame.horizontal_grid(picture);
     frame.vertical_grid(picture, numbers);
-    frame.band(picture, &series.seconds, &zero, &panel.admitted, Colour::Main, FILL);
-    frame.band(picture, &series.seconds, &panel.admitted, &panel.offered, Colour::Alert, REJECTED_FILL);
-    frame.line(picture, &series.seconds, panel.offered.iter().copied().map(Some), Colour::Ink, 1.2);
-    frame.line(picture, &series.seconds, panel.completed.iter().copied().map(Some), Colour::Good, 1.8);
+    frame.band(picture, &panel.seconds, &zero, &panel.admitted, Colour::Main, FILL);
+    frame.band(picture, &panel.seconds, &panel.admitted, &panel.offered, Colour::Alert, REJECTED_FILL);
+    frame.line(picture, &panel.seconds, panel.offered.iter().copied().map(Some), Colour::Ink, 1.2);
+    frame.line(picture, &panel.seconds, panel.completed.iter().copied().map(Some), Colour::Good, 1.8);
     frame.base_line(picture);
     let font = Font::TEXT.bold();
     let name = font.shortened(&panel.name, frame.right - frame.left);
     picture.label((frame.left, frame.top - 13.0), name, font, Anchor::Start);
 }
 
-fn table(series: &Series, all: &Panel) -> Table {
+fn table(series: &Series) -> Table {
+    let every_class: Vec<usize> = (0..series.offered.len()).collect();
+    let all = Panel::of(String::new(), series, &every_class, usize::MAX);
     let header = ["time (s)", "offered/s", "admitted/s", "rejected/s", "completed/s"];
     Table::over_time(series, &header, |index| {
         let rate = |rate: f64| number::grouped(rate, 0);
@@ -148,6 +172,7 @@ fn table(series: &Series, all: &Panel) -> Table {
 }
 
 const MOST_CLASSES: usize = 12;
+const MOST_POINTS: usize = 450;
 const FIRST_TOP: f64 = plot::HEADING + 50.0;
 const FIRST_HEIGHT: f64 = 190.0;
 const PANEL_HEIGHT: f64 = 104.0;

@@ -75,14 +75,13 @@ fn draw(scenario: &Scenario, findings: &Findings, times: &[Time], title: &str) -
         y: Axis::share(),
     };
     let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
-    let recovery = findings.summary.metric(Metric::Recovery);
     plot::heading(
         &mut picture,
         title,
         &format!(
             "Recovered by then, in % of {} replications. Mean {}.",
             times.len(),
-            reading::with_censoring(Metric::Recovery, recovery)
+            reading::recovery(scenario, &findings.summary)
         ),
     );
     frame.grid(&mut picture);

@@ -1,0 +1,133 @@
+//! The record of a setting: what it is called, what it takes, what it means, and what it is here.
+//!
+//! The merged file with origins and the schema of the file are made of these, not written by hand.
+
+use std::fmt;
+
+use crate::units::Quantity;
+
+/// One setting that a scenario can have, and what it is here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Where it is, as `--set` names it: `policy.critical`, `class.critical-alarm.share`.
+    pub path: String,
+    /// The same for every element of a list: `class[].share`.
+    pub pattern: String,
+    /// What values it takes.
+    pub kind: Kind,
+    /// What it is when not given, as TOML.
+    pub default: Option<String>,
+    /// In words, what its default follows from where that is no fixed value.
+    pub follows: Option<&'static str>,
+    /// Whether it must be given.
+    pub required: bool,
+    /// What it means, in one line.
+    pub doc: &'static str,
+    /// Where its value comes from.
+    pub origin: Origin,
+    /// Its value as TOML; `None` if it is absent, or a table whose settings have records of their own.
+    pub value: Option<String>,
+}
+
+/// Where the value of a setting comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Not given.
+    Default,
+    /// A line of the file.
+    File {
+        /// From 1 on.
+        line: usize,
+    },
+    /// A `--set` option.
+    Override {
+        /// Its text.
+        option: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => write!(f, "default"),
+            Origin::File { line } => write!(f, "line {line}"),
+            Origin::Override { option } => write!(f, "--set {option}"),
+        }
+    }
+}
+
+/// What values a setting takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// A string.
+    Text,
+    /// A list of strings.
+    Texts,
+    /// A whole number within bounds.
+    Whole {
+        /// Smallest.
+        least: u64,
+        /// Largest.
+        most: u64,
+    },
+    /// Any number within bounds.
+    Number {
+        /// Smallest.
+        least: f64,
+        /// Largest.
+        most: f64,
+    },
+    /// With a unit.
+    Quantity(Quantity),
+    /// One of some names.
+    Choice(Vec<&'static str>),
+    /// One of some names, or a quantity.
+    ChoiceOr(Vec<&'static str>, Quantity),
+    /// A single value of that quantity, or a table that describes a distribution of it.
+    Distribution(Quantity),
+    /// Settings below it.
+    Table,
+    /// A list of tables with the same settings.
+    Tables,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Boolean => f.write_str("true or false"),
+            Kind::Text => f.write_str("a string"),
+            Kind::Texts => f.write_str("a list of strings"),
+            Kind::Whole { least, most } if *most as f64 >= Quantity::Count.most() => {
+                write!(f, "a whole number of {least} or more")
+            }
+            Kind::Whole { least, most } => write!(f, "a whole number from {least} to {most}"),
+            Kind::Number { least, most } => write!(f, "a number from {least} to {most}"),
+            Kind::Quantity(quantity) => f.write_str(quantity.noun()),
+            Kind::Choice(names) => write!(f, "one of {}", names.join(", ")),
+            Kind::ChoiceOr(names, quantity) => {
+                write!(f, "{}, or {}", names.join(", "), quantity.noun())
+            }
+            Kind::Distribution(quantity) => write!(f, "{} or a distribution table", quantity.noun()),
+            Kind::Table => f.write_str("a table"),
+            Kind::Tables => f.write_str("a list of tables"),
+        }
+    }
+}
+
+impl Kind {
+    /// What would have been right, with an example.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Kind::Quantity(quantity) => quantity.example().to_string(),
+            Kind::Distribution(quantity) => format!(
+                "a table such as {{ distribution = \"exponential\", mean = ... }}, or {}",
+                quantity.example()
+            ),
+            Kind::Choice(names) => format!("allowed: {}", names.join(", ")),
+            Kind::ChoiceOr(names, quantity) => format!("{}, or {}", names.join(", "), quantity.example()),
+            other => format!("must be {other}"),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The command as people and scripts meet it: streams, files, exit codes.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SMALL: &str = r#"
+# Does it work?
+name = "small"
+duration = "20s"
+replications = 6
+slo = ["lost_jobs == 0"]
+
+[arrivals]
+phases = [
+    { name = "calm", for = "5s", rate = "50/s" },
+    { name = "spike", for = "5s", rate = "300/s", spike = true },
+    { name = "after", rate = "50/s" },
+]
+
+[policy]
+recovery = 50
+warning = 100
+critical = 500
+
+[workers]
+concurrency = 10
+overhead = "0s"
+service_time = { distribution = "exponential", mean = "100ms" }
+"#;
+
+/// A folder of its own with the small scenario in it.
+fn workplace() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("small.toml"), SMALL).unwrap();
+    folder
+}
+
+fn simulate(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_simulate"));
+    command.current_dir(folder).args(arguments).env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// The command ends with that code and says all of `messages` on stderr, and nothing of panics.
+#[track_caller]
+fn check_refusal(folder: &Path, arguments: &[&str], code: i32, messages: &[&str]) {
+    let output = simulate(folder, arguments);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert_eq!(text(&output.stdout), "", "results only on stdout");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    for message in messages {
+        assert!(stderr.contains(message), "no `{message}` in:\n{stderr}");
+    }
+}
+
+#[test]
+fn a_run_writes_its_report_and_says_where() {
+    let folder = workplace();
+    let output = simulate(folder.path(), &["small.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "", "no terminal, no progress");
+    assert!(text(&output.stdout).contains("report  reports/small/report.html"));
+    for file in ["report.html", "summary.json", "timeseries.csv", "replications.csv", "depth.svg"] {
+        assert!(folder.path().join("reports/small").join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn json_is_one_document_and_equals_the_file() {
+    let folder = workplace();
+    let output = simulate(folder.path(), &["small.toml", "--json", "--output", "out", "--seed", "7"]);
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["schema"], "backpressure-sim/summary/1");
+    assert_eq!((summary["seed"].as_u64(), summary["replications"].as_u64()), (Some(7), Some(6)));
+    assert_eq!(summary["verdict"], "pass");
+    let recovery = &summary["metrics"]["recovery_seconds"];
+    for field in ["mean", "half_width", "min", "max", "p95", "n", "censored"] {
+        assert!(recovery[field].is_number(), "{field} in {recovery}");
+    }
+    assert!(summary["classes"]["default"]["offered_jobs"]["mean"].is_number());
+    assert_eq!(fs::read(folder.path().join("out/summary.json")).unwrap(), output.stdout);
+}
+
+#[test]
+fn results_are_the_same_bytes_on_any_number_of_threads() {
+    let folder = workplace();
+    let results = ["1", "2", "8"].map(|jobs| {
+        let out = format!("out{jobs}");
+        simulate(folder.path(), &["small.toml", "-q", "-j", jobs, "-o", &out]);
+        let read = |file: &str| fs::read(folder.path().join(&out).join(file)).unwrap();
+        [read("summary.json"), read("timeseries.csv"), read("replications.csv"), read("report.html")]
+    });
+    assert!(results[0] == results[1] && results[1] == results[2]);
+}
+
+#[test]
+fn a_missed_objective_is_exit_code_10() {
+    let folder = workplace();
+    let output = simulate(folder.path(), &["small.toml", "--set", "slo=peak_depth_jobs < 10"]);
+    assert_eq!(output.status.code(), Some(10));
+    assert!(text(&output.stdout).contains("✗ peak_depth_jobs < 10"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn quiet_says_nothing_at_all() {
+    let folder = workplace();
+    let output = simulate(folder.path(), &["small.toml", "--quiet"]);
+    assert_eq!((output.status.code(), text(&output.stdout), text(&output.stderr)), (Some(0), "", ""));
+}
+
+#[test]
+fn colour_is_for_those_who_want_it() {
+    let folder = workplace();
+    let coloured = |arguments: &[&str]| simulate(folder.path(), arguments).stdout.contains(&0x1b);
+    assert!(!coloured(&["small.toml"]), "stdout is no terminal here");
+    assert!(coloured(&["small.toml", "--color", "always"]));
+}
+
+#[test]
+fn png_charts_come_on_request() {
+    let folder = workplace();
+    simulate(folder.path(), &["small.toml", "-q", "--png", "-o", "out"]);
+    let png = fs::read(folder.path().join("out/depth.png")).unwrap();
+    assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+}
+
+#[test]
+fn config_prints_every_setting_with_its_origin() {
+    let folder = workplace();
+    let output = simulate(folder.path(), &["config", "small.toml", "--set", "policy.critical=600"]);
+    let stdout = text(&output.stdout);
+    assert!(stdout.contains("policy.critical = 600  # --set policy.critical=600"), "{stdout}");
+    assert!(stdout.contains("policy.warning = 100  # line"), "{stdout}");
+    assert!(stdout.contains("policy.shed_at = 0.8  # default"), "{stdout}");
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    let folder = workplace();
+    check_refusal(folder.path(), &[], 2, &["<SCENARIO>"]);
+    check_refusal(folder.path(), &["small.toml", "--job", "2"], 2, &["--jobs"]);
+    check_refusal(folder.path(), &["small.toml", "-j", "0"], 2, &["1..=1024"]);
+}
+
+#[test]
+fn an_invalid_scenario_is_exit_code_3_and_leaves_nothing_behind() {
+    let folder = workplace();
+    fs::write(folder.path().join("bad.toml"), SMALL.replace("critical = 500", "critcal = 500\nwarnig = 1"))
+        .unwrap();
+    check_refusal(
+        folder.path(),
+        &["bad.toml"],
+        3,
+        &["`critcal`", "`warnig`", "bad.toml:18", "did you mean `critical`"],
+    );
+    check_refusal(folder.path(), &["smal.toml"], 3, &["smal.toml", "small.toml"]);
+    check_refusal(folder.path(), &["small.toml", "--seed", "-1"], 3, &["seed"]);
+    check_refusal(folder.path(), &["small.toml", "--replications", "many"], 3, &["replications"]);
+    check_refusal(folder.path(), &["small.toml", "--set", "policy.critical"], 3, &["policy.critical"]);
+    assert!(!folder.path().join("reports").exists());
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written_is_refused_before_the_run() {
+    let folder = workplace();
+    fs::write(folder.path().join("file"), "").unwrap();
+    check_refusal(folder.path(), &["small.toml", "-o", "file/out"], 3, &["`file/out`", "--output"]);
+    check_refusal(folder.path(), &["small.toml", "-o", "/proc/out"], 3, &["`/proc/out`", "allowed"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing half-written is left");
+}
+
+#[test]
+fn an_interrupt_keeps_the_finished_replications() {
+    let folder = workplace();
+    let long = ["small.toml", "--json", "-j", "1", "--set", "duration=10000s", "--replications", "100000"];
+    let child = command(folder.path(), &long).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    if !output.stdout.is_empty() {
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(summary["interrupted"], true);
+        assert!(summary["replications"].as_u64().unwrap() < 100_000);
+    }
+}
+
+#[test]
+fn every_scenario_of_the_repository_is_valid_and_asks_its_question() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let loaded = backpressure_sim::scenario::load(&path, &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert!(loaded.scenario.question.contains('?'), "{}: no question", path.display());
+        assert!(loaded.scenario.question.contains("Expected"), "{}: no expectation", path.display());
+        assert_eq!(Some(loaded.scenario.name.as_ref()), path.file_stem().and_then(|stem| stem.to_str()));
+        count += 1;
+    }
+    assert!(count >= 8, "only {count} scenarios");
+}
