@@ -1,4 +1,11 @@
 //! Behaviour of the whole crate, one module for each part.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::float_cmp, reason = "what is written in a file is read exactly")]
+
+mod command;
+mod determinism;
 mod fluid;
 mod report;
+mod scenario;
+mod spike;
