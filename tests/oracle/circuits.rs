@@ -136,14 +136,14 @@ fn recipe(case: &Case) -> Recipe {
             Recipe { warmup: 150.0, duration: 950.0, depth: 200, most: 64, ..usual }
         }
         // Excursions, hours apart, carry much of the variance of the depth: the standard error is right only
-        // once there were many, so the length is fixed to expect 140 and 70 of them.
+        // once there were many, so the length is fixed to expect 70 of each.
         "med-over-reopen-at-warning" => Recipe {
             warmup: 200.0,
             duration: 11_200.0,
             depth: reopen_at,
             circuit: "HALF_OPEN",
-            first: 2048,
-            most: 2048,
+            first: 1024,
+            most: 1024,
             ..usual
         },
         "med-pinned-at-shed-reopen-at-warning" => {
@@ -154,7 +154,7 @@ fn recipe(case: &Case) -> Recipe {
         }
         // Its openings are a month apart.
         "small-p1-only-is-mmc-reopen-at-warning" => {
-            Recipe { duration: 404_000.0, most: 256, first: 256, ..usual }
+            Recipe { duration: 404_000.0, most: 128, first: 128, ..usual }
         }
         name if name.contains("over") => Recipe { quick: name.starts_with("small-over"), ..usual },
         _ => usual,

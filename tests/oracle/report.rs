@@ -1,5 +1,7 @@
 //! Prints the rows and adds them up.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::compare::{Row, Verdict, uniformity_p};
 
 /// Heads the columns of `line`.
@@ -52,12 +54,25 @@ fn significant(value: f64) -> String {
 
 /// The end of the report. Returns whether all is well.
 pub(crate) fn summary(rows: &[Row]) -> bool {
-    let count = |is: fn(&Verdict) -> bool| rows.iter().filter(|row| is(&row.verdict)).count();
-    let failed = count(|verdict| *verdict == Verdict::Fail);
-    let weak = count(|verdict| *verdict == Verdict::Weak);
-    let rare = count(|verdict| *verdict == Verdict::Rare);
-    let not_compared = count(|verdict| matches!(verdict, Verdict::NotCompared(_)));
-    let passed = rows.len() - failed - not_compared;
+    let mut kinds: BTreeMap<&str, Counts> = BTreeMap::new();
+    let mut all = Counts::default();
+    for row in rows {
+        let (kind, _) = row.case.split_once('/').expect("kind/name");
+        kinds.entry(kind).or_default().add(row);
+        all.add(row);
+    }
+    println!(
+        "\n{:<20} {:>6} {:>6} {:>6} {:>6} {:>6} {:>13}",
+        "kind", "cases", "passed", "weak", "rare", "failed", "not compared"
+    );
+    for (kind, counts) in kinds.iter().chain([(&"all", &all)]) {
+        let Counts { cases, passed, weak, rare, failed, not_compared } = counts;
+        println!(
+            "{kind:<20} {:>6} {passed:>6} {weak:>6} {rare:>6} {failed:>6} {not_compared:>13}",
+            cases.len()
+        );
+    }
+    let Counts { passed, weak, rare, failed, .. } = all;
 
     let z: Vec<f64> = rows.iter().filter_map(|row| row.z).collect();
     let far = z.iter().filter(|z| z.abs() > 2.0).count();
@@ -73,6 +88,31 @@ pub(crate) fn summary(rows: &[Row]) -> bool {
     );
     println!("{passed} passed, {failed} failed");
     failed == 0 && uniform
+}
+
+/// What came of the rows of a kind.
+#[derive(Default)]
+struct Counts<'a> {
+    cases: BTreeSet<&'a str>,
+    passed: usize,
+    weak: usize,
+    rare: usize,
+    failed: usize,
+    not_compared: usize,
+}
+
+impl<'a> Counts<'a> {
+    fn add(&mut self, row: &'a Row) {
+        self.cases.insert(&row.case);
+        match row.verdict {
+            Verdict::Pass => {}
+            Verdict::Weak => self.weak += 1,
+            Verdict::Rare => self.rare += 1,
+            Verdict::Fail => self.failed += 1,
+            Verdict::NotCompared(_) => self.not_compared += 1,
+        }
+        self.passed += usize::from(matches!(row.verdict, Verdict::Pass | Verdict::Weak | Verdict::Rare));
+    }
 }
 
 /// p-values of a correct simulator are uniform: one of each case, as those of one case are not independent.

@@ -76,7 +76,12 @@ fn keep_diary(config: &ModelConfig, seed: u64, replication: u32) -> Diary {
 /// The other simulation followed, replication by replication, with its standard errors.
 pub(crate) fn montecarlo(case: &Case) -> Study {
     let params = &case.params;
-    let duration = if params.has("duration") { params.number("duration") } else { params.number("horizon") };
+    // A run that ends at an opening need not go on to its horizon.
+    let duration = if params.has("duration") {
+        params.number("duration")
+    } else {
+        (params.number("openings") + 3.0) * case.expected.number("period_mean")
+    };
     let run = CircuitRun {
         load: vec![(0.0, params.below("rates"))],
         spike: false,
@@ -103,7 +108,7 @@ pub(crate) fn montecarlo(case: &Case) -> Study {
             let run = Run::new(&config, &params, seed, replication);
             names.iter().map(|name| run.pair(&params, name)).collect()
         }),
-        first: 512,
+        first: 256,
         most: 8192,
         quick: true,
     }
