@@ -29,6 +29,8 @@ pub(crate) struct Quantity {
     power: f64,
     /// Whether the complement is compared: a probability near 1 is a rare event.
     complement: bool,
+    /// Whether only many events make a mean normal; without power it is then not tested as one.
+    rare: bool,
     /// Whether the numerator counts events that come one by one, so that few of them are Poisson.
     events: bool,
     /// Whether it stands for its case where independent comparisons are needed.
@@ -46,8 +48,10 @@ enum Side {
 const MEAN_POWER: f64 = 0.005;
 const TAIL_POWER: f64 = 0.02;
 const RARE_POWER: f64 = 0.05;
-/// Below it a probability is one of a rare event.
+/// Up to it a probability is one of a rare event.
 const RARE: f64 = 0.01;
+/// Fewer single events than these are compared by the Poisson law.
+const FEW_EVENTS: f64 = 400.0;
 
 impl Quantity {
     fn new(name: impl Into<String>, exact: f64, side: Side, power: f64) -> Self {
@@ -59,6 +63,7 @@ impl Quantity {
             side,
             power: power * exact.abs(),
             complement: false,
+            rare: false,
             events: false,
             primary: false,
         }
@@ -75,15 +80,16 @@ impl Quantity {
 
     /// Rare events for each unit of the denominator.
     pub(crate) fn rate(name: impl Into<String>, exact: f64) -> Self {
-        Self::new(name, exact, Side::Equal, RARE_POWER)
+        Self { rare: true, ..Self::new(name, exact, Side::Equal, RARE_POWER) }
     }
 
     /// A probability or a share.
     pub(crate) fn share(name: impl Into<String>, exact: f64) -> Self {
         let complement = exact > 1.0 - RARE;
         let compared = if complement { 1.0 - exact } else { exact };
-        let power = if compared > RARE { MEAN_POWER } else { RARE_POWER };
-        Self { complement, ..Self::new(name, compared, Side::Equal, power) }
+        let rare = compared <= RARE;
+        let power = if rare { RARE_POWER } else { MEAN_POWER };
+        Self { complement, rare, ..Self::new(name, compared, Side::Equal, power) }
     }
 
     /// The probability beyond an exact quantile of a continuous law; `level` is that below it.
@@ -167,7 +173,8 @@ impl Quantity {
             let verdict = if above.abs() <= 1e-9 * below { Verdict::Pass } else { Verdict::Fail };
             return row(0.0, value, 0.0, None, None, verdict);
         }
-        if !has_power && self.power < self.exact * (RARE_POWER + 1e-9) && self.is_rare() {
+        let are_few = self.events && self.exact * below < FEW_EVENTS;
+        if are_few || (self.rare && !has_power) {
             return self.judge_rare(&estimate, alpha, row);
         }
         let spread = error.hypot(self.exact_error);
@@ -194,10 +201,6 @@ impl Quantity {
         let interval = critical * spread + self.slack;
         Row { primary: self.primary && is_plain, ..row(self.exact, value, interval, z, Some(p), verdict) }
             .with_below(below)
-    }
-
-    fn is_rare(&self) -> bool {
-        self.side == Side::Equal && (self.events || self.exact < RARE)
     }
 
     /// Too few events for a mean to be normal: single events are Poisson; of others it is only known that

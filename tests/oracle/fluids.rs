@@ -159,7 +159,7 @@ pub(crate) fn spike(case: &Case) -> Vec<Row> {
             let outcome = Simulation::new(&config, 1, replication, &mut probe).run();
             let Both(diary, Both(mut photographer, crossings)) = probe;
             photographer.catch_up(SimTime(config.horizon.0));
-            let recovery = outcome.recovery.map(|span| span.as_secs_f64());
+            let recovery = outcome.recovery.map(SimDuration::as_secs_f64);
             Run { diary, ends: photographer.snapshots, crossings, recovery }
         })
         .collect();

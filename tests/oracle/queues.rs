@@ -26,6 +26,8 @@ struct Run<'a> {
 /// A quantity and how to get its pair.
 type Measure = (Quantity, Box<dyn Fn(&Run<'_>) -> Pair + Sync>);
 
+type HistogramOf = fn(&ClassCounts) -> &Histogram;
+
 pub(crate) fn study(case: &Case) -> Study {
     let system = System::of(case);
     let config = system.queue(case).config();
@@ -205,7 +207,7 @@ fn measure(case: &Case, system: &System, name: &str) -> Option<Measure> {
 }
 
 /// `wq_p95`, `T_p50` and the like: whose quantile at which level.
-fn quantile_of(name: &str) -> Option<(fn(&ClassCounts) -> &Histogram, f64)> {
+fn quantile_of(name: &str) -> Option<(HistogramOf, f64)> {
     let (of, digits) = name.rsplit_once("_p")?;
     let level: f64 = format!("0.{digits}").parse().ok()?;
     match of {

@@ -78,13 +78,15 @@ pub(crate) fn summary(rows: &[Row]) -> bool {
     let far = z.iter().filter(|z| z.abs() > 2.0).count();
     let share = 100.0 * far as f64 / z.len().max(1) as f64;
     println!(
-        "\n|z| > 2 in {far} of {} comparisons, {share:.1}% (about 5% are to be expected; those of one case are not independent)",
+        "|z| > 2 in {far} of {} comparisons, {share:.1}% (about 5% are to be expected; those of one case are not \
+         independent)",
         z.len()
     );
     let primary: Vec<f64> = rows.iter().filter(|row| row.primary).filter_map(|row| row.p).collect();
     let uniform = uniformity(&primary);
     println!(
-        "of those that passed, {weak} are weak (standard error above the one asked for), {rare} rest on few events or none; {not_compared} are not compared"
+        "of those that passed, {weak} are weak (standard error above the one asked for), {rare} rest on few \
+         events or none"
     );
     println!("{passed} passed, {failed} failed");
     failed == 0 && uniform

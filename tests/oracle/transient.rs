@@ -9,7 +9,7 @@ use backpressure_sim::model::Simulation;
 use backpressure_sim::model::config::ModelConfig;
 use backpressure_sim::model::probe::Probe;
 
-use crate::compare::{Pair, Quantity};
+use crate::compare::Quantity;
 use crate::scenario::{self, CircuitRun};
 use crate::study::Study;
 use crate::table::{Case, Fields};
@@ -37,6 +37,9 @@ pub(crate) fn run_through(params: &Fields, load: Vec<(f64, Fields)>, duration: f
     }
 }
 
+/// A number in a snapshot.
+type ValueOf = dyn Fn(&Snapshot) -> f64 + Sync;
+
 pub(crate) fn transient(case: &Case) -> Study {
     let load = segments(&case.params);
     let duration = load.iter().map(|(seconds, _)| seconds).sum();
@@ -44,14 +47,14 @@ pub(crate) fn transient(case: &Case) -> Study {
     let rows: Vec<Fields> = case.expected.list("rows").iter().cloned().map(Fields).collect();
     let times: Vec<f64> = rows.iter().map(|row| row.number("t")).collect();
     let mut quantities = Vec::new();
-    let mut pairs: Vec<Box<dyn Fn(&[Snapshot]) -> Pair + Sync>> = Vec::new();
+    let mut values: Vec<(usize, Box<ValueOf>)> = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         for name in row.names().filter(|name| *name != "t") {
             let (quantity, value) = measure(row, name);
             let quantity = quantity.at(row.number("t"));
             let is_primary = name == "depth" && index == rows.len() / 2;
             quantities.push(if is_primary { quantity.primary() } else { quantity });
-            pairs.push(Box::new(move |snapshots| (value(&snapshots[index]), 1.0)));
+            values.push((index, value));
         }
     }
     let is_full = case.id.contains("full");
@@ -62,7 +65,7 @@ pub(crate) fn transient(case: &Case) -> Study {
             let mut photographer = Photographer::new(&config, &times);
             Simulation::new(&config, seed, replication, &mut photographer).run();
             photographer.catch_up(SimTime(config.horizon.0));
-            pairs.iter().map(|pair| pair(&photographer.snapshots)).collect()
+            values.iter().map(|(index, value)| (value(&photographer.snapshots[*index]), 1.0)).collect()
         }),
         first: if is_full { 256 } else { 4096 },
         most: if is_full { 1024 } else { 262_144 },
@@ -71,13 +74,13 @@ pub(crate) fn transient(case: &Case) -> Study {
 }
 
 /// A field of a row and its value in a snapshot.
-fn measure(row: &Fields, name: &str) -> (Quantity, Box<dyn Fn(&Snapshot) -> f64 + Sync>) {
+fn measure(row: &Fields, name: &str) -> (Quantity, Box<ValueOf>) {
     let exact = row.number(name);
-    let state = |state: State| -> (Quantity, Box<dyn Fn(&Snapshot) -> f64 + Sync>) {
+    let state = |state: State| -> (Quantity, Box<ValueOf>) {
         let quantity = Quantity::share(name, exact).counting_events();
         (quantity, Box::new(move |snapshot| f64::from(u8::from(snapshot.state == state))))
     };
-    let count = |of: fn(&Snapshot) -> f64| -> (Quantity, Box<dyn Fn(&Snapshot) -> f64 + Sync>) {
+    let count = |of: fn(&Snapshot) -> f64| -> (Quantity, Box<ValueOf>) {
         // What few replications have is rare, whatever it counts.
         let quantity = if exact < 1.0 { Quantity::rate(name, exact) } else { Quantity::mean(name, exact) };
         (quantity, Box::new(of))
@@ -142,14 +145,15 @@ pub(crate) fn recovery(case: &Case) -> Study {
 
 fn recovery_quantity(expected: &Fields, name: &str) -> Quantity {
     let exact = expected.number(name);
+    let tail = |level: f64| Quantity::tail(format!("P(X > {name})"), level).counting_events();
     match name.split_once('_').expect("definition_quantity").1 {
         "p_already" => Quantity::share(name, exact).counting_events(),
         "mean" if name.starts_with("state") => Quantity::mean(name, exact).primary(),
         "mean" => Quantity::mean(name, exact),
         "sd" => Quantity::spread(format!("{name}, squared"), exact * exact),
-        "t_p50" => Quantity::tail(format!("P(X > {name})"), 0.50),
-        "t_p95" => Quantity::tail(format!("P(X > {name})"), 0.95),
-        "t_p99" => Quantity::tail(format!("P(X > {name})"), 0.99),
+        "t_p50" => tail(0.50),
+        "t_p95" => tail(0.95),
+        "t_p99" => tail(0.99),
         other => panic!("the table has a quantity {other} that is not known here"),
     }
 }

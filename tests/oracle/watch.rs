@@ -288,7 +288,6 @@ pub(crate) struct Move {
     pub(crate) at: SimTime,
     pub(crate) from: State,
     pub(crate) to: State,
-    pub(crate) depth: u64,
 }
 
 impl Diary {
@@ -299,8 +298,8 @@ impl Diary {
 }
 
 impl Probe for Diary {
-    fn moved(&mut self, at: SimTime, _circuit: usize, from: State, to: State, depth: u64) {
-        self.moves.push(Move { at, from, to, depth });
+    fn moved(&mut self, at: SimTime, _circuit: usize, from: State, to: State, _depth: u64) {
+        self.moves.push(Move { at, from, to });
         self.is_open = to == State::Open;
         if self.is_open {
             self.peaks_while_open.push(self.depth);
