@@ -168,6 +168,16 @@ impl Quantity {
                 primary: self.primary,
                 replications: pairs.len(),
             };
+        if below <= 0.0 {
+            return row(
+                self.exact,
+                f64::NAN,
+                f64::NAN,
+                None,
+                None,
+                Verdict::NotCompared("nothing to observe"),
+            );
+        }
         if self.exact.abs() < f64::MIN_POSITIVE {
             // Differences of sums may leave a rounding error.
             let verdict = if above.abs() <= 1e-9 * below { Verdict::Pass } else { Verdict::Fail };
@@ -200,7 +210,6 @@ impl Quantity {
         let z = is_plain.then_some(z);
         let interval = critical * spread + self.slack;
         Row { primary: self.primary && is_plain, ..row(self.exact, value, interval, z, Some(p), verdict) }
-            .with_below(below)
     }
 
     /// Too few events for a mean to be normal: single events are Poisson; of others it is only known that
@@ -321,11 +330,6 @@ impl Row {
             verdict: Verdict::NotCompared(reason),
             ..Self::fixed(case, quantity, exact, f64::NAN, f64::NAN)
         }
-    }
-
-    fn with_below(self, below: f64) -> Self {
-        // Nothing was observed at all: there is no value to compare.
-        if below > 0.0 { self } else { Self { verdict: Verdict::NotCompared("nothing observed"), ..self } }
     }
 }
 

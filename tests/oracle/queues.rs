@@ -181,7 +181,7 @@ fn measure(case: &Case, system: &System, name: &str) -> Option<Measure> {
     }
     match name {
         "rho" | "utilization" => {
-            mean(Box::new(|run| (run.outcome.busy_area as f64, measured(run) * slots(run))))
+            share(Box::new(|run| (run.outcome.busy_area as f64, measured(run) * slots(run))))
         }
         "p_wait" | "p_wait_accepted" => share(Box::new(|run| waited(run.total))),
         "p_loss" => share(Box::new(|run| (sum(&run.ledger.rejected), sum(&run.ledger.offered)))),
