@@ -151,41 +151,32 @@ impl Quantity {
 
     /// Judges the replications at the error probability `alpha` of this one comparison.
     pub(crate) fn judge(&self, case: &str, pairs: &[Pair], alpha: f64, ease: f64) -> Row {
-        let estimate = self.estimate(pairs);
-        let Estimate { value, error, above, below, freedom } = estimate;
+        let Estimate { value, error, above, below, freedom } = self.estimate(pairs);
         let has_power = error <= self.power * ease && error > 0.0;
-        let row =
-            |exact: f64, value: f64, interval: f64, z: Option<f64>, p: Option<f64>, verdict: Verdict| Row {
-                case: case.to_owned(),
-                quantity: self.name.clone(),
-                exact,
-                simulated: value,
-                interval,
-                z,
-                p,
-                relative_error: error / exact.abs(),
-                verdict,
-                primary: self.primary,
-                replications: pairs.len(),
-            };
+        let row = Row {
+            case: case.to_owned(),
+            quantity: self.name.clone(),
+            exact: self.exact,
+            simulated: value,
+            interval: f64::NAN,
+            z: None,
+            p: None,
+            relative_error: error / self.exact.abs(),
+            verdict: Verdict::NotCompared("nothing to observe"),
+            primary: false,
+            replications: pairs.len(),
+        };
         if below <= 0.0 {
-            return row(
-                self.exact,
-                f64::NAN,
-                f64::NAN,
-                None,
-                None,
-                Verdict::NotCompared("nothing to observe"),
-            );
+            return row;
         }
         if self.exact.abs() < f64::MIN_POSITIVE {
             // Differences of sums may leave a rounding error.
             let verdict = if above.abs() <= 1e-9 * below { Verdict::Pass } else { Verdict::Fail };
-            return row(0.0, value, 0.0, None, None, verdict);
+            return Row { interval: 0.0, verdict, ..row };
         }
         let are_few = self.events && self.exact * below < FEW_EVENTS;
         if are_few || (self.rare && !has_power) {
-            return self.judge_rare(&estimate, alpha, row);
+            return self.judge_rare(row, above, below, alpha);
         }
         let spread = error.hypot(self.exact_error);
         let student = StudentsT::new(0.0, 1.0, freedom).expect("at least two replications");
@@ -209,31 +200,24 @@ impl Quantity {
         let is_plain = self.side == Side::Equal && self.slack <= 0.0;
         let z = is_plain.then_some(z);
         let interval = critical * spread + self.slack;
-        Row { primary: self.primary && is_plain, ..row(self.exact, value, interval, z, Some(p), verdict) }
+        Row { interval, z, p: Some(p), verdict, primary: self.primary && is_plain, ..row }
     }
 
     /// Too few events for a mean to be normal: single events are Poisson; of others it is only known that
     /// there are none where none are expected (Markov's inequality: P(any) <= the mean).
-    fn judge_rare(
-        &self,
-        estimate: &Estimate,
-        alpha: f64,
-        row: impl Fn(f64, f64, f64, Option<f64>, Option<f64>, Verdict) -> Row,
-    ) -> Row {
-        let Estimate { value, above, below, .. } = *estimate;
+    fn judge_rare(&self, row: Row, above: f64, below: f64, alpha: f64) -> Row {
         let expected = self.exact * below;
-        let reason = "fewer than 400 events in an affordable run";
         if self.events {
             let p = poisson_p(above.round() as u64, expected);
             let verdict = if p >= alpha { Verdict::Rare } else { Verdict::Fail };
-            return row(self.exact, value, f64::NAN, None, Some(p), verdict);
+            return Row { p: Some(p), verdict, ..row };
         }
         let verdict = match above > 0.0 {
             true if expected < alpha => Verdict::Fail,
             false if expected < 1e-3 => Verdict::Rare,
-            _ => Verdict::NotCompared(reason),
+            _ => Verdict::NotCompared("fewer than 400 events in an affordable run"),
         };
-        row(self.exact, value, f64::NAN, None, None, verdict)
+        Row { verdict, ..row }
     }
 }
 
