@@ -427,45 +427,6 @@ pub fn fmt_rate(per_second: f64) -> String {
     }
 }
 
-/// A size for people: `512 B`, `1.5 GiB`.
-pub fn fmt_bytes(bytes: f64) -> String {
-    if let Some(text) = not_ordinary(bytes, fmt_bytes) {
-        return text;
-    }
-    let mut value = bytes;
-    for name in ["B", "KiB", "MiB", "GiB", "TiB"] {
-        let shown = if value >= 1_000.0 { value.round() } else { round_to_three_digits(value) };
-        if shown < 1_024.0 {
-            return format!("{shown} {name}");
-        }
-        value /= 1_024.0;
-    }
-    format!("{} PiB", round_to_three_digits(value))
-}
-
-/// A count for people: whole from 1000 on with thin spaces between groups of three, else three digits.
-pub fn fmt_count(count: f64) -> String {
-    if let Some(text) = not_ordinary(count, fmt_count) {
-        return text;
-    }
-    let shown = if count.round() < 1_000.0 { round_to_three_digits(count) } else { count.round() };
-    let plain = shown.to_string();
-    if shown < 1_000.0 {
-        return plain;
-    }
-    let mut grouped = String::with_capacity(plain.len() * 2);
-    for (index, digit) in plain.char_indices() {
-        if index > 0 && (plain.len() - index).is_multiple_of(3) {
-            grouped.push(THIN_SPACE);
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// Narrow, and no line is broken at it.
-pub const THIN_SPACE: char = '\u{202f}';
-
 /// What is not a finite number of zero or more.
 fn not_ordinary(value: f64, positive: fn(f64) -> String) -> Option<String> {
     if value.is_nan() {
@@ -618,18 +579,11 @@ mod tests {
     }
 
     #[test]
-    fn other_quantities_for_people() {
+    fn rates_for_people() {
         assert_eq!(fmt_rate(20_000.0), "20k/s");
         assert_eq!(fmt_rate(133.33), "133/s");
         assert_eq!(fmt_rate(999.9), "1k/s");
         assert_eq!(fmt_rate(0.2), "12/min");
         assert_eq!(fmt_rate(1.5e6), "1.5M/s");
-        assert_eq!(fmt_bytes(512.0), "512 B");
-        assert_eq!(fmt_bytes(1_610_612_736.0), "1.5 GiB");
-        assert_eq!(fmt_bytes(1_023.9), "1 KiB");
-        assert_eq!(fmt_count(17_412.4), "17\u{202f}412");
-        assert_eq!(fmt_count(999.9), "1\u{202f}000");
-        assert_eq!(fmt_count(12.34), "12.3");
-        assert_eq!(fmt_count(1_000_000.0), "1\u{202f}000\u{202f}000");
     }
 }

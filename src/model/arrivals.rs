@@ -49,10 +49,10 @@ struct PhasePace {
 #[derive(Debug)]
 struct ClassChoice {
     classes: Vec<u16>,
-    /// A draw below `bounds[i]`, and not below an earlier one, picks `classes[i]`; the last is the largest u64.
+    /// A draw up to `bounds[i]`, and beyond all earlier ones, picks `classes[i]`; the last is the largest u64.
     bounds: Vec<u64>,
     /// By the highest byte of a draw, the first class that it can pick.
-    guide: Vec<u8>,
+    guide: Vec<u16>,
 }
 
 /// What an arrival brings besides its time.
@@ -156,7 +156,7 @@ impl ClassChoice {
         if let Some(last) = bounds.last_mut() {
             *last = u64::MAX;
         }
-        let first_pick = |byte: u64| bounds.iter().filter(|&&bound| bound <= byte << 56).count() as u8;
+        let first_pick = |byte: u64| bounds.iter().filter(|&&bound| bound < byte << 56).count() as u16;
         let guide = (0..256).map(first_pick).collect();
         Self { classes: shares.iter().map(|(class, _)| *class as u16).collect(), bounds, guide }
     }

@@ -156,7 +156,8 @@ pub(super) fn read_sources(
         let is_trace = matches!(&source, Some(Source { process: ArrivalProcess::Trace(_), .. }));
         let shares = match &source {
             Some(Source { process: ArrivalProcess::Trace(trace), .. }) => shares_in(trace, classes.len()),
-            _ if arrivals.is_bad("process") || is_written(&arrivals, "process", "trace") => Vec::new(),
+            _ if arrivals.is_bad("process") && !has_rates(&arrivals) => Vec::new(),
+            _ if is_written(&arrivals, "process", "trace") => Vec::new(),
             _ => read_shares(classes, &sharing),
         };
         if let Some(Source { process, phases }) = source
@@ -218,6 +219,10 @@ fn read_shares(classes: &mut [ReadClass<'_>], sharing: &[usize]) -> Vec<(usize, 
     shares
 }
 
+fn has_rates(section: &Section<'_>) -> bool {
+    section.has("rate") || section.has("phases")
+}
+
 fn is_written(section: &Section<'_>, name: &str, text: &str) -> bool {
     section.item(name).is_some_and(|item| matches!(&item.value, Value::Text(written) if written == text))
 }
@@ -274,7 +279,11 @@ fn read_source(
         .choice_but(PROCESSES, &["mmpp", "schedule"])
         .or("poisson");
     if section.is_bad("process") {
-        return None; // which other settings there may be is open
+        // Which other settings there may be is open, but those that are there can be checked.
+        if has_rates(section) {
+            read_phases(section, horizon);
+        }
+        return None;
     }
     section.varies_with("process");
     let source = match process {
