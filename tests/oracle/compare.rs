@@ -178,6 +178,12 @@ impl Quantity {
         if are_few || (self.rare && !has_power) {
             return self.judge_rare(row, above, below, alpha);
         }
+        if error <= 0.0 && self.side == Side::Equal && self.slack <= 0.0 {
+            // All replications agree: a count that hardly ever differs. Departures by one are Poisson.
+            let p = (-(value - self.exact).abs() * below).exp();
+            let verdict = if p >= alpha { Verdict::Rare } else { Verdict::Fail };
+            return Row { p: Some(p), verdict, ..row };
+        }
         let spread = error.hypot(self.exact_error);
         let student = StudentsT::new(0.0, 1.0, freedom).expect("at least two replications");
         let difference = value - self.exact;

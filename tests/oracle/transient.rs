@@ -68,7 +68,11 @@ pub(crate) fn transient(case: &Case) -> Study {
             values.iter().map(|(index, value)| (value(&photographer.snapshots[*index]), 1.0)).collect()
         }),
         first: if is_full { 256 } else { 4096 },
-        most: if is_full { 1024 } else { 262_144 },
+        most: match case.params.count("C") {
+            ..500 => 262_144,
+            ..50_000 => 32_768,
+            _ => 1024,
+        },
         quick: case.id.contains("small-spike-reopen"),
     }
 }
