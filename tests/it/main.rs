@@ -4,6 +4,7 @@
 #![allow(clippy::float_cmp, reason = "what is written in a file is read exactly")]
 
 mod command;
+mod determinism;
 mod fluid;
 mod model;
 mod report;
