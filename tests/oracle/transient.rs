@@ -70,7 +70,7 @@ pub(crate) fn transient(case: &Case) -> Study {
         first: if is_full { 256 } else { 4096 },
         most: match case.params.count("C") {
             ..500 => 262_144,
-            ..50_000 => 32_768,
+            500..50_000 => 32_768,
             _ => 1024,
         },
         quick: case.id.contains("small-spike-reopen"),
