@@ -48,7 +48,8 @@ impl Slots {
         }
     }
 
-    /// The latest time that fits beside the number of a slot.
+    /// The latest time that fits beside the number of a slot. A completion that is later still counts as this
+    /// one, so a run must end before it.
     pub fn latest(count: u32) -> SimTime {
         SimTime((IDLE >> Self::slot_bits(count)) - 1)
     }
@@ -130,7 +131,8 @@ impl Slots {
 
     #[inline]
     fn key(&self, slot: usize, completion: SimTime) -> u64 {
-        completion.0 << self.slot_bits | slot as u64
+        let latest = (IDLE >> self.slot_bits) - 1;
+        completion.0.min(latest) << self.slot_bits | slot as u64
     }
 
     #[inline]
@@ -152,6 +154,17 @@ impl Slots {
 mod tests {
     use super::*;
     use crate::engine::stream::mix;
+
+    #[test]
+    fn a_completion_beyond_all_times_keeps_its_slot_busy() {
+        let mut slots = Slots::new(60);
+        assert_eq!(slots.start(SimTime::NEVER), Some(0));
+        assert_eq!(slots.start(SimTime(5)), Some(1));
+        assert_eq!((slots.next_time(), slots.next_slot()), (SimTime(5), 1));
+        slots.release_next();
+        assert_eq!((slots.next_time(), slots.next_slot()), (Slots::latest(60), 0));
+        assert!(slots.is_busy(0));
+    }
 
     /// Follows a long mixture of starts, restarts and releases beside a plain sorted list.
     #[test]

@@ -121,7 +121,6 @@ pub struct Simulation<'a, P = NoProbe> {
     recorder: Recorder,
 }
 
-const SERIES_SECOND: SimDuration = SimDuration::SECOND;
 /// Service demands are drawn in nanoseconds.
 const NANOS: f64 = 1e9;
 
@@ -246,7 +245,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
             }
             Rare::Second => {
                 self.recorder.second_ends(&self.config.classes);
-                self.calendar.schedule(now + SERIES_SECOND, Rare::Second);
+                self.calendar.schedule(now + SimDuration::SECOND, Rare::Second);
             }
             Rare::Observe => {
                 let depth = self.read_depth();
@@ -459,7 +458,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
         }
         self.calendar.schedule(last_spike_end(config), Rare::SpikeEnds);
         self.calendar.schedule(SimTime::ZERO + config.series_step, Rare::SeriesStep);
-        self.calendar.schedule(SimTime::ZERO + SERIES_SECOND, Rare::Second);
+        self.calendar.schedule(SimTime::ZERO + SimDuration::SECOND, Rare::Second);
         if matches!(config.policy.observe, Observe::Every(_)) {
             self.calendar.schedule(SimTime::ZERO, Rare::Observe);
         }

@@ -210,8 +210,7 @@ impl Recorder {
         classes: &[JobClass],
     ) -> Outcome {
         self.second_ends(classes);
-        let recovered = depth <= self.recovery.depth && circuits.all_closed();
-        self.settle_at_end(now, recovered);
+        self.settle(now, depth, &circuits);
         let CircuitRecord {
             state_time,
             openings,
@@ -241,12 +240,6 @@ impl Recorder {
             redis_peak: redis.peak(),
             series: self.series,
             classes: self.classes,
-        }
-    }
-
-    fn settle_at_end(&mut self, now: SimTime, recovered: bool) {
-        if self.recovery.counting_from.is_some() {
-            self.recovery.look(now, recovered);
         }
     }
 }
