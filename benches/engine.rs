@@ -40,7 +40,7 @@ fn main() {
             let outcome = model::run(&scenario.model, scenario.seed, round);
             let elapsed = processor_nanos() - begin;
             jobs = outcome.total().offered;
-            outcome.digest(&mut digest);
+            digest.add(outcome.digest());
             let per_job = elapsed / jobs as f64;
             ours.push(per_job);
             ratios.push(textbook(&yardstick, scenario.seed, round) / per_job);

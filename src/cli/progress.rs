@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use backpressure_sim::experiment::{Progress, SLICES};
+use backpressure_sim::experiment::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Shows a progress bar on what takes longer than a second, and stops the run on an interrupt.
@@ -22,13 +22,11 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Attended {
-    pub(super) fn new(replications: u32, quiet: bool) -> Result<Self> {
+    /// For work of that many steps.
+    pub(super) fn new(steps: u64, quiet: bool) -> Result<Self> {
         ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))
             .context("failed to listen for interrupts")?;
-        let bar = ProgressBar::with_draw_target(
-            Some(u64::from(replications) * u64::from(SLICES)),
-            ProgressDrawTarget::hidden(),
-        );
+        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{bar:40} {percent:>3}% of the simulation, {eta} left")
             .context("failed to build the progress bar")?;
         bar.set_style(style);

@@ -2,7 +2,14 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::model::metric::Metric;
+use super::replication::Replication;
+use crate::engine::digest::Digest;
+use crate::engine::time::SimTime;
+use crate::model::metric::{Metric, Metrics};
+use crate::model::outcome::LimitTimes;
+use crate::scenario::Scenario;
+use crate::scenario::slo::{Slo, Statistic};
+use crate::stats::interval::Sample;
 
 /// Version of the JSON document; a change that breaks readers counts it up.
 pub const SCHEMA: &str = "backpressure-sim/summary/1";
@@ -106,7 +113,38 @@ impl<T> Named<T> {
     }
 }
 
+/// Confidence of all intervals.
+pub const CONFIDENCE: f64 = 0.95;
+
 impl Summary {
+    /// What the replications say, which are the first ones of the scenario in their order.
+    ///
+    /// # Panics
+    ///
+    /// Of no replications.
+    pub fn of(scenario: &Scenario, replications: &[Replication], interrupted: bool) -> Self {
+        assert!(!replications.is_empty(), "a summary needs at least one replication");
+        let slo: Vec<SloResult> = scenario.slo.iter().map(|slo| judge(slo, replications)).collect();
+        let class_estimates = scenario.model.classes.iter().enumerate().map(|(index, class)| {
+            (class.name.clone(), estimates(replications, Some(index), Metric::per_class))
+        });
+        Summary {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            scenario: scenario.name.clone(),
+            seed: scenario.seed,
+            replications: replications.len() as u32,
+            digest: digest(replications),
+            verdict: if slo.iter().all(|result| result.pass) { Verdict::Pass } else { Verdict::Fail },
+            interrupted,
+            metrics: estimates(replications, None, |_| true),
+            classes: Named(class_estimates.collect()),
+            slo,
+            limits_reached: limits_reached(replications),
+            warnings: scenario.warnings.clone(),
+        }
+    }
+
     /// A system-wide metric.
     pub fn metric(&self, metric: Metric) -> &Estimate {
         self.metrics.get(metric.name()).expect("every metric is in the summary")
@@ -121,4 +159,80 @@ impl<T: Serialize> Serialize for Named<T> {
         }
         map.end()
     }
+}
+
+/// Hash of the hashes of all replications, in hex.
+pub fn digest(replications: &[Replication]) -> String {
+    let mut digest = Digest::default();
+    digest.add_all(replications.iter().map(|replication| replication.digest));
+    format!("{:016x}", digest.value())
+}
+
+/// Whether an objective holds over these replications.
+pub fn judge(slo: &Slo, replications: &[Replication]) -> SloResult {
+    let estimate = estimate(replications, slo.class, slo.metric);
+    let observed = match slo.statistic {
+        Statistic::Mean => estimate.mean,
+        Statistic::Min => estimate.min,
+        Statistic::Max => estimate.max,
+        Statistic::P95 => estimate.p95,
+    };
+    SloResult {
+        expression: slo.expression.clone(),
+        pass: observed.is_some_and(|observed| slo.comparison.holds(observed, slo.limit)),
+        observed,
+        limit: slo.limit,
+        metric: slo.metric.name(),
+        censored: estimate.censored,
+    }
+}
+
+/// A metric of a class, or of the whole system, over these replications.
+pub fn estimate(replications: &[Replication], class: Option<usize>, metric: Metric) -> Estimate {
+    let of_class = || replications.iter().map(|replication| replication.metrics(class));
+    let sample: Sample = of_class().filter_map(|metrics| metrics.get(metric)).collect();
+    Estimate {
+        mean: sample.mean(),
+        half_width: sample.half_width(CONFIDENCE),
+        min: sample.min(),
+        max: sample.max(),
+        p95: sample.quantile(0.95),
+        n: sample.len() as u32,
+        censored: of_class().filter(|metrics: &&Metrics| metrics.is_censored(metric)).count() as u32,
+    }
+}
+
+fn estimates(
+    replications: &[Replication],
+    class: Option<usize>,
+    wanted: impl Fn(Metric) -> bool,
+) -> Named<Estimate> {
+    let metrics = Metric::ALL.iter().copied().filter(|&metric| wanted(metric));
+    Named(metrics.map(|metric| (metric.name().to_owned(), estimate(replications, class, metric))).collect())
+}
+
+/// The limits that any replication reached, the earliest first.
+fn limits_reached(replications: &[Replication]) -> Vec<LimitReached> {
+    type TimeOf = fn(&LimitTimes) -> Option<SimTime>;
+    let limits: [(&'static str, TimeOf); 6] = [
+        ("workers saturated", |limits| limits.saturated),
+        ("shed level", |limits| limits.shed),
+        ("circuit open", |limits| limits.open),
+        ("queue limit", |limits| limits.queue_limit),
+        ("Redis at 80% of maxmemory", |limits| limits.redis_watermark),
+        ("Redis full", |limits| limits.redis_full),
+    ];
+    let mut reached: Vec<LimitReached> = limits
+        .iter()
+        .filter_map(|(limit, time_of)| {
+            let times: Sample = replications
+                .iter()
+                .filter_map(|run| time_of(&run.limits).map(SimTime::as_secs_f64))
+                .collect();
+            let seconds = times.quantile(0.5)?;
+            Some(LimitReached { limit, seconds, replications: times.len() as u32 })
+        })
+        .collect();
+    reached.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    reached
 }

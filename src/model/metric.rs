@@ -113,7 +113,8 @@ impl Metric {
 }
 
 /// The metrics of one replication, or of one job class of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "Record", try_from = "Record")]
 pub struct Metrics {
     values: [Option<f64>; Metric::COUNT],
     censored: u64,
@@ -149,5 +150,30 @@ impl Metrics {
         if seconds.is_none() {
             self.censored |= 1 << (metric as usize);
         }
+    }
+}
+
+/// How metrics are written into files: the values in the order of `Metric::ALL`.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Record {
+    values: Vec<Option<f64>>,
+    censored: u64,
+}
+
+impl From<Metrics> for Record {
+    fn from(metrics: Metrics) -> Self {
+        Self { values: metrics.values.to_vec(), censored: metrics.censored }
+    }
+}
+
+impl TryFrom<Record> for Metrics {
+    type Error = String;
+
+    fn try_from(record: Record) -> Result<Self, String> {
+        let found = record.values.len();
+        let values = record.values.try_into().map_err(|_| {
+            format!("{found} metrics where this version has {}: written by another version", Metric::COUNT)
+        })?;
+        Ok(Self { values, censored: record.censored })
     }
 }

@@ -89,7 +89,7 @@ impl RejectionReason {
 }
 
 /// First times at which limits were reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LimitTimes {
     /// The depth reached the shed level.
     pub shed: Option<SimTime>,
@@ -242,16 +242,17 @@ impl Outcome {
         metrics
     }
 
-    /// Adds all of it to a digest.
-    pub fn digest(&self, digest: &mut Digest) {
+    /// Hash of all of it.
+    pub fn digest(&self) -> u64 {
+        let mut digest = Digest::default();
         let wide = |value: u128| [value as u64, (value >> 64) as u64];
         let time = |time: Option<SimTime>| time.map_or(u64::MAX, |time| time.0);
         for class in &self.classes {
             digest.add_all([class.initial, class.offered, class.admitted, class.completed]);
             digest.add_all([class.completed_after_warmup, class.failed, class.lost, class.in_system]);
             digest.add_all(class.rejected);
-            class.wait.digest(digest);
-            class.sojourn.digest(digest);
+            class.wait.digest(&mut digest);
+            class.sojourn.digest(&mut digest);
         }
         digest.add_all(wide(self.depth_area));
         digest.add_all(wide(self.busy_area));
@@ -263,6 +264,7 @@ impl Outcome {
         digest.add_all(self.series.depth.iter().copied());
         digest.add_all(self.series.depth_max.iter().copied());
         digest.add_all(self.series.redis.iter().copied());
+        digest.value()
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) fn replications(findings: &Findings) -> String {
     let names = Metric::ALL.iter().map(|metric| metric.name());
     let header = std::iter::once("replication").chain(names).chain(std::iter::once("censored"));
     let mut csv = record(header.map(str::to_owned));
-    for (index, metrics) in findings.replications.iter().enumerate() {
+    for (index, replication) in findings.replications.iter().enumerate() {
+        let metrics = &replication.system;
         let censored: Vec<&str> = Metric::ALL
             .iter()
             .filter(|&&metric| metrics.is_censored(metric))

@@ -75,7 +75,7 @@ pub(crate) fn typical(findings: &Findings, metric: Metric) -> Option<f64> {
     let mut values: Vec<f64> = findings
         .replications
         .iter()
-        .filter(|replication| !replication.is_censored(metric))
+        .filter(|replication| !replication.system.is_censored(metric))
         .filter_map(|replication| replication.get(metric))
         .collect();
     values.sort_by(f64::total_cmp);

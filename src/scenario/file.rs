@@ -10,6 +10,7 @@ use super::arrivals::{ReadClass, read_classes, read_sources};
 use super::diagnostic::Code;
 use super::distribution::{self, Of, generous};
 use super::log::{Fault, Log};
+use super::planning;
 use super::reader::{Section, quantity_of};
 use super::setting::Kind;
 use super::slo::Slo;
@@ -70,6 +71,11 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
     let (workers, service_time) = read_workers(&mut top, &classes);
     let redis = read_redis(top.section("redis", "The memory behind the waiting line."));
     let slo = read_slo(log, &slo_items, &classes);
+    let sweep = planning::read_sweep(
+        top.section("sweep", "The configurations that `simulate sweep` and `plan` try."),
+    );
+    let cost = planning::read_cost(top.section("cost", "What a configuration costs in a month."));
+    let plan = planning::read_plan(top.section("plan", "How `simulate plan` chooses."));
     top.close();
 
     let classes: Option<Vec<JobClass>> =
@@ -103,6 +109,9 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         replications: replications as u32,
         slo,
         model,
+        sweep,
+        cost,
+        plan,
         warnings: Vec::new(),
     })
 }

@@ -23,6 +23,7 @@ mod distribution;
 mod file;
 mod files;
 mod log;
+mod planning;
 mod reader;
 pub mod schema;
 mod set;
@@ -32,6 +33,7 @@ mod trace;
 mod tree;
 
 pub use diagnostic::{Code as DiagnosticCode, Diagnostic, Location, ScenarioError, did_you_mean, nearest};
+pub use planning::{PlanSettings, Prices, SweepSettings};
 pub use setting::{Kind, Origin, Setting};
 
 /// A checked scenario.
@@ -53,6 +55,12 @@ pub struct Scenario {
     pub slo: Vec<Slo>,
     /// What a replication simulates.
     pub model: ModelConfig,
+    /// Other configurations of it to try.
+    pub sweep: SweepSettings,
+    /// What a configuration costs.
+    pub cost: Prices,
+    /// How to choose among configurations.
+    pub plan: PlanSettings,
     /// Remarks on settings that are legal but hazardous or assumed.
     pub warnings: Vec<String>,
 }

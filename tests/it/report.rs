@@ -6,6 +6,7 @@ use std::path::Path;
 use backpressure::{Config, Priority, State};
 use backpressure_sim::engine::time::{SimDuration, SimTime};
 use backpressure_sim::experiment::Findings;
+use backpressure_sim::experiment::replication::Replication;
 use backpressure_sim::experiment::series::{Band, Series};
 use backpressure_sim::experiment::summary::{
     Estimate, LimitReached, Named, SCHEMA, SloResult, Summary, Verdict,
@@ -16,9 +17,10 @@ use backpressure_sim::model::config::{
 };
 use backpressure_sim::model::distribution::Distribution;
 use backpressure_sim::model::metric::{Metric, Metrics};
+use backpressure_sim::model::outcome::LimitTimes;
 use backpressure_sim::report::{self, Options, chart, html, terminal};
-use backpressure_sim::scenario::Scenario;
 use backpressure_sim::scenario::slo::{Comparison, Slo, Statistic};
+use backpressure_sim::scenario::{self, Scenario};
 
 /// What a made-up case looks like; `spike()` is the usual one.
 #[derive(Clone)]
@@ -104,6 +106,8 @@ fn scenario(case: &Case) -> Scenario {
         comparison,
         limit,
     };
+    let least = "duration = '1s'\n[arrivals]\nrate = '1/s'\n[workers]\nservice_time = '1ms'";
+    let usual = scenario::from_str(least, "least.toml", Path::new(""), &[]).expect("it is valid").scenario;
     Scenario {
         name: "spike-20k".to_owned(),
         question:
@@ -135,6 +139,9 @@ fn scenario(case: &Case) -> Scenario {
         } else {
             Vec::new()
         },
+        sweep: usual.sweep,
+        cost: usual.cost,
+        plan: usual.plan,
         model: ModelConfig {
             horizon: SimDuration::from_secs_f64(case.horizon),
             warmup: SimDuration::ZERO,
@@ -344,6 +351,10 @@ fn findings(case: &Case) -> Findings {
         },
         warnings: vec!["worker capacity is below the offered load of the spike".to_owned()],
     };
+    let replications = replications
+        .into_iter()
+        .map(|system| Replication { digest: 0, system, classes: Vec::new(), limits: LimitTimes::default() })
+        .collect();
     Findings { summary, series, replications }
 }
 

@@ -340,7 +340,7 @@ service_time = { distribution = "lognormal", mean = "8ms" }
  --> scenarios/x.toml:2:1
   |
 2 | duratoin = "60s"
-  | ^^^^^^^^ allowed: name, duration, warmup, seed, replications, recovery_hold, slo, report, policy, class, arrivals, queue, start, gateway, workers, redis
+  | ^^^^^^^^ allowed: name, duration, warmup, seed, replications, recovery_hold, slo, report, policy, class, arrivals, queue, start, gateway, workers, redis, sweep, cost, plan
 
 error: `seed`: `-1` is negative
  --> scenarios/x.toml:3:8

@@ -44,7 +44,8 @@ fn times(findings: &Findings) -> Vec<Time> {
         .replications
         .iter()
         .enumerate()
-        .filter_map(|(index, metrics)| {
+        .filter_map(|(index, replication)| {
+            let metrics = &replication.system;
             let seconds = metrics.get(Metric::Recovery)?;
             Some(Time { replication: index + 1, seconds, censored: metrics.is_censored(Metric::Recovery) })
         })

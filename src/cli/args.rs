@@ -1,0 +1,113 @@
+//! Options that several commands share, and what they amount to.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use backpressure_sim::scenario;
+use clap::{Args, ValueEnum};
+
+/// One scenario and what is changed in it.
+#[derive(Debug, Args)]
+pub(super) struct ScenarioArgs {
+    /// The scenario, a TOML file.
+    // An option for clap alone, which must do without where a subcommand brings its own.
+    #[arg(required = true)]
+    pub(super) scenario: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) changes: ChangeArgs,
+}
+
+/// What is changed in every scenario of the command line.
+#[derive(Debug, Args)]
+pub(super) struct ChangeArgs {
+    /// Override a setting, as in `policy.critical=20k` or `class.telemetry.share=0.5`. Repeatable.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Master seed; the same seed gives the same bytes.
+    #[arg(short, long, env = "SIMULATE_SEED", allow_negative_numbers = true)]
+    seed: Option<String>,
+    /// Independent replications.
+    #[arg(short = 'n', long, env = "SIMULATE_REPLICATIONS", allow_negative_numbers = true)]
+    replications: Option<String>,
+}
+
+/// How many threads.
+#[derive(Debug, Args)]
+pub(super) struct PoolArgs {
+    /// Threads [default: all cores]. The result does not depend on it.
+    #[arg(short, long, value_name = "N", env = "SIMULATE_JOBS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+}
+
+/// How the result is told.
+#[derive(Debug, Args)]
+pub(super) struct TellArgs {
+    /// Print the result as one JSON document instead of text.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// No progress and no notes on stderr, no report on stdout unless with --json.
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Colour of the text.
+    #[arg(long, value_enum, default_value_t = Colour::Auto)]
+    color: Colour,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    /// If stdout is a terminal and NO_COLOR is not set.
+    Auto,
+    Always,
+    Never,
+}
+
+impl ScenarioArgs {
+    pub(super) fn path(&self) -> &Path {
+        self.scenario.as_deref().expect("clap requires a scenario")
+    }
+
+    pub(super) fn load(&self) -> Result<scenario::Loaded> {
+        self.changes.load(self.path())
+    }
+}
+
+impl ChangeArgs {
+    /// The flags as overrides: checked by the same rules, with the same messages.
+    pub(super) fn overrides(&self) -> Vec<String> {
+        let mut overrides = self.set.clone();
+        overrides.extend(self.seed.iter().map(|seed| format!("seed={seed}")));
+        overrides.extend(self.replications.iter().map(|count| format!("replications={count}")));
+        overrides
+    }
+
+    pub(super) fn load(&self, path: &Path) -> Result<scenario::Loaded> {
+        Ok(scenario::load(path, &self.overrides())?)
+    }
+}
+
+impl PoolArgs {
+    pub(super) fn build(&self) -> Result<rayon::ThreadPool> {
+        let threads = self.jobs.map_or(0, usize::from);
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("failed to start threads")
+    }
+}
+
+impl TellArgs {
+    /// Whether text on stdout is coloured.
+    pub(super) fn colours(&self) -> bool {
+        match self.color {
+            Colour::Auto => {
+                io::stdout().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+            Colour::Always => true,
+            Colour::Never => false,
+        }
+    }
+
+    /// Columns of the terminal, or what reads well without one.
+    pub(super) fn width() -> usize {
+        terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0))
+    }
+}

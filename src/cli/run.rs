@@ -1,0 +1,66 @@
+//! `simulate SCENARIO`: runs it, writes its report, prints the verdict.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use backpressure_sim::experiment::summary::Verdict;
+use backpressure_sim::experiment::{self, Findings, SLICES};
+use backpressure_sim::report;
+use backpressure_sim::scenario::Scenario;
+use clap::Args;
+
+use super::args::{PoolArgs, ScenarioArgs, TellArgs};
+use super::exit;
+use super::output::check_output;
+use super::progress::Attended;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+    /// Folder of the report [default: reports/NAME].
+    #[arg(short, long, value_name = "DIR", env = "SIMULATE_OUTPUT")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    pool: PoolArgs,
+    #[command(flatten)]
+    tell: TellArgs,
+    /// Also write every chart as PNG.
+    #[arg(long)]
+    png: bool,
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<u8> {
+    let scenario = args.scenario.load()?.scenario;
+    let folder = args.output.clone().unwrap_or_else(|| Path::new("reports").join(&scenario.name));
+    check_output(&folder)?;
+    let pool = args.pool.build()?;
+    let attended = Attended::new(u64::from(scenario.replications) * u64::from(SLICES), args.tell.quiet)?;
+    let findings = pool.install(|| experiment::run(&scenario, &attended));
+    attended.finish();
+    let Some(findings) = findings else {
+        eprintln!("interrupted before the first replication was complete; nothing was written");
+        return Ok(exit::INTERRUPTED);
+    };
+    let page = report::write(&folder, &scenario, &findings, &report::Options { png: args.png })?;
+    print(&scenario, &findings, &page, &args.tell)?;
+    Ok(match (findings.summary.interrupted, findings.summary.verdict) {
+        (true, _) => exit::INTERRUPTED,
+        (false, Verdict::Pass) => exit::GOOD,
+        (false, Verdict::Fail) => exit::GATE_FAILED,
+    })
+}
+
+fn print(scenario: &Scenario, findings: &Findings, page: &Path, tell: &TellArgs) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    if tell.json {
+        write!(stdout, "{}", report::summary_json(&findings.summary)?)?;
+    } else if !tell.quiet {
+        let text = report::terminal::render(scenario, findings, TellArgs::width(), tell.colours());
+        write!(stdout, "{text}")?;
+        writeln!(stdout, "report  {}", page.display())?;
+    }
+    stdout.flush()?;
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Tasks on all threads of the current rayon pool, taken one by one in their order.
+//!
+//! A thread that is done takes the next task, so nobody idles while there is work, and tasks that belong
+//! together run close together. Results come in any order; whoever takes them must not care, or sort them.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Calls `work` for each of `0..tasks` and hands what it returns to `take`, one at a time. A task that
+/// returns nothing was interrupted: no further one is begun. True if all were done.
+pub fn run<T: Send>(
+    tasks: usize,
+    work: impl Fn(usize) -> Option<T> + Sync,
+    take: impl FnMut(usize, T) + Send,
+) -> bool {
+    let next = AtomicUsize::new(0);
+    let interrupted = AtomicBool::new(false);
+    let take = Mutex::new(take);
+    rayon::scope(|scope| {
+        for _ in 0..rayon::current_num_threads().min(tasks) {
+            scope.spawn(|_| {
+                while !interrupted.load(Ordering::Relaxed) {
+                    let task = next.fetch_add(1, Ordering::Relaxed);
+                    if task >= tasks {
+                        break;
+                    }
+                    match work(task) {
+                        Some(result) => {
+                            (*take.lock().expect("a taker that panicked has ended the scope"))(task, result);
+                        }
+                        None => interrupted.store(true, Ordering::Relaxed),
+                    }
+                }
+            });
+        }
+    });
+    !interrupted.into_inner()
+}
+
+/// The results of all tasks in their order; `None` if one was interrupted.
+pub fn map<T: Send>(tasks: usize, work: impl Fn(usize) -> Option<T> + Sync) -> Option<Vec<T>> {
+    let mut results: Vec<Option<T>> = (0..tasks).map(|_| None).collect();
+    run(tasks, work, |task, result| results[task] = Some(result));
+    results.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_stand_in_the_order_of_the_tasks() {
+        assert_eq!(map(100, |task| Some(task * task)), Some((0..100).map(|task| task * task).collect()));
+    }
+
+    #[test]
+    fn an_interrupt_stops_the_rest() {
+        let begun = AtomicUsize::new(0);
+        let done = map(10_000, |task| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            (task < 5).then_some(task)
+        });
+        assert_eq!(done, None);
+        assert!(begun.into_inner() < 10_000);
+    }
+}

@@ -1,0 +1,63 @@
+//! What one replication found, in numbers: all but its course over time. The unit in which results are
+//! folded, compared, kept in files and sent between machines.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::time::SimTime;
+use crate::model::Simulation;
+use crate::model::config::ModelConfig;
+use crate::model::metric::{Metric, Metrics};
+use crate::model::outcome::{LimitTimes, Outcome, class_metrics};
+use crate::model::probe::NoProbe;
+use crate::scenario::Scenario;
+
+use super::{Progress, SLICES};
+
+/// The numbers of one replication.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Replication {
+    /// Hash of every count, histogram and series.
+    pub digest: u64,
+    /// System-wide metrics.
+    pub system: Metrics,
+    /// Metrics of each job class, in the order of the classes.
+    pub classes: Vec<Metrics>,
+    /// First times at which limits were reached.
+    pub limits: LimitTimes,
+}
+
+impl Replication {
+    /// The numbers of an outcome.
+    pub fn of(outcome: &Outcome, config: &ModelConfig) -> Self {
+        Self {
+            digest: outcome.digest(),
+            system: outcome.metrics(config),
+            classes: outcome.classes.iter().map(|counts| class_metrics(counts, config)).collect(),
+            limits: outcome.limits,
+        }
+    }
+
+    /// The metrics of a class, or of the whole system.
+    pub fn metrics(&self, class: Option<usize>) -> &Metrics {
+        class.map_or(&self.system, |class| &self.classes[class])
+    }
+
+    /// A system-wide metric.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
+        self.system.get(metric)
+    }
+}
+
+/// Runs one replication slice by slice; `None` if interrupted.
+pub(crate) fn simulate(scenario: &Scenario, replication: u32, progress: &impl Progress) -> Option<Outcome> {
+    let mut simulation = Simulation::new(&scenario.model, scenario.seed, replication, NoProbe);
+    let horizon = u128::from(scenario.model.horizon.0);
+    for slice in 1..=SLICES {
+        if progress.interrupted() {
+            return None;
+        }
+        simulation.advance(SimTime((horizon * u128::from(slice) / u128::from(SLICES)) as u64));
+        progress.advanced();
+    }
+    Some(simulation.finish())
+}

@@ -1,0 +1,190 @@
+//! What a scenario says about configurations other than its own: which ones to try, what they cost, and how
+//! sure the choice among them must be.
+
+use super::diagnostic::{Code, did_you_mean};
+use super::log::{Fault, Log};
+use super::reader::{Section, wrong_type};
+use super::setting::Kind;
+use super::tree::{Item, Value};
+use crate::model::metric::Metric;
+use crate::units::Quantity;
+
+/// The configurations that a sweep runs, as written; `study::grid` reads them when all settings are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SweepSettings {
+    /// Each a setting and its values, as in `policy.critical=5k..100k:*2`.
+    pub axes: Vec<String>,
+    /// Each a comparison that every variant must satisfy, as in `policy.warning < 0.5 * policy.critical`.
+    pub constraints: Vec<String>,
+}
+
+/// What a configuration costs in a month.
+///
+/// Without any price a worker process costs 1 and all else nothing, so that the cheapest configuration is the one
+/// with the fewest processes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prices {
+    /// What stands before amounts; empty if they are no money.
+    pub currency: String,
+    /// For each worker process.
+    pub worker: f64,
+    /// For each job that can be in service at a time: processes x concurrency.
+    pub slot: f64,
+    /// For each gateway.
+    pub gateway: f64,
+    /// For each GiB of `redis.maxmemory`.
+    pub redis_gib: f64,
+    /// For each job rejected.
+    pub rejected_job: f64,
+    /// For each job lost.
+    pub lost_job: f64,
+    /// How often in a month what the scenario describes happens: it multiplies the prices of jobs.
+    pub occurrences: f64,
+}
+
+/// How the planner chooses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanSettings {
+    /// Probability of a correct selection that the procedure is set up for.
+    pub confidence: f64,
+    /// Differences below this fraction of the best need not be told apart.
+    pub indifference: f64,
+    /// What decides between configurations of equal cost; less is better.
+    pub tie_break: Metric,
+    /// Most configurations that are simulated in full for each level of cost.
+    pub finalists: usize,
+    /// Most replications of a configuration before its case is called undecided.
+    pub most_replications: u32,
+    /// Jobs a second that one Redis carries from end to end: decides the number of queues.
+    pub redis_throughput: f64,
+}
+
+pub(super) fn read_sweep(mut sweep: Section<'_>) -> SweepSettings {
+    let axes = read_texts(
+        &mut sweep,
+        "axes",
+        "Settings to vary and their values: \"policy.critical=5k..100k:*2\", \"workers.concurrency=10,20,40\", \
+         \"policy.warning=0.1,0.2 of policy.critical\".",
+    );
+    let constraints = read_texts(
+        &mut sweep,
+        "where",
+        "What every variant must satisfy: \"policy.warning <= 0.5 * policy.critical\".",
+    );
+    sweep.close();
+    SweepSettings { axes, constraints }
+}
+
+pub(super) fn read_cost(mut cost: Section<'_>) -> Prices {
+    const MOST: f64 = 1e12;
+    let currency = cost.key("currency", "What stands before amounts.").text().or("");
+    // Whoever names a price names them all; who names none counts worker processes.
+    let (toml, default) = if cost.is_given() { ("0", 0.0) } else { ("1", 1.0) };
+    let worker = cost.key("worker", "Price of a worker process a month.").number(0.0, MOST).or_else(
+        "0 with a [cost] section, 1 without one: the smallest configuration is then the cheapest",
+        toml,
+        default,
+    );
+    let mut price = |name, doc| cost.key(name, doc).number(0.0, MOST).or("0");
+    let slot = price("slot", "Price of each job that can be in service at a time, a month.");
+    let gateway = price("gateway", "Price of a gateway a month.");
+    let redis_gib = price("redis_gib", "Price of a GiB of `redis.maxmemory` a month.");
+    let rejected_job = price("rejected_job", "Price of a rejected job.");
+    let lost_job = price("lost_job", "Price of a lost job.");
+    let occurrences = cost
+        .key(
+            "occurrences",
+            "How often a month what the scenario describes happens; multiplies the prices of jobs.",
+        )
+        .number(0.0, 1e9)
+        .or("1");
+    cost.close();
+    Prices { currency, worker, slot, gateway, redis_gib, rejected_job, lost_job, occurrences }
+}
+
+pub(super) fn read_plan(mut plan: Section<'_>) -> PlanSettings {
+    let confidence = plan
+        .key("confidence", "Probability of a correct selection that the search is set up for.")
+        .number(0.5, 0.9999)
+        .or("0.95");
+    let indifference = plan
+        .key("indifference", "Fraction of the best value below which differences do not matter.")
+        .number(1e-6, 1.0)
+        .or("0.01");
+    let tie_break = plan
+        .key("tie_break", "The metric that decides between configurations of equal cost; less is better.")
+        .typed(Kind::Text, metric_of)
+        .or("rejection_probability");
+    let finalists = plan
+        .key("finalists", "Most configurations simulated in full at each level of cost.")
+        .count(1, 10_000)
+        .or("20");
+    let most_replications = plan
+        .key("most_replications", "Most replications before a configuration is called undecided.")
+        .count(2, 100_000)
+        .or("100");
+    let redis_throughput = plan
+        .key(
+            "redis_throughput",
+            "Jobs a second that one Redis carries end to end; decides the number of queues.",
+        )
+        .quantity(Quantity::Rate)
+        .or("13k/s");
+    plan.close();
+    PlanSettings {
+        confidence,
+        indifference,
+        tie_break,
+        finalists: finalists as usize,
+        most_replications: most_replications as u32,
+        redis_throughput,
+    }
+}
+
+fn metric_of(item: &Item, kind: &Kind) -> Result<Metric, Fault> {
+    let Value::Text(name) = &item.value else {
+        return Err(wrong_type(&item.value, "the name of a metric", kind));
+    };
+    Metric::from_name(name).ok_or_else(|| {
+        let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
+        let all: Vec<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+        Fault::new(
+            Code::UnknownName,
+            format!("`{name}` is not a metric{near}"),
+            format!("metrics: {}", all.join(", ")),
+        )
+    })
+}
+
+fn read_texts(section: &mut Section<'_>, name: &'static str, doc: &'static str) -> Vec<String> {
+    let item = section.ask(name);
+    let given = item.map(|item| (item, Some(item.value.to_toml())));
+    section.record(name, doc, Kind::Texts, Some("[]".into()), false, given);
+    let Some(item) = item else { return Vec::new() };
+    match &item.value {
+        Value::Text(text) => vec![text.clone()],
+        Value::Array(items) => items.iter().filter_map(|item| text_of(section.log(), name, item)).collect(),
+        other => {
+            let fault = Fault::new(
+                Code::WrongType,
+                format!("{} is not a list of strings", other.noun()),
+                "[\"...\"]",
+            );
+            section.complain(name, fault);
+            Vec::new()
+        }
+    }
+}
+
+fn text_of(log: &Log<'_>, name: &str, item: &Item) -> Option<String> {
+    let Value::Text(text) = &item.value else {
+        log.report(
+            &item.place,
+            Code::WrongType,
+            format!("`{name}`: {} is not a string", item.value.noun()),
+            "\"...\"",
+        );
+        return None;
+    };
+    Some(text.clone())
+}
