@@ -4,9 +4,11 @@
 
 mod args;
 mod describe;
+mod merge;
 mod output;
 mod progress;
 mod run;
+mod sweep;
 
 use std::io;
 use std::process::ExitCode;
@@ -44,6 +46,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run many configurations of a scenario and rank them.
+    Sweep(sweep::SweepArgs),
+    /// Put the results of the shards of a sweep together: the same report as from one machine.
+    Merge(merge::MergeArgs),
     /// Print every setting of a scenario with its value and where the value comes from.
     Config(args::ScenarioArgs),
     /// Print the JSON schema of scenario files, for editors and other programs.
@@ -54,6 +60,8 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
+        Some(Command::Sweep(args)) => sweep::sweep(args),
+        Some(Command::Merge(args)) => merge::merge(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
         None => run::run(&cli.run),

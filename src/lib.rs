@@ -7,4 +7,5 @@ pub mod model;
 pub mod report;
 pub mod scenario;
 pub mod stats;
+pub mod study;
 pub mod units;

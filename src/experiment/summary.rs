@@ -190,7 +190,12 @@ pub fn judge(slo: &Slo, replications: &[Replication]) -> SloResult {
 /// A metric of a class, or of the whole system, over these replications.
 pub fn estimate(replications: &[Replication], class: Option<usize>, metric: Metric) -> Estimate {
     let of_class = || replications.iter().map(|replication| replication.metrics(class));
-    let sample: Sample = of_class().filter_map(|metrics| metrics.get(metric)).collect();
+    let censored = of_class().filter(|metrics: &&Metrics| metrics.is_censored(metric)).count();
+    estimate_of(&of_class().filter_map(|metrics| metrics.get(metric)).collect(), censored as u32)
+}
+
+/// Values of one quantity over replications, of which `censored` are only bounds.
+pub fn estimate_of(sample: &Sample, censored: u32) -> Estimate {
     Estimate {
         mean: sample.mean(),
         half_width: sample.half_width(CONFIDENCE),
@@ -198,7 +203,7 @@ pub fn estimate(replications: &[Replication], class: Option<usize>, metric: Metr
         max: sample.max(),
         p95: sample.quantile(0.95),
         n: sample.len() as u32,
-        censored: of_class().filter(|metrics: &&Metrics| metrics.is_censored(metric)).count() as u32,
+        censored,
     }
 }
 

@@ -20,6 +20,7 @@ mod number;
 mod outcome;
 mod palette;
 mod reading;
+pub mod sweep;
 pub mod terminal;
 
 /// What a report contains beyond the usual.

@@ -88,7 +88,7 @@ impl Comparison {
     }
 
     /// The longer ones first, so that `<=` is not read as `<`.
-    const NAMES: [(&'static str, Comparison); 6] = [
+    pub(crate) const NAMES: [(&'static str, Comparison); 6] = [
         ("<=", Comparison::LessOrEqual),
         (">=", Comparison::GreaterOrEqual),
         ("==", Comparison::Equal),
