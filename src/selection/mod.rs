@@ -1,13 +1,15 @@
 //! Ranking and selection: which of k candidates has the smallest mean cost, at a stated probability.
 //!
 //! **Smaller is better everywhere here.** A candidate is an index, a replication of it is one cost, and costs
-//! are numbers of any origin: nothing in this module knows what is simulated. Costs are (approximately) normal:
+//! are numbers of any origin: nothing in this module knows what is simulated. Two procedures for costs that
+//! are (approximately) normal:
 //!
 //! | procedure | built for | common random numbers | promise |
 //! |---|---|---|---|
 //! | [`Kn`] | up to some hundred candidates, compared pair by pair after every batch | yes, they save most of the work | correct selection |
+//! | [`Gsp`] | thousands of candidates, a few large rounds | no: assumes independent candidates | good selection |
 //!
-//! [`Kn::step`] is a pure function of the table of costs:
+//! Both are driven in the same way. [`Kn::step`] and [`Gsp::step`] are pure functions of the table of costs:
 //! each call replays the procedure from its first stage and returns the next demand or the decision. So
 //! whoever runs the replications may do so in parallel, elsewhere and in any order, and resume from a stored
 //! table; decisions fall at the ends of rounds only, and nothing depends on timing.
@@ -32,11 +34,15 @@
 //! assert_eq!(selection.best, 1);
 //! ```
 //!
-//! What the module does not do:
+//! [`rinott`] has the formulas of the two-stage procedure that ends [`Gsp`]. What the module does not do:
 //! choose delta, handle constraints, or rank the losers.
 
+pub mod gsp;
 pub mod kn;
+mod quadrature;
+pub mod rinott;
 
+pub use gsp::{Gsp, GspSettings};
 pub use kn::{Kn, KnSettings};
 
 /// What a procedure wants next, or what it decided.
