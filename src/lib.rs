@@ -6,6 +6,7 @@ pub mod fluid;
 pub mod model;
 pub mod report;
 pub mod scenario;
+pub mod selection;
 pub mod stats;
 pub mod study;
 pub mod units;

@@ -1,5 +1,6 @@
-//! Estimators: histograms, time averages, tallies and confidence intervals.
+//! Estimators: histograms, time averages, tallies, confidence intervals and paired comparison.
 
 pub mod histogram;
 pub mod interval;
+pub mod paired;
 pub mod time_integral;

@@ -10,4 +10,5 @@ mod model;
 mod report;
 mod scenario;
 mod schema;
+mod selection;
 mod spike;
