@@ -4,6 +4,7 @@ pub mod engine;
 pub mod experiment;
 pub mod fluid;
 pub mod model;
+pub mod plan;
 pub mod report;
 pub mod scenario;
 pub mod selection;

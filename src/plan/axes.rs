@@ -1,0 +1,1 @@
+//! The grid of those who bring none: around what the load needs.
