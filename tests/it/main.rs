@@ -6,6 +6,7 @@
 mod command;
 mod determinism;
 mod fluid;
+mod forecast;
 mod model;
 mod report;
 mod scenario;
