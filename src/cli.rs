@@ -6,6 +6,7 @@ mod args;
 mod describe;
 mod merge;
 mod output;
+mod plan;
 mod progress;
 mod run;
 mod sweep;
@@ -22,6 +23,8 @@ mod exit {
     pub(super) const INTERNAL: u8 = 1;
     pub(super) const SCENARIO_INVALID: u8 = 3;
     pub(super) const GATE_FAILED: u8 = 10;
+    pub(super) const INCONCLUSIVE: u8 = 11;
+    pub(super) const MORE_TO_DO: u8 = 20;
     pub(super) const INTERRUPTED: u8 = 130;
 }
 
@@ -32,6 +35,8 @@ Exit codes:
   2    the command line is wrong
   3    the scenario is invalid, or its report cannot be written where asked
   10   an objective is missed
+  11   undecided at the most replications
+  20   `plan --rounds` wrote a round for the shards to run
   130  interrupted; what is shown covers the finished replications";
 
 /// The flight simulator of queue-backed services: does this configuration survive its spike?
@@ -48,6 +53,8 @@ struct Cli {
 enum Command {
     /// Run many configurations of a scenario and rank them.
     Sweep(sweep::SweepArgs),
+    /// Find the cheapest configuration that meets the objectives.
+    Plan(plan::PlanArgs),
     /// Put the results of the shards of a sweep together: the same report as from one machine.
     Merge(merge::MergeArgs),
     /// Print every setting of a scenario with its value and where the value comes from.
@@ -61,6 +68,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Some(Command::Sweep(args)) => sweep::sweep(args),
+        Some(Command::Plan(args)) => plan::plan(args),
         Some(Command::Merge(args)) => merge::merge(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
