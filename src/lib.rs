@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod experiment;
+pub mod files;
 pub mod fluid;
 pub mod model;
 pub mod plan;
