@@ -3,6 +3,7 @@
 //! Results go to stdout and nothing else does; progress, notes and errors go to stderr.
 
 mod args;
+mod check;
 mod describe;
 mod merge;
 mod output;
@@ -20,18 +21,23 @@ use clap::{Parser, Subcommand};
 mod exit {
     pub(super) const GOOD: u8 = 0;
     pub(super) const INTERNAL: u8 = 1;
+    pub(super) const USAGE: u8 = 2;
     pub(super) const SCENARIO_INVALID: u8 = 3;
+    pub(super) const NOT_COMPARABLE: u8 = 4;
     pub(super) const GATE_FAILED: u8 = 10;
+    pub(super) const INCONCLUSIVE: u8 = 11;
     pub(super) const INTERRUPTED: u8 = 130;
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every objective is met
+  0    every objective is met, nothing has regressed
   1    internal error, or reading or writing failed
   2    the command line is wrong
   3    the scenario is invalid, or its report cannot be written where asked
-  10   an objective is missed
+  4    the baseline is missing, unreadable or not comparable
+  10   an objective is missed, or a metric has regressed
+  11   a metric may have regressed, but that is not proven
   130  interrupted; what is shown covers the finished replications";
 
 /// The flight simulator of queue-backed services: does this configuration survive its spike?
@@ -50,6 +56,8 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Put the results of the shards of a sweep together: the same report as from one machine.
     Merge(merge::MergeArgs),
+    /// Hold scenarios against their baseline: objectives, and every metric by paired replications.
+    Check(check::CheckArgs),
     /// Print every setting of a scenario with its value and where the value comes from.
     Config(args::ScenarioArgs),
     /// Print the JSON schema of scenario files, for editors and other programs.
@@ -62,6 +70,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match &cli.command {
         Some(Command::Sweep(args)) => sweep::sweep(args),
         Some(Command::Merge(args)) => merge::merge(args),
+        Some(Command::Check(args)) => check::check(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
         None => run::run(&cli.run),
@@ -80,6 +89,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
         return exit::SCENARIO_INVALID;
     }
     eprintln!("error: {error:#}");
+    if let Some(refused) = error.downcast_ref::<check::Refused>() {
+        return refused.code();
+    }
     if error.is::<output::OutputRefused>() { exit::SCENARIO_INVALID } else { exit::INTERNAL }
 }
 
