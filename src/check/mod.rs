@@ -15,7 +15,8 @@
 //! scenarios of the check, at a family-wise error of 5% under any dependence between them: where nothing has changed
 //! but the random numbers, at most one check in twenty reports a regression or an improvement, at most about one in
 //! forty fails by a regression, and less as the mean must also pass L. Like every t-test this takes means
-//! of few replications for normal; counts of rare events are not, and for them it is an approximation.
+//! of few replications for normal; counts of rare events are not, and for them it is an approximation: one that moves
+//! by the same number in each of two or three replications is taken for proven.
 //! *Unchanged* is a statement about one metric: of those worse by exactly L one in forty passes. A worse one is the
 //! more likely to be called regressed or inconclusive the worse it is.
 //!

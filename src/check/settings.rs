@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::digest::Digest;
-use crate::model::config::{ArrivalProcess, ModelConfig};
+use crate::model::config::{ArrivalProcess, JobClass};
 use crate::model::distribution::Distribution;
 use crate::scenario::{Kind, Loaded, Setting};
 use crate::units::{Quantity, parse_number};
@@ -56,7 +56,7 @@ pub fn record(loaded: &Loaded) -> BTreeMap<String, String> {
     let settings = loaded.settings.iter().filter(|setting| part_of(&setting.path) != Part::Neither);
     let mut record: BTreeMap<String, String> =
         settings.filter_map(|setting| Some((setting.path.clone(), plain(setting.value.as_ref()?)))).collect();
-    record.extend(contents(&loaded.scenario.model));
+    record.extend(contents(loaded));
     record
 }
 
@@ -113,7 +113,8 @@ fn plain(value: &str) -> String {
 }
 
 /// Hashes of what the scenario read from other files.
-fn contents(model: &ModelConfig) -> Vec<(String, String)> {
+fn contents(loaded: &Loaded) -> Vec<(String, String)> {
+    let model = &loaded.scenario.model;
     let mut contents = Vec::new();
     for (index, source) in model.sources.iter().enumerate() {
         if let ArrivalProcess::Trace(arrivals) = &source.process {
@@ -124,17 +125,18 @@ fn contents(model: &ModelConfig) -> Vec<(String, String)> {
             contents.push((format!("arrivals (recorded trace {})", index + 1), hash(arrivals.len(), values)));
         }
     }
-    for class in &model.classes {
-        for (what, distribution) in [("payload", &class.payload), ("service_time", &class.service_time)] {
+    for JobClass { name, payload, service_time, .. } in &model.classes {
+        let mut add = |path: String, distribution: &Distribution| {
             if let Distribution::Empirical { values } = distribution {
-                let path = match what {
-                    // Mostly that of the workers; where it is the class's own the path of its file says so.
-                    "service_time" => format!("workers.service_time (measured values, {})", class.name),
-                    _ => format!("class.{}.{what} (measured values)", class.name),
-                };
-                contents.push((path, hash(values.len(), values.iter().map(|value| value.to_bits()))));
+                let values = hash(values.len(), values.iter().map(|value| value.to_bits()));
+                contents.push((format!("{path} (measured values)"), values));
             }
-        }
+        };
+        add(format!("class.{name}.payload"), payload);
+        let own = format!("class.{name}.service_time");
+        let is_own = |setting: &Setting| setting.path.starts_with(&own) && setting.value.is_some();
+        let has_own = loaded.settings.iter().any(is_own);
+        add(if has_own { own.clone() } else { "workers.service_time".to_owned() }, service_time);
     }
     contents
 }

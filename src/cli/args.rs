@@ -127,6 +127,11 @@ impl TellArgs {
 
     /// Columns of the terminal, or what reads well without one.
     pub(super) fn width() -> usize {
-        terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0))
+        Self::width_or(100)
+    }
+
+    /// Columns of the terminal, or so many without one.
+    pub(super) fn width_or(columns: usize) -> usize {
+        terminal_size::terminal_size().map_or(columns, |(width, _)| usize::from(width.0))
     }
 }

@@ -39,6 +39,9 @@ What may change:
   Settings of policy, gateway, queue, workers and redis: the system under test. The changes are listed.
   A change of load, classes, duration, warm-up, start or seed is another experiment: exit code 4.";
 
+/// Logs of CI servers scroll sideways: room for all columns.
+const LOG_WIDTH: usize = 160;
+
 #[derive(Debug, Args)]
 #[command(after_help = RULE)]
 pub(super) struct CheckArgs {
@@ -191,7 +194,7 @@ fn gate(
     found: &[Vec<Replication>],
 ) -> Result<u8> {
     let check = compare(args, candidates, known, found)?;
-    tell(args, Some(&check), "")?;
+    tell(args, &check, "")?;
     Ok(match check.verdict {
         Verdict::Fail => exit::GATE_FAILED,
         Verdict::Inconclusive if check.on_inconclusive == OnInconclusive::Fail => exit::INCONCLUSIVE,
@@ -221,7 +224,7 @@ fn update(
     }
     updated.save(&args.baseline)?;
     recorded += &format!("baseline  {}\n", args.baseline.display());
-    tell(args, Some(&check).filter(|check| !check.scenarios.is_empty()), &recorded)?;
+    tell(args, &check, &recorded)?;
     Ok(exit::GOOD)
 }
 
@@ -329,9 +332,10 @@ fn another_experiment(candidate: &Candidate, changes: &[Change]) -> String {
 }
 
 fn contradiction(scenario: &str, flag: &str, asked: u64, recorded: u64) -> String {
+    let variable = flag.to_uppercase();
     format!(
-        "--{flag} {asked} contradicts the baseline of `{scenario}`, which was recorded with {recorded}; leave the flag \
-         away to compare"
+        "--{flag} {asked} (or SIMULATE_{variable}) contradicts the baseline of `{scenario}`, which was recorded with \
+         {recorded}; leave it away to compare"
     )
 }
 
@@ -378,38 +382,31 @@ fn not_comparable(args: &CheckArgs, problem: &str) -> anyhow::Error {
 }
 
 /// All that is printed and written; `recorded` is what there is to say of a new baseline.
-fn tell(args: &CheckArgs, check: Option<&Check>, recorded: &str) -> Result<()> {
-    if let Some(check) = check {
-        let markdown = report::markdown::render(check);
-        if let Some(path) = &args.export_junit {
-            files::replace(path, &report::junit::render(check))?;
-        }
-        if let Some(path) = &args.export_md {
-            files::replace(path, &markdown)?;
-        }
-        if args.github {
-            append_to_step_summary(&markdown)?;
-        }
+fn tell(args: &CheckArgs, check: &Check, recorded: &str) -> Result<()> {
+    let markdown = report::markdown::render(check);
+    if let Some(path) = &args.export_junit {
+        files::replace(path, &report::junit::render(check))?;
+    }
+    if let Some(path) = &args.export_md {
+        files::replace(path, &markdown)?;
+    }
+    if args.github {
+        append_to_step_summary(&markdown)?;
     }
     let mut stdout = io::stdout().lock();
     if args.tell.json {
-        if let Some(check) = check {
-            let baseline = args.baseline.display().to_string();
-            write!(stdout, "{}", report::json::render(check, &baseline))?;
-        }
+        let baseline = args.baseline.display().to_string();
+        write!(stdout, "{}", report::json::render(check, &baseline))?;
     } else if !args.tell.quiet {
-        if let Some(check) = check {
-            let (width, colours) = (TellArgs::width(), args.tell.colours());
+        if !check.scenarios.is_empty() {
+            let (width, colours) = (TellArgs::width_or(LOG_WIDTH), args.tell.colours());
             write!(stdout, "{}", report::terminal::render(check, width, colours, args.verbose))?;
         }
         write!(stdout, "{recorded}")?;
     }
     stdout.flush()?;
     drop(stdout);
-    match check {
-        Some(check) if args.github => annotate(args, &report::github::render(check)),
-        _ => Ok(()),
-    }
+    if args.github { annotate(args, &report::github::render(check)) } else { Ok(()) }
 }
 
 /// The runner reads both streams; a JSON document stays alone on its own.
