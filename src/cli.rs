@@ -7,6 +7,7 @@ mod check;
 mod describe;
 mod merge;
 mod output;
+mod plan;
 mod progress;
 mod run;
 mod sweep;
@@ -26,6 +27,7 @@ mod exit {
     pub(super) const NOT_COMPARABLE: u8 = 4;
     pub(super) const GATE_FAILED: u8 = 10;
     pub(super) const INCONCLUSIVE: u8 = 11;
+    pub(super) const MORE_TO_DO: u8 = 20;
     pub(super) const INTERRUPTED: u8 = 130;
 }
 
@@ -37,7 +39,8 @@ Exit codes:
   3    the scenario is invalid, or its report cannot be written where asked
   4    the baseline is missing, unreadable or not comparable
   10   an objective is missed, or a metric has regressed
-  11   a metric may have regressed, but that is not proven
+  11   undecided: more replications would tell
+  20   `plan --rounds` wrote a round for the shards to run
   130  interrupted; what is shown covers the finished replications";
 
 /// The flight simulator of queue-backed services: does this configuration survive its spike?
@@ -54,6 +57,8 @@ struct Cli {
 enum Command {
     /// Run many configurations of a scenario and rank them.
     Sweep(sweep::SweepArgs),
+    /// Find the cheapest configuration that meets the objectives.
+    Plan(plan::PlanArgs),
     /// Put the results of the shards of a sweep together: the same report as from one machine.
     Merge(merge::MergeArgs),
     /// Hold scenarios against their baseline: objectives, and every metric by paired replications.
@@ -69,6 +74,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Some(Command::Sweep(args)) => sweep::sweep(args),
+        Some(Command::Plan(args)) => plan::plan(args),
         Some(Command::Merge(args)) => merge::merge(args),
         Some(Command::Check(args)) => check::check(args),
         Some(Command::Config(args)) => describe::config(args),

@@ -44,6 +44,12 @@ fn check_folder(folder: &Path) -> io::Result<()> {
     tempfile::Builder::new().prefix(".simulate-").tempfile_in(existing).map(drop)
 }
 
+/// A file beside the folder, named after it.
+pub(super) fn beside(folder: &Path, what: &str) -> PathBuf {
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    folder.with_file_name(format!("{name}.{what}"))
+}
+
 const FOLDER: &str =
     "a folder that exists or can be made, and can be written to; choose one with --output DIR";
 const FILE: &str = "a file in a folder that exists or can be made, and can be written to";
