@@ -3,6 +3,7 @@
 //! Results go to stdout and nothing else does; progress, notes and errors go to stderr.
 
 mod args;
+mod check;
 mod describe;
 mod merge;
 mod output;
@@ -21,7 +22,9 @@ use clap::{Parser, Subcommand};
 mod exit {
     pub(super) const GOOD: u8 = 0;
     pub(super) const INTERNAL: u8 = 1;
+    pub(super) const USAGE: u8 = 2;
     pub(super) const SCENARIO_INVALID: u8 = 3;
+    pub(super) const NOT_COMPARABLE: u8 = 4;
     pub(super) const GATE_FAILED: u8 = 10;
     pub(super) const INCONCLUSIVE: u8 = 11;
     pub(super) const MORE_TO_DO: u8 = 20;
@@ -30,12 +33,13 @@ mod exit {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every objective is met
+  0    every objective is met, nothing has regressed
   1    internal error, or reading or writing failed
   2    the command line is wrong
   3    the scenario is invalid, or its report cannot be written where asked
-  10   an objective is missed
-  11   undecided at the most replications
+  4    the baseline is missing, unreadable or not comparable
+  10   an objective is missed, or a metric has regressed
+  11   undecided: more replications would tell
   20   `plan --rounds` wrote a round for the shards to run
   130  interrupted; what is shown covers the finished replications";
 
@@ -57,6 +61,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Put the results of the shards of a sweep together: the same report as from one machine.
     Merge(merge::MergeArgs),
+    /// Hold scenarios against their baseline: objectives, and every metric by paired replications.
+    Check(check::CheckArgs),
     /// Print every setting of a scenario with its value and where the value comes from.
     Config(args::ScenarioArgs),
     /// Print the JSON schema of scenario files, for editors and other programs.
@@ -70,6 +76,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Sweep(args)) => sweep::sweep(args),
         Some(Command::Plan(args)) => plan::plan(args),
         Some(Command::Merge(args)) => merge::merge(args),
+        Some(Command::Check(args)) => check::check(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
         None => run::run(&cli.run),
@@ -88,6 +95,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
         return exit::SCENARIO_INVALID;
     }
     eprintln!("error: {error:#}");
+    if let Some(refused) = error.downcast_ref::<check::Refused>() {
+        return refused.code();
+    }
     if error.is::<output::OutputRefused>() { exit::SCENARIO_INVALID } else { exit::INTERNAL }
 }
 

@@ -1,7 +1,9 @@
 //! The flight simulator of queue-backed services.
 
+pub mod check;
 pub mod engine;
 pub mod experiment;
+pub mod files;
 pub mod fluid;
 pub mod model;
 pub mod plan;

@@ -106,7 +106,7 @@ pub(crate) fn trimmed(value: f64, decimals: usize) -> String {
 }
 
 /// Decimals needed to show that many significant digits of a value; none for zero and for whole numbers.
-fn significant_decimals(value: f64, digits: i32) -> usize {
+pub(crate) fn significant_decimals(value: f64, digits: i32) -> usize {
     let size = value.abs();
     if !size.is_normal() || (size.fract() < 1e-9 && size >= 1.0) {
         return 0;
