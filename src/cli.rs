@@ -3,6 +3,7 @@
 //! Results go to stdout and nothing else does; progress, notes and errors go to stderr.
 
 mod args;
+mod compare;
 mod describe;
 mod merge;
 mod output;
@@ -13,6 +14,7 @@ mod sweep;
 use std::io;
 use std::process::ExitCode;
 
+use backpressure_sim::experiment::earlier::EarlierError;
 use backpressure_sim::scenario::ScenarioError;
 use clap::{Parser, Subcommand};
 
@@ -27,10 +29,10 @@ mod exit {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every objective is met
+  0    every objective is met; two were compared
   1    internal error, or reading or writing failed
   2    the command line is wrong
-  3    the scenario is invalid, or its report cannot be written where asked
+  3    the scenario is invalid, results cannot be read, or the report cannot be written where asked
   10   an objective is missed
   130  interrupted; what is shown covers the finished replications";
 
@@ -50,6 +52,8 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Put the results of the shards of a sweep together: the same report as from one machine.
     Merge(merge::MergeArgs),
+    /// Tell what differs between two scenarios or results: replication by replication, with intervals.
+    Compare(compare::CompareArgs),
     /// Print every setting of a scenario with its value and where the value comes from.
     Config(args::ScenarioArgs),
     /// Print the JSON schema of scenario files, for editors and other programs.
@@ -62,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match &cli.command {
         Some(Command::Sweep(args)) => sweep::sweep(args),
         Some(Command::Merge(args)) => merge::merge(args),
+        Some(Command::Compare(args)) => compare::compare(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
         None => run::run(&cli.run),
@@ -80,7 +85,11 @@ fn code_of(error: &anyhow::Error) -> u8 {
         return exit::SCENARIO_INVALID;
     }
     eprintln!("error: {error:#}");
-    if error.is::<output::OutputRefused>() { exit::SCENARIO_INVALID } else { exit::INTERNAL }
+    if error.is::<output::OutputRefused>() || error.is::<EarlierError>() {
+        exit::SCENARIO_INVALID
+    } else {
+        exit::INTERNAL
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

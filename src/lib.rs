@@ -1,5 +1,6 @@
 //! The flight simulator of queue-backed services.
 
+pub mod compare;
 pub mod engine;
 pub mod experiment;
 pub mod fluid;

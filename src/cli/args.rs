@@ -84,6 +84,11 @@ impl ChangeArgs {
     pub(super) fn load(&self, path: &Path) -> Result<scenario::Loaded> {
         Ok(scenario::load(path, &self.overrides())?)
     }
+
+    /// Whether there is a `--set`.
+    pub(super) fn has_settings(&self) -> bool {
+        !self.set.is_empty()
+    }
 }
 
 impl PoolArgs {

@@ -13,6 +13,7 @@ use folder::Draft;
 pub use folder::FolderError;
 
 pub mod chart;
+pub mod compare;
 mod csv;
 mod folder;
 pub mod html;

@@ -34,13 +34,13 @@ service_time = { distribution = "exponential", mean = "100ms" }
 "#;
 
 /// A folder of its own with the small scenario in it.
-fn workplace() -> TempDir {
+pub(crate) fn workplace() -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("small.toml"), SMALL).unwrap();
     folder
 }
 
-fn simulate(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn simulate(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().unwrap()
 }
 
@@ -50,13 +50,13 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
 /// The command ends with that code and says all of `messages` on stderr, and nothing of panics.
 #[track_caller]
-fn check_refusal(folder: &Path, arguments: &[&str], code: i32, messages: &[&str]) {
+pub(crate) fn check_refusal(folder: &Path, arguments: &[&str], code: i32, messages: &[&str]) {
     let output = simulate(folder, arguments);
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{stderr}");
