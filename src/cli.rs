@@ -5,7 +5,9 @@
 mod args;
 mod compare;
 mod describe;
+mod install;
 mod merge;
+mod new;
 mod output;
 mod progress;
 mod run;
@@ -54,10 +56,16 @@ enum Command {
     Merge(merge::MergeArgs),
     /// Tell what differs between two scenarios or results: replication by replication, with intervals.
     Compare(compare::CompareArgs),
+    /// Write a commented scenario to start from.
+    New(new::NewArgs),
     /// Print every setting of a scenario with its value and where the value comes from.
     Config(args::ScenarioArgs),
     /// Print the JSON schema of scenario files, for editors and other programs.
     Schema(describe::SchemaArgs),
+    /// Print the completions of a shell.
+    Completions(install::CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands.
+    Man(install::ManArgs),
 }
 
 /// Runs the command and turns what happened into an exit code.
@@ -67,8 +75,11 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Sweep(args)) => sweep::sweep(args),
         Some(Command::Merge(args)) => merge::merge(args),
         Some(Command::Compare(args)) => compare::compare(args),
+        Some(Command::New(args)) => new::new(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
+        Some(Command::Completions(args)) => install::completions(args),
+        Some(Command::Man(args)) => install::man(args),
         None => run::run(&cli.run),
     };
     ExitCode::from(result.unwrap_or_else(|error| code_of(&error)))

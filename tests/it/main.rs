@@ -9,6 +9,7 @@ mod determinism;
 mod fluid;
 mod forecast;
 mod model;
+mod new;
 mod report;
 mod scenario;
 mod schema;
