@@ -44,7 +44,7 @@ pub(crate) fn simulate(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().unwrap()
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simulate"));
     command.current_dir(folder).args(arguments).env_remove("NO_COLOR").stdin(Stdio::null());
     command

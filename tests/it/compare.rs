@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::command::{check_refusal, simulate, text, workplace};
+use super::command::{check_refusal, command, simulate, text, workplace};
 
 /// Runs `simulate compare ... --json` and reads the document.
 #[track_caller]
@@ -233,4 +235,20 @@ fn what_cannot_be_compared_is_refused() {
     let summary = fs::read_to_string(folder.path().join("one/summary.json")).unwrap();
     fs::write(folder.path().join("one/summary.json"), summary.replace("summary/1", "summary/9")).unwrap();
     check_refusal(folder.path(), &["compare", "small.toml", "one"], 3, &["summary/9"]);
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    let folder = workplace();
+    let set_b = "workers.concurrency=20";
+    let long =
+        ["compare", "small.toml", "--set-b", set_b, "-j", "1", "--set", "duration=10000s", "-n", "9999"];
+    let child = command(folder.path(), &long).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(text(&output.stderr).contains("nothing was written"), "{}", text(&output.stderr));
+    assert!(!folder.path().join("reports").exists());
 }
