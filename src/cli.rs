@@ -9,6 +9,7 @@ mod install;
 mod merge;
 mod new;
 mod output;
+mod plan;
 mod progress;
 mod run;
 mod sweep;
@@ -26,6 +27,8 @@ mod exit {
     pub(super) const INTERNAL: u8 = 1;
     pub(super) const SCENARIO_INVALID: u8 = 3;
     pub(super) const GATE_FAILED: u8 = 10;
+    pub(super) const INCONCLUSIVE: u8 = 11;
+    pub(super) const MORE_TO_DO: u8 = 20;
     pub(super) const INTERRUPTED: u8 = 130;
 }
 
@@ -36,6 +39,8 @@ Exit codes:
   2    the command line is wrong
   3    the scenario is invalid, results cannot be read, or the report cannot be written where asked
   10   an objective is missed
+  11   undecided at the most replications
+  20   `plan --rounds` wrote a round for the shards to run
   130  interrupted; what is shown covers the finished replications";
 
 /// The flight simulator of queue-backed services: does this configuration survive its spike?
@@ -52,6 +57,8 @@ struct Cli {
 enum Command {
     /// Run many configurations of a scenario and rank them.
     Sweep(sweep::SweepArgs),
+    /// Find the cheapest configuration that meets the objectives.
+    Plan(plan::PlanArgs),
     /// Put the results of the shards of a sweep together: the same report as from one machine.
     Merge(merge::MergeArgs),
     /// Tell what differs between two scenarios or results: replication by replication, with intervals.
@@ -73,6 +80,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Some(Command::Sweep(args)) => sweep::sweep(args),
+        Some(Command::Plan(args)) => plan::plan(args),
         Some(Command::Merge(args)) => merge::merge(args),
         Some(Command::Compare(args)) => compare::compare(args),
         Some(Command::New(args)) => new::new(args),

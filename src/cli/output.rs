@@ -35,3 +35,9 @@ pub(super) fn check_output(folder: &Path) -> Result<(), OutputRefused> {
     tempfile::Builder::new().prefix(".simulate-").tempfile_in(existing).map_err(refused)?;
     Ok(())
 }
+
+/// A file beside the folder, named after it.
+pub(super) fn beside(folder: &Path, what: &str) -> PathBuf {
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    folder.with_file_name(format!("{name}.{what}"))
+}

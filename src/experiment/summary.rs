@@ -247,7 +247,7 @@ fn estimates(
 }
 
 /// The limits that any replication reached, the earliest first.
-fn limits_reached(replications: &[Replication]) -> Vec<LimitReached> {
+pub fn limits_reached(replications: &[Replication]) -> Vec<LimitReached> {
     type TimeOf = fn(&LimitTimes) -> Option<SimTime>;
     let limits: [(&'static str, TimeOf); 6] = [
         ("workers saturated", |limits| limits.saturated),

@@ -81,10 +81,10 @@ impl Forecast {
                 let group = group_of(model, class);
                 let all: f64 = (0..model.classes.len())
                     .filter(|&other| group_of(model, other) == group)
-                    .map(|c| weight(model, c))
+                    .map(|other| model.offered_jobs(other))
                     .sum();
                 let total = [of.urgent, of.normal, of.batch][group];
-                if all > 0.0 { total * weight(model, class) / all } else { 0.0 }
+                if all > 0.0 { total * model.offered_jobs(class) / all } else { 0.0 }
             }
         };
         let (offered, rejected) = (jobs(&self.offered), jobs(&self.rejected));
@@ -146,8 +146,7 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
         start = end;
     }
     let config = &model.policy.config;
-    let hold = mean_over_jobs(model, |class| model.classes[class].service_time.mean())
-        + model.workers.overhead.as_secs_f64();
+    let hold = model.mean_hold();
     let when_enabled = |depth: u64| if config.enabled() { depth as f64 } else { NEVER };
     let recovery = config.recovery() as f64;
     let system = System {
@@ -171,8 +170,7 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
 fn rates_at(model: &ModelConfig, time: SimTime) -> PerClass {
     let mut rates = [0.0; 3];
     for source in &model.sources {
-        let phase = source.phases.iter().find(|phase| phase.end > time).or(source.phases.last());
-        let rate = phase.map_or(0.0, |phase| phase.rate);
+        let rate = source.rate_at(time);
         for &(class, share) in &source.classes {
             rates[group_of(model, class)] += rate * share;
         }
@@ -190,36 +188,8 @@ fn group_of(model: &ModelConfig, class: usize) -> usize {
     }
 }
 
-/// Jobs of a class that are offered over the run, noise aside.
-fn weight(model: &ModelConfig, class: usize) -> f64 {
-    let horizon = SimTime(model.horizon.0);
-    let mut jobs = 0.0;
-    for source in &model.sources {
-        let share: f64 =
-            source.classes.iter().filter(|(index, _)| *index == class).map(|(_, share)| share).sum();
-        let mut start = SimTime::ZERO;
-        for phase in &source.phases {
-            let end = phase.end.min(horizon);
-            jobs += share * phase.rate * end.since(start).as_secs_f64();
-            start = start.max(end);
-        }
-    }
-    jobs
-}
-
-/// The mean of something over all offered jobs.
-fn mean_over_jobs(model: &ModelConfig, value: impl Fn(usize) -> f64) -> f64 {
-    let (mut sum, mut jobs) = (0.0, 0.0);
-    for class in 0..model.classes.len() {
-        let weight = weight(model, class);
-        sum += weight * value(class);
-        jobs += weight;
-    }
-    if jobs > 0.0 { sum / jobs } else { value(0) }
-}
-
 fn bytes_of_job(model: &ModelConfig) -> f64 {
-    let payload = mean_over_jobs(model, |class| model.classes[class].payload.mean());
+    let payload = model.mean_over_jobs(|class| class.payload.mean());
     model.redis.job_overhead + model.redis.payload_factor * payload
 }
 

@@ -22,12 +22,15 @@ pub mod search;
 pub mod spec;
 pub mod what_if;
 
-use crate::experiment::Findings;
-use crate::experiment::summary::Estimate;
+use crate::experiment::replication::{Replication, simulate};
+use crate::experiment::summary::{Estimate, estimate_of};
+use crate::experiment::{self, Findings, Progress, parallel};
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
 use crate::selection::Guarantee;
 use crate::study::grid::{Grid, VariantId};
+use crate::study::journal::Entry;
+use search::{Decision, Demand, Table};
 use spec::SpecVerdict;
 use what_if::WhatIf;
 
@@ -44,8 +47,107 @@ pub struct Plan {
     pub path: SearchPath,
     /// What it chose; nothing if no candidate meets the objectives.
     pub choice: Option<Choice>,
+    /// Where nothing was chosen, the simulated candidate that came closest.
+    pub nearest: Option<VariantId>,
     /// What the spec recommends for a rate like this, and what becomes of it.
     pub spec: Vec<SpecVerdict>,
+}
+
+impl Plan {
+    /// Runs what a decision leaves to be known, in the current rayon pool: the choice with its course over time,
+    /// what becomes of it when things change, and what the spec recommends. `None` if interrupted.
+    pub fn of(grid: Grid, rate: Option<f64>, decision: Decision, progress: &impl Progress) -> Option<Self> {
+        let peak_rate = grid.scenario().model.peak_rate();
+        let choice = match decision.chosen {
+            Some(chosen) => Some(Choice::of(&grid, chosen, progress)?),
+            None => None,
+        };
+        let spec = spec::verdicts(&grid, peak_rate, progress)?;
+        Some(Self { grid, rate, peak_rate, path: decision.path, nearest: decision.nearest, choice, spec })
+    }
+}
+
+impl Choice {
+    fn of(grid: &Grid, chosen: search::Chosen, progress: &impl Progress) -> Option<Self> {
+        let scenario = grid.variant(chosen.id).expect("a variant that was simulated can be read");
+        let findings =
+            experiment::run(&scenario, progress).filter(|findings| !findings.summary.interrupted)?;
+        let costs =
+            findings.replications.iter().map(|replication| scenario.cost.of(&scenario.model, replication));
+        let completed = findings.series.completed.iter().fold(Vec::new(), |mut total: Vec<f64>, class| {
+            total.resize(class.len().max(total.len()), 0.0);
+            total.iter_mut().zip(class).for_each(|(sum, count)| *sum += count);
+            total
+        });
+        let steps = completed.windows(2).map(|pair| pair[1] - pair[0]);
+        let busiest = steps.fold(0.0, f64::max) / findings.series.step_seconds;
+        Some(Self {
+            id: chosen.id,
+            overrides: grid.overrides(chosen.id),
+            cost: estimate_of(&costs.collect(), 0),
+            criterion: chosen.criterion,
+            guarantee: chosen.guarantee,
+            undecided: chosen.undecided,
+            queues: (busiest / scenario.plan.redis_throughput).ceil().max(1.0) as u32,
+            what_if: WhatIf::of(&scenario, progress)?,
+            scenario,
+            findings,
+        })
+    }
+}
+
+/// Runs the replications that a search needs next, in the current rayon pool, and hands each over as soon as it
+/// is done. False if interrupted.
+pub fn run(
+    grid: &Grid,
+    tasks: &[(VariantId, u32)],
+    take: impl FnMut(Entry) + Send,
+    progress: &impl Progress,
+) -> bool {
+    let mut take = take;
+    let mut variants: Vec<VariantId> = tasks.iter().map(|(variant, _)| *variant).collect();
+    variants.dedup();
+    let read = |id: &VariantId| grid.variant(*id).expect("a variant that was looked at can be read");
+    let scenarios: Vec<Scenario> = variants.iter().map(read).collect();
+    parallel::run(
+        tasks.len(),
+        |task| {
+            let (variant, replication) = tasks[task];
+            let position = variants.iter().position(|id| *id == variant).expect("it is among them");
+            let scenario = &scenarios[position];
+            Some(Replication::of(&simulate(scenario, replication, progress)?, &scenario.model))
+        },
+        |task, result| {
+            let (variant, replication) = tasks[task];
+            take(Entry { variant, replication, result });
+        },
+    )
+}
+
+/// Searches until it is decided, in the current rayon pool; each result also goes to `record`. `None` if
+/// interrupted.
+pub fn search(
+    grid: &Grid,
+    search: &search::Search,
+    table: &mut Table,
+    mut record: impl FnMut(&Entry) + Send,
+    progress: &impl Progress,
+) -> Option<Decision> {
+    loop {
+        match search.decide(table) {
+            Ok(decision) => return Some(decision),
+            Err(Demand(demand)) => {
+                let tasks = table.missing(&Demand(demand));
+                let take = |entry: Entry| {
+                    record(&entry);
+                    table.add(entry.variant, entry.replication, entry.result);
+                };
+                if !run(grid, &tasks, take, progress) {
+                    return None;
+                }
+            }
+        }
+    }
 }
 
 /// The configuration that the search chose.

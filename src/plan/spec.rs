@@ -3,7 +3,9 @@
 //! From "Production Recommendations": for 10k req/s 3 to 5 workers of 20, one Redis of 2 GB, thresholds 5k/10k/50k;
 //! for 100k req/s 20 to 50 workers of 30 to 50, thresholds 25k/50k/200k. Of its ranges both ends are tried.
 
-use crate::experiment::summary::Summary;
+use crate::experiment::summary::{Summary, estimate_of};
+use crate::experiment::{self, Progress};
+use crate::study::grid::Grid;
 
 /// A recommendation of the specification, run in the scenario at hand.
 #[derive(Clone, Debug)]
@@ -44,8 +46,30 @@ const RECOMMENDATIONS: [Recommendation; 2] = [
     },
 ];
 
+/// Runs the recommendations for that peak rate in the grid's scenario; `None` if interrupted. One that the
+/// scenario has no room for, as a Redis that it does not have, is left out.
+pub(super) fn verdicts(grid: &Grid, peak_rate: f64, progress: &impl Progress) -> Option<Vec<SpecVerdict>> {
+    let read = |(name, overrides): (String, Vec<String>)| {
+        let scenario = grid.with(&overrides).ok()?;
+        Some((name, overrides, scenario))
+    };
+    let known: Vec<_> = recommendations(peak_rate).into_iter().filter_map(read).collect();
+    let scenarios: Vec<_> = known.iter().map(|(.., scenario)| scenario).collect();
+    let found = experiment::run_all(&scenarios, grid.scenario().replications, progress)?;
+    let verdict = |((name, overrides, scenario), runs): ((_, _, crate::scenario::Scenario), Vec<_>)| {
+        let costs = runs.iter().map(|run| scenario.cost.of(&scenario.model, run));
+        SpecVerdict {
+            name,
+            overrides,
+            cost: estimate_of(&costs.collect(), 0).mean.unwrap_or(f64::NAN),
+            summary: Summary::of(&scenario, &runs, false),
+        }
+    };
+    Some(known.into_iter().zip(found).map(verdict).collect())
+}
+
 /// The recommendations for that peak rate, each with its name and `--set` options.
-pub(super) fn recommendations(peak_rate: f64) -> Vec<(String, Vec<String>)> {
+fn recommendations(peak_rate: f64) -> Vec<(String, Vec<String>)> {
     let Some(row) = RECOMMENDATIONS.iter().find(|row| peak_rate <= row.up_to) else { return Vec::new() };
     let [recovery, warning, critical] = row.thresholds;
     let of_workers = |(processes, concurrency): (u32, u32)| {

@@ -20,6 +20,7 @@ pub mod html;
 mod number;
 mod outcome;
 mod palette;
+pub mod plan;
 mod reading;
 pub mod sweep;
 pub mod terminal;
