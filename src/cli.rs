@@ -4,8 +4,11 @@
 
 mod args;
 mod check;
+mod compare;
 mod describe;
+mod install;
 mod merge;
+mod new;
 mod output;
 mod plan;
 mod progress;
@@ -15,6 +18,7 @@ mod sweep;
 use std::io;
 use std::process::ExitCode;
 
+use backpressure_sim::experiment::earlier::EarlierError;
 use backpressure_sim::scenario::ScenarioError;
 use clap::{Parser, Subcommand};
 
@@ -33,10 +37,10 @@ mod exit {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every objective is met, nothing has regressed
+  0    every objective is met, nothing has regressed, two were compared
   1    internal error, or reading or writing failed
   2    the command line is wrong
-  3    the scenario is invalid, or its report cannot be written where asked
+  3    the scenario is invalid, results cannot be read, or the report cannot be written where asked
   4    the baseline is missing, unreadable or not comparable
   10   an objective is missed, or a metric has regressed
   11   undecided: more replications would tell
@@ -63,10 +67,18 @@ enum Command {
     Merge(merge::MergeArgs),
     /// Hold scenarios against their baseline: objectives, and every metric by paired replications.
     Check(check::CheckArgs),
+    /// Tell what differs between two scenarios or results: replication by replication, with intervals.
+    Compare(compare::CompareArgs),
+    /// Write a commented scenario to start from.
+    New(new::NewArgs),
     /// Print every setting of a scenario with its value and where the value comes from.
     Config(args::ScenarioArgs),
     /// Print the JSON schema of scenario files, for editors and other programs.
     Schema(describe::SchemaArgs),
+    /// Print the completions of a shell.
+    Completions(install::CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands.
+    Man(install::ManArgs),
 }
 
 /// Runs the command and turns what happened into an exit code.
@@ -77,8 +89,12 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Plan(args)) => plan::plan(args),
         Some(Command::Merge(args)) => merge::merge(args),
         Some(Command::Check(args)) => check::check(args),
+        Some(Command::Compare(args)) => compare::compare(args),
+        Some(Command::New(args)) => new::new(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
+        Some(Command::Completions(args)) => install::completions(args),
+        Some(Command::Man(args)) => install::man(args),
         None => run::run(&cli.run),
     };
     ExitCode::from(result.unwrap_or_else(|error| code_of(&error)))
@@ -98,7 +114,11 @@ fn code_of(error: &anyhow::Error) -> u8 {
     if let Some(refused) = error.downcast_ref::<check::Refused>() {
         return refused.code();
     }
-    if error.is::<output::OutputRefused>() { exit::SCENARIO_INVALID } else { exit::INTERNAL }
+    if error.is::<output::OutputRefused>() || error.is::<EarlierError>() {
+        exit::SCENARIO_INVALID
+    } else {
+        exit::INTERNAL
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,6 +1,7 @@
 //! The flight simulator of queue-backed services.
 
 pub mod check;
+pub mod compare;
 pub mod engine;
 pub mod experiment;
 pub mod files;

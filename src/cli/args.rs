@@ -103,6 +103,11 @@ impl ChangeArgs {
     pub(super) fn gives(&self) -> (bool, bool) {
         (self.seed.is_some(), self.replications.is_some())
     }
+
+    /// Whether there is a `--set`.
+    pub(super) fn has_settings(&self) -> bool {
+        !self.set.is_empty()
+    }
 }
 
 impl PoolArgs {

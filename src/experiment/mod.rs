@@ -4,6 +4,7 @@
 //! order of `i`, so the findings are the same bytes on any number of threads. Outcomes are folded batch by
 //! batch and then dropped: memory does not grow with the number of replications but for a few numbers each.
 
+pub mod earlier;
 pub mod parallel;
 pub mod replication;
 pub mod series;

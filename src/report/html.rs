@@ -15,16 +15,7 @@ use crate::scenario::Scenario;
 /// The page.
 pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> String {
     let summary = &findings.summary;
-    let mut page = String::new();
-    page += "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
-    page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
-    page += "<meta name=\"color-scheme\" content=\"light dark\">\n";
-    push(
-        &mut page,
-        format_args!("<title>{} – {}</title>\n", escape(&summary.scenario), reading::verdict_word(summary)),
-    );
-    push(&mut page, format_args!("<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"));
-    page += &head(scenario, findings);
+    let mut page = head(scenario, findings);
     page += &objectives(summary);
     page += &breaks_first(summary);
     page += &outcome(scenario, summary);
@@ -39,13 +30,24 @@ pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> Str
     push(
         &mut page,
         format_args!(
-            "<footer>simulate {} · digest <code>{}</code> · schema <code>{}</code></footer>\n</main>\n</body>\n</html>\n",
+            "<footer>simulate {} · digest <code>{}</code> · schema <code>{}</code></footer>\n",
             escape(summary.version),
             escape(&summary.digest),
             escape(summary.schema)
         ),
     );
-    page
+    document(&format!("{} – {}", summary.scenario, reading::verdict_word(summary)), &page)
+}
+
+/// A whole page around what stands in it.
+pub(super) fn document(title: &str, content: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{content}</main>\n</body>\n</html>\n",
+        escape(title)
+    )
 }
 
 fn head(scenario: &Scenario, findings: &Findings) -> String {
@@ -191,7 +193,7 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
     html
 }
 
-fn figure(chart: &Chart) -> String {
+pub(super) fn figure(chart: &Chart) -> String {
     format!(
         "<figure id=\"{}\">\n<div class=\"scroll\">\n{}</div>\n<figcaption>{}</figcaption>\n\
          <details>\n<summary>Numbers behind this chart</summary>\n{}</details>\n</figure>\n",
@@ -292,7 +294,7 @@ fn scenario_text(scenario: &Scenario) -> String {
     )
 }
 
-fn table_start(header: &[&str]) -> String {
+pub(super) fn table_start(header: &[&str]) -> String {
     let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
     for name in header {
         push(&mut html, format_args!("<th scope=\"col\">{}</th>", escape(name)));
@@ -300,9 +302,9 @@ fn table_start(header: &[&str]) -> String {
     html + "</tr></thead>\n<tbody>\n"
 }
 
-const TABLE_END: &str = "</tbody>\n</table></div>\n";
+pub(super) const TABLE_END: &str = "</tbody>\n</table></div>\n";
 
-fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
     html.write_fmt(text).expect("writing to a string does not fail");
 }
 

@@ -14,6 +14,7 @@ pub use folder::FolderError;
 
 pub mod chart;
 pub mod check;
+pub mod compare;
 mod csv;
 mod folder;
 pub mod html;

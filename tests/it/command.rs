@@ -34,7 +34,7 @@ service_time = { distribution = "exponential", mean = "100ms" }
 "#;
 
 /// A folder of its own with the small scenario in it.
-fn workplace() -> TempDir {
+pub(crate) fn workplace() -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("small.toml"), SMALL).unwrap();
     folder

@@ -5,10 +5,12 @@
 
 mod check;
 mod command;
+mod compare;
 mod determinism;
 mod fluid;
 mod forecast;
 mod model;
+mod new;
 mod report;
 mod scenario;
 mod schema;
