@@ -131,7 +131,7 @@ fn prices_of_jobs_make_cost_a_matter_of_chance() {
 
 #[test]
 fn nothing_is_chosen_where_nothing_meets_the_objectives() {
-    let decision = decide(&grid(SPIKE, &["workers.processes=1..3"], &["slo=[\"rejected_jobs.max == 0\"]"]));
+    let decision = decide(&grid(SPIKE, &["workers.processes=1..3"], &["slo=[\"peak_depth_jobs.max < 10\"]"]));
     assert!(decision.chosen.is_none());
     assert!(decision.nearest.is_some(), "the nearest candidate is named");
     let missed = |fate: &Fate| matches!(fate, Fate::Misses(_) | Fate::Probe);
@@ -155,9 +155,8 @@ fn an_objective_at_its_limit_is_undecided() {
 #[test]
 fn recorded_arrivals_are_planned_without_the_fluid_limit() {
     let folder = tempfile::tempdir().expect("a folder");
-    let counts: String =
-        (0..20).map(|second| format!("{second}s,{}\n", if second < 5 { 200 } else { 50 })).collect();
-    fs::write(folder.path().join("trace.csv"), format!("time,count\n{counts}")).expect("a trace");
+    let times: String = (0..1_500).map(|arrival| format!("{}\n", f64::from(arrival) / 100.0)).collect();
+    fs::write(folder.path().join("trace.csv"), format!("time_s\n{times}")).expect("a trace");
     let text = "duration = \"20s\"\nreplications = 3\nslo = [\"wait_p95_seconds.max < 1s\"]\n[arrivals]\nprocess = \"trace\"\nfile = \"trace.csv\"\n[workers]\nservice_time = { distribution = \"exponential\", mean = \"10ms\" }\n";
     let file = folder.path().join("trace.toml").display().to_string();
     let axes = vec!["workers.processes=1..6".to_string()];
@@ -187,7 +186,16 @@ fn workplace() -> tempfile::TempDir {
     folder
 }
 
-const GRID: [&str; 4] = ["--grid", "workers.processes=5..8", "--grid", "policy.critical=500,1000"];
+const GRID: [&str; 8] = [
+    "--grid",
+    "workers.processes=5..8",
+    "--grid",
+    "policy.critical=500,1000",
+    "--grid",
+    "policy.warning=0.5 of policy.critical",
+    "--grid",
+    "policy.recovery=0.5 of policy.warning",
+];
 
 #[test]
 fn rounds_on_many_machines_give_the_same_plan() {
