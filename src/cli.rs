@@ -14,12 +14,14 @@ use std::io;
 use std::process::ExitCode;
 
 use backpressure_sim::scenario::ScenarioError;
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 /// Exit codes, as documented in the README.
 mod exit {
     pub(super) const GOOD: u8 = 0;
     pub(super) const INTERNAL: u8 = 1;
+    pub(super) const USAGE: u8 = 2;
     pub(super) const SCENARIO_INVALID: u8 = 3;
     pub(super) const GATE_FAILED: u8 = 10;
     pub(super) const INTERRUPTED: u8 = 130;
@@ -79,8 +81,20 @@ fn code_of(error: &anyhow::Error) -> u8 {
         eprintln!("{error}");
         return exit::SCENARIO_INVALID;
     }
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        let _ = error.print();
+        return exit::USAGE;
+    }
     eprintln!("error: {error:#}");
     if error.is::<output::OutputRefused>() { exit::SCENARIO_INVALID } else { exit::INTERNAL }
+}
+
+/// A mistake in the command line that is found after it was read.
+fn usage(message: &str) -> clap::Error {
+    clap::Error::raw(
+        ErrorKind::ValueValidation,
+        format!("{message}\n\nFor more information, try '--help'.\n"),
+    )
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
