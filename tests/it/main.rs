@@ -12,3 +12,4 @@ mod scenario;
 mod schema;
 mod selection;
 mod spike;
+mod sweep;
