@@ -3,9 +3,14 @@
 //! Results go to stdout and nothing else does; progress, notes and errors go to stderr.
 
 mod args;
+mod check;
+mod compare;
 mod describe;
+mod install;
 mod merge;
+mod new;
 mod output;
+mod plan;
 mod progress;
 mod run;
 mod sweep;
@@ -13,6 +18,7 @@ mod sweep;
 use std::io;
 use std::process::ExitCode;
 
+use backpressure_sim::experiment::earlier::EarlierError;
 use backpressure_sim::scenario::ScenarioError;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -23,17 +29,23 @@ mod exit {
     pub(super) const INTERNAL: u8 = 1;
     pub(super) const USAGE: u8 = 2;
     pub(super) const SCENARIO_INVALID: u8 = 3;
+    pub(super) const NOT_COMPARABLE: u8 = 4;
     pub(super) const GATE_FAILED: u8 = 10;
+    pub(super) const INCONCLUSIVE: u8 = 11;
+    pub(super) const MORE_TO_DO: u8 = 20;
     pub(super) const INTERRUPTED: u8 = 130;
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every objective is met
+  0    every objective is met, nothing has regressed, two were compared
   1    internal error, or reading or writing failed
   2    the command line is wrong
-  3    the scenario is invalid, or its report cannot be written where asked
-  10   an objective is missed
+  3    the scenario is invalid, results cannot be read, or the report cannot be written where asked
+  4    the baseline is missing, unreadable or not comparable
+  10   an objective is missed, or a metric has regressed
+  11   undecided: more replications would tell
+  20   `plan --rounds` wrote a round for the shards to run
   130  interrupted; what is shown covers the finished replications";
 
 /// The flight simulator of queue-backed services: does this configuration survive its spike?
@@ -50,12 +62,24 @@ struct Cli {
 enum Command {
     /// Run many configurations of a scenario and rank them.
     Sweep(sweep::SweepArgs),
+    /// Find the cheapest configuration that meets the objectives.
+    Plan(plan::PlanArgs),
     /// Put the results of the shards of a sweep together: the same report as from one machine.
     Merge(merge::MergeArgs),
+    /// Hold scenarios against their baseline: objectives, and every metric by paired replications.
+    Check(check::CheckArgs),
+    /// Tell what differs between two scenarios or results: replication by replication, with intervals.
+    Compare(compare::CompareArgs),
+    /// Write a commented scenario to start from.
+    New(new::NewArgs),
     /// Print every setting of a scenario with its value and where the value comes from.
     Config(args::ScenarioArgs),
     /// Print the JSON schema of scenario files, for editors and other programs.
     Schema(describe::SchemaArgs),
+    /// Print the completions of a shell.
+    Completions(install::CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands.
+    Man(install::ManArgs),
 }
 
 /// Runs the command and turns what happened into an exit code.
@@ -63,9 +87,15 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Some(Command::Sweep(args)) => sweep::sweep(args),
+        Some(Command::Plan(args)) => plan::plan(args),
         Some(Command::Merge(args)) => merge::merge(args),
+        Some(Command::Check(args)) => check::check(args),
+        Some(Command::Compare(args)) => compare::compare(args),
+        Some(Command::New(args)) => new::new(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
+        Some(Command::Completions(args)) => install::completions(args),
+        Some(Command::Man(args)) => install::man(args),
         None => run::run(&cli.run),
     };
     ExitCode::from(result.unwrap_or_else(|error| code_of(&error)))
@@ -86,7 +116,14 @@ fn code_of(error: &anyhow::Error) -> u8 {
         return exit::USAGE;
     }
     eprintln!("error: {error:#}");
-    if error.is::<output::OutputRefused>() { exit::SCENARIO_INVALID } else { exit::INTERNAL }
+    if let Some(refused) = error.downcast_ref::<check::Refused>() {
+        return refused.code();
+    }
+    if error.is::<output::OutputRefused>() || error.is::<EarlierError>() {
+        exit::SCENARIO_INVALID
+    } else {
+        exit::INTERNAL
+    }
 }
 
 /// A mistake in the command line that is found after it was read.

@@ -1,9 +1,13 @@
 //! The flight simulator of queue-backed services.
 
+pub mod check;
+pub mod compare;
 pub mod engine;
 pub mod experiment;
+pub mod files;
 pub mod fluid;
 pub mod model;
+pub mod plan;
 pub mod report;
 pub mod scenario;
 pub mod selection;

@@ -24,11 +24,20 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl Attended {
     /// For work of that many steps.
     pub(super) fn new(steps: u64, quiet: bool) -> Result<Self> {
+        let style = ProgressStyle::with_template("{bar:40} {percent:>3}% of the simulation, {eta} left");
+        Self::with(Some(steps), style.context("failed to build the progress bar")?, quiet)
+    }
+
+    /// For a search, which ends when it ends.
+    pub(super) fn open_ended(quiet: bool) -> Result<Self> {
+        let style = ProgressStyle::with_template("{spinner} searching for {elapsed}");
+        Self::with(None, style.context("failed to build the progress bar")?, quiet)
+    }
+
+    fn with(steps: Option<u64>, style: ProgressStyle, quiet: bool) -> Result<Self> {
         ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))
             .context("failed to listen for interrupts")?;
-        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template("{bar:40} {percent:>3}% of the simulation, {eta} left")
-            .context("failed to build the progress bar")?;
+        let bar = ProgressBar::with_draw_target(steps, ProgressDrawTarget::hidden());
         bar.set_style(style);
         let watched = io::stderr().is_terminal() && std::env::var_os("CI").is_none() && !quiet;
         Ok(Self { bar, began: Instant::now(), pending: AtomicBool::new(watched) })

@@ -14,7 +14,7 @@ use backpressure_sim::study::{Fold, Study};
 use clap::Args;
 
 use super::args::{PoolArgs, ScenarioArgs, TellArgs};
-use super::output::check_output;
+use super::output::{beside, check_output};
 use super::progress::Attended;
 use super::{exit, usage};
 
@@ -44,10 +44,10 @@ pub(super) struct GridArgs {
     /// Vary a setting: `policy.critical=5k..100k:*2`, `workers.processes=2..8`, `workers.concurrency=10,20`,
     /// `policy.warning=0.1,0.2 of policy.critical`. Repeatable; replaces the axes of the file.
     #[arg(long = "grid", value_name = "KEY=VALUES")]
-    grid: Vec<String>,
+    pub(super) grid: Vec<String>,
     /// What every configuration must satisfy: `policy.warning <= 0.5 * policy.critical`. Repeatable.
     #[arg(long = "where", value_name = "COMPARISON")]
-    constraints: Vec<String>,
+    pub(super) constraints: Vec<String>,
 }
 
 /// Which part of the work.
@@ -81,7 +81,7 @@ impl GridArgs {
 }
 
 impl ShardArgs {
-    fn resolve(&self, quiet: bool) -> Result<Option<Shard>> {
+    pub(super) fn resolve(&self, quiet: bool) -> Result<Option<Shard>> {
         match self.shard {
             None => Ok(None),
             Some(Which::This(shard)) => Ok(Some(shard)),
@@ -122,19 +122,13 @@ pub(super) fn folder(chosen: Option<&Path>, grid: &Grid) -> PathBuf {
     chosen.map_or_else(usual, Path::to_owned)
 }
 
-/// The journal of a report that is not there yet.
-fn beside(folder: &Path) -> PathBuf {
-    let name = folder.file_name().map_or_else(|| "sweep".into(), |name| name.to_string_lossy());
-    folder.with_file_name(format!("{name}.partial.jsonl"))
-}
-
 fn run_all(grid: Grid, folder: &Path, args: &SweepArgs) -> Result<u8> {
     let study = Study::of(grid);
     refuse_nothing(&study)?;
     let mut fold = Fold::new(&study);
     let mut done = study.to_do(None);
-    let path = beside(folder);
-    let mut journal = Journal::open(&path, &header(&study, None), |entry| {
+    let path = beside(folder, "partial.jsonl");
+    let mut journal = Journal::open(&path, &Header::of(&study.grid, None), |entry| {
         done.note(&study, &entry);
         fold.add(entry);
     })?;
@@ -169,7 +163,8 @@ fn run_shard(grid: Grid, shard: Shard, folder: &Path, args: &SweepArgs) -> Resul
     let mut done = study.to_do(Some(shard));
     let all = done.left();
     let path = folder.join(format!("shard-{}-of-{}.jsonl", shard.index, shard.count));
-    let mut journal = Journal::open(&path, &header(&study, Some(shard)), |entry| done.note(&study, &entry))?;
+    let mut journal =
+        Journal::open(&path, &Header::of(&study.grid, Some(shard)), |entry| done.note(&study, &entry))?;
     tell_of_resumption(all, done.left(), args.tell.quiet);
     let attended = Attended::new(done.left() as u64 * u64::from(SLICES), args.tell.quiet)?;
     let is_complete = study.run(&done, |entry| journal.append(&entry), &attended)?;
@@ -196,16 +191,6 @@ pub(super) fn publish(sweep: &Sweep, folder: &Path, tell: &TellArgs, png: bool) 
     }
     stdout.flush()?;
     Ok(if sweep.winner().is_some() { exit::GOOD } else { exit::GATE_FAILED })
-}
-
-fn header(study: &Study, shard: Option<Shard>) -> Header {
-    Header {
-        schema: journal::SCHEMA.to_string(),
-        version: env!("CARGO_PKG_VERSION").to_string(),
-        grid: study.grid.source.clone(),
-        fingerprint: study.grid.fingerprint(),
-        shard,
-    }
 }
 
 pub(super) fn refuse_nothing(study: &Study) -> Result<()> {

@@ -33,6 +33,12 @@ impl SimTime {
 }
 
 impl SimDuration {
+    /// This many times as long, to the nearest nanosecond.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self((self.0 as f64 * factor).round() as u64)
+    }
+
     /// No time at all.
     pub const ZERO: Self = Self(0);
     /// One second.

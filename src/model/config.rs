@@ -36,6 +36,58 @@ pub struct ModelConfig {
     pub redis: Redis,
 }
 
+impl ModelConfig {
+    /// Highest offered rate of the run, in jobs per second; recorded arrivals count as nothing.
+    pub fn peak_rate(&self) -> f64 {
+        let starts = self.sources.iter().flat_map(|source| &source.phases).map(|phase| phase.end);
+        let within = starts.filter(|start| start.0 < self.horizon.0);
+        within.chain([SimTime::ZERO]).map(|time| self.rate_at(time)).fold(0.0, f64::max)
+    }
+
+    /// Offered jobs per second at a time; recorded arrivals count as nothing.
+    pub fn rate_at(&self, time: SimTime) -> f64 {
+        self.sources.iter().map(|source| source.rate_at(time)).sum()
+    }
+
+    /// Multiplies all arrival rates. Recorded arrivals stay as they are.
+    pub fn scale_load(&mut self, factor: f64) {
+        for phase in self.sources.iter_mut().flat_map(|source| &mut source.phases) {
+            phase.rate *= factor;
+        }
+    }
+
+    /// Mean time that a job holds a slot, in seconds: service and overhead, over all offered jobs.
+    pub fn mean_hold(&self) -> f64 {
+        self.mean_over_jobs(|class| class.service_time.mean()) + self.workers.overhead.as_secs_f64()
+    }
+
+    /// The mean of something over all jobs that the rates offer; over the classes alike where there are no rates.
+    pub fn mean_over_jobs(&self, value: impl Fn(&JobClass) -> f64) -> f64 {
+        let weights: Vec<f64> = (0..self.classes.len()).map(|class| self.offered_jobs(class)).collect();
+        let all: f64 = weights.iter().sum();
+        let even = 1.0 / self.classes.len().max(1) as f64;
+        let share = |weight: f64| if all > 0.0 { weight / all } else { even };
+        self.classes.iter().zip(weights).map(|(class, weight)| share(weight) * value(class)).sum()
+    }
+
+    /// Jobs of a class that the rates offer over the run.
+    pub fn offered_jobs(&self, class: usize) -> f64 {
+        let horizon = SimTime(self.horizon.0);
+        let mut jobs = 0.0;
+        for source in &self.sources {
+            let shares = source.classes.iter().filter(|(index, _)| *index == class);
+            let share: f64 = shares.map(|(_, share)| share).sum();
+            let mut start = SimTime::ZERO;
+            for phase in &source.phases {
+                let end = phase.end.min(horizon);
+                jobs += share * phase.rate * end.since(start).as_secs_f64();
+                start = start.max(end);
+            }
+        }
+        jobs
+    }
+}
+
 /// A kind of work.
 #[derive(Clone, Debug)]
 pub struct JobClass {
@@ -58,6 +110,14 @@ pub struct ArrivalSource {
     pub phases: Vec<Phase>,
     /// Class index and share; the shares add up to 1.
     pub classes: Vec<(usize, f64)>,
+}
+
+impl ArrivalSource {
+    /// Offered jobs per second at a time.
+    pub fn rate_at(&self, time: SimTime) -> f64 {
+        let phase = self.phases.iter().find(|phase| phase.end > time).or(self.phases.last());
+        phase.map_or(0.0, |phase| phase.rate)
+    }
 }
 
 /// How the gaps between arrivals come about. All but a trace draw gaps of mean 1 in operational time, which

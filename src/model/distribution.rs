@@ -67,6 +67,22 @@ impl Distribution {
         }
     }
 
+    /// The same shape with all values multiplied.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        let mut scaled = self.clone();
+        match &mut scaled {
+            Self::Deterministic { mean }
+            | Self::Exponential { mean }
+            | Self::Erlang { mean, .. }
+            | Self::Gamma { mean, .. }
+            | Self::Lognormal { mean, .. }
+            | Self::Hyperexponential { mean, .. } => *mean *= factor,
+            Self::Empirical { values } => *values = values.iter().map(|value| value * factor).collect(),
+        }
+        scaled
+    }
+
     /// Standard deviation over mean.
     pub fn cv(&self) -> f64 {
         match self {

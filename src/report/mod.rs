@@ -13,12 +13,15 @@ use folder::Draft;
 pub use folder::FolderError;
 
 pub mod chart;
+pub mod check;
+pub mod compare;
 mod csv;
 mod folder;
 pub mod html;
 mod number;
 mod outcome;
 mod palette;
+pub mod plan;
 mod reading;
 pub mod sweep;
 pub mod terminal;

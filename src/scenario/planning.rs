@@ -118,7 +118,7 @@ pub(super) fn read_plan(mut plan: Section<'_>) -> PlanSettings {
     let finalists = plan
         .key("finalists", "Most configurations simulated in full at each level of cost.")
         .count(1, 10_000)
-        .or("20");
+        .or("12");
     let most_replications = plan
         .key("most_replications", "Most replications before a configuration is called undecided.")
         .count(2, 100_000)

@@ -116,16 +116,9 @@ impl Grid {
                 let message = format!("`{}` has two axes", axis.path);
                 refuse(DiagnosticCode::Conflict, message, "one axis can have many values: 1,2,5..10");
             }
-            // One level is enough for ratios, and leaves no room for circles.
-            let is_chained =
-                axis.of.as_ref().is_some_and(|of| axes.iter().any(|a| a.path == *of && a.of.is_some()));
-            if is_chained {
-                let message = format!("`{}` is a fraction of a setting that is itself a fraction", axis.path);
-                refuse(
-                    DiagnosticCode::Conflict,
-                    message,
-                    "make it a fraction of what the other is a fraction of",
-                );
+            if is_in_circle(&axes, axis) {
+                let message = format!("`{}` is in the end a fraction of itself", axis.path);
+                refuse(DiagnosticCode::Conflict, message, "one of the settings must have values of its own");
             }
         }
         let size = axes.iter().map(|axis| axis.points.len() as u64).try_fold(1_u64, u64::checked_mul);
@@ -183,6 +176,16 @@ impl Grid {
         self.axes.iter().zip(&place).map(|(axis, &index)| self.number(axis, index, &place)).collect()
     }
 
+    /// What the scenario without any variation has for each axis, where it is a number.
+    pub fn own_numbers(&self) -> Vec<Option<f64>> {
+        let settings = &self.base.settings;
+        let own = |axis: &Axis| {
+            let setting = settings.iter().find(|setting| setting.path == axis.path)?;
+            number_of(setting.value.as_deref()?, &setting.kind)
+        };
+        self.axes.iter().map(own).collect()
+    }
+
     fn number(&self, axis: &Axis, index: usize, place: &[usize]) -> Option<f64> {
         let number = axis.points[index].number?;
         let Some(of) = &axis.of else { return Some(number) };
@@ -211,8 +214,17 @@ impl Grid {
     ///
     /// The mistakes that its settings make together.
     pub fn variant(&self, id: VariantId) -> Result<Scenario, ScenarioError> {
+        self.with(&self.overrides(id))
+    }
+
+    /// The scenario with further `--set` options.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes in them.
+    pub fn with(&self, options: &[String]) -> Result<Scenario, ScenarioError> {
         let GridSource { text, file, overrides, .. } = &self.source;
-        let overrides = [overrides.clone(), self.overrides(id)].concat();
+        let overrides = [overrides.as_slice(), options].concat();
         Ok(scenario::from_str(text, file, &directory(file), &overrides)?.scenario)
     }
 
@@ -273,6 +285,16 @@ impl Grid {
         }
         format!("{:016x}", digest.value())
     }
+}
+
+/// Whether following what an axis is a fraction of never ends.
+fn is_in_circle(axes: &[Axis], axis: &Axis) -> bool {
+    let next = |axis: &Axis| axes.iter().find(|other| Some(&other.path) == axis.of.as_ref());
+    let mut at = next(axis);
+    for _ in axes {
+        at = at.and_then(next);
+    }
+    at.is_some()
 }
 
 /// The folder that files named in the scenario are looked for in.

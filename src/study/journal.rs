@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::grid::{GridSource, VariantId};
+use super::grid::{Grid, GridSource, VariantId};
 use super::shard::Shard;
 use crate::experiment::replication::Replication;
 
@@ -39,8 +39,21 @@ pub struct Entry {
     pub result: Replication,
 }
 
+impl Header {
+    /// Of the results of a grid, or a shard of them.
+    pub fn of(grid: &Grid, shard: Option<Shard>) -> Self {
+        Self {
+            schema: SCHEMA.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            grid: grid.source.clone(),
+            fingerprint: grid.fingerprint(),
+            shard,
+        }
+    }
+}
+
 /// Version of the format.
-pub const SCHEMA: &str = "backpressure-sim/journal/1";
+const SCHEMA: &str = "backpressure-sim/journal/1";
 
 /// A file that results are appended to.
 #[derive(Debug)]

@@ -3,16 +3,12 @@
 use super::view::{View, variants};
 use crate::model::metric::{Metric, Unit};
 use crate::report::chart::{Chart, escape};
-use crate::report::html::{
-    TABLE_END, figure, page_end, page_start, push, question, scenario_text, table_start,
-};
+use crate::report::html::{TABLE_END, document, figure, push, question, scenario_text, table_start};
 use crate::report::number;
 
 pub(super) fn render(view: &View<'_>, charts: &[Chart]) -> String {
     let scenario = view.grid().scenario();
-    let mut page =
-        page_start(&format!("{} – sweep of {}", scenario.name, variants(view.sweep.results.len())));
-    page += &head(view);
+    let mut page = head(view);
     page += &axes(view);
     page += &ranking(view);
     for (title, names) in SECTIONS {
@@ -25,7 +21,15 @@ pub(super) fn render(view: &View<'_>, charts: &[Chart]) -> String {
     }
     page += &remarks(view);
     page += &scenario_text(scenario);
-    page + &page_end(env!("CARGO_PKG_VERSION"), &[("sweep", view.grid().fingerprint().as_str())])
+    push(
+        &mut page,
+        format_args!(
+            "<footer>simulate {} · sweep <code>{}</code></footer>\n",
+            env!("CARGO_PKG_VERSION"),
+            view.grid().fingerprint()
+        ),
+    );
+    document(&format!("{} – sweep of {}", scenario.name, variants(view.sweep.results.len())), &page)
 }
 
 const SECTIONS: [(&str, &[&str]); 4] = [

@@ -1,0 +1,62 @@
+//! The grid of those who bring none: around what the load needs and what the scenario has.
+//!
+//! Concurrency is not varied: the model does not slow workers down that do more at a time, so that more would
+//! always look better. Vary it with `--grid` where it was measured how far service times stay as they are.
+
+use crate::engine::time::SimTime;
+use crate::scenario::{Loaded, Setting};
+
+/// Most numbers of worker processes that are tried.
+const MOST_PROCESSES: u64 = 60;
+
+/// Axes for a scenario, as `--grid` takes them.
+pub fn usual(base: &Loaded) -> Vec<String> {
+    let model = &base.scenario.model;
+    let concurrency = f64::from(model.workers.concurrency);
+    let processes_for = |rate: f64| (rate * model.mean_hold() / concurrency).ceil().max(1.0) as u64;
+    let phases = model.sources.iter().flat_map(|source| &source.phases);
+    let ends = phases.map(|phase| phase.end).filter(|end| end.0 < model.horizon.0).chain([SimTime::ZERO]);
+    let lowest = ends.map(|time| model.rate_at(time)).fold(f64::INFINITY, f64::min);
+    let own = u64::from(model.workers.processes);
+    let (first, last) = match model.peak_rate() {
+        peak if peak > 0.0 => (processes_for(0.8 * lowest), processes_for(1.5 * peak)),
+        // A recorded trace says nothing beforehand.
+        _ => ((own / 4).max(1), own * 4),
+    };
+    let step = (last - first).div_ceil(MOST_PROCESSES).max(1);
+    let mut axes = vec![format!("workers.processes={first}..{last}:{step}")];
+    if model.policy.config.enabled() {
+        let critical = model.policy.config.critical();
+        let criticals: Vec<String> = [4, 2, 1]
+            .iter()
+            .map(|part| critical / part)
+            .chain([2 * critical, 4 * critical])
+            .map(|c| c.to_string())
+            .collect();
+        axes.push(format!("policy.critical={}", criticals.join(",")));
+        axes.push("policy.warning=0.1,0.2,0.4,0.6 of policy.critical".to_string());
+        axes.push("policy.recovery=0.25,0.5,0.75 of policy.warning".to_string());
+    }
+    if let Some(bytes) = model.redis.maxmemory.filter(|bytes| bytes / 4 > model.redis.base) {
+        let sizes: Vec<String> =
+            [bytes / 4, bytes / 2, bytes, bytes * 2].iter().map(|size| format!("{size}B")).collect();
+        axes.push(format!("redis.maxmemory={}", sizes.join(",")));
+    }
+    axes
+}
+
+/// `--set` options that multiply all arrival rates so that the highest is `peak`; `None` of a scenario whose
+/// arrivals are recorded, or that has none.
+pub fn at_rate(base: &Loaded, peak: f64) -> Option<Vec<String>> {
+    let own = base.scenario.model.peak_rate();
+    let is_rate =
+        |setting: &&Setting| setting.pattern.ends_with(".rate") && setting.pattern.contains("arrivals");
+    let scaled = |setting: &Setting| {
+        let text = setting.value.as_deref()?.trim_matches('"');
+        let rate = crate::units::parse_rate(text).ok()?;
+        // Through text, so that whoever repeats the command gets the same bytes.
+        Some(format!("{}={}/s", setting.path, rate * peak / own))
+    };
+    let options: Vec<String> = base.settings.iter().filter(is_rate).filter_map(scaled).collect();
+    (own > 0.0 && !options.is_empty()).then_some(options)
+}

@@ -1,0 +1,235 @@
+//! What the fluid limit says a configuration would do, without simulating it: microseconds instead of seconds.
+//!
+//! The limit leaves out noise, latencies and the spread of service times. How much that matters is not assumed
+//! here but measured by the search on simulated pilots.
+
+use crate::engine::time::SimTime;
+use crate::fluid::{self, EventKind, Fluid, Level, PerClass, Segment, State, System};
+use crate::model::config::{ArrivalProcess, ModelConfig};
+use crate::model::metric::Metric;
+
+/// What the fluid limit says of a configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    offered: PerClass,
+    rejected: PerClass,
+    peak_depth: f64,
+    mean_depth: f64,
+    overshoot: f64,
+    /// Seconds; the horizon if it never recovers.
+    recovery: f64,
+    open_fraction: f64,
+    openings: Option<f64>,
+    redis_peak: f64,
+    /// Jobs that noise may add or take, one standard deviation: the square root of those offered.
+    noise_jobs: f64,
+    /// Jobs per second that all workers finish.
+    capacity: f64,
+}
+
+/// More cycles than this take longer to follow than a simulation.
+const MOST_CYCLES: f64 = 20_000.0;
+/// Closer than this to a memory or queue limit, the forecast does not say on which side it is.
+const LIMIT_MARGIN: f64 = 0.1;
+/// Stands for a threshold that is never reached.
+const NEVER: f64 = 1e15;
+
+impl Forecast {
+    /// The forecast; `None` where the limit does not apply: recorded arrivals, a queue limit or a full Redis, or
+    /// a circuit that would swing too often.
+    pub fn of(model: &ModelConfig) -> Option<Self> {
+        let fluid = fluid_of(model)?;
+        if cycles(&fluid) > MOST_CYCLES {
+            return None;
+        }
+        let outcome = fluid::solve(&fluid);
+        let end = outcome.segments.last()?;
+        let horizon = model.horizon.as_secs_f64();
+        let mut offered = PerClass::default();
+        for Segment { seconds, rates } in &fluid.segments {
+            offered.urgent += rates.urgent * seconds;
+            offered.normal += rates.normal * seconds;
+            offered.batch += rates.batch * seconds;
+        }
+        let redis_peak = model.redis.base as f64 + outcome.peak * bytes_of_job(model);
+        let is_near = |limit: Option<u64>, value: f64| {
+            limit.is_some_and(|limit| value > limit as f64 * (1.0 - LIMIT_MARGIN))
+        };
+        if is_near(model.redis.maxmemory, redis_peak) || is_near(model.queue.capacity, outcome.peak) {
+            return None;
+        }
+        Some(Self {
+            noise_jobs: (offered.urgent + offered.normal + offered.batch).sqrt(),
+            offered,
+            rejected: end.rejected,
+            peak_depth: outcome.peak,
+            mean_depth: end.depth_area / horizon,
+            overshoot: (outcome.peak - model.policy.config.critical() as f64).max(0.0),
+            recovery: recovery(model, &fluid, &outcome).unwrap_or(horizon),
+            open_fraction: end.open_seconds / horizon,
+            openings: end.opens.map(|opens| opens as f64),
+            redis_peak,
+            capacity: fluid.system.servers * fluid.system.service_rate,
+        })
+    }
+
+    /// The forecast of a metric; `None` of those it knows nothing about.
+    pub fn get(&self, model: &ModelConfig, metric: Metric, class: Option<usize>) -> Option<f64> {
+        let jobs = |of: &PerClass| match class {
+            None => of.urgent + of.normal + of.batch,
+            Some(class) => {
+                let group = group_of(model, class);
+                let all: f64 = (0..model.classes.len())
+                    .filter(|&other| group_of(model, other) == group)
+                    .map(|other| model.offered_jobs(other))
+                    .sum();
+                let total = [of.urgent, of.normal, of.batch][group];
+                if all > 0.0 { total * model.offered_jobs(class) / all } else { 0.0 }
+            }
+        };
+        let (offered, rejected) = (jobs(&self.offered), jobs(&self.rejected));
+        let has_warmup = model.warmup.0 > 0;
+        match (metric, class) {
+            (Metric::Offered, _) => Some(offered),
+            (Metric::Rejected, _) => Some(rejected),
+            (Metric::Admitted, _) => Some(offered - rejected),
+            (Metric::RejectionProbability, _) => (offered > 0.0).then(|| rejected / offered),
+            // Redis stays below its limit, or there is no forecast.
+            (Metric::Lost | Metric::RejectedQueueLimit, _) => Some(0.0),
+            (Metric::PeakDepth, None) => Some(self.peak_depth),
+            (Metric::MeanDepth, None) if !has_warmup => Some(self.mean_depth),
+            (Metric::Overshoot, None) => Some(self.overshoot),
+            (Metric::Recovery, None) if model.recovery_hold.0 == 0 => Some(self.recovery),
+            (Metric::OpenFraction, None) if !has_warmup => Some(self.open_fraction),
+            (Metric::CircuitOpenings, None) => self.openings,
+            (Metric::RedisPeak, None) => Some(self.redis_peak),
+            _ => None,
+        }
+    }
+
+    /// What noise may add to or take from a metric, generously.
+    pub fn noise(&self, model: &ModelConfig, metric: Metric) -> f64 {
+        const DEVIATIONS: f64 = 4.0;
+        let jobs = DEVIATIONS * self.noise_jobs;
+        let offered = self.offered.urgent + self.offered.normal + self.offered.batch;
+        match metric {
+            Metric::RejectionProbability => jobs / offered.max(1.0),
+            Metric::Recovery => jobs / self.capacity,
+            Metric::OpenFraction => jobs / self.capacity / model.horizon.as_secs_f64(),
+            // The phase of a cycle at the end of a spike is chance.
+            Metric::CircuitOpenings => 1.0,
+            Metric::RedisPeak => jobs * bytes_of_job(model),
+            _ => jobs,
+        }
+    }
+}
+
+/// The model as a fluid; `None` if an arrival process has no rates.
+fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
+    if model.sources.iter().any(|source| matches!(source.process, ArrivalProcess::Trace(_))) {
+        return None;
+    }
+    let horizon = SimTime(model.horizon.0);
+    let mut ends: Vec<SimTime> = model
+        .sources
+        .iter()
+        .flat_map(|source| source.phases.iter().map(|phase| phase.end.min(horizon)))
+        .collect();
+    ends.push(horizon);
+    ends.sort_unstable();
+    ends.dedup();
+    let mut start = SimTime::ZERO;
+    let mut segments = Vec::new();
+    for end in ends {
+        let rates = rates_at(model, start);
+        segments.push(Segment { seconds: end.since(start).as_secs_f64(), rates });
+        start = end;
+    }
+    let config = &model.policy.config;
+    let hold = model.mean_hold();
+    let when_enabled = |depth: u64| if config.enabled() { depth as f64 } else { NEVER };
+    let recovery = config.recovery() as f64;
+    let system = System {
+        recovery,
+        warning: if config.enabled() { config.warning() as f64 } else { recovery + 1.0 },
+        critical: when_enabled(config.critical()),
+        reopen_at: when_enabled(config.reopen_at()),
+        shed_depth: when_enabled(config.shed_at()),
+        servers: f64::from(model.workers.slots()),
+        service_rate: 1.0 / hold,
+    };
+    let initial_state = match model.start.circuit {
+        backpressure::State::Closed => State::Closed,
+        backpressure::State::HalfOpen => State::HalfOpen,
+        backpressure::State::Open => State::Open,
+    };
+    (hold > 0.0).then(|| Fluid { system, initial_depth: model.start.jobs as f64, initial_state, segments })
+}
+
+/// Offered rates at a time, for each group of classes that admission tells apart.
+fn rates_at(model: &ModelConfig, time: SimTime) -> PerClass {
+    let mut rates = [0.0; 3];
+    for source in &model.sources {
+        let rate = source.rate_at(time);
+        for &(class, share) in &source.classes {
+            rates[group_of(model, class)] += rate * share;
+        }
+    }
+    let [urgent, normal, batch] = rates;
+    PerClass { urgent, normal, batch }
+}
+
+/// 0, 1, 2: always admitted, not while OPEN, only while CLOSED below the shed level.
+fn group_of(model: &ModelConfig, class: usize) -> usize {
+    match model.classes[class].priority.get() {
+        1 => 0,
+        2..=5 => 1,
+        _ => 2,
+    }
+}
+
+fn bytes_of_job(model: &ModelConfig) -> f64 {
+    let payload = model.mean_over_jobs(|class| class.payload.mean());
+    model.redis.job_overhead + model.redis.payload_factor * payload
+}
+
+/// How often the circuit would swing between warning and `reopen_at`, or hold without hysteresis, in all
+/// segments together.
+fn cycles(fluid: &Fluid) -> f64 {
+    let System { warning, reopen_at, servers, service_rate, .. } = fluid.system;
+    let capacity = servers * service_rate;
+    let in_segment = |Segment { seconds, rates }: &Segment| {
+        let (fill, drain) = (rates.urgent + rates.normal - capacity, capacity - rates.urgent);
+        let period = (reopen_at - warning) * (1.0 / fill + 1.0 / drain);
+        if fill > 0.0 && drain > 0.0 && period > 0.0 { seconds / period } else { 0.0 }
+    };
+    fluid.segments.iter().map(in_segment).sum()
+}
+
+/// Seconds from the end of the last spike to the first moment CLOSED at or below the recovery threshold.
+fn recovery(model: &ModelConfig, fluid: &Fluid, outcome: &fluid::Outcome) -> Option<f64> {
+    let spike_ends = model.sources.iter().flat_map(|source| &source.phases).filter(|phase| phase.spike);
+    let origin = spike_ends.map(|phase| phase.end).max().map_or(0.0, SimTime::as_secs_f64);
+    if origin >= model.horizon.as_secs_f64() {
+        return None;
+    }
+    let before = outcome.segments.iter().rfind(|end| end.time <= origin + 1e-9);
+    let (state, depth) =
+        before.map_or((fluid.initial_state, fluid.initial_depth), |end| (end.state, end.depth));
+    if state == State::Closed && depth <= fluid.system.recovery {
+        return Some(0.0);
+    }
+    let mut state = state;
+    for event in outcome.events.iter().filter(|event| event.time > origin) {
+        match event.kind {
+            EventKind::Closes => return Some(event.time - origin),
+            EventKind::Reaches(Level::Recovery) if state == State::Closed => {
+                return Some(event.time - origin);
+            }
+            EventKind::Opens | EventKind::Reopens => state = State::Open,
+            EventKind::HalfOpens => state = State::HalfOpen,
+            EventKind::Reaches(_) | EventKind::Slides(_) => {}
+        }
+    }
+    None
+}

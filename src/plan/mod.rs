@@ -1,0 +1,273 @@
+//! The planner: the cheapest configuration of a grid that meets the objectives, and how sure that is.
+//!
+//! ```text
+//! Grid --forecast--> candidates --screen--> survivors --verify--> feasible --select--> chosen --what if--> Plan
+//!        fluid limit            margins from        all replications    KN or GSP
+//!                               simulated pilots
+//! ```
+//!
+//! Ten thousand candidates cost seconds because hardly any is simulated. The fluid limit says within a per cent or
+//! so what each would do; what it errs by is measured on pilots that are simulated, and only candidates that miss
+//! an objective by more than that are discarded. Those that came closest to staying are simulated afterwards
+//! (the audit): if one of them was discarded wrongly, all margins double and the search goes on. Of what is left
+//! the cheapest come first; a candidate is given up as soon as its replications so far make it certain that it
+//! fails, and the rest are told apart by a procedure that states its probability of correct selection.
+//!
+//! [`search`] is a deterministic program over a table of results: what is missing in the table is the work to
+//! do next. So a plan can be interrupted, resumed, and spread over machines round by round.
+
+pub mod axes;
+pub mod forecast;
+pub mod search;
+pub mod spec;
+pub mod what_if;
+
+use crate::experiment::replication::{Replication, simulate};
+use crate::experiment::summary::{Estimate, estimate_of};
+use crate::experiment::{self, Findings, Progress, parallel};
+use crate::model::metric::Metric;
+use crate::scenario::Scenario;
+use crate::selection::Guarantee;
+use crate::study::grid::{Grid, VariantId};
+use crate::study::journal::Entry;
+use search::{Decision, Demand, Table};
+use spec::SpecVerdict;
+use what_if::WhatIf;
+
+/// The plan for one scenario at one rate.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The candidates.
+    pub grid: Grid,
+    /// The peak rate planned for, in jobs per second, where one was asked for; else the scenario's own.
+    pub rate: Option<f64>,
+    /// Highest offered rate of the scenario, in jobs per second.
+    pub peak_rate: f64,
+    /// How the search went.
+    pub path: SearchPath,
+    /// What it chose; nothing if no candidate meets the objectives.
+    pub choice: Option<Choice>,
+    /// Where nothing was chosen, the simulated candidate that came closest.
+    pub nearest: Option<VariantId>,
+    /// What the spec recommends for a rate like this, and what becomes of it.
+    pub spec: Vec<SpecVerdict>,
+}
+
+impl Plan {
+    /// Runs what a decision leaves to be known, in the current rayon pool: the choice with its course over time,
+    /// what becomes of it when things change, and what the spec recommends. `None` if interrupted.
+    pub fn of(grid: Grid, rate: Option<f64>, decision: Decision, progress: &impl Progress) -> Option<Self> {
+        let peak_rate = grid.scenario().model.peak_rate();
+        let choice = match decision.chosen {
+            Some(chosen) => Some(Choice::of(&grid, chosen, progress)?),
+            None => None,
+        };
+        let spec = spec::verdicts(&grid, peak_rate, progress)?;
+        Some(Self { grid, rate, peak_rate, path: decision.path, nearest: decision.nearest, choice, spec })
+    }
+}
+
+impl Choice {
+    fn of(grid: &Grid, chosen: search::Chosen, progress: &impl Progress) -> Option<Self> {
+        let scenario = grid.variant(chosen.id).expect("a variant that was simulated can be read");
+        let findings =
+            experiment::run(&scenario, progress).filter(|findings| !findings.summary.interrupted)?;
+        let costs =
+            findings.replications.iter().map(|replication| scenario.cost.of(&scenario.model, replication));
+        let completed = findings.series.completed.iter().fold(Vec::new(), |mut total: Vec<f64>, class| {
+            total.resize(class.len().max(total.len()), 0.0);
+            total.iter_mut().zip(class).for_each(|(sum, count)| *sum += count);
+            total
+        });
+        let steps = completed.windows(2).map(|pair| pair[1] - pair[0]);
+        let busiest = steps.fold(0.0, f64::max) / findings.series.step_seconds;
+        Some(Self {
+            id: chosen.id,
+            overrides: grid.overrides(chosen.id),
+            cost: estimate_of(&costs.collect(), 0),
+            criterion: chosen.criterion,
+            guarantee: chosen.guarantee,
+            undecided: chosen.undecided,
+            queues: (busiest / scenario.plan.redis_throughput).ceil().max(1.0) as u32,
+            what_if: WhatIf::of(&scenario, progress)?,
+            scenario,
+            findings,
+        })
+    }
+}
+
+/// Runs the replications that a search needs next, in the current rayon pool, and hands each over as soon as it
+/// is done. False if interrupted.
+pub fn run(
+    grid: &Grid,
+    tasks: &[(VariantId, u32)],
+    take: impl FnMut(Entry) + Send,
+    progress: &impl Progress,
+) -> bool {
+    let mut take = take;
+    let mut variants: Vec<VariantId> = tasks.iter().map(|(variant, _)| *variant).collect();
+    variants.dedup();
+    let read = |id: &VariantId| grid.variant(*id).expect("a variant that was looked at can be read");
+    let scenarios: Vec<Scenario> = variants.iter().map(read).collect();
+    parallel::run(
+        tasks.len(),
+        |task| {
+            let (variant, replication) = tasks[task];
+            let position = variants.iter().position(|id| *id == variant).expect("it is among them");
+            let scenario = &scenarios[position];
+            Some(Replication::of(&simulate(scenario, replication, progress)?, &scenario.model))
+        },
+        |task, result| {
+            let (variant, replication) = tasks[task];
+            take(Entry { variant, replication, result });
+        },
+    )
+}
+
+/// Searches until it is decided, in the current rayon pool; each result also goes to `record`. `None` if
+/// interrupted.
+pub fn search(
+    grid: &Grid,
+    search: &search::Search,
+    table: &mut Table,
+    mut record: impl FnMut(&Entry) + Send,
+    progress: &impl Progress,
+) -> Option<Decision> {
+    loop {
+        match search.decide(table) {
+            Ok(decision) => return Some(decision),
+            Err(Demand(demand)) => {
+                let tasks = table.missing(&Demand(demand));
+                let take = |entry: Entry| {
+                    record(&entry);
+                    table.add(entry.variant, entry.replication, entry.result);
+                };
+                if !run(grid, &tasks, take, progress) {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// The configuration that the search chose.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Its place in the grid.
+    pub id: VariantId,
+    /// Its `--set` options, besides those of the grid.
+    pub overrides: Vec<String>,
+    /// The scenario with these settings.
+    pub scenario: Scenario,
+    /// What its replications found, as `simulate` would.
+    pub findings: Findings,
+    /// Cost a month.
+    pub cost: Estimate,
+    /// What decided among the finalists.
+    pub criterion: Criterion,
+    /// What may be said of the decision; holds among the finalists.
+    pub guarantee: Guarantee,
+    /// Candidates that may be better, or cheaper, but could not be told at the most replications.
+    pub undecided: Vec<VariantId>,
+    /// Number of queues, each on a Redis of its own, that its throughput needs; arithmetic, not simulated.
+    pub queues: u32,
+    /// What becomes of it when things change.
+    pub what_if: WhatIf,
+}
+
+/// What decides among configurations that meet the objectives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Criterion {
+    /// The cost, which depends on what happens: rejections or losses have a price.
+    Cost,
+    /// The cost is the same; this metric decides, less being better.
+    TieBreak(Metric),
+}
+
+/// How the search went.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchPath {
+    /// Candidates that can be run.
+    pub candidates: usize,
+    /// Combinations of the grid that cannot, by reason.
+    pub excluded: Vec<(String, usize)>,
+    /// What the fluid limit discarded; nothing where it does not apply.
+    pub screen: Option<Screen>,
+    /// Survivors of the screen that cost more than the chosen one does, whatever they would do.
+    pub too_dear: usize,
+    /// Survivors that cost as much, but cannot be better by more than the fluid limit errs.
+    pub not_better: usize,
+    /// Survivors that cost as much and may be a little better, left out beyond `plan.finalists`.
+    pub beyond_finalists: usize,
+    /// What became of each candidate that was simulated, in the order of the search.
+    pub simulated: Vec<Simulated>,
+    /// Replications simulated in all.
+    pub replications: u64,
+    /// Replications that running every candidate would take.
+    pub exhaustive: u64,
+}
+
+/// What the fluid limit discarded, and why that is right.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Screen {
+    /// Candidates that were simulated to measure how much the limit errs.
+    pub pilots: usize,
+    /// For each objective that it forecasts: the relative error allowed for, and how many candidates missed it by
+    /// more (each counted at the first one it misses).
+    pub objectives: Vec<ScreenedObjective>,
+    /// Discarded in all.
+    pub discarded: usize,
+    /// Discarded candidates that were simulated afterwards: those that came closest to staying and would have cost
+    /// no more than the chosen one. All of them miss an objective.
+    pub audited: usize,
+    /// How often the audit found one that should have stayed, so that all margins were doubled.
+    pub widened: u32,
+}
+
+/// An objective as the fluid limit sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScreenedObjective {
+    /// As written.
+    pub expression: String,
+    /// Relative error allowed for.
+    pub margin: f64,
+    /// Candidates discarded by it.
+    pub discarded: usize,
+}
+
+/// A candidate that was simulated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Simulated {
+    /// Its place in the grid.
+    pub id: VariantId,
+    /// Replications of it.
+    pub replications: u32,
+    /// Mean cost over them.
+    pub cost: f64,
+    /// Mean of the tie-break metric.
+    pub tie_break: f64,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a simulated candidate.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fate {
+    /// It was chosen.
+    Chosen,
+    /// It misses this objective.
+    Misses(String),
+    /// Whether it meets this objective is open at the most replications.
+    Undecided(String),
+    /// It meets the objectives and is worse than this one.
+    Worse(VariantId),
+    /// It costs as much as a candidate closer to the scenario's own settings, and every replication that both have
+    /// is the same to the last count.
+    Equal,
+    /// It meets the objectives; whether it is better is open at the most replications.
+    Open,
+    /// It meets the objectives and costs more.
+    Dearer,
+    /// It only measured how much the fluid limit errs, or was audited.
+    Probe,
+}

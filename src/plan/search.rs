@@ -1,0 +1,838 @@
+//! The search for the cheapest configuration that meets the objectives.
+//!
+//! [`Search::decide`] is a deterministic program that reads simulated replications from a [`Table`]. Where one is
+//! missing it stops and says which ones it needs; with these in the table it is called again, comes to the same
+//! point and goes on. Nothing depends on who ran the replications, or in which order.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::forecast::Forecast;
+use super::{Criterion, Fate, Screen, ScreenedObjective, SearchPath, Simulated};
+use crate::experiment::replication::Replication;
+use crate::experiment::summary::{CONFIDENCE, judge};
+use crate::model::metric::Metric;
+use crate::scenario::Scenario;
+use crate::scenario::slo::{Comparison, Slo, Statistic};
+use crate::selection::{Gsp, GspSettings, Guarantee, Kn, KnSettings, Selection, Step};
+use crate::stats::interval::Sample;
+use crate::study::grid::{Grid, VariantId};
+
+/// Simulated replications by variant, each from the first on.
+#[derive(Clone, Debug, Default)]
+pub struct Table(BTreeMap<VariantId, Vec<Option<Replication>>>);
+
+/// Replications that the search cannot go on without: for each variant how many in all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand(pub Vec<(VariantId, u32)>);
+
+impl Table {
+    /// Adds a result; one that is there already stays.
+    pub fn add(&mut self, variant: VariantId, replication: u32, result: Replication) {
+        let known = self.0.entry(variant).or_default();
+        if known.len() <= replication as usize {
+            known.resize(replication as usize + 1, None);
+        }
+        known[replication as usize].get_or_insert(result);
+    }
+
+    /// The replications of a demand that are missing.
+    pub fn missing(&self, Demand(demand): &Demand) -> Vec<(VariantId, u32)> {
+        let lacks = |&(variant, replication): &(VariantId, u32)| self.get(variant, replication).is_none();
+        demand
+            .iter()
+            .flat_map(|&(variant, all)| (0..all).map(move |index| (variant, index)))
+            .filter(lacks)
+            .collect()
+    }
+
+    fn get(&self, variant: VariantId, replication: u32) -> Option<&Replication> {
+        self.0.get(&variant)?.get(replication as usize)?.as_ref()
+    }
+
+    /// The first replications of a variant, as far as they are there without a gap.
+    fn of(&self, variant: VariantId) -> Vec<Replication> {
+        self.0.get(&variant).into_iter().flatten().map_while(Clone::clone).collect()
+    }
+
+    /// Hashes of the first replications of a variant.
+    fn digests(&self, variant: VariantId) -> Vec<u64> {
+        self.0.get(&variant).into_iter().flatten().map_while(|found| Some(found.as_ref()?.digest)).collect()
+    }
+
+    /// Stops the search unless each of the variants has that many replications.
+    fn need(&self, variants: &[VariantId], replications: u32) -> Result<(), Demand> {
+        let demand = Demand(variants.iter().map(|&variant| (variant, replications)).collect());
+        if self.missing(&demand).is_empty() { Ok(()) } else { Err(demand) }
+    }
+
+    /// How many replications there are.
+    fn len(&self) -> u64 {
+        self.0.values().flatten().flatten().count() as u64
+    }
+}
+
+/// Candidates, what is asked of them, and what the fluid limit says of each.
+#[derive(Clone, Debug)]
+pub struct Search {
+    slo: Vec<Slo>,
+    base: Scenario,
+    candidates: Vec<Candidate>,
+    excluded: Vec<(String, usize)>,
+}
+
+/// A configuration before it is simulated.
+#[derive(Clone, Debug)]
+struct Candidate {
+    id: VariantId,
+    /// What it costs whatever happens.
+    fixed_cost: f64,
+    /// For each objective what the fluid limit says, and what noise may make of it.
+    objectives: Vec<Option<Predicted>>,
+    /// Jobs rejected.
+    rejected: Option<Predicted>,
+    /// The tie-break metric.
+    tie_break: Option<Predicted>,
+    /// How far it is from the scenario's own settings: axes that differ, and how much.
+    distance: (u32, f64),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Predicted {
+    value: f64,
+    noise: f64,
+}
+
+/// What the search decided.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The chosen variant; `None` if no candidate meets the objectives.
+    pub chosen: Option<Chosen>,
+    /// How it came to that.
+    pub path: SearchPath,
+    /// The simulated candidate that came closest to meeting the objectives, where none meets them.
+    pub nearest: Option<VariantId>,
+}
+
+/// The choice and how sure it is.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// Its place in the grid.
+    pub id: VariantId,
+    /// What decided among the finalists.
+    pub criterion: Criterion,
+    /// What may be said of the decision.
+    pub guarantee: Guarantee,
+    /// Candidates that may be better, or cheaper, but could not be told at the most replications.
+    pub undecided: Vec<VariantId>,
+}
+
+/// Candidates simulated to measure the forecast's error: half of them all over the grid, half where it matters.
+const PILOTS: usize = 12;
+/// Discarded candidates that are simulated afterwards.
+const AUDITED: usize = 8;
+/// Errors beyond those seen that margins allow for.
+const SAFETY: f64 = 2.0;
+/// Replications at which hopeless candidates are given up, before all are run.
+const FIRST_LOOKS: [u32; 2] = [1, 3];
+/// First stage of the selection procedures, which assume about normal costs and estimate their variance.
+const FIRST_STAGE: u32 = 10;
+/// More candidates than this are selected by the procedure that was made for many.
+const MOST_FOR_KN: usize = 100;
+
+impl Search {
+    /// Looks at all candidates of a grid, in the current rayon pool.
+    pub fn of(grid: &Grid) -> Self {
+        let base = grid.scenario().clone();
+        let own = grid.own_numbers();
+        let (variants, candidates) =
+            grid.variants(|id, scenario| Candidate::of(id, &scenario, distance(&own, &grid.numbers(id))));
+        Self { slo: base.slo.clone(), base, candidates, excluded: variants.excluded }
+    }
+
+    /// How many candidates there are.
+    pub fn candidates(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// Why the combinations of the grid that cannot be run cannot.
+    pub fn why_none(&self) -> Vec<String> {
+        self.excluded.iter().map(|(reason, count)| format!("{count}: {reason}")).collect()
+    }
+
+    /// The decision, or the replications that it takes to come to one.
+    pub fn decide(&self, table: &Table) -> Result<Decision, Demand> {
+        let pilots = self.pilots();
+        table.need(&pilots.iter().map(|&index| self.candidates[index].id).collect::<Vec<_>>(), 1)?;
+        let mut margins = self.margins(table, &pilots);
+        let mut widened = 0;
+        loop {
+            let (survivors, discarded) = self.screen(&margins);
+            let verified = self.verify(table, survivors, &margins)?;
+            let chosen = self.select(table, &verified)?;
+            let audited = self.audited(table, &discarded, chosen.as_ref(), &margins);
+            let ids: Vec<VariantId> = audited.iter().map(|&index| self.candidates[index].id).collect();
+            if self.all_fail(table, &ids)? {
+                let screen =
+                    (!pilots.is_empty() && margins.objectives.iter().any(Option::is_some)).then(|| Screen {
+                        pilots: pilots.len(),
+                        objectives: self.screened(&margins, &discarded),
+                        discarded: discarded.len(),
+                        audited: audited.len(),
+                        widened,
+                    });
+                return Ok(self.decision(table, verified, chosen, screen));
+            }
+            margins.widen();
+            widened += 1;
+        }
+    }
+
+    /// Candidates all over the grid, and those that the forecast sees nearest to an objective's limit.
+    fn pilots(&self) -> Vec<usize> {
+        let forecast: Vec<usize> = (0..self.candidates.len())
+            .filter(|&index| self.candidates[index].objectives.iter().any(Option::is_some))
+            .collect();
+        let forecast = self.distinct(forecast);
+        let spread = PILOTS / 2;
+        let mut pilots: Vec<usize> = (0..spread)
+            .filter_map(|part| forecast.get((2 * part + 1) * forecast.len() / (2 * spread)))
+            .copied()
+            .collect();
+        let closeness = |index: usize| {
+            let excess =
+                |(slo, predicted): (&Slo, &Option<Predicted>)| Some(relative(slo, (*predicted)?.value).abs());
+            self.slo
+                .iter()
+                .zip(&self.candidates[index].objectives)
+                .filter_map(excess)
+                .fold(f64::INFINITY, f64::min)
+        };
+        let mut by_closeness = forecast;
+        by_closeness.sort_by(|&a, &b| closeness(a).total_cmp(&closeness(b)).then(a.cmp(&b)));
+        pilots.extend(by_closeness.into_iter().take(PILOTS - spread));
+        pilots.sort_unstable();
+        pilots.dedup();
+        pilots
+    }
+
+    /// How much the forecast errs at the pilots, with a factor for what they have not shown.
+    fn margins(&self, table: &Table, pilots: &[usize]) -> Margins {
+        let worst = |error: &dyn Fn(&Candidate, &Replication) -> Option<f64>| {
+            let errors = pilots.iter().filter_map(|&index| {
+                let candidate = &self.candidates[index];
+                error(candidate, table.get(candidate.id, 0)?)
+            });
+            errors.reduce(f64::max).map(|worst| SAFETY * worst)
+        };
+        let objectives = self.slo.iter().enumerate().map(|(position, slo)| {
+            worst(&|candidate, replication| {
+                let predicted = candidate.objectives[position]?;
+                let simulated = replication.metrics(slo.class).get(slo.metric)?;
+                Some(error(predicted, simulated, slo.limit))
+            })
+        });
+        Margins {
+            objectives: objectives.collect(),
+            rejected: worst(&|candidate, replication| {
+                Some(error(candidate.rejected?, replication.get(Metric::Rejected)?, 0.0))
+            }),
+            tie_break: worst(&|candidate, replication| {
+                Some(error(candidate.tie_break?, replication.get(self.base.plan.tie_break)?, 0.0))
+            }),
+        }
+    }
+
+    /// Survivors, and those that miss an objective by more than the margin with its position and by how much.
+    fn screen(&self, margins: &Margins) -> (Vec<usize>, Vec<Discarded>) {
+        let (mut survivors, mut discarded) = (Vec::new(), Vec::new());
+        for (index, candidate) in self.candidates.iter().enumerate() {
+            let misses = |position: usize| {
+                let (slo, margin) = (&self.slo[position], margins.objectives[position]?);
+                let excess = missed_by(slo, candidate.objectives[position]?, margin)?;
+                Some(Discarded { index, objective: position, excess })
+            };
+            match (0..self.slo.len()).find_map(misses) {
+                Some(found) => discarded.push(found),
+                None => survivors.push(index),
+            }
+        }
+        (survivors, discarded)
+    }
+
+    /// Simulates survivors, the cheapest first, until none that is left can be better than what was found.
+    fn verify(&self, table: &Table, survivors: Vec<usize>, margins: &Margins) -> Result<Verified, Demand> {
+        let mut order = survivors;
+        let key = |index: &usize| {
+            let candidate = &self.candidates[*index];
+            let tie = candidate.tie_break.map_or(0.0, |predicted| predicted.value);
+            (self.cost_forecast(candidate), tie)
+        };
+        order.sort_by(|a, b| {
+            let ((cost_a, tie_a), (cost_b, tie_b)) = (key(a), key(b));
+            cost_a.total_cmp(&cost_b).then(tie_a.total_cmp(&tie_b)).then_with(|| self.nearer(*a, *b))
+        });
+        let floors: Vec<f64> =
+            order.iter().map(|&index| self.cost_floor(&self.candidates[index], margins)).collect();
+        let mut verified = Verified::default();
+        let mut incumbent: Option<Merit> = None;
+        let mut position = 0;
+        while position < order.len() {
+            let mut chunk = Vec::new();
+            while chunk.len() < self.base.plan.finalists && position < order.len() {
+                let (index, floor) = (order[position], floors[position]);
+                position += 1;
+                match incumbent {
+                    Some(best) if floor > best.cost => verified.too_dear += 1,
+                    Some(best) if self.cannot_win_the_tie(index, best, margins) => verified.not_better += 1,
+                    Some(best) if self.rivals(&verified, best) >= self.base.plan.finalists => {
+                        verified.beyond_finalists += 1;
+                    }
+                    _ => chunk.push(index),
+                }
+            }
+            let feasible = self.feasible(table, chunk, &mut verified)?;
+            for index in feasible {
+                let merit = self.merit(table, index);
+                if incumbent.is_none_or(|best| merit.beats(best)) {
+                    incumbent = Some(merit);
+                }
+                verified.feasible.push((index, merit));
+            }
+        }
+        Ok(verified)
+    }
+
+    /// Those of the chunk that meet every objective; the others are noted with the reason.
+    fn feasible(
+        &self,
+        table: &Table,
+        chunk: Vec<usize>,
+        verified: &mut Verified,
+    ) -> Result<Vec<usize>, Demand> {
+        let all = self.base.replications;
+        let mut alive = chunk;
+        for look in FIRST_LOOKS.into_iter().filter(|&look| look < all).chain([all]) {
+            table.need(&self.ids(&alive), look)?;
+            alive.retain(|&index| {
+                let replications = table.of(self.candidates[index].id);
+                let misses = match look == all {
+                    true => self.slo.iter().find(|slo| !judge(slo, &replications[..all as usize]).pass),
+                    false => self.slo.iter().find(|slo| fails_for_certain(slo, &replications, all)),
+                };
+                if let Some(slo) = misses {
+                    verified.fates.insert(index, Fate::Misses(slo.expression.clone()));
+                }
+                misses.is_none()
+            });
+            if look > 1 {
+                self.leave_out_equals(table, &mut alive, verified);
+            }
+        }
+        // A mean is not at its limit's good side for certain before its interval is.
+        let mut replications = all;
+        let mut open = self.open(table, &alive);
+        while !open.is_empty() && replications < self.base.plan.most_replications {
+            replications = (2 * replications).min(self.base.plan.most_replications);
+            table.need(&self.ids(&open), replications)?;
+            open = self.open(table, &open);
+        }
+        for &index in &open {
+            let replications = table.of(self.candidates[index].id);
+            let slo = self.slo.iter().find(|slo| is_open(slo, &replications));
+            verified
+                .fates
+                .insert(index, Fate::Undecided(slo.map(|slo| slo.expression.clone()).unwrap_or_default()));
+        }
+        let misses_now = |index: &usize| {
+            let replications = table.of(self.candidates[*index].id);
+            self.slo.iter().find(|slo| {
+                !judge(slo, &replications[..all as usize]).pass || mean_misses(slo, &replications)
+            })
+        };
+        alive.retain(|index| !open.contains(index));
+        alive.retain(|index| match misses_now(index) {
+            Some(slo) => {
+                verified.fates.insert(*index, Fate::Misses(slo.expression.clone()));
+                false
+            }
+            None => true,
+        });
+        Ok(alive)
+    }
+
+    /// Leaves out candidates that cost the same and whose every replication so far is the same, to the last count,
+    /// as that of one closer to the scenario's own settings.
+    fn leave_out_equals(&self, table: &Table, alive: &mut Vec<usize>, verified: &mut Verified) {
+        let mut kept: Vec<usize> = verified.feasible.iter().map(|(index, _)| *index).collect();
+        alive.sort_by(|&a, &b| self.nearer(a, b));
+        alive.retain(|&index| {
+            let candidate = &self.candidates[index];
+            let own = table.digests(candidate.id);
+            let is_equal = |&other: &usize| {
+                let other = &self.candidates[other];
+                let has_same_cost = other.fixed_cost.total_cmp(&candidate.fixed_cost).is_eq();
+                has_same_cost && table.digests(other.id).iter().zip(&own).all(|(a, b)| a == b)
+            };
+            let is_new = !kept.iter().any(is_equal);
+            if is_new {
+                kept.push(index);
+            } else {
+                verified.fates.insert(index, Fate::Equal);
+            }
+            is_new
+        });
+    }
+
+    /// The order of distance from the scenario's own settings.
+    fn nearer(&self, a: usize, b: usize) -> Ordering {
+        let (far_a, far_b) = (self.candidates[a].distance, self.candidates[b].distance);
+        far_a.0.cmp(&far_b.0).then(far_a.1.total_cmp(&far_b.1)).then(a.cmp(&b))
+    }
+
+    fn open(&self, table: &Table, indices: &[usize]) -> Vec<usize> {
+        let is_open_still = |index: &usize| {
+            let replications = table.of(self.candidates[*index].id);
+            self.slo.iter().any(|slo| is_open(slo, &replications))
+        };
+        indices.iter().copied().filter(is_open_still).collect()
+    }
+
+    /// Tells the finalists apart, at the stated probability.
+    fn select(&self, table: &Table, verified: &Verified) -> Result<Option<Chosen>, Demand> {
+        let Some(best) = verified.feasible.iter().map(|(_, merit)| *merit).reduce(Merit::better) else {
+            return Ok(None);
+        };
+        let by_cost = self.has_priced_jobs();
+        let mut finalists: Vec<usize> = verified
+            .feasible
+            .iter()
+            .filter(|(_, merit)| by_cost || merit.cost <= best.cost)
+            .map(|(index, _)| *index)
+            .collect();
+        // Of equal ones the procedures keep the first: let that be the one closest to what there is.
+        finalists.sort_by(|&a, &b| self.nearer(a, b));
+        let criterion = if by_cost { Criterion::Cost } else { Criterion::TieBreak(self.base.plan.tie_break) };
+        let value = if by_cost { best.cost } else { best.tie_break };
+        let delta = (self.base.plan.indifference * value.abs()).max(f64::MIN_POSITIVE.sqrt());
+        let costs: Vec<Vec<f64>> = finalists
+            .iter()
+            .map(|&index| {
+                let replications = table.of(self.candidates[index].id);
+                replications.iter().map(|replication| self.criterion_of(index, replication)).collect()
+            })
+            .collect();
+        match self.procedure(finalists.len(), delta, &|finalist| &costs[finalist]) {
+            Step::Done(Selection { best, undecided, guarantee, .. }) => {
+                let id = |finalist: usize| self.candidates[finalists[finalist]].id;
+                let open = verified.fates.iter().filter(|(_, fate)| matches!(fate, Fate::Undecided(_)));
+                let mut undecided: Vec<VariantId> = undecided.into_iter().map(id).collect();
+                undecided.extend(open.map(|(&index, _)| self.candidates[index].id));
+                Ok(Some(Chosen { id: id(best), criterion, guarantee, undecided }))
+            }
+            Step::Replicate(demand) => {
+                let of = |(finalist, all): (usize, u32)| (self.candidates[finalists[finalist]].id, all);
+                Err(Demand(demand.into_iter().map(of).collect()))
+            }
+        }
+    }
+
+    fn procedure<'a>(&self, finalists: usize, delta: f64, costs: &dyn Fn(usize) -> &'a [f64]) -> Step {
+        let plan = &self.base.plan;
+        let alpha = 1.0 - plan.confidence;
+        let first_stage = FIRST_STAGE.max(self.base.replications);
+        let most = plan.most_replications.max(first_stage);
+        if finalists <= MOST_FOR_KN {
+            Kn::new(finalists, KnSettings { alpha, delta, first_stage, batch: 5, most }).step(costs)
+        } else {
+            let (alpha1, alpha2) = (alpha / 2.0, alpha / 2.0);
+            Gsp::new(
+                finalists,
+                GspSettings { alpha1, alpha2, delta, first_stage, rounds: 10, batch: 10, most },
+            )
+            .step(costs)
+        }
+    }
+
+    /// The discarded candidates that came closest to staying, of those that might have been chosen instead.
+    fn audited(
+        &self,
+        table: &Table,
+        discarded: &[Discarded],
+        chosen: Option<&Chosen>,
+        margins: &Margins,
+    ) -> Vec<usize> {
+        let limit = chosen.map_or(f64::INFINITY, |chosen| {
+            let index = self.candidates.iter().position(|candidate| candidate.id == chosen.id);
+            self.merit(table, index.expect("the chosen one is a candidate")).cost
+        });
+        let mut rivals: Vec<&Discarded> = discarded
+            .iter()
+            .filter(|discarded| self.cost_floor(&self.candidates[discarded.index], margins) <= limit)
+            .collect();
+        rivals.sort_by(|a, b| a.excess.total_cmp(&b.excess).then(a.index.cmp(&b.index)));
+        let mut distinct = self.distinct(rivals.iter().map(|discarded| discarded.index).collect());
+        distinct.truncate(AUDITED);
+        distinct
+    }
+
+    /// The first of each group of candidates whose forecasts are the same: the others would show nothing new.
+    fn distinct(&self, indices: Vec<usize>) -> Vec<usize> {
+        let mut seen = BTreeSet::new();
+        let bits = |predicted: &Option<Predicted>| predicted.map(|predicted| predicted.value.to_bits());
+        let is_new = |index: &usize| {
+            let candidate = &self.candidates[*index];
+            let forecasts = candidate.objectives.iter().chain([&candidate.rejected, &candidate.tie_break]);
+            seen.insert(forecasts.map(bits).collect::<Vec<_>>())
+        };
+        indices.into_iter().filter(is_new).collect()
+    }
+
+    /// Whether each of them misses an objective for certain.
+    fn all_fail(&self, table: &Table, ids: &[VariantId]) -> Result<bool, Demand> {
+        let all = self.base.replications;
+        let mut alive = ids.to_vec();
+        for look in FIRST_LOOKS.into_iter().filter(|&look| look < all).chain([all]) {
+            table.need(&alive, look)?;
+            alive.retain(|&id| !self.slo.iter().any(|slo| fails_for_certain(slo, &table.of(id), all)));
+        }
+        alive.retain(|&id| self.slo.iter().all(|slo| judge(slo, &table.of(id)[..all as usize]).pass));
+        Ok(alive.is_empty())
+    }
+
+    fn screened(&self, margins: &Margins, discarded: &[Discarded]) -> Vec<ScreenedObjective> {
+        let objectives = self.slo.iter().zip(&margins.objectives).enumerate();
+        let known = objectives.filter_map(|(position, (slo, margin))| Some((position, slo, (*margin)?)));
+        known
+            .map(|(position, slo, margin)| ScreenedObjective {
+                expression: slo.expression.clone(),
+                margin,
+                discarded: discarded.iter().filter(|discarded| discarded.objective == position).count(),
+            })
+            .collect()
+    }
+
+    fn decision(
+        &self,
+        table: &Table,
+        verified: Verified,
+        chosen: Option<Chosen>,
+        screen: Option<Screen>,
+    ) -> Decision {
+        let simulated: Vec<Simulated> = table
+            .0
+            .keys()
+            .filter_map(|&id| self.candidates.binary_search_by_key(&id, |candidate| candidate.id).ok())
+            .map(|index| self.simulated(table, index, &verified, chosen.as_ref()))
+            .collect();
+        let nearest = match chosen {
+            Some(_) => None,
+            None => self.nearest(table),
+        };
+        let path = SearchPath {
+            candidates: self.candidates.len(),
+            excluded: self.excluded.clone(),
+            screen,
+            too_dear: verified.too_dear,
+            not_better: verified.not_better,
+            beyond_finalists: verified.beyond_finalists,
+            simulated,
+            replications: table.len(),
+            exhaustive: self.candidates.len() as u64 * u64::from(self.base.replications),
+        };
+        Decision { chosen, path, nearest }
+    }
+
+    fn simulated(
+        &self,
+        table: &Table,
+        index: usize,
+        verified: &Verified,
+        chosen: Option<&Chosen>,
+    ) -> Simulated {
+        let candidate = &self.candidates[index];
+        let replications = table.of(candidate.id);
+        let Merit { cost, tie_break } = self.merit(table, index);
+        let is_feasible = verified.feasible.iter().any(|(other, _)| *other == index);
+        let fate = match (verified.fates.get(&index), chosen) {
+            (Some(fate), _) => fate.clone(),
+            (None, Some(chosen)) if chosen.id == candidate.id => Fate::Chosen,
+            (None, Some(chosen)) if is_feasible => {
+                let best = table.of(chosen.id);
+                let common = best.len().min(replications.len());
+                let same = best.iter().zip(&replications).all(|(a, b)| a.digest == b.digest);
+                let own = self.merit_of(candidate, &replications[..common]);
+                let its = self.candidates.binary_search_by_key(&chosen.id, |candidate| candidate.id);
+                let its = self.merit_of(&self.candidates[its.expect("a candidate")], &best[..common]);
+                if chosen.undecided.contains(&candidate.id) {
+                    Fate::Open
+                } else if same || own == its {
+                    Fate::Equal
+                } else if own.cost > its.cost && !self.has_priced_jobs() {
+                    Fate::Dearer
+                } else {
+                    Fate::Worse(chosen.id)
+                }
+            }
+            _ => Fate::Probe,
+        };
+        Simulated { id: candidate.id, replications: replications.len() as u32, cost, tie_break, fate }
+    }
+
+    /// The simulated candidate that misses fewest objectives, and those by least.
+    fn nearest(&self, table: &Table) -> Option<VariantId> {
+        let missed = |id: VariantId| {
+            let replications = table.of(id);
+            let excess = self.slo.iter().filter_map(|slo| {
+                let judged = judge(slo, &replications);
+                (!judged.pass)
+                    .then(|| judged.observed.map_or(f64::INFINITY, |observed| relative(slo, observed).abs()))
+            });
+            let excess: Vec<f64> = excess.collect();
+            (excess.len(), excess.iter().sum::<f64>())
+        };
+        let ids = table.0.keys().copied();
+        ids.min_by(|&a, &b| {
+            let ((count_a, sum_a), (count_b, sum_b)) = (missed(a), missed(b));
+            count_a.cmp(&count_b).then(sum_a.total_cmp(&sum_b))
+        })
+    }
+
+    fn ids(&self, indices: &[usize]) -> Vec<VariantId> {
+        indices.iter().map(|&index| self.candidates[index].id).collect()
+    }
+
+    fn has_priced_jobs(&self) -> bool {
+        self.base.cost.depend_on_jobs()
+    }
+
+    fn cost_forecast(&self, candidate: &Candidate) -> f64 {
+        let rejected = candidate.rejected.map_or(0.0, |predicted| predicted.value);
+        self.base.cost.with_jobs(candidate.fixed_cost, rejected, 0.0)
+    }
+
+    /// How many candidates were verified at the level of cost of the best; where the cost depends on what happens,
+    /// all are rivals.
+    fn rivals(&self, verified: &Verified, best: Merit) -> usize {
+        let by_cost = self.has_priced_jobs();
+        let equal = verified.fates.iter().filter(|(index, fate)| {
+            **fate == Fate::Equal && (by_cost || self.candidates[**index].fixed_cost <= best.cost)
+        });
+        equal.count()
+            + verified.feasible.iter().filter(|(_, merit)| by_cost || merit.cost <= best.cost).count()
+    }
+
+    /// The least that a candidate can cost, as far as the forecast may err.
+    fn cost_floor(&self, candidate: &Candidate, margins: &Margins) -> f64 {
+        let rejected = match (candidate.rejected, margins.rejected) {
+            (Some(Predicted { value, noise }), Some(margin)) => (value * (1.0 - margin) - noise).max(0.0),
+            _ => 0.0,
+        };
+        self.base.cost.with_jobs(candidate.fixed_cost, rejected, 0.0)
+    }
+
+    /// Whether a candidate of the same cost as the best so far is worse at the tie-break whatever the error.
+    fn cannot_win_the_tie(&self, index: usize, best: Merit, margins: &Margins) -> bool {
+        let candidate = &self.candidates[index];
+        let least = match (candidate.tie_break, margins.tie_break) {
+            (Some(Predicted { value, noise }), Some(margin)) => value * (1.0 - margin) - noise,
+            _ => return false,
+        };
+        !self.has_priced_jobs() && least > best.tie_break
+    }
+
+    fn merit(&self, table: &Table, index: usize) -> Merit {
+        let candidate = &self.candidates[index];
+        self.merit_of(candidate, &table.of(candidate.id))
+    }
+
+    fn merit_of(&self, candidate: &Candidate, replications: &[Replication]) -> Merit {
+        let mean = |value: &dyn Fn(&Replication) -> f64| {
+            replications.iter().map(value).collect::<Sample>().mean().unwrap_or(f64::INFINITY)
+        };
+        Merit {
+            cost: mean(&|replication| self.cost(candidate, replication)),
+            tie_break: mean(&|replication| self.tie_break(replication)),
+        }
+    }
+
+    fn criterion_of(&self, index: usize, replication: &Replication) -> f64 {
+        match self.has_priced_jobs() {
+            true => self.cost(&self.candidates[index], replication),
+            false => self.tie_break(replication),
+        }
+    }
+
+    fn cost(&self, candidate: &Candidate, replication: &Replication) -> f64 {
+        let jobs = |metric| replication.get(metric).unwrap_or(0.0);
+        self.base.cost.with_jobs(candidate.fixed_cost, jobs(Metric::Rejected), jobs(Metric::Lost))
+    }
+
+    fn tie_break(&self, replication: &Replication) -> f64 {
+        replication.get(self.base.plan.tie_break).unwrap_or(0.0)
+    }
+}
+
+impl Candidate {
+    fn of(id: VariantId, scenario: &Scenario, distance: (u32, f64)) -> Self {
+        let model = &scenario.model;
+        let forecast = Forecast::of(model);
+        let predicted = |metric, class| {
+            let forecast = forecast.as_ref()?;
+            let value = forecast.get(model, metric, class)?;
+            Some(Predicted { value, noise: forecast.noise(model, metric) })
+        };
+        Self {
+            id,
+            fixed_cost: scenario.cost.fixed(model),
+            objectives: scenario.slo.iter().map(|slo| predicted(slo.metric, slo.class)).collect(),
+            rejected: predicted(Metric::Rejected, None),
+            tie_break: predicted(scenario.plan.tie_break, None),
+            distance,
+        }
+    }
+}
+
+/// Axes that differ from the scenario's own setting, and by how many factors of e in all.
+fn distance(own: &[Option<f64>], numbers: &[Option<f64>]) -> (u32, f64) {
+    let pairs = || own.iter().zip(numbers).filter_map(|(own, number)| Some(((*own)?, (*number)?)));
+    let differ = pairs().filter(|(own, number)| own.total_cmp(number).is_ne()).count();
+    let ratios = pairs()
+        .filter(|(own, number)| *own > 0.0 && *number > 0.0)
+        .map(|(own, number)| (number / own).ln().abs());
+    (differ as u32, ratios.sum())
+}
+
+/// Relative errors that the forecast is allowed, by objective and for what decides among candidates; `None`
+/// where no pilot has a forecast.
+#[derive(Clone, Debug)]
+struct Margins {
+    objectives: Vec<Option<f64>>,
+    rejected: Option<f64>,
+    tie_break: Option<f64>,
+}
+
+impl Margins {
+    fn widen(&mut self) {
+        let all = self.objectives.iter_mut().chain([&mut self.rejected, &mut self.tie_break]);
+        // A margin of nothing doubled would stay.
+        all.flatten().for_each(|margin| *margin = (2.0 * *margin).max(0.01));
+    }
+}
+
+/// A candidate that the screen discarded: the objective it misses, and by how much beyond the margin.
+#[derive(Clone, Copy, Debug)]
+struct Discarded {
+    index: usize,
+    objective: usize,
+    excess: f64,
+}
+
+/// What decides among candidates that meet the objectives; less is better.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Merit {
+    cost: f64,
+    tie_break: f64,
+}
+
+impl Merit {
+    fn beats(self, other: Merit) -> bool {
+        self.cost.total_cmp(&other.cost).then(self.tie_break.total_cmp(&other.tie_break)).is_lt()
+    }
+
+    fn better(self, other: Merit) -> Merit {
+        if other.beats(self) { other } else { self }
+    }
+}
+
+/// What the verification found so far.
+#[derive(Clone, Debug, Default)]
+struct Verified {
+    feasible: Vec<(usize, Merit)>,
+    fates: BTreeMap<usize, Fate>,
+    too_dear: usize,
+    not_better: usize,
+    beyond_finalists: usize,
+}
+
+/// The error of a forecast relative to the larger of what is compared, beyond noise.
+fn error(predicted: Predicted, simulated: f64, limit: f64) -> f64 {
+    let Predicted { value, noise } = predicted;
+    let scale = value.abs().max(simulated.abs()).max(limit.abs());
+    if scale > 0.0 { ((value - simulated).abs() - noise).max(0.0) / scale } else { 0.0 }
+}
+
+/// By how much a forecast misses an objective beyond margin and noise, relative to the larger of both sides.
+fn missed_by(slo: &Slo, predicted: Predicted, margin: f64) -> Option<f64> {
+    let Predicted { value, noise } = predicted;
+    let scale = value.abs().max(slo.limit.abs());
+    let beyond = match slo.comparison {
+        Comparison::Less | Comparison::LessOrEqual => value - slo.limit,
+        Comparison::Greater | Comparison::GreaterOrEqual => slo.limit - value,
+        // Nothing is negative: being zero is being at most zero.
+        Comparison::Equal if slo.limit <= 0.0 => value - slo.limit,
+        Comparison::Equal | Comparison::NotEqual => return None,
+    };
+    let excess = beyond - margin * scale - noise;
+    (excess > 0.0).then(|| excess / scale)
+}
+
+/// How far a value is from the limit, relative to the larger of both.
+fn relative(slo: &Slo, value: f64) -> f64 {
+    let scale = value.abs().max(slo.limit.abs());
+    if scale > 0.0 { (value - slo.limit) / scale } else { 0.0 }
+}
+
+/// Whether no further replication can make the objective hold over `all` of them: its verdict is known without
+/// running them. Metrics are never negative.
+fn fails_for_certain(slo: &Slo, replications: &[Replication], all: u32) -> bool {
+    let values: Vec<f64> =
+        replications.iter().take(all as usize).filter_map(|r| r.metrics(slo.class).get(slo.metric)).collect();
+    let bad = values.iter().filter(|value| !slo.comparison.holds(**value, slo.limit)).count();
+    let is_upper = matches!(slo.comparison, Comparison::Less | Comparison::LessOrEqual)
+        || (slo.comparison == Comparison::Equal && slo.limit <= 0.0);
+    let is_lower = matches!(slo.comparison, Comparison::Greater | Comparison::GreaterOrEqual);
+    match slo.statistic {
+        Statistic::Max => is_upper && bad > 0,
+        Statistic::Min => is_lower && bad > 0,
+        // The quantile is the value at this rank; that many must be good.
+        Statistic::P95 => {
+            is_upper && values.len() == replications.len().min(all as usize) && {
+                let rank = (0.95 * f64::from(all)).ceil() as usize;
+                bad > all as usize - rank
+            }
+        }
+        Statistic::Mean => {
+            is_upper && {
+                let sum: f64 = values.iter().sum();
+                !slo.comparison.holds(sum / f64::from(all), slo.limit) && sum > 0.0
+            }
+        }
+    }
+}
+
+/// Whether an objective on a mean holds or not only by chance: the interval has the limit inside.
+fn is_open(slo: &Slo, replications: &[Replication]) -> bool {
+    match interval(slo, replications) {
+        Some((low, high)) => low < slo.limit && slo.limit < high,
+        None => false,
+    }
+}
+
+/// Whether the interval of a mean lies beyond the limit.
+fn mean_misses(slo: &Slo, replications: &[Replication]) -> bool {
+    interval(slo, replications).is_some_and(|(low, high)| {
+        !slo.comparison.holds(low, slo.limit) && !slo.comparison.holds(high, slo.limit)
+    })
+}
+
+/// The interval of the mean that an inequality is about.
+fn interval(slo: &Slo, replications: &[Replication]) -> Option<(f64, f64)> {
+    if slo.statistic != Statistic::Mean || matches!(slo.comparison, Comparison::Equal | Comparison::NotEqual)
+    {
+        return None;
+    }
+    let sample: Sample = replications.iter().filter_map(|r| r.metrics(slo.class).get(slo.metric)).collect();
+    let (mean, half_width) = (sample.mean()?, sample.half_width(CONFIDENCE)?);
+    Some((mean - half_width, mean + half_width))
+}

@@ -1,0 +1,359 @@
+//! What becomes of a configuration when things change: more load, fewer workers, no policy, inputs that were
+//! measured wrongly. All of it on common random numbers with the configuration itself.
+
+use backpressure::Config;
+
+use crate::engine::time::SimDuration;
+use crate::experiment::replication::Replication;
+use crate::experiment::summary::{CONFIDENCE, judge, limits_reached};
+use crate::experiment::{self, Progress};
+use crate::model::config::ModelConfig;
+use crate::model::metric::Metric;
+use crate::scenario::Scenario;
+use crate::stats::interval::Sample;
+use crate::stats::paired::PairedDifference;
+
+/// What becomes of a configuration when things change.
+#[derive(Clone, Debug, Default)]
+pub struct WhatIf {
+    /// The configuration at multiples of its load, the smallest first; 1 is among them.
+    pub loads: Vec<AtLoad>,
+    /// Largest multiple of the load, to within 0.05, at which all objectives are still met; `None` if it is less
+    /// than half.
+    pub headroom: Option<f64>,
+    /// The multiple where the time from arrival to completion begins to climb: the point of the load curve
+    /// farthest below its chord (Satopaa et al. 2011, "Finding a kneedle in a haystack"); `None` of a flat curve.
+    pub knee: Option<f64>,
+    /// Workers lost for the whole run: one process, and a zone of three.
+    pub losses: Vec<AfterLoss>,
+    /// With the policy switched off, seconds from the start until Redis is full; `None` if never.
+    pub oom_unprotected: Option<f64>,
+    /// Effects of inputs 10% lower and 10% higher, the largest first.
+    pub tornado: Vec<Effect>,
+}
+
+/// A configuration at a multiple of its load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AtLoad {
+    /// The multiple.
+    pub factor: f64,
+    /// Peak rate in jobs per second.
+    pub peak_rate: f64,
+    /// Objectives that are missed.
+    pub missed: Vec<String>,
+    /// The limits that were reached, the earliest first, with the time in seconds.
+    pub limits: Vec<(&'static str, f64)>,
+    /// Busy share of the workers.
+    pub utilisation: f64,
+    /// Share of offered jobs rejected.
+    pub rejected: f64,
+    /// Recovery time in seconds, and whether some replication did not recover.
+    pub recovery: (f64, bool),
+    /// 95th percentile of the time from arrival to completion, in seconds.
+    pub sojourn_p95: f64,
+    /// Largest depth in jobs.
+    pub peak_depth: f64,
+    /// Largest Redis memory in bytes.
+    pub redis_peak: f64,
+    /// Seconds from the start until Redis is full; `None` if never.
+    pub oom: Option<f64>,
+}
+
+/// A configuration after the loss of workers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AfterLoss {
+    /// `one worker of 5`, `a zone: 2 workers of 5`.
+    pub name: String,
+    /// Worker processes left.
+    pub processes: u32,
+    /// Objectives that are missed.
+    pub missed: Vec<String>,
+    /// Share of offered jobs rejected.
+    pub rejected: f64,
+    /// Recovery time in seconds, and whether some replication did not recover.
+    pub recovery: (f64, bool),
+}
+
+/// What an input 10% lower and 10% higher does to a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effect {
+    /// The input: `arrival rate`, `service time`, ...
+    pub input: &'static str,
+    /// What is measured.
+    pub metric: Metric,
+    /// The metric as it is.
+    pub base: f64,
+    /// Paired difference to that with the input 10% lower: mean and half-width of its 95% interval.
+    pub lower: (f64, f64),
+    /// With the input 10% higher.
+    pub higher: (f64, f64),
+}
+impl WhatIf {
+    /// Runs all of it, in the current rayon pool; `None` if interrupted.
+    pub fn of(choice: &Scenario, progress: &impl Progress) -> Option<Self> {
+        let replications = choice.replications.min(MOST_REPLICATIONS);
+        let mut cases = Vec::new();
+        cases.extend(LOADS.iter().map(|&factor| Case::new(choice, |model| model.scale_load(factor))));
+        let losses = losses(choice);
+        cases.extend(
+            losses.iter().map(|(_, left)| Case::new(choice, |model| model.workers.processes = *left)),
+        );
+        cases.push(Case::new(choice, |model| model.policy.config = switched_off(&model.policy.config)));
+        let inputs: Vec<&Input> = INPUTS.iter().filter(|input| input.applies(choice)).collect();
+        for input in &inputs {
+            cases.extend(CHANGES.map(|factor| Case::new(choice, |model| (input.scale)(model, factor))));
+        }
+        let found = run(&cases, replications, progress)?;
+        let (at_loads, rest) = found.split_at(LOADS.len());
+        let (after_losses, rest) = rest.split_at(losses.len());
+        let (unprotected, changed) = rest.split_first().expect("a case for each");
+
+        let mut loads: Vec<AtLoad> =
+            LOADS.iter().zip(at_loads).map(|(&factor, runs)| AtLoad::of(choice, factor, runs)).collect();
+        let headroom = refine_headroom(choice, &mut loads, replications, progress)?;
+        let base = &at_loads[LOADS.iter().position(|&factor| is_one(factor)).expect("1 is among them")];
+        let mut tornado: Vec<Effect> = inputs
+            .iter()
+            .zip(changed.chunks(CHANGES.len()))
+            .flat_map(|(input, runs)| effects(choice, input.name, base, runs))
+            .collect();
+        let size = |effect: &Effect| {
+            let scale = effect.base.abs().max(f64::MIN_POSITIVE);
+            effect.lower.0.abs().max(effect.higher.0.abs()) / scale
+        };
+        tornado.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        Some(Self {
+            knee: knee(&loads),
+            loads,
+            headroom,
+            losses: losses
+                .into_iter()
+                .zip(after_losses)
+                .map(|((name, processes), runs)| AfterLoss {
+                    name,
+                    processes,
+                    missed: missed(choice, runs),
+                    rejected: mean(runs, Metric::RejectionProbability),
+                    recovery: recovery(runs),
+                })
+                .collect(),
+            oom_unprotected: oom(unprotected),
+            tornado,
+        })
+    }
+}
+
+/// Replications of each change: enough to see what matters.
+const MOST_REPLICATIONS: u32 = 3;
+/// Multiples of the load that are always looked at.
+const LOADS: [f64; 10] = [0.5, 0.7, 0.85, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5];
+/// How closely the headroom is found.
+const RESOLUTION: f64 = 0.05;
+/// Inputs are changed by a tenth in both directions.
+const CHANGES: [f64; 2] = [0.9, 1.1];
+
+/// A scenario with something changed.
+struct Case(Scenario);
+
+impl Case {
+    fn new(choice: &Scenario, change: impl FnOnce(&mut ModelConfig)) -> Self {
+        let mut scenario = choice.clone();
+        change(&mut scenario.model);
+        Self(scenario)
+    }
+}
+
+fn run(cases: &[Case], replications: u32, progress: &impl Progress) -> Option<Vec<Vec<Replication>>> {
+    let scenarios: Vec<&Scenario> = cases.iter().map(|case| &case.0).collect();
+    experiment::run_all(&scenarios, replications, progress)
+}
+
+impl AtLoad {
+    fn of(choice: &Scenario, factor: f64, runs: &[Replication]) -> Self {
+        let limits = limits_reached(runs);
+        Self {
+            factor,
+            peak_rate: choice.model.peak_rate() * factor,
+            missed: missed(choice, runs),
+            limits: limits.iter().map(|reached| (reached.limit, reached.seconds)).collect(),
+            utilisation: mean(runs, Metric::WorkerUtilisation),
+            rejected: mean(runs, Metric::RejectionProbability),
+            recovery: recovery(runs),
+            sojourn_p95: mean(runs, Metric::SojournP95),
+            peak_depth: mean(runs, Metric::PeakDepth),
+            redis_peak: mean(runs, Metric::RedisPeak),
+            oom: oom(runs),
+        }
+    }
+}
+
+/// Halves the interval between the largest load that passes and the smallest above it that fails, until it is
+/// narrow; the loads tried on the way join the others.
+fn refine_headroom(
+    choice: &Scenario,
+    loads: &mut Vec<AtLoad>,
+    replications: u32,
+    progress: &impl Progress,
+) -> Option<Option<f64>> {
+    loop {
+        let fails = loads.iter().position(|load| !load.missed.is_empty());
+        let (low, high) = match fails {
+            None => return Some(loads.last().map(|load| load.factor)),
+            Some(0) => return Some(None),
+            Some(first) => (loads[first - 1].factor, loads[first].factor),
+        };
+        if high - low <= RESOLUTION + 1e-9 {
+            return Some(Some(low));
+        }
+        let factor = f64::midpoint(low, high);
+        let runs = run(&[Case::new(choice, |model| model.scale_load(factor))], replications, progress)?;
+        loads.push(AtLoad::of(choice, factor, &runs[0]));
+        loads.sort_by(|a, b| a.factor.total_cmp(&b.factor));
+    }
+}
+
+/// Where the curve of the sojourn time over the load is farthest below the straight line between its ends.
+fn knee(loads: &[AtLoad]) -> Option<f64> {
+    let (first, last) = (loads.first()?, loads.last()?);
+    let (width, height) = (last.factor - first.factor, last.sojourn_p95 - first.sojourn_p95);
+    if width <= 0.0 || height <= 0.01 * first.sojourn_p95 {
+        return None;
+    }
+    let below = |load: &AtLoad| {
+        (load.factor - first.factor) / width - (load.sojourn_p95 - first.sojourn_p95) / height
+    };
+    let knee = loads.iter().max_by(|a, b| below(a).total_cmp(&below(b)))?;
+    (below(knee) > 0.05).then_some(knee.factor)
+}
+
+/// What can be lost: one process, and a third of them, as when a zone of three goes away.
+fn losses(choice: &Scenario) -> Vec<(String, u32)> {
+    let processes = choice.model.workers.processes;
+    let zone = processes.div_ceil(3);
+    let mut losses = Vec::new();
+    if processes > 1 {
+        losses.push((format!("one worker of {processes}"), processes - 1));
+    }
+    if zone > 1 {
+        losses.push((format!("a zone: {zone} workers of {processes}"), processes - zone));
+    }
+    losses
+}
+
+fn switched_off(config: &Config) -> Config {
+    let mut builder = Config::builder();
+    builder = builder
+        .enabled(false)
+        .recovery(config.recovery())
+        .warning(config.warning())
+        .critical(config.critical())
+        .reopen_at(config.reopen_at());
+    builder.build().expect("thresholds that were in order still are")
+}
+
+/// An input of the model that somebody measured, and perhaps wrongly.
+struct Input {
+    name: &'static str,
+    scale: fn(&mut ModelConfig, f64),
+    is_there: fn(&ModelConfig) -> bool,
+}
+
+impl Input {
+    fn applies(&self, choice: &Scenario) -> bool {
+        (self.is_there)(&choice.model)
+    }
+}
+
+const INPUTS: [Input; 6] = [
+    Input {
+        name: "arrival rate",
+        scale: |model, factor| model.scale_load(factor),
+        is_there: |model| model.peak_rate() > 0.0,
+    },
+    Input {
+        name: "service time",
+        scale: |model, factor| {
+            model.classes.iter_mut().for_each(|class| class.service_time = class.service_time.scaled(factor));
+        },
+        is_there: |_| true,
+    },
+    Input {
+        name: "worker overhead",
+        scale: |model, factor| model.workers.overhead = model.workers.overhead.scaled(factor),
+        is_there: |model| model.workers.overhead > SimDuration::ZERO,
+    },
+    Input {
+        name: "payload size",
+        scale: |model, factor| {
+            model.classes.iter_mut().for_each(|class| class.payload = class.payload.scaled(factor));
+        },
+        is_there: |_| true,
+    },
+    Input {
+        name: "check latency",
+        scale: |model, factor| model.gateway.check_latency = model.gateway.check_latency.scaled(factor),
+        is_there: |model| model.gateway.check_latency > SimDuration::ZERO,
+    },
+    Input {
+        name: "age of the depth",
+        scale: |model, factor| model.gateway.depth_age = model.gateway.depth_age.scaled(factor),
+        is_there: |model| model.gateway.depth_age > SimDuration::ZERO,
+    },
+];
+
+/// What the changes of an input do to each metric that has an objective, and to rejection and recovery.
+fn effects(
+    choice: &Scenario,
+    input: &'static str,
+    base: &[Replication],
+    runs: &[Vec<Replication>],
+) -> Vec<Effect> {
+    let mut metrics = vec![Metric::Recovery, Metric::RejectionProbability];
+    let further = choice.slo.iter().filter(|slo| slo.class.is_none()).map(|slo| slo.metric);
+    for metric in further {
+        if !metrics.contains(&metric) && metric.unit() != crate::model::metric::Unit::Count {
+            metrics.push(metric);
+        }
+    }
+    let values = |runs: &[Replication], metric| -> Vec<f64> {
+        runs.iter().filter_map(|run| run.get(metric)).collect()
+    };
+    let effect_on = |metric: Metric| {
+        let own = values(base, metric);
+        let change = |runs: &[Replication]| {
+            let changed = values(runs, metric);
+            let paired = (own.len() == changed.len())
+                .then(|| PairedDifference::of(&own, &changed, CONFIDENCE))
+                .flatten();
+            paired.map(|difference| (difference.mean, difference.half_width))
+        };
+        let base = own.iter().copied().collect::<Sample>().mean()?;
+        let (lower, higher) = (change(&runs[0])?, change(&runs[1])?);
+        Some(Effect { input, metric, base, lower, higher })
+    };
+    metrics.into_iter().filter_map(effect_on).collect()
+}
+
+fn missed(choice: &Scenario, runs: &[Replication]) -> Vec<String> {
+    let judged = choice.slo.iter().map(|slo| judge(slo, runs));
+    judged.filter(|result| !result.pass).map(|result| result.expression).collect()
+}
+
+fn mean(runs: &[Replication], metric: Metric) -> f64 {
+    runs.iter().filter_map(|run| run.get(metric)).collect::<Sample>().mean().unwrap_or(0.0)
+}
+
+fn recovery(runs: &[Replication]) -> (f64, bool) {
+    let is_censored = |run: &Replication| run.system.is_censored(Metric::Recovery);
+    (mean(runs, Metric::Recovery), runs.iter().any(is_censored))
+}
+
+/// The earliest time at which Redis was full in any of the runs.
+fn oom(runs: &[Replication]) -> Option<f64> {
+    let full = runs.iter().filter(|run| !run.system.is_censored(Metric::TimeToOom));
+    full.filter_map(|run| run.get(Metric::TimeToOom)).min_by(f64::total_cmp)
+}
+
+fn is_one(factor: f64) -> bool {
+    (factor - 1.0).abs() < 1e-9
+}
