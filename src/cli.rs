@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use backpressure_sim::experiment::earlier::EarlierError;
 use backpressure_sim::scenario::ScenarioError;
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 /// Exit codes, as documented in the README.
@@ -110,6 +111,10 @@ fn code_of(error: &anyhow::Error) -> u8 {
         eprintln!("{error}");
         return exit::SCENARIO_INVALID;
     }
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        let _ = error.print();
+        return exit::USAGE;
+    }
     eprintln!("error: {error:#}");
     if let Some(refused) = error.downcast_ref::<check::Refused>() {
         return refused.code();
@@ -119,6 +124,14 @@ fn code_of(error: &anyhow::Error) -> u8 {
     } else {
         exit::INTERNAL
     }
+}
+
+/// A mistake in the command line that is found after it was read.
+fn usage(message: &str) -> clap::Error {
+    clap::Error::raw(
+        ErrorKind::ValueValidation,
+        format!("{message}\n\nFor more information, try '--help'.\n"),
+    )
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -76,9 +76,7 @@ fn head(scenario: &Scenario, findings: &Findings) -> String {
             ),
         );
     }
-    for paragraph in scenario.question.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
-        push(&mut html, format_args!("<p class=\"question\">{}</p>\n", escape(paragraph.trim())));
-    }
+    html += &question(scenario);
     push(
         &mut html,
         format_args!(
@@ -98,6 +96,12 @@ fn head(scenario: &Scenario, findings: &Findings) -> String {
         ),
     );
     html
+}
+
+/// The comment that opens the scenario's file.
+pub(super) fn question(scenario: &Scenario) -> String {
+    let paragraphs = scenario.question.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
+    paragraphs.map(|paragraph| format!("<p class=\"question\">{}</p>\n", escape(paragraph))).collect()
 }
 
 fn objectives(summary: &Summary) -> String {
@@ -194,14 +198,20 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
 }
 
 pub(super) fn figure(chart: &Chart) -> String {
-    format!(
-        "<figure id=\"{}\">\n<div class=\"scroll\">\n{}</div>\n<figcaption>{}</figcaption>\n\
-         <details>\n<summary>Numbers behind this chart</summary>\n{}</details>\n</figure>\n",
+    let mut html = format!(
+        "<figure id=\"{}\">\n<div class=\"scroll\">\n{}</div>\n<figcaption>{}</figcaption>\n",
         chart.name,
         chart.svg(),
-        escape(&chart.caption),
-        numbers(&chart.table)
-    )
+        escape(&chart.caption)
+    );
+    if !chart.table.rows.is_empty() {
+        let numbers = numbers(&chart.table);
+        push(
+            &mut html,
+            format_args!("<details>\n<summary>Numbers behind this chart</summary>\n{numbers}</details>\n"),
+        );
+    }
+    html + "</figure>\n"
 }
 
 fn numbers(table: &Table) -> String {
@@ -287,7 +297,7 @@ fn remarks(summary: &Summary) -> String {
     html + "</ul>\n</section>\n"
 }
 
-fn scenario_text(scenario: &Scenario) -> String {
+pub(super) fn scenario_text(scenario: &Scenario) -> String {
     format!(
         "<section>\n<h2>Scenario</h2>\n<details>\n<summary>The text of the file</summary>\n<pre>{}</pre>\n</details>\n</section>\n",
         escape(&scenario.source)

@@ -17,3 +17,4 @@ mod scenario;
 mod schema;
 mod selection;
 mod spike;
+mod sweep;

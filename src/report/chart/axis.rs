@@ -71,6 +71,39 @@ impl Axis {
         Self { low: 0.0, high, spacing: Spacing::Linear, ticks, unit }
     }
 
+    /// From a little below `low` to a little above `high`; from zero if that is not far.
+    pub(super) fn around(unit: Unit, low: f64, high: f64) -> Self {
+        if low < high * NEAR_ZERO || high - low < high * 0.02 {
+            return Self::linear(unit, high);
+        }
+        let margin = ((high - low) * 0.08).max(high * 0.01);
+        let (low, high) = (low - margin, high + margin);
+        let Scale { divisor, .. } = number::scale(unit, high);
+        let step = decimal_step((high - low) / divisor, VALUE_TICKS);
+        let all = Self::linear(unit, high);
+        let first = (low / divisor / step).ceil();
+        let write = |tick: f64| match unit {
+            Unit::Jobs | Unit::Count | Unit::PerSecond => number::short_count(tick),
+            _ => number::trimmed(tick, 6),
+        };
+        let ticks = multiples(step, high / divisor - first * step)
+            .map(|tick| ((tick + first * step) * divisor, write(tick + first * step)));
+        Self { low, high, ticks: ticks.collect(), ..all }
+    }
+
+    /// Places from 0 on at equal distances, each `every`th of them with its label.
+    pub(super) fn places(labels: &[String], every: usize, unit: String) -> Self {
+        let ticks =
+            labels.iter().enumerate().step_by(every).map(|(place, label)| (place as f64, label.clone()));
+        Self {
+            low: -0.5,
+            high: labels.len() as f64 - 0.5,
+            spacing: Spacing::Linear,
+            ticks: ticks.collect(),
+            unit,
+        }
+    }
+
     /// From 0 % to 100 %.
     pub(super) fn share() -> Self {
         let ticks = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| (share, number::trimmed(share * 100.0, 0)));
@@ -186,6 +219,8 @@ const RELATIVE_TICKS: f64 = 10.0;
 const TIME_TICKS: f64 = 10.0;
 const VALUE_TICKS: f64 = 6.0;
 const HEADROOM: f64 = 1.05;
+/// Below this share of the highest value the lowest is near enough to zero to begin there.
+const NEAR_ZERO: f64 = 0.6;
 
 #[cfg(test)]
 mod tests {

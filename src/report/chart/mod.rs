@@ -26,6 +26,7 @@ pub(crate) mod picture;
 mod plot;
 mod rates;
 mod recovery;
+pub(crate) mod sweep;
 mod utilisation;
 mod versus;
 mod waits;
@@ -111,7 +112,7 @@ impl Chart {
              viewBox=\"0 0 {fine_width} {fine_height}\">\n<title>{}</title>\n<desc>{}</desc>\n<style>\n{}</style>\n{shapes}",
             escape(&self.title),
             escape(&self.caption),
-            palette::dark_style_sheet(CLASS),
+            palette::dark_style_sheet(CLASS, shapes),
         )
     }
 
