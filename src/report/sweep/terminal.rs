@@ -157,14 +157,14 @@ fn also(view: &View<'_>, width: usize) -> Vec<String> {
             let recovery = number::optional(Unit::Seconds, result.metric(Metric::Recovery).mean);
             let loss = number::value(Unit::Fraction, View::loss(result));
             // Kept together where lines break.
-            format!("({}) {cost} {recovery} {loss}{sign}", values.join(", ")).replace(' ', KEPT)
+            format!("({}): {cost}, {recovery}, {loss}{sign}", values.join(", ")).replace(' ', KEPT)
         })
         .collect();
     let names: Vec<&str> = differing.iter().map(|&axis| view.name(axis)).collect();
     let more =
         if others.len() > shown { format!(" and {} more", others.len() - shown) } else { String::new() };
     let text =
-        format!("({}) {}, recovery, loss: {}{more}", names.join(", "), view.cost_name(), parts.join(" · "));
+        format!("({}): {}, recovery, loss · {}{more}", names.join(", "), view.cost_name(), parts.join(" · "));
     let lines = wrapped(&format!("also Pareto: {text}"), width, "  ");
     lines.into_iter().map(|line| cut(&line.replace(KEPT, " "), width)).collect()
 }

@@ -71,9 +71,16 @@ fn draw(view: &View<'_>, title: &str) -> Picture {
     let recoveries = || front.iter().map(|mark| trades[mark.position][2]);
     let (quickest, slowest) =
         (recoveries().fold(f64::INFINITY, f64::min), recoveries().fold(f64::NEG_INFINITY, f64::max));
+    let is_logarithmic = quickest > 0.0 && slowest > quickest * WIDE;
     let colour = |position: usize| {
-        let share =
-            if slowest > quickest { (trades[position][2] - quickest) / (slowest - quickest) } else { 0.0 };
+        let recovery = trades[position][2];
+        let share = if slowest <= quickest {
+            0.0
+        } else if is_logarithmic {
+            (recovery / quickest).ln() / (slowest / quickest).ln()
+        } else {
+            (recovery - quickest) / (slowest - quickest)
+        };
         Colour::Step(((share * f64::from(STEPS)) as u8).min(STEPS - 1))
     };
     let radius = if front.len() > MANY { RADIUS * 0.7 } else { RADIUS };
@@ -94,7 +101,7 @@ fn draw(view: &View<'_>, title: &str) -> Picture {
     }
     labels(&mut picture, view, &frame, &front, &differing);
     frame.base_line(&mut picture);
-    key(&mut picture, view, quickest, slowest);
+    key(&mut picture, view, quickest, slowest, is_logarithmic);
     picture
 }
 
@@ -180,7 +187,7 @@ fn labels(picture: &mut Picture, view: &View<'_>, frame: &Plot, front: &[Mark], 
     }
 }
 
-fn key(picture: &mut Picture, view: &View<'_>, quickest: f64, slowest: f64) {
+fn key(picture: &mut Picture, view: &View<'_>, quickest: f64, slowest: f64, is_logarithmic: bool) {
     let y = plot::HEADING + 14.0;
     let mut x = 20.0;
     let write = |picture: &mut Picture, x: &mut f64, text: &str, gap: f64| {
@@ -196,7 +203,8 @@ fn key(picture: &mut Picture, view: &View<'_>, quickest: f64, slowest: f64) {
                 picture.rect((from, y - 7.0), (from + 14.5, y + 7.0), Colour::Step(step), 1.0);
             }
             x += f64::from(STEPS) * 14.0 + 8.0;
-            write(picture, &mut x, &shown(slowest), 24.0);
+            let scale = if is_logarithmic { " (log scale)" } else { "" };
+            write(picture, &mut x, &format!("{}{scale}", shown(slowest)), 24.0);
         } else {
             write(picture, &mut x, &format!("recovery {} throughout", shown(quickest)), 24.0);
         }
@@ -255,6 +263,8 @@ const MOST_LABELS: usize = 10;
 const MANY: usize = 30;
 /// Signs nearer to one another than this many radiuses hide one another.
 const CLOSE: f64 = 1.2;
+/// From this ratio of the slowest to the quickest recovery on the scale is logarithmic.
+const WIDE: f64 = 20.0;
 const LONGEST_LABEL: f64 = 190.0;
 const MOST_ROWS: usize = 60;
 /// A loss below this still is next to nothing on the scale.
