@@ -181,7 +181,7 @@ impl Search {
                         audited: audited.len(),
                         widened,
                     });
-                return Ok(self.decision(table, verified, chosen, screen));
+                return Ok(self.decision(table, &verified, chosen, screen));
             }
             margins.widen();
             widened += 1;
@@ -515,7 +515,7 @@ impl Search {
     fn decision(
         &self,
         table: &Table,
-        verified: Verified,
+        verified: &Verified,
         chosen: Option<Chosen>,
         screen: Option<Screen>,
     ) -> Decision {
@@ -523,7 +523,7 @@ impl Search {
             .0
             .keys()
             .filter_map(|&id| self.candidates.binary_search_by_key(&id, |candidate| candidate.id).ok())
-            .map(|index| self.simulated(table, index, &verified, chosen.as_ref()))
+            .map(|index| self.simulated(table, index, verified, chosen.as_ref()))
             .collect();
         let nearest = match chosen {
             Some(_) => None,

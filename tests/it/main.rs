@@ -11,6 +11,7 @@ mod fluid;
 mod forecast;
 mod model;
 mod new;
+mod plan;
 mod report;
 mod scenario;
 mod schema;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use backpressure_sim::scenario;
+use backpressure_sim::study::grid::Grid;
 
 use super::command::{check_refusal, simulate, text, workplace};
 use super::schema::check_accepts;
@@ -28,6 +29,10 @@ fn every_template_is_a_scenario_that_meets_its_objectives() {
             assert!(source.contains(expected), "{template}: no {expected}");
         }
         check_accepts(&source);
+        let grid = Grid::load(&path, Vec::new(), Vec::new(), Vec::new()).unwrap_or_else(|e| panic!("{e}"));
+        let (variants, _) = grid.variants(|_, _| ());
+        assert!(variants.ids.len() > 4, "{template}: {variants:?}");
+        assert!(loaded.cost.worker > 0.0, "{template}: a [cost] without a price makes everything free");
         let run = simulate(folder.path(), &[&format!("{template}.toml"), "-n", "2"]);
         assert_eq!(run.status.code(), Some(0), "{}", text(&run.stdout));
     }
