@@ -297,7 +297,7 @@ mod tests {
         let whole = Kind::Whole { least: 1, most: 1_000_000 };
         assert_eq!(readable(12_500.0, &whole), "12.5k");
         assert_eq!(readable(12_345.0, &whole), "12 345");
-        assert_eq!(readable(0.0075, &Kind::Quantity(Quantity::Duration)), "7.5ms");
+        assert_eq!(readable(0.0075, &Kind::Quantity(Quantity::Duration)), "7.5 ms");
         assert_eq!(readable(1_073_741_824.0, &Kind::Quantity(Quantity::Size)), "1 GiB");
         assert_eq!(readable(0.1, &Kind::Number { least: 0.0, most: 1.0 }), "0.1");
     }
