@@ -15,15 +15,8 @@ use crate::scenario::Scenario;
 /// The page.
 pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> String {
     let summary = &findings.summary;
-    let mut page = String::new();
-    page += "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
-    page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
-    page += "<meta name=\"color-scheme\" content=\"light dark\">\n";
-    push(
-        &mut page,
-        format_args!("<title>{} – {}</title>\n", escape(&summary.scenario), reading::verdict_word(summary)),
-    );
-    push(&mut page, format_args!("<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"));
+    let title = format!("{} – {}", summary.scenario, reading::verdict_word(summary));
+    let mut page = page_start(&title);
     page += &head(scenario, findings);
     page += &objectives(summary);
     page += &breaks_first(summary);
@@ -36,16 +29,28 @@ pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> Str
     page += &metrics(summary);
     page += &remarks(summary);
     page += &scenario_text(scenario);
-    push(
-        &mut page,
-        format_args!(
-            "<footer>simulate {} · digest <code>{}</code> · schema <code>{}</code></footer>\n</main>\n</body>\n</html>\n",
-            escape(summary.version),
-            escape(&summary.digest),
-            escape(summary.schema)
-        ),
-    );
-    page
+    let facts = [("digest", summary.digest.as_str()), ("schema", summary.schema)];
+    page + &page_end(summary.version, &facts)
+}
+
+/// Everything before the first section of a page of that title.
+pub(super) fn page_start(title: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
+        escape(title)
+    )
+}
+
+/// Everything after the last section: the version of the program and named facts about what it found.
+pub(super) fn page_end(version: &str, facts: &[(&str, &str)]) -> String {
+    let mut html = format!("<footer>simulate {}", escape(version));
+    for (name, value) in facts {
+        push(&mut html, format_args!(" · {name} <code>{}</code>", escape(value)));
+    }
+    html + "</footer>\n</main>\n</body>\n</html>\n"
 }
 
 fn head(scenario: &Scenario, findings: &Findings) -> String {
@@ -74,9 +79,7 @@ fn head(scenario: &Scenario, findings: &Findings) -> String {
             ),
         );
     }
-    for paragraph in scenario.question.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
-        push(&mut html, format_args!("<p class=\"question\">{}</p>\n", escape(paragraph.trim())));
-    }
+    html += &question(scenario);
     push(
         &mut html,
         format_args!(
@@ -96,6 +99,12 @@ fn head(scenario: &Scenario, findings: &Findings) -> String {
         ),
     );
     html
+}
+
+/// The comment that opens the scenario's file.
+pub(super) fn question(scenario: &Scenario) -> String {
+    let paragraphs = scenario.question.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
+    paragraphs.map(|paragraph| format!("<p class=\"question\">{}</p>\n", escape(paragraph))).collect()
 }
 
 fn objectives(summary: &Summary) -> String {
@@ -191,15 +200,21 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
     html
 }
 
-fn figure(chart: &Chart) -> String {
-    format!(
-        "<figure id=\"{}\">\n<div class=\"scroll\">\n{}</div>\n<figcaption>{}</figcaption>\n\
-         <details>\n<summary>Numbers behind this chart</summary>\n{}</details>\n</figure>\n",
+pub(super) fn figure(chart: &Chart) -> String {
+    let mut html = format!(
+        "<figure id=\"{}\">\n<div class=\"scroll\">\n{}</div>\n<figcaption>{}</figcaption>\n",
         chart.name,
         chart.svg(),
-        escape(&chart.caption),
-        numbers(&chart.table)
-    )
+        escape(&chart.caption)
+    );
+    if !chart.table.rows.is_empty() {
+        let numbers = numbers(&chart.table);
+        push(
+            &mut html,
+            format_args!("<details>\n<summary>Numbers behind this chart</summary>\n{numbers}</details>\n"),
+        );
+    }
+    html + "</figure>\n"
 }
 
 fn numbers(table: &Table) -> String {
@@ -285,14 +300,14 @@ fn remarks(summary: &Summary) -> String {
     html + "</ul>\n</section>\n"
 }
 
-fn scenario_text(scenario: &Scenario) -> String {
+pub(super) fn scenario_text(scenario: &Scenario) -> String {
     format!(
         "<section>\n<h2>Scenario</h2>\n<details>\n<summary>The text of the file</summary>\n<pre>{}</pre>\n</details>\n</section>\n",
         escape(&scenario.source)
     )
 }
 
-fn table_start(header: &[&str]) -> String {
+pub(super) fn table_start(header: &[&str]) -> String {
     let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
     for name in header {
         push(&mut html, format_args!("<th scope=\"col\">{}</th>", escape(name)));
@@ -300,9 +315,9 @@ fn table_start(header: &[&str]) -> String {
     html + "</tr></thead>\n<tbody>\n"
 }
 
-const TABLE_END: &str = "</tbody>\n</table></div>\n";
+pub(super) const TABLE_END: &str = "</tbody>\n</table></div>\n";
 
-fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
     html.write_fmt(text).expect("writing to a string does not fail");
 }
 

@@ -270,24 +270,24 @@ impl Column {
 
 /// Writes in colour, or not.
 #[derive(Clone, Copy)]
-struct Paint {
-    colour: bool,
+pub(super) struct Paint {
+    pub(super) colour: bool,
 }
 
 impl Paint {
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.sequence("1", text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn dim(self, text: &str) -> String {
         self.sequence("2", text)
     }
 
-    fn good(self, text: &str) -> String {
+    pub(super) fn good(self, text: &str) -> String {
         self.sequence("1;32", text)
     }
 
-    fn bad(self, text: &str) -> String {
+    pub(super) fn bad(self, text: &str) -> String {
         self.sequence("1;31", text)
     }
 
@@ -297,7 +297,7 @@ impl Paint {
 }
 
 /// Breaks a text into lines between words; a longer word stays whole.
-fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
     let mut lines = vec![indent.to_owned()];
     for word in text.split_whitespace() {
         let line = lines.last_mut().expect("there is always a line");
@@ -312,20 +312,20 @@ fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
     lines
 }
 
-fn padded_left(text: &str, width: usize) -> String {
+pub(super) fn padded_left(text: &str, width: usize) -> String {
     " ".repeat(width.saturating_sub(columns_of(text))) + text
 }
 
-fn padded_right(text: &str, width: usize) -> String {
+pub(super) fn padded_right(text: &str, width: usize) -> String {
     text.to_owned() + &" ".repeat(width.saturating_sub(columns_of(text)))
 }
 
-fn columns_of(text: &str) -> usize {
+pub(super) fn columns_of(text: &str) -> usize {
     text.chars().count()
 }
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-const NARROWEST: usize = 40;
+pub(super) const NARROWEST: usize = 40;
 const LABEL: usize = 12;
 const LONGEST_NAME: usize = 28;
 const SHORTEST_NAME: usize = 10;
