@@ -8,6 +8,7 @@ mod determinism;
 mod fluid;
 mod forecast;
 mod model;
+mod plan_report;
 mod report;
 mod scenario;
 mod schema;

@@ -20,6 +20,7 @@ mod depth;
 mod labels;
 mod memory;
 pub(crate) mod picture;
+pub(crate) mod plan;
 mod plot;
 mod rates;
 mod recovery;
