@@ -23,7 +23,7 @@ pub mod spec;
 pub mod what_if;
 
 use crate::experiment::replication::{Replication, simulate};
-use crate::experiment::summary::{Estimate, estimate_of};
+use crate::experiment::summary::{Estimate, SloResult, estimate_of, judge};
 use crate::experiment::{self, Findings, Progress, parallel};
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
@@ -48,7 +48,7 @@ pub struct Plan {
     /// What it chose; nothing if no candidate meets the objectives.
     pub choice: Option<Choice>,
     /// Where nothing was chosen, the simulated candidate that came closest.
-    pub nearest: Option<VariantId>,
+    pub nearest: Option<Nearest>,
     /// What the spec recommends for a rate like this, and what becomes of it.
     pub spec: Vec<SpecVerdict>,
 }
@@ -62,8 +62,33 @@ impl Plan {
             Some(chosen) => Some(Choice::of(&grid, chosen, progress)?),
             None => None,
         };
+        let nearest = match decision.nearest {
+            Some(id) => Some(Nearest::of(&grid, id, progress)?),
+            None => None,
+        };
         let spec = spec::verdicts(&grid, peak_rate, progress)?;
-        Some(Self { grid, rate, peak_rate, path: decision.path, nearest: decision.nearest, choice, spec })
+        Some(Self { grid, rate, peak_rate, path: decision.path, nearest, choice, spec })
+    }
+}
+
+/// The candidate that came closest to meeting the objectives where none meets them.
+#[derive(Clone, Debug)]
+pub struct Nearest {
+    /// Its place in the grid.
+    pub id: VariantId,
+    /// Its `--set` options, besides those of the grid.
+    pub overrides: Vec<String>,
+    /// Each objective and what came of it.
+    pub slo: Vec<SloResult>,
+}
+
+impl Nearest {
+    fn of(grid: &Grid, id: VariantId, progress: &impl Progress) -> Option<Self> {
+        let scenario = grid.variant(id).expect("a variant that was simulated can be read");
+        // It may have been given up after a few replications: how far off it is, all of them say.
+        let found = experiment::run_all(&[&scenario], scenario.replications, progress)?;
+        let slo = scenario.slo.iter().map(|slo| judge(slo, &found[0])).collect();
+        Some(Self { id, overrides: grid.overrides(id), slo })
     }
 }
 

@@ -12,6 +12,7 @@ mod forecast;
 mod model;
 mod new;
 mod plan;
+mod plan_report;
 mod report;
 mod scenario;
 mod schema;

@@ -452,7 +452,7 @@ fn charts(case: &Case) -> Vec<chart::Chart> {
 
 /// Fails unless every element that is opened is closed in order, and attributes and text hold no bare sign.
 #[track_caller]
-fn check_xml(name: &str, xml: &str) {
+pub(crate) fn check_xml(name: &str, xml: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = xml;
     while let Some(start) = rest.find('<') {

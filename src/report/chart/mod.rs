@@ -23,6 +23,7 @@ mod forest;
 mod labels;
 mod memory;
 pub(crate) mod picture;
+pub(crate) mod plan;
 mod plot;
 mod rates;
 mod recovery;

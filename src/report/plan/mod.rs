@@ -1,16 +1,95 @@
-//! What an operator applies.
+//! What an operator applies: the planned settings as files, what stands behind them, and how sure it is.
+//!
+//! One plan has its files directly in the folder. Several share page, summary and document, and the files of each
+//! carry its name: `plan-10k.env`, `hpa-10k.yaml`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::WriteError;
+use super::chart::plan as charts;
+use super::folder::Draft;
+use super::{Options, WriteError};
 use crate::plan::Plan;
+use view::View;
 
+mod alerts;
+mod document;
+mod env;
+mod hpa;
+mod markdown;
+mod page;
 pub mod terminal;
+mod text;
+pub(crate) mod view;
 
-pub fn write(dir: &Path, _plans: &[Plan], _options: &super::Options) -> Result<PathBuf, WriteError> {
-    Ok(dir.to_owned())
+/// Writes the report of the plans into the folder `dir`, whole or not at all, and returns the path of its page.
+///
+/// For each plan that found a configuration: `plan.env`, `hpa.yaml`, `alerts.yaml` and its test
+/// `alerts-test.yaml`, and charts; for all of them `report.html`, `plan.md` and `plan.json`. Of files already in
+/// the folder those of an earlier plan are replaced or removed, others stay.
+pub fn write(dir: &Path, plans: &[Plan], options: &Options) -> Result<PathBuf, WriteError> {
+    let draft = Draft::beside(dir)?;
+    let views = View::all(plans);
+    let mut ours: BTreeSet<String> = files_of_earlier(dir).into_iter().chain(files(&views)).collect();
+    let mut drawn = Vec::new();
+    for view in &views {
+        if let Some(choice) = &view.plan.choice {
+            draft.write(&view.file("plan", "env"), &env::render(view, choice))?;
+            draft.write(&view.file("hpa", "yaml"), &hpa::render(view, choice))?;
+            draft.write(&view.file("alerts", "yaml"), &alerts::render(view, choice))?;
+            draft.write(&view.file(alerts::TEST_STEM, "yaml"), &alerts::render_test(view, choice))?;
+        }
+        let charts = charts::all(view);
+        for chart in &charts {
+            draft.write(&view.file(chart.name, "svg"), &chart.svg())?;
+            if options.png {
+                chart
+                    .write_png(&draft.path(&view.file(chart.name, "png")))
+                    .map_err(|error| WriteError::Chart(chart.name, error))?;
+            }
+        }
+        drawn.push(charts);
+    }
+    draft.write(PAGE, &page::render(&views, &drawn))?;
+    draft.write(SUMMARY, &markdown::render(&views))?;
+    draft.write(DOCUMENT, &json(plans)?)?;
+    let pictures: Vec<String> =
+        ours.iter().filter_map(|name| Some(format!("{}.png", name.strip_suffix(".svg")?))).collect();
+    ours.extend(pictures);
+    draft.publish(|name| ours.contains(name))?;
+    Ok(dir.join(PAGE))
 }
 
-pub fn json(_plans: &[Plan]) -> Result<String, WriteError> {
-    Ok(String::new())
+/// The plans as one JSON document with a newline at its end: `plan.json` and what `--json` prints.
+pub fn json(plans: &[Plan]) -> Result<String, WriteError> {
+    document::json(plans).map_err(WriteError::Json)
 }
+
+/// The names of all files of these plans but charts as PNG.
+fn files(views: &[View<'_>]) -> Vec<String> {
+    let mut files: Vec<String> = [PAGE, SUMMARY, DOCUMENT].map(str::to_owned).to_vec();
+    for view in views {
+        if view.plan.choice.is_some() {
+            let stems = [("plan", "env"), ("hpa", "yaml"), ("alerts", "yaml"), (alerts::TEST_STEM, "yaml")];
+            files.extend(stems.map(|(stem, extension)| view.file(stem, extension)));
+        }
+        files.extend(charts::names(view).into_iter().map(|name| view.file(name, "svg")));
+    }
+    files
+}
+
+/// The files that the plan in the folder, if there is one, says are its own. Names alone would not tell: with
+/// several plans they are named after rates and scenarios, and so might be somebody else's.
+fn files_of_earlier(dir: &Path) -> Vec<String> {
+    let read = || -> Option<Vec<String>> {
+        let text = std::fs::read_to_string(dir.join(DOCUMENT)).ok()?;
+        let document: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let files = (document["schema"] == document::SCHEMA).then(|| document["files"].as_array())??;
+        Some(files.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+    };
+    read().unwrap_or_default()
+}
+
+const PAGE: &str = "report.html";
+const SUMMARY: &str = "plan.md";
+const DOCUMENT: &str = "plan.json";

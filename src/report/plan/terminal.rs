@@ -1,24 +1,154 @@
-//! x
+//! Plans in the terminal: a row each, and how each was chosen.
+
+use super::files;
+use super::text::one_line;
+use super::view::{Ending, View};
+use crate::model::metric::{Metric, Unit};
 use crate::plan::Plan;
-pub fn render(plans: &[Plan], _width: usize, _colour: bool) -> String {
+use crate::report::number;
+use crate::report::terminal::{NARROWEST, Paint, columns_of, padded_left, padded_right, wrapped};
+
+/// The text, as lines of at most `width` columns where names allow it.
+pub fn render(plans: &[Plan], width: usize, colour: bool) -> String {
+    let paint = Paint { colour };
+    let width = width.max(NARROWEST);
+    let views = View::all(plans);
+    let mut lines = table(&views, width, paint);
+    for view in &views {
+        lines.extend(story(view, views.len() > 1, width, paint));
+    }
+    lines.extend(wrapped(&format!("wrote {}", files(&views).join(" ")), width, " "));
     let mut text = String::new();
-    for plan in plans {
-        text += &format!("{:#?}\n", plan.path);
-        if let Some(choice) = &plan.choice {
-            text += &format!(
-                "{:?} {:?} {:?} {:?} {:?} queues {}\n{:#?}",
-                choice.id,
-                choice.overrides,
-                choice.cost,
-                choice.guarantee,
-                choice.undecided,
-                choice.queues,
-                choice.what_if
-            );
-        }
-        for spec in &plan.spec {
-            text += &format!("{} {:?} cost {}\n", spec.name, spec.summary.verdict, spec.cost);
-        }
+    for line in lines {
+        text += line.trim_end();
+        text.push('\n');
     }
     text
 }
+
+/// A row a plan; what does not fit beside goes below as another block of columns.
+fn table(views: &[View<'_>], width: usize, paint: Paint) -> Vec<String> {
+    let rows: Vec<Vec<String>> = views.iter().map(cells).collect();
+    let widths: Vec<usize> = (0..HEADER.len())
+        .map(|column| {
+            rows.iter()
+                .map(|row| columns_of(&row[column]))
+                .chain([columns_of(HEADER[column])])
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    let mut used = 0;
+    for column in 1..HEADER.len() {
+        if blocks.is_empty() || used + widths[column] + GAP > width {
+            blocks.push(Vec::new());
+            used = 1 + widths[0];
+        }
+        used += widths[column] + GAP;
+        blocks.last_mut().expect("one was pushed").push(column);
+    }
+    let mut lines = Vec::new();
+    for block in blocks {
+        let line = |row: &dyn Fn(usize) -> String| {
+            let cells = block.iter().map(|&column| match column == HEADER.len() - 1 {
+                true => " ".repeat(GAP) + &row(column),
+                false => padded_left(&row(column), widths[column] + GAP),
+            });
+            format!(" {}{}", padded_right(&row(0), widths[0]), cells.collect::<String>())
+        };
+        lines.push(paint.dim(&line(&|column| HEADER[column].to_owned())));
+        for row in &rows {
+            lines.push(line(&|column| row[column].clone()));
+        }
+    }
+    lines
+}
+
+fn cells(view: &View<'_>) -> Vec<String> {
+    let name = one_line(&view.short_name());
+    let Some(choice) = &view.plan.choice else {
+        let mut cells = vec![String::from("–"); HEADER.len()];
+        cells[0] = name;
+        cells[HEADER.len() - 1] = "no candidate meets the objectives".to_owned();
+        return cells;
+    };
+    let workers = &choice.scenario.model.workers;
+    let summary = &choice.findings.summary;
+    vec![
+        name,
+        format!("{} × {}", workers.processes, workers.concurrency),
+        View::thresholds(choice),
+        View::memory(choice),
+        one_line(&view.short_cost(&choice.cost)),
+        number::optional(Unit::Fraction, summary.metric(Metric::WorkerUtilisation).mean),
+        View::headroom(&choice.what_if),
+        View::recovery_p95(summary),
+        View::oom(choice),
+        View::oom_unprotected(choice),
+        View::breaks_first(&choice.what_if),
+    ]
+}
+
+fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let word = match view.ending() {
+        Ending::Planned => paint.good("PLANNED"),
+        Ending::Undecided => paint.bad("UNDECIDED"),
+        Ending::Nothing => paint.bad("NO PLAN"),
+    };
+    let name = one_line(&view.name());
+    lines.push(format!("{word}  {}", if several { paint.bold(&name) } else { name }));
+    let mut say = |label: &str, text: &str| {
+        let indent = " ".repeat(LABEL);
+        let mut wrapped = wrapped(&one_line(text), width, &indent);
+        if let Some(first) = wrapped.first_mut() {
+            *first = format!("  {}{}", padded_right(label, LABEL - 2), &first[LABEL.min(first.len())..]);
+        }
+        lines.append(&mut wrapped);
+    };
+    say("search", &view.path_line());
+    match &view.plan.choice {
+        Some(choice) => {
+            say("decided", &View::criterion_sentence(choice));
+            for &id in choice.undecided.iter().take(MOST_UNDECIDED) {
+                say("open", &view.variant(id));
+            }
+            say("headroom", &view.headroom_sentence(choice));
+            if let Some(knee) = choice.what_if.knee {
+                say("knee", &format!("at {} times the load", super::view::times(knee)));
+            }
+            for loss in &choice.what_if.losses {
+                say("loss", &View::loss_sentence(loss));
+            }
+            match View::most_sensitive(&choice.what_if) {
+                Some(effect) => say("sensitive", &format!("most to {effect}")),
+                None => say("sensitive", "to no input: 10 % more or less of any changes nothing"),
+            }
+        }
+        None => say("nearest", &view.why_nothing()),
+    }
+    for sentence in view.spec_sentences() {
+        say("spec", &sentence);
+    }
+    say("again", &view.command());
+    lines
+}
+
+const HEADER: [&str; 11] = [
+    "rate",
+    "workers",
+    "thresholds",
+    "redis × queues",
+    "cost",
+    "util",
+    "headroom",
+    "recovery p95",
+    "time to OOM",
+    "unprotected",
+    "breaks first",
+];
+const GAP: usize = 2;
+const LABEL: usize = 13;
+/// Open candidates that are listed.
+const MOST_UNDECIDED: usize = 3;

@@ -1,0 +1,252 @@
+//! `alerts.yaml`: the specification's five alerts at the planned levels, one for Redis memory, and a test of them all
+//! for `promtool test rules`.
+//!
+//! An alert says that something happens which the plan does not expect. So it waits at least as long as the planned
+//! recovery takes, and the planned rejections do not set one off.
+
+use std::fmt::Write;
+
+use super::text;
+use super::view::View;
+use crate::model::metric::{Metric, Unit};
+use crate::plan::Choice;
+use crate::report::number;
+
+/// One alert.
+#[derive(Clone, Debug)]
+pub(super) struct Alert {
+    name: &'static str,
+    expression: String,
+    /// Seconds that it must be true before anybody is told.
+    wait: u64,
+    severity: &'static str,
+    summary: String,
+    /// What it means and what to do.
+    description: String,
+    /// Why these numbers.
+    evidence: String,
+    /// For the test: the series that sets it off, as promtool writes series, and how long until its rate is known.
+    firing: (&'static str, String, u64),
+}
+
+pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
+    let model = &choice.scenario.model;
+    let policy = &model.policy.config;
+    let summary = &choice.findings.summary;
+    let recovery = summary.metric(Metric::Recovery);
+    let shown_recovery = View::recovery_p95(summary);
+    // The specification's time, or the planned recovery where that is longer.
+    let waits =
+        |usual: u64| usual.max((recovery.p95.unwrap_or(0.0) / 60.0).ceil() as u64 * 60).min(MOST_WAIT);
+    let why = |usual: u64| match waits(usual) == usual {
+        true => format!(
+            "The plan has recovered {shown_recovery} after a spike (95 % of runs), so the specification's time stays."
+        ),
+        false => format!(
+            "The plan takes {shown_recovery} to recover from a spike (95 % of runs): no alert before that."
+        ),
+    };
+    let jobs = |jobs: u64| number::grouped(jobs as f64, 0);
+    let planned_rejections = most_rejected(choice);
+    let peak = model.peak_rate();
+    let rejections =
+        rounded_up((1.2 * planned_rejections).max(if peak > 0.0 { peak / 100.0 } else { 100.0 }));
+    let processes = model.workers.processes;
+    let one_less = match choice.what_if.losses.first() {
+        Some(loss) => View::loss_sentence(loss),
+        None => "There is no other worker.".to_owned(),
+    };
+    let mut alerts = vec![
+        Alert {
+            name: "CircuitBreakerOpen",
+            expression: "rule_engine_backpressure_circuit_state == 2".to_owned(),
+            wait: waits(300),
+            severity: "critical",
+            summary: "The backpressure circuit stays open".to_owned(),
+            description: "Only priority 1 is admitted. Scale workers, investigate the traffic source.".to_owned(),
+            evidence: why(300),
+            firing: (CIRCUIT, "2+0x120".to_owned(), 0),
+        },
+        Alert {
+            name: "QueueDepthCritical",
+            expression: format!("{PENDING} > {}", policy.critical()),
+            wait: waits(120),
+            severity: "critical",
+            summary: format!("More than {} jobs are pending", jobs(policy.critical())),
+            description: "The depth is above the critical threshold. Scale workers immediately.".to_owned(),
+            evidence: format!(
+                "The planned critical threshold; the plan peaks at {} jobs. {}",
+                number::estimate(Unit::Jobs, summary.metric(Metric::PeakDepth)),
+                why(120)
+            ),
+            firing: (PENDING, format!("{}+0x120", policy.critical() + 1), 0),
+        },
+        Alert {
+            name: "HighRejectionRate",
+            expression: format!("sum(rate({REJECTED}[5m])) > {rejections}"),
+            wait: waits(300),
+            severity: "critical",
+            summary: format!("More than {} jobs a second are rejected", jobs(rejections)),
+            description: "More is rejected than the plan expects. Investigate the traffic spike, scale the infrastructure."
+                .to_owned(),
+            evidence: format!(
+                "Over 5 minutes the plan rejects at most {}; the alert is at 1.2 times that, or at 1 % of the peak rate \
+                 if that is more. Summed over the gateways.",
+                number::value(Unit::PerSecond, planned_rejections)
+            ),
+            firing: (REJECTED, format!("0+{}x120", 120 * rejections), 600),
+        },
+        Alert {
+            name: "QueueDepthWarning",
+            expression: format!("{PENDING} > {}", policy.warning()),
+            wait: waits(300),
+            severity: "warning",
+            summary: format!("More than {} jobs are pending", jobs(policy.warning())),
+            description: "The depth is above the warning threshold. Monitor, prepare to scale.".to_owned(),
+            evidence: format!("The planned warning threshold. {}", why(300)),
+            firing: (PENDING, format!("{}+0x120", policy.warning() + 1), 0),
+        },
+        Alert {
+            name: "WorkerCountLow",
+            expression: format!("{WORKERS} < {processes}"),
+            wait: 0,
+            severity: "warning",
+            summary: format!("Fewer than {processes} workers run"),
+            description: format!("{one_less} Restart worker processes."),
+            evidence: "The planned worker processes: fewer do not carry the plan.".to_owned(),
+            firing: (WORKERS, format!("{}+0x120", processes - 1), 0),
+        },
+    ];
+    if let Some(bytes) = model.redis.maxmemory {
+        let watermark = bytes / 10 * 8;
+        alerts.push(Alert {
+            name: "RedisMemoryHigh",
+            expression: format!("{MEMORY} > {watermark}"),
+            wait: 60,
+            severity: "critical",
+            summary: "Redis is above 80 % of maxmemory".to_owned(),
+            description: "At maxmemory Redis refuses jobs, and workers that restart cannot fetch any. Drain, or raise maxmemory."
+                .to_owned(),
+            evidence: format!(
+                "80 % of {} bytes; the plan peaks at {}. The metric is that of redis_exporter.",
+                bytes,
+                number::estimate(Unit::Bytes, summary.metric(Metric::RedisPeak)),
+            ),
+            firing: (MEMORY, format!("{}+0x120", watermark + 1), 0),
+        });
+    }
+    alerts
+}
+
+/// The rule file.
+pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
+    let mut file = String::new();
+    let mut comment = |line: &str| {
+        let _ = writeln!(file, "# {}", text::one_line(line));
+    };
+    comment(&format!("Planned by simulate {} for {}.", choice.findings.summary.version, view.name()));
+    comment(&format!("Again: {}", view.command()));
+    comment(&format!("Check: promtool test rules {}", view.file(TEST_STEM, "yaml")));
+    if choice.queues > 1 {
+        comment(&format!(
+            "One queue was simulated: with {} queues each has its share of the depths and rates below.",
+            choice.queues
+        ));
+    }
+    file += "groups:\n- name: backpressure\n  rules:\n";
+    for alert in alerts(choice) {
+        let _ = writeln!(file, "  # {}", text::one_line(&alert.evidence));
+        let _ = writeln!(file, "  - alert: {}", alert.name);
+        let _ = writeln!(file, "    expr: {}", alert.expression);
+        if alert.wait > 0 {
+            let _ = writeln!(file, "    for: {}", minutes(alert.wait));
+        }
+        let _ = writeln!(file, "    labels:\n      severity: {}\n    annotations:", alert.severity);
+        for (name, shown) in [("summary", &alert.summary), ("description", &alert.description)] {
+            let _ = writeln!(file, "      {name}: {}", text::yaml(&text::prometheus(shown)));
+        }
+    }
+    file
+}
+
+/// A unit test of the rule file for promtool: nothing fires while all is as planned, and each alert fires when and
+/// not before it should.
+pub(super) fn render_test(view: &View<'_>, choice: &Choice) -> String {
+    let alerts = alerts(choice);
+    let model = &choice.scenario.model;
+    let policy = &model.policy.config;
+    let mut planned = vec![
+        (CIRCUIT, "0+0x120".to_owned()),
+        // At a threshold is not above it.
+        (PENDING, format!("{}+0x120", policy.warning())),
+        (REJECTED, format!("0+{}x120", (most_rejected(choice) * 60.0) as u64)),
+        (WORKERS, format!("{}+0x120", model.workers.processes)),
+    ];
+    planned.extend(model.redis.maxmemory.map(|bytes| (MEMORY, format!("{}+0x120", bytes / 10 * 8))));
+
+    let mut file = String::new();
+    let rules = view.file("alerts", "yaml");
+    let _ = writeln!(file, "# promtool test rules {}", view.file(TEST_STEM, "yaml"));
+    let _ = writeln!(file, "rule_files:\n- {}\nevaluation_interval: 1m\ntests:", text::yaml(&rules));
+    file += "# As planned: nothing fires.\n- interval: 1m\n  input_series:\n";
+    for (series, values) in &planned {
+        let _ = writeln!(file, "  - series: {series}\n    values: {values}");
+    }
+    file += "  alert_rule_test:\n";
+    for alert in &alerts {
+        let _ = writeln!(file, "  - eval_time: 2h\n    alertname: {}\n    exp_alerts: []", alert.name);
+    }
+    for alert in &alerts {
+        let (series, values, known) = &alert.firing;
+        let _ = writeln!(
+            file,
+            "# {}\n- interval: 1m\n  input_series:\n  - series: {series}\n    values: {values}\n  alert_rule_test:",
+            alert.name
+        );
+        if alert.wait > 0 {
+            let early = minutes(alert.wait - 60);
+            let _ =
+                writeln!(file, "  - eval_time: {early}\n    alertname: {}\n    exp_alerts: []", alert.name);
+        }
+        let _ = writeln!(
+            file,
+            "  - eval_time: {}\n    alertname: {}\n    exp_alerts:\n    - exp_labels:\n        severity: {}\n      exp_annotations:",
+            minutes(alert.wait + known),
+            alert.name,
+            alert.severity
+        );
+        for (name, shown) in [("summary", &alert.summary), ("description", &alert.description)] {
+            let _ = writeln!(file, "        {name}: {}", text::yaml(shown));
+        }
+    }
+    file
+}
+
+/// Rejected jobs a second in the 5 minutes with the most of them.
+fn most_rejected(choice: &Choice) -> f64 {
+    let series = &choice.findings.series;
+    let total = |index: usize| series.rejected.iter().map(|class| class[index]).sum::<f64>();
+    let window = (300.0 / series.step_seconds).round() as usize;
+    let rejected = |end: usize| total(end) - end.checked_sub(window).map_or(0.0, total);
+    (0..series.seconds.len()).map(rejected).fold(0.0, f64::max) / 300.0
+}
+
+/// To two significant digits, up.
+fn rounded_up(value: f64) -> u64 {
+    let unit = 10_f64.powf(value.max(1.0).log10().floor() - 1.0).max(1.0);
+    ((value / unit).ceil() * unit) as u64
+}
+
+fn minutes(seconds: u64) -> String {
+    format!("{}m", seconds / 60)
+}
+
+pub(super) const TEST_STEM: &str = "alerts-test";
+
+const CIRCUIT: &str = "rule_engine_backpressure_circuit_state";
+const PENDING: &str = "rule_engine_queue_total_pending";
+const REJECTED: &str = "rule_engine_backpressure_rejected_total";
+const WORKERS: &str = "rule_engine_workers";
+const MEMORY: &str = "redis_memory_used_bytes";
+/// An alert that waits longer comes too late to be one.
+const MOST_WAIT: u64 = 1_800;

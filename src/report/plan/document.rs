@@ -1,0 +1,432 @@
+//! `plan.json`: everything that a plan knows, for other programs.
+
+use serde::Serialize;
+
+use super::view::{Ending, View};
+use super::{files, hpa};
+use crate::experiment::summary::{Estimate, Named, SloResult, Summary};
+use crate::plan::what_if::{Effect, WhatIf};
+use crate::plan::{Choice, Criterion, Fate, Plan, SearchPath};
+use crate::selection::Guarantee;
+use crate::study::grid::VariantId;
+
+/// Version of the document; a change that breaks readers counts it up.
+pub(super) const SCHEMA: &str = "backpressure-sim/plan/1";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    version: &'static str,
+    /// The files that the report consists of, besides the charts as PNG.
+    files: Vec<String>,
+    plans: Vec<Planned<'a>>,
+}
+
+#[derive(Serialize)]
+struct Planned<'a> {
+    scenario: &'a str,
+    /// Peak rate that was asked for.
+    rate_per_second: Option<f64>,
+    peak_rate_per_second: f64,
+    /// `planned`, `undecided` or `nothing`.
+    ending: &'static str,
+    command: String,
+    seed: u64,
+    fingerprint: String,
+    objectives: Vec<&'a str>,
+    axes: Vec<Axis<'a>>,
+    choice: Option<Chosen<'a>>,
+    nearest: Option<Near<'a>>,
+    path: Path<'a>,
+    spec: Vec<Recommendation<'a>>,
+}
+
+#[derive(Serialize)]
+struct Axis<'a> {
+    setting: &'a str,
+    of: Option<&'a str>,
+    values: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Chosen<'a> {
+    id: VariantId,
+    overrides: &'a [String],
+    command: &'a str,
+    settings: Settings,
+    autoscaling: Autoscaling,
+    cost: Estimate,
+    criterion: &'static str,
+    guarantee: Sure,
+    undecided: Vec<Candidate>,
+    summary: &'a Summary,
+    what_if: Changes<'a>,
+}
+
+#[derive(Serialize)]
+struct Settings {
+    enabled: bool,
+    recovery_jobs: u64,
+    warning_jobs: u64,
+    critical_jobs: u64,
+    shed_at_jobs: u64,
+    reopen_at_jobs: u64,
+    default_priority: u8,
+    worker_processes: u32,
+    worker_concurrency: u32,
+    gateways: u32,
+    redis_maxmemory_bytes: Option<u64>,
+    /// Arithmetic, not simulated.
+    queues: u32,
+}
+
+/// Arithmetic, not simulated.
+#[derive(Serialize)]
+struct Autoscaling {
+    min_replicas: u32,
+    max_replicas: u32,
+    average_value: u64,
+}
+
+#[derive(Serialize)]
+struct Sure {
+    /// `correct selection`, `good selection` or `none`.
+    kind: &'static str,
+    probability: Option<f64>,
+    delta: Option<f64>,
+    sentence: String,
+}
+
+#[derive(Serialize)]
+struct Candidate {
+    id: VariantId,
+    settings: Named<String>,
+}
+
+#[derive(Serialize)]
+struct Near<'a> {
+    id: VariantId,
+    settings: Named<String>,
+    slo: &'a [SloResult],
+}
+
+#[derive(Serialize)]
+struct Path<'a> {
+    candidates: usize,
+    excluded: Vec<Excluded<'a>>,
+    screen: Option<Screened<'a>>,
+    too_dear: usize,
+    not_better: usize,
+    beyond_finalists: usize,
+    simulated: Vec<Simulated<'a>>,
+    replications: u64,
+    exhaustive_replications: u64,
+}
+
+#[derive(Serialize)]
+struct Excluded<'a> {
+    reason: &'a str,
+    candidates: usize,
+}
+
+#[derive(Serialize)]
+struct Screened<'a> {
+    pilots: usize,
+    discarded: usize,
+    audited: usize,
+    widened: u32,
+    objectives: Vec<Margin<'a>>,
+}
+
+#[derive(Serialize)]
+struct Margin<'a> {
+    expression: &'a str,
+    relative_margin: f64,
+    discarded: usize,
+}
+
+#[derive(Serialize)]
+struct Simulated<'a> {
+    id: VariantId,
+    settings: Named<String>,
+    replications: u32,
+    cost: f64,
+    tie_break: f64,
+    fate: &'static str,
+    /// The objective that it misses, or may miss.
+    objective: Option<&'a str>,
+    /// The candidate that it is worse than.
+    than: Option<VariantId>,
+}
+
+#[derive(Serialize)]
+struct Changes<'a> {
+    /// Largest multiple of the load that meets the objectives.
+    headroom: Option<f64>,
+    knee: Option<f64>,
+    oom_unprotected_seconds: Option<f64>,
+    loads: Vec<Load<'a>>,
+    losses: Vec<Loss<'a>>,
+    tornado: Vec<Influence>,
+}
+
+#[derive(Serialize)]
+struct Load<'a> {
+    factor: f64,
+    peak_rate_per_second: f64,
+    missed: &'a [String],
+    limits_reached: Vec<Reached>,
+    worker_utilisation: f64,
+    rejection_probability: f64,
+    recovery_seconds: f64,
+    recovery_censored: bool,
+    sojourn_p95_seconds: f64,
+    peak_depth_jobs: f64,
+    redis_peak_bytes: f64,
+    time_to_oom_seconds: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Reached {
+    limit: &'static str,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Loss<'a> {
+    name: &'a str,
+    worker_processes: u32,
+    missed: &'a [String],
+    rejection_probability: f64,
+    recovery_seconds: f64,
+    recovery_censored: bool,
+}
+
+#[derive(Serialize)]
+struct Influence {
+    input: &'static str,
+    metric: &'static str,
+    base: f64,
+    lower: Change,
+    higher: Change,
+}
+
+/// Paired difference to the base.
+#[derive(Serialize)]
+struct Change {
+    factor: f64,
+    mean: f64,
+    half_width: f64,
+}
+
+#[derive(Serialize)]
+struct Recommendation<'a> {
+    name: &'a str,
+    overrides: &'a [String],
+    cost: f64,
+    summary: &'a Summary,
+}
+
+pub(super) fn json(plans: &[Plan]) -> Result<String, serde_json::Error> {
+    let views = View::all(plans);
+    let document = Document {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION"),
+        files: files(&views),
+        plans: views.iter().map(planned).collect(),
+    };
+    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+}
+
+fn planned<'a>(view: &View<'a>) -> Planned<'a> {
+    let plan = view.plan;
+    let scenario = view.scenario();
+    let axes = plan.grid.axes.iter().map(|axis| Axis {
+        setting: &axis.path,
+        of: axis.of.as_deref(),
+        values: axis.points.iter().map(|point| point.written.as_str()).collect(),
+    });
+    let spec = plan.spec.iter().map(|verdict| Recommendation {
+        name: &verdict.name,
+        overrides: &verdict.overrides,
+        cost: verdict.cost,
+        summary: &verdict.summary,
+    });
+    Planned {
+        scenario: &scenario.name,
+        rate_per_second: plan.rate,
+        peak_rate_per_second: plan.peak_rate,
+        ending: match view.ending() {
+            Ending::Planned => "planned",
+            Ending::Undecided => "undecided",
+            Ending::Nothing => "nothing",
+        },
+        command: view.command(),
+        seed: scenario.seed,
+        fingerprint: plan.grid.fingerprint(),
+        objectives: scenario.slo.iter().map(|slo| slo.expression.as_str()).collect(),
+        axes: axes.collect(),
+        choice: plan.choice.as_ref().map(|choice| chosen(view, choice)),
+        nearest: plan.nearest.as_ref().map(|nearest| Near {
+            id: nearest.id,
+            settings: settings_of(plan, nearest.id),
+            slo: &nearest.slo,
+        }),
+        path: path(plan, &plan.path),
+        spec: spec.collect(),
+    }
+}
+
+fn chosen<'a>(view: &View<'a>, choice: &'a Choice) -> Chosen<'a> {
+    let model = &choice.scenario.model;
+    let policy = &model.policy.config;
+    let scaling = hpa::Scaling::of(choice);
+    Chosen {
+        id: choice.id,
+        overrides: &choice.overrides,
+        command: &choice.scenario.command,
+        settings: Settings {
+            enabled: policy.enabled(),
+            recovery_jobs: policy.recovery(),
+            warning_jobs: policy.warning(),
+            critical_jobs: policy.critical(),
+            shed_at_jobs: policy.shed_at(),
+            reopen_at_jobs: policy.reopen_at(),
+            default_priority: policy.default_priority().get(),
+            worker_processes: model.workers.processes,
+            worker_concurrency: model.workers.concurrency,
+            gateways: model.gateway.instances,
+            redis_maxmemory_bytes: model.redis.maxmemory,
+            queues: choice.queues,
+        },
+        autoscaling: Autoscaling {
+            min_replicas: scaling.min,
+            max_replicas: scaling.max,
+            average_value: scaling.target,
+        },
+        cost: choice.cost,
+        criterion: match choice.criterion {
+            Criterion::Cost => "cost",
+            Criterion::TieBreak(metric) => metric.name(),
+        },
+        guarantee: sure(view, choice),
+        undecided: choice
+            .undecided
+            .iter()
+            .map(|&id| Candidate { id, settings: settings_of(view.plan, id) })
+            .collect(),
+        summary: &choice.findings.summary,
+        what_if: changes(&choice.what_if),
+    }
+}
+
+fn sure(view: &View<'_>, choice: &Choice) -> Sure {
+    let (kind, probability, delta) = match choice.guarantee {
+        Guarantee::CorrectSelection { probability, delta } => {
+            ("correct selection", Some(probability), Some(delta))
+        }
+        Guarantee::GoodSelection { probability, delta } => ("good selection", Some(probability), Some(delta)),
+        Guarantee::None => ("none", None, None),
+    };
+    Sure { kind, probability, delta, sentence: view.guarantee(choice) }
+}
+
+fn settings_of(plan: &Plan, id: VariantId) -> Named<String> {
+    let paths = plan.grid.axes.iter().map(|axis| axis.path.clone());
+    Named(paths.zip(plan.grid.values(id)).collect())
+}
+
+fn path<'a>(plan: &Plan, path: &'a SearchPath) -> Path<'a> {
+    let excluded = path.excluded.iter();
+    let screen = path.screen.as_ref().map(|screen| Screened {
+        pilots: screen.pilots,
+        discarded: screen.discarded,
+        audited: screen.audited,
+        widened: screen.widened,
+        objectives: screen
+            .objectives
+            .iter()
+            .map(|objective| Margin {
+                expression: &objective.expression,
+                relative_margin: objective.margin,
+                discarded: objective.discarded,
+            })
+            .collect(),
+    });
+    let simulated = path.simulated.iter().map(|one| {
+        let (fate, objective, than) = match &one.fate {
+            Fate::Chosen => ("chosen", None, None),
+            Fate::Misses(objective) => ("misses", Some(objective.as_str()), None),
+            Fate::Undecided(objective) => ("undecided", Some(objective.as_str()), None),
+            Fate::Worse(than) => ("worse", None, Some(*than)),
+            Fate::Equal => ("equal", None, None),
+            Fate::Open => ("open", None, None),
+            Fate::Dearer => ("dearer", None, None),
+            Fate::Probe => ("probe", None, None),
+        };
+        Simulated {
+            id: one.id,
+            settings: settings_of(plan, one.id),
+            replications: one.replications,
+            cost: one.cost,
+            tie_break: one.tie_break,
+            fate,
+            objective,
+            than,
+        }
+    });
+    Path {
+        candidates: path.candidates,
+        excluded: excluded.map(|(reason, candidates)| Excluded { reason, candidates: *candidates }).collect(),
+        screen,
+        too_dear: path.too_dear,
+        not_better: path.not_better,
+        beyond_finalists: path.beyond_finalists,
+        simulated: simulated.collect(),
+        replications: path.replications,
+        exhaustive_replications: path.exhaustive,
+    }
+}
+
+fn changes(what_if: &WhatIf) -> Changes<'_> {
+    let loads = what_if.loads.iter().map(|load| Load {
+        factor: load.factor,
+        peak_rate_per_second: load.peak_rate,
+        missed: &load.missed,
+        limits_reached: load.limits.iter().map(|&(limit, seconds)| Reached { limit, seconds }).collect(),
+        worker_utilisation: load.utilisation,
+        rejection_probability: load.rejected,
+        recovery_seconds: load.recovery.0,
+        recovery_censored: load.recovery.1,
+        sojourn_p95_seconds: load.sojourn_p95,
+        peak_depth_jobs: load.peak_depth,
+        redis_peak_bytes: load.redis_peak,
+        time_to_oom_seconds: load.oom,
+    });
+    let losses = what_if.losses.iter().map(|loss| Loss {
+        name: &loss.name,
+        worker_processes: loss.processes,
+        missed: &loss.missed,
+        rejection_probability: loss.rejected,
+        recovery_seconds: loss.recovery.0,
+        recovery_censored: loss.recovery.1,
+    });
+    let influence = |effect: &Effect| {
+        let change = |factor, (mean, half_width)| Change { factor, mean, half_width };
+        Influence {
+            input: effect.input,
+            metric: effect.metric.name(),
+            base: effect.base,
+            lower: change(0.9, effect.lower),
+            higher: change(1.1, effect.higher),
+        }
+    };
+    Changes {
+        headroom: what_if.headroom,
+        knee: what_if.knee,
+        oom_unprotected_seconds: what_if.oom_unprotected,
+        loads: loads.collect(),
+        losses: losses.collect(),
+        tornado: what_if.tornado.iter().map(influence).collect(),
+    }
+}

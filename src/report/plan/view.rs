@@ -1,0 +1,751 @@
+//! What plans say, in the words and numbers that all of their files share.
+
+use std::fmt::Write;
+
+use crate::experiment::summary::{Estimate, SloResult, Summary, Verdict};
+use crate::model::config::Discipline;
+use crate::model::metric::{Metric, Unit};
+use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
+use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
+use crate::report::number;
+use crate::scenario::Scenario;
+use crate::selection::Guarantee;
+use crate::study::grid::VariantId;
+use crate::units;
+
+/// A plan with its name among the others.
+#[derive(Clone, Debug)]
+pub(crate) struct View<'p> {
+    pub(crate) plan: &'p Plan,
+    /// What tells it from the others in file names; empty if there are no others.
+    pub(crate) slug: String,
+    several_scenarios: bool,
+}
+
+/// How a plan ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Planned,
+    /// Something was chosen, but others may be better, or cheaper.
+    Undecided,
+    /// No candidate meets the objectives.
+    Nothing,
+}
+
+/// A recommended setting.
+#[derive(Clone, Debug)]
+pub(crate) struct Recommended {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    /// Where to put it.
+    pub(crate) place: String,
+}
+
+/// A stage of the search: what is left of the candidates, and why the others are not.
+#[derive(Clone, Debug)]
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    pub(crate) left: usize,
+    /// What happened on the way here.
+    pub(crate) notes: Vec<String>,
+}
+
+impl<'p> View<'p> {
+    /// The plans with names that tell them apart.
+    pub(crate) fn all(plans: &'p [Plan]) -> Vec<Self> {
+        let differ = |of: &dyn Fn(&Plan) -> String| plans.iter().any(|plan| of(plan) != of(&plans[0]));
+        let several_scenarios = differ(&|plan| plan.grid.scenario().name.clone());
+        let several_rates = differ(&rate_slug);
+        let mut views: Vec<Self> = Vec::new();
+        for plan in plans {
+            let mut parts = Vec::new();
+            if several_scenarios {
+                parts.push(file_safe(&plan.grid.scenario().name));
+            }
+            if several_rates {
+                parts.push(rate_slug(plan));
+            }
+            let mut slug = if plans.len() == 1 { String::new() } else { parts.join("-") };
+            // Some file systems do not tell small letters from capital ones.
+            let is_taken = |slug: &str| views.iter().any(|view| view.slug.eq_ignore_ascii_case(slug));
+            if plans.len() > 1 && (slug.is_empty() || is_taken(&slug)) {
+                let stem = if slug.is_empty() { "plan".to_owned() } else { slug };
+                let free = (2..).map(|count| format!("{stem}-{count}")).find(|slug| !is_taken(slug));
+                slug = free.expect("there are more numbers than plans");
+            }
+            views.push(Self { plan, slug, several_scenarios });
+        }
+        views
+    }
+
+    /// Name of a file of this plan: `plan.env`, or `plan-10k.env` beside others.
+    pub(crate) fn file(&self, stem: &str, extension: &str) -> String {
+        match self.slug.as_str() {
+            "" => format!("{stem}.{extension}"),
+            slug => format!("{stem}-{slug}.{extension}"),
+        }
+    }
+
+    /// The scenario without any variation.
+    pub(crate) fn scenario(&self) -> &'p Scenario {
+        self.plan.grid.scenario()
+    }
+
+    /// `20k/s`.
+    pub(crate) fn rate(&self) -> String {
+        match self.plan.rate.unwrap_or(self.plan.peak_rate) {
+            rate if rate > 0.0 => units::fmt_rate(rate),
+            _ => "recorded".to_owned(),
+        }
+    }
+
+    /// What stands at the head of a plan's column or row among others.
+    pub(crate) fn short_name(&self) -> String {
+        if self.several_scenarios { format!("{} {}", self.scenario().name, self.rate()) } else { self.rate() }
+    }
+
+    /// `spike-20k at 20k/s`.
+    pub(crate) fn name(&self) -> String {
+        match self.plan.peak_rate > 0.0 || self.plan.rate.is_some() {
+            true => format!("{} at {}", self.scenario().name, self.rate()),
+            false => format!("{} with its recorded arrivals", self.scenario().name),
+        }
+    }
+
+    pub(crate) fn ending(&self) -> Ending {
+        match &self.plan.choice {
+            None => Ending::Nothing,
+            Some(choice) if choice.undecided.is_empty() => Ending::Planned,
+            Some(_) => Ending::Undecided,
+        }
+    }
+
+    /// The command that plans it again.
+    pub(crate) fn command(&self) -> String {
+        let sweep = self.plan.grid.command();
+        sweep.replacen("simulate sweep ", "simulate plan ", 1)
+    }
+
+    // What it costs.
+
+    /// A cost as an amount: `$310`, `3`.
+    pub(crate) fn amount(&self, cost: f64) -> String {
+        self.with_currency(&number::value(Unit::Count, cost))
+    }
+
+    /// `$310 a month`, `3 worker processes`.
+    pub(crate) fn cost(&self, cost: &Estimate) -> String {
+        let amount = self.with_currency(&number::estimate(Unit::Count, cost));
+        match (self.has_prices(), amount.as_str()) {
+            (true, _) => format!("{amount} a month"),
+            (false, "1") => "1 worker process".to_owned(),
+            (false, _) => format!("{amount} worker processes"),
+        }
+    }
+
+    /// `$310`, or `3` where the cost is a number of processes.
+    pub(crate) fn short_cost(&self, cost: &Estimate) -> String {
+        self.with_currency(&number::value(Unit::Count, cost.mean.unwrap_or(f64::NAN)))
+    }
+
+    /// `cost a month`, or `worker processes` where nothing has a price.
+    pub(crate) fn cost_name(&self) -> String {
+        let currency = &self.scenario().cost.currency;
+        match (self.has_prices(), currency.is_empty()) {
+            (false, _) => "cost: worker processes".to_owned(),
+            (true, true) => "cost a month".to_owned(),
+            (true, false) => format!("cost a month ({currency})"),
+        }
+    }
+
+    fn with_currency(&self, amount: &str) -> String {
+        let currency = &self.scenario().cost.currency;
+        let gap = if currency.ends_with(char::is_alphanumeric) { " " } else { "" };
+        format!("{currency}{gap}{amount}")
+    }
+
+    /// Without any price the number of worker processes is the cost.
+    fn has_prices(&self) -> bool {
+        let prices = &self.scenario().cost;
+        let others = [prices.slot, prices.gateway, prices.redis_gib, prices.rejected_job, prices.lost_job];
+        let is_plain = prices.currency.is_empty() && (prices.worker - 1.0).abs() < 1e-12;
+        !(is_plain && others.iter().all(|price| *price <= 0.0))
+    }
+
+    // What to apply.
+
+    /// All settings that make the configuration, and where they go.
+    pub(crate) fn settings(&self, choice: &Choice) -> Vec<Recommended> {
+        let model = &choice.scenario.model;
+        let policy = &model.policy.config;
+        let env = self.file("plan", "env");
+        let jobs = |jobs: u64| format!("{} jobs", number::grouped(jobs as f64, 0));
+        let mut settings = Vec::new();
+        let mut add = |name: &str, value: String, place: String| {
+            settings.push(Recommended { name: name.to_owned(), value, place });
+        };
+        add(
+            "worker processes",
+            model.workers.processes.to_string(),
+            format!("minReplicas in {}", self.file("hpa", "yaml")),
+        );
+        let variable = |name: &str| format!("{name} in {env}");
+        add(
+            "concurrency of each",
+            model.workers.concurrency.to_string(),
+            variable("RULE_ENGINE_WORKER_CONCURRENCY"),
+        );
+        if policy.enabled() {
+            add("recovery threshold", jobs(policy.recovery()), variable("QUEUE_RECOVERY_THRESHOLD"));
+            add("warning threshold", jobs(policy.warning()), variable("QUEUE_WARNING_THRESHOLD"));
+            add("critical threshold", jobs(policy.critical()), variable("QUEUE_CRITICAL_THRESHOLD"));
+            for beyond in beyond_the_variables(&choice.scenario) {
+                add(beyond.name, beyond.value, "no environment variable; set it in the service".to_owned());
+            }
+        } else {
+            add("policy", "switched off".to_owned(), variable("ENABLE_BACKPRESSURE"));
+        }
+        let memory = match model.redis.maxmemory {
+            Some(bytes) => number::value(Unit::Bytes, bytes as f64),
+            None => "no limit".to_owned(),
+        };
+        add("Redis maxmemory", memory, "redis.conf: maxmemory, with maxmemory-policy noeviction".to_owned());
+        let queues = match choice.queues {
+            1 => "1, on one Redis".to_owned(),
+            n => format!("{n}, each on a Redis of its own"),
+        };
+        add("queues", queues, "arithmetic from plan.redis_throughput, not simulated".to_owned());
+        add("gateways", model.gateway.instances.to_string(), "replicas of the gateway".to_owned());
+        for (axis, value) in self.plan.grid.axes.iter().zip(self.plan.grid.values(choice.id)) {
+            if !SHOWN_PATHS.contains(&axis.path.as_str()) {
+                add(&axis.path, value.trim_matches('"').to_owned(), "as in the scenario".to_owned());
+            }
+        }
+        settings
+    }
+
+    /// `5k / 10k / 50k`.
+    pub(crate) fn thresholds(choice: &Choice) -> String {
+        let policy = &choice.scenario.model.policy.config;
+        if !policy.enabled() {
+            return "off".to_owned();
+        }
+        let levels = [policy.recovery(), policy.warning(), policy.critical()];
+        levels.map(|jobs| number::short_count(jobs as f64)).join("/")
+    }
+
+    /// `2 GiB x 1`.
+    pub(crate) fn memory(choice: &Choice) -> String {
+        let memory = choice.scenario.model.redis.maxmemory;
+        let shown = memory.map_or("no limit".to_owned(), |bytes| number::value(Unit::Bytes, bytes as f64));
+        format!("{} × {}", shown.replace(".00 ", " ").replace(".0 ", " "), choice.queues)
+    }
+
+    // How good it is.
+
+    /// The recovery time that 95% of the replications keep.
+    pub(crate) fn recovery_p95(summary: &Summary) -> String {
+        let recovery = summary.metric(Metric::Recovery);
+        let bound = if recovery.censored > 0 { "≥ " } else { "" };
+        format!("{bound}{}", number::optional(Unit::Seconds, recovery.p95))
+    }
+
+    /// Seconds until Redis is full with the planned policy, `never`, or that this has no limit.
+    pub(crate) fn oom(choice: &Choice) -> String {
+        let time = choice.findings.summary.metric(Metric::TimeToOom);
+        match (choice.scenario.model.redis.maxmemory, time.censored < time.n) {
+            (None, _) => "no limit".to_owned(),
+            (Some(_), false) => "never".to_owned(),
+            (Some(_), true) => number::optional(Unit::Seconds, time.min),
+        }
+    }
+
+    /// The same without the policy.
+    pub(crate) fn oom_unprotected(choice: &Choice) -> String {
+        match (choice.scenario.model.redis.maxmemory, choice.what_if.oom_unprotected) {
+            (None, _) => "no limit".to_owned(),
+            (Some(_), None) => "never".to_owned(),
+            (Some(_), Some(seconds)) => number::value(Unit::Seconds, seconds),
+        }
+    }
+
+    /// `+25 %`: how much more load still meets the objectives.
+    pub(crate) fn headroom(what_if: &WhatIf) -> String {
+        let most = what_if.loads.last().map_or(0.0, |load| load.factor);
+        let percent = |factor: f64| number::grouped(100.0 * (factor - 1.0), 0);
+        match what_if.headroom {
+            None => "none".to_owned(),
+            Some(factor) if factor >= most => format!("≥ +{} %", percent(factor)),
+            Some(factor) if factor < 1.0 => format!("{} %", percent(factor)),
+            Some(factor) => format!("+{} %", percent(factor)),
+        }
+    }
+
+    /// The headroom as a sentence.
+    pub(crate) fn headroom_sentence(&self, choice: &Choice) -> String {
+        let what_if = &choice.what_if;
+        let most = what_if.loads.last().map_or(0.0, |load| load.factor);
+        let rate = |factor: f64| match self.plan.peak_rate {
+            peak if peak > 0.0 => format!(" (a peak of {})", units::fmt_rate(peak * factor)),
+            _ => String::new(),
+        };
+        match what_if.headroom {
+            None => "Some objective is missed even at half the load, in the few replications of this check."
+                .into(),
+            Some(factor) if factor >= most => format!(
+                "All objectives are met up to {} times the load{} at least; more was not tried.",
+                times(factor),
+                rate(factor)
+            ),
+            Some(factor) => format!(
+                "All objectives are met up to {} times the load{}, found to within 0.05.",
+                times(factor),
+                rate(factor)
+            ),
+        }
+    }
+
+    pub(crate) fn knee_sentence(&self, choice: &Choice) -> String {
+        match choice.what_if.knee {
+            Some(knee) => format!(
+                "The time from arrival to completion begins to climb at {} times the load (knee of the curve).",
+                times(knee)
+            ),
+            None => "The time from arrival to completion has no knee over the loads tried.".to_owned(),
+        }
+    }
+
+    /// The configuration at that multiple of its load.
+    pub(crate) fn at_load(what_if: &WhatIf, factor: f64) -> Option<&AtLoad> {
+        what_if.loads.iter().find(|load| (load.factor - factor).abs() < 1e-9)
+    }
+
+    /// What is reached first at the smallest load above the planned one that misses an objective.
+    pub(crate) fn breaks_first(what_if: &WhatIf) -> String {
+        let broken = what_if.loads.iter().find(|load| load.factor > 1.0 && !load.missed.is_empty());
+        match broken {
+            None => "nothing".to_owned(),
+            Some(load) => {
+                let what = load
+                    .limits
+                    .first()
+                    .map(|(limit, _)| (*limit).to_owned())
+                    .unwrap_or_else(|| load.missed[0].clone());
+                format!("{what} at {}×", times(load.factor))
+            }
+        }
+    }
+
+    /// What is reached at a load, the first thing first.
+    pub(crate) fn limits(load: &AtLoad) -> String {
+        if load.limits.is_empty() {
+            return "no limit is reached".to_owned();
+        }
+        let limits = load.limits.iter();
+        let shown = limits.map(|(limit, at)| format!("{limit} after {}", number::value(Unit::Seconds, *at)));
+        shown.collect::<Vec<_>>().join(", then ")
+    }
+
+    /// Recovery time and whether it is only a bound.
+    pub(crate) fn recovery((seconds, is_bound): (f64, bool)) -> String {
+        let bound = if is_bound { "≥ " } else { "" };
+        format!("{bound}{}", number::value(Unit::Seconds, seconds))
+    }
+
+    /// What the loss of workers does, as a sentence.
+    pub(crate) fn loss_sentence(loss: &AfterLoss) -> String {
+        let objectives = match loss.missed.as_slice() {
+            [] => "every objective is still met".to_owned(),
+            missed => format!("missed: {}", missed.join("; ")),
+        };
+        format!(
+            "Without {} ({} left), {} of offered jobs are rejected, recovery takes {}; {objectives}.",
+            loss.name,
+            loss.processes,
+            number::value(Unit::Fraction, loss.rejected),
+            Self::recovery(loss.recovery),
+        )
+    }
+
+    /// Effects that are any, the largest first.
+    pub(crate) fn effects(what_if: &WhatIf) -> Vec<&Effect> {
+        let is_any = |effect: &&Effect| effect.lower.0.abs().max(effect.higher.0.abs()) > 0.0;
+        what_if.tornado.iter().filter(is_any).collect()
+    }
+
+    /// The input that matters most and what it does: `arrival rate (+10 % → recovery_seconds +38 %)`.
+    pub(crate) fn most_sensitive(what_if: &WhatIf) -> Option<String> {
+        let effects = Self::effects(what_if);
+        let is_clear = |(change, half_width): (f64, f64)| change.abs() > half_width;
+        let clear = effects.iter().find(|effect| is_clear(effect.lower) || is_clear(effect.higher));
+        let effect = clear.or(effects.first())?;
+        let is_higher = effect.higher.0.abs() >= effect.lower.0.abs();
+        let (sign, change) = if is_higher { ("+", effect.higher.0) } else { ("-", effect.lower.0) };
+        Some(format!(
+            "{} ({sign}10 % → {} {})",
+            effect.input,
+            effect.metric.name(),
+            change_in_words(effect.metric, effect.base, change)
+        ))
+    }
+
+    // How the search went.
+
+    /// Survivors of each stage of the search.
+    pub(crate) fn stages(&self) -> Vec<Stage> {
+        let path = &self.plan.path;
+        let count =
+            |wanted: &dyn Fn(&Fate) -> bool| path.simulated.iter().filter(|one| wanted(&one.fate)).count();
+        let some = |count: usize, what: &str| (count > 0).then(|| format!("{} {what}", plain(count)));
+        let mut stages = vec![Stage {
+            name: "candidates",
+            left: path.candidates,
+            notes: path
+                .excluded
+                .iter()
+                .map(|(reason, count)| format!("{} more cannot be run: {reason}", plain(*count)))
+                .collect(),
+        }];
+        match &path.screen {
+            Some(screen) => stages.push(Stage {
+                name: "left by the fluid limit",
+                left: path.candidates.saturating_sub(screen.discarded),
+                notes: screen_notes(screen),
+            }),
+            None => {
+                stages[0].notes.push("the fluid limit does not apply: none was discarded by it".to_owned())
+            }
+        }
+        let probes = count(&|fate| *fate == Fate::Probe);
+        let verified = path.simulated.len() - probes;
+        stages.push(Stage {
+            name: "simulated",
+            left: verified,
+            notes: [
+                some(path.too_dear, "cost more than the chosen one, whatever they do"),
+                some(path.not_better, "cost as much and cannot be better by more than the limit errs"),
+                some(path.beyond_finalists, "left out beyond plan.finalists"),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        });
+        let meets = |fate: &Fate| {
+            matches!(fate, Fate::Chosen | Fate::Worse(_) | Fate::Equal | Fate::Open | Fate::Dearer)
+        };
+        let mut notes: Vec<String> = Vec::new();
+        for (fate, how) in [(true, "miss"), (false, "may or may not meet")] {
+            let mut objectives: Vec<(&str, usize)> = Vec::new();
+            for one in &path.simulated {
+                let expression = match &one.fate {
+                    Fate::Misses(expression) if fate => expression,
+                    Fate::Undecided(expression) if !fate => expression,
+                    _ => continue,
+                };
+                match objectives.iter_mut().find(|(known, _)| known == expression) {
+                    Some((_, count)) => *count += 1,
+                    None => objectives.push((expression, 1)),
+                }
+            }
+            notes.extend(
+                objectives.iter().map(|(objective, count)| format!("{} {how} {objective}", plain(*count))),
+            );
+        }
+        stages.push(Stage { name: "meet the objectives", left: count(&meets), notes });
+        let open = count(&|fate| *fate == Fate::Open);
+        stages.push(Stage {
+            name: "chosen",
+            left: usize::from(self.plan.choice.is_some()),
+            notes: [
+                some(count(&|fate| *fate == Fate::Dearer), "cost more"),
+                some(count(&|fate| matches!(fate, Fate::Worse(_))), "are worse"),
+                some(count(&|fate| *fate == Fate::Equal), "give the very same results"),
+                some(open, "could not be told from it"),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        });
+        stages
+    }
+
+    /// The search in one line.
+    pub(crate) fn path_line(&self) -> String {
+        let path = &self.plan.path;
+        let stages = self.stages();
+        let left = |name: &str| stages.iter().find(|stage| stage.name == name).map_or(0, |stage| stage.left);
+        let mut parts = vec![format!("{} candidates", plain(path.candidates))];
+        if let Some(screen) = &path.screen {
+            let widened = match screen.widened {
+                0 => String::new(),
+                1 => ", margins doubled once".to_owned(),
+                n => format!(", margins doubled {n} times"),
+            };
+            parts.push(format!(
+                "{} discarded by the fluid limit (audited {} of {}{widened})",
+                plain(screen.discarded),
+                plain(screen.audited),
+                plain(screen.audited),
+            ));
+        }
+        parts.push(format!("{} simulated", plain(left("simulated"))));
+        parts.push(format!("{} meet the objectives", plain(left("meet the objectives"))));
+        if let Some(choice) = &self.plan.choice {
+            parts.extend(procedure(choice.guarantee).map(str::to_owned));
+            parts.push(self.guarantee(choice));
+        }
+        parts.join(" ▸ ")
+    }
+
+    /// What the search took, as a sentence.
+    pub(crate) fn effort(&self) -> String {
+        let path = &self.plan.path;
+        let share = path.replications as f64 / (path.exhaustive.max(1)) as f64;
+        format!(
+            "{} replications; running every candidate would take {} ({}).",
+            number::grouped(path.replications as f64, 0),
+            number::grouped(path.exhaustive as f64, 0),
+            number::value(Unit::Fraction, share),
+        )
+    }
+
+    /// How sure the choice is, without its full stop.
+    pub(crate) fn guarantee(&self, choice: &Choice) -> String {
+        if !choice.undecided.is_empty() {
+            let count = choice.undecided.len();
+            let others = if count == 1 { "1 other".to_owned() } else { format!("{} others", plain(count)) };
+            return format!("undecided against {others} at the most replications");
+        }
+        let rivals = self
+            .plan
+            .path
+            .simulated
+            .iter()
+            .filter(|one| matches!(one.fate, Fate::Worse(_) | Fate::Equal | Fate::Open));
+        if rivals.count() == 0 {
+            return "no other candidate of its cost meets the objectives".to_owned();
+        }
+        let show = |delta: f64| match choice.criterion {
+            Criterion::Cost => self.amount(delta),
+            Criterion::TieBreak(metric) => number::value(metric.unit(), delta),
+        };
+        let percent = |probability: f64| number::trimmed(100.0 * probability, 2);
+        // Relative to a best value of nothing any difference counts.
+        let at =
+            |delta: f64| if delta > 1e-12 { format!("δ = {}", show(delta)) } else { "any δ".to_owned() };
+        match choice.guarantee {
+            Guarantee::CorrectSelection { probability, delta } => {
+                format!("P(correct selection) ≥ {} % at {}", percent(probability), at(delta))
+            }
+            Guarantee::GoodSelection { probability, delta } => {
+                format!("P(at most δ from the best) ≥ {} % at {}", percent(probability), at(delta))
+            }
+            Guarantee::None => "nothing can be said of how sure the selection is".to_owned(),
+        }
+    }
+
+    /// What decided, as a sentence.
+    pub(crate) fn criterion_sentence(choice: &Choice) -> String {
+        match choice.criterion {
+            Criterion::Cost => "The cost depends on what happens, and decided.".to_owned(),
+            Criterion::TieBreak(metric) => {
+                format!("Among the cheapest that meet every objective the least {} decided.", metric.name())
+            }
+        }
+    }
+
+    /// Values of a variant on the axes: `workers.processes=5 policy.critical=50000`.
+    pub(crate) fn variant(&self, id: VariantId) -> String {
+        match self.plan.grid.overrides(id).as_slice() {
+            [] => "the scenario as it is".to_owned(),
+            overrides => overrides.join(" "),
+        }
+    }
+
+    /// What the spec's recommendations lead to, each as a sentence.
+    pub(crate) fn spec_sentences(&self) -> Vec<String> {
+        let sentence = |verdict: &crate::plan::spec::SpecVerdict| {
+            let summary = &verdict.summary;
+            let result = match summary.verdict {
+                Verdict::Pass => "meets every objective".to_owned(),
+                Verdict::Fail => {
+                    let missed = summary.slo.iter().filter(|slo| !slo.pass).map(missed_by);
+                    format!("misses {}", missed.collect::<Vec<_>>().join("; "))
+                }
+            };
+            let cost = self.cost(&Estimate {
+                mean: Some(verdict.cost),
+                half_width: None,
+                min: None,
+                max: None,
+                p95: None,
+                n: 1,
+                censored: 0,
+            });
+            let sign = if summary.verdict == Verdict::Pass { "✓" } else { "✗" };
+            format!("{sign} {} ({cost}): {result}", verdict.name)
+        };
+        self.plan.spec.iter().map(sentence).collect()
+    }
+
+    /// Why there is no plan: what the nearest candidate misses, and by how much.
+    pub(crate) fn why_nothing(&self) -> String {
+        let Some(nearest) = &self.plan.nearest else {
+            return "No candidate meets the objectives.".to_owned();
+        };
+        let missed: Vec<String> = nearest.slo.iter().filter(|slo| !slo.pass).map(missed_by).collect();
+        let mut text =
+            format!("No candidate meets the objectives. The nearest is {}", self.variant(nearest.id));
+        match missed.as_slice() {
+            // Every mean is good, but for one the interval leaves it open.
+            [] => text += "; whether it meets them is open at the most replications.",
+            missed => {
+                let _ = write!(text, "; it misses {}.", missed.join("; "));
+            }
+        }
+        text
+    }
+
+    /// Where the model ends: what a reader must know before applying it.
+    pub(crate) fn caveats(&self, choice: &Choice) -> Vec<String> {
+        let model = &choice.scenario.model;
+        let mut caveats = vec![
+            "The plan was simulated with these workers running all the time: nothing in it waits for a scale-up.".to_owned(),
+        ];
+        if choice.queues > 1 {
+            caveats.push(format!(
+                "One queue was simulated. {0} queues share the load by arithmetic: each then has 1/{0} of the thresholds and workers.",
+                choice.queues
+            ));
+        }
+        if model.queue.discipline == Discipline::Priority {
+            caveats.push("Jobs are served by priority, as in the scenario.".to_owned());
+        }
+        if let Some(capacity) = model.queue.capacity {
+            caveats.push(format!("The waiting line holds at most {capacity} jobs, as in the scenario."));
+        }
+        caveats
+    }
+}
+
+/// A setting of the policy that has no environment variable and is not what the variables imply.
+#[derive(Clone, Debug)]
+pub(crate) struct Beyond {
+    pub(crate) name: &'static str,
+    pub(crate) value: String,
+}
+
+/// Settings that the environment variables cannot express.
+pub(crate) fn beyond_the_variables(scenario: &Scenario) -> Vec<Beyond> {
+    let policy = &scenario.model.policy.config;
+    let usual = backpressure::Config::builder()
+        .recovery(policy.recovery())
+        .warning(policy.warning())
+        .critical(policy.critical())
+        .build();
+    let Ok(usual) = usual else { return Vec::new() };
+    let jobs = |jobs: u64| format!("{} jobs", number::grouped(jobs as f64, 0));
+    [
+        (policy.shed_at() != usual.shed_at(), "shed level", jobs(policy.shed_at())),
+        (policy.reopen_at() != usual.reopen_at(), "reopening threshold", jobs(policy.reopen_at())),
+    ]
+    .into_iter()
+    .filter(|(differs, ..)| *differs)
+    .map(|(_, name, value)| Beyond { name, value })
+    .collect()
+}
+
+/// `recovery_seconds.p95 < 120 (observed 154 s)`.
+pub(crate) fn missed_by(result: &SloResult) -> String {
+    let unit = Metric::from_name(result.metric).map_or(Unit::Count, Metric::unit);
+    let bound = if result.censored > 0 { "≥ " } else { "" };
+    let observed = result.observed.map_or("no value".to_owned(), |observed| {
+        // Rounded, it may look as if it were met.
+        let shown = number::value(unit, observed);
+        if shown == number::value(unit, result.limit) { observed.to_string() } else { shown }
+    });
+    format!("{} (observed {bound}{observed})", result.expression)
+}
+
+/// `+38 %`, or from what to what where the base is nothing.
+pub(crate) fn change_in_words(metric: Metric, base: f64, change: f64) -> String {
+    let unit = metric.unit();
+    let relative = change / base;
+    let sign = if change >= 0.0 { "+" } else { "-" };
+    match base.abs() > 0.0 && relative.is_finite() && relative.abs() < 10.0 && unit != Unit::Fraction {
+        true => format!("{sign}{}", number::value(Unit::Fraction, relative.abs())),
+        false => format!("{} → {}", number::value(unit, base), number::value(unit, base + change)),
+    }
+}
+
+/// A factor: `1.25`.
+pub(crate) fn times(factor: f64) -> String {
+    number::trimmed(factor, 2)
+}
+
+/// A whole number with gaps between groups of three digits.
+pub(crate) fn plain(count: usize) -> String {
+    number::grouped(count as f64, 0)
+}
+
+fn procedure(guarantee: Guarantee) -> Option<&'static str> {
+    match guarantee {
+        Guarantee::CorrectSelection { .. } => Some("KN"),
+        Guarantee::GoodSelection { .. } => Some("GSP"),
+        Guarantee::None => None,
+    }
+}
+
+fn screen_notes(screen: &Screen) -> Vec<String> {
+    let mut notes: Vec<String> = screen
+        .objectives
+        .iter()
+        .filter(|objective| objective.discarded > 0)
+        .map(|objective| {
+            format!(
+                "{} miss {} by more than {}",
+                plain(objective.discarded),
+                objective.expression,
+                number::value(Unit::Fraction, objective.margin)
+            )
+        })
+        .collect();
+    let widened = match screen.widened {
+        0 => String::new(),
+        n => format!(", after the margins were doubled {n} times"),
+    };
+    notes.push(format!(
+        "margins from {} simulated pilots; audit: {} of {} discarded rightly{widened}",
+        screen.pilots, screen.audited, screen.audited
+    ));
+    notes
+}
+
+fn rate_slug(plan: &Plan) -> String {
+    match plan.rate.unwrap_or(plan.peak_rate) {
+        rate if rate > 0.0 => file_safe(&number::short_count(rate)),
+        _ => "recorded".to_owned(),
+    }
+}
+
+/// A part of a file name that is a plain word everywhere.
+fn file_safe(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let safe: String = text.chars().take(LONGEST_SLUG).map(|c| if is_plain(c) { c } else { '_' }).collect();
+    safe.trim_start_matches(['-', '.']).to_owned()
+}
+
+const LONGEST_SLUG: usize = 60;
+
+/// Settings that have a line of their own.
+const SHOWN_PATHS: [&str; 9] = [
+    "workers.processes",
+    "workers.concurrency",
+    "policy.enabled",
+    "policy.recovery",
+    "policy.warning",
+    "policy.critical",
+    "redis.maxmemory",
+    "gateway.instances",
+    "policy.reopen_at",
+];
