@@ -120,7 +120,7 @@ fn multiples(step: f64, high: f64) -> impl Iterator<Item = f64> {
 }
 
 /// The smallest of 1, 2, 5 times a power of ten that gives at most `most` steps.
-fn decimal_step(range: f64, most: f64) -> f64 {
+pub(super) fn decimal_step(range: f64, most: f64) -> f64 {
     let raw = range / most;
     let power = 10f64.powf(raw.log10().floor());
     [1.0, 2.0, 5.0, 10.0]

@@ -24,7 +24,7 @@ pub(super) fn chart(view: &View<'_>, choice: &Choice) -> Option<Chart> {
         name: "load",
         caption: format!(
             "95th percentile of the time from arrival to completion (above) and share of jobs rejected (below) at multiples \
-             of the load. Hatched: some objective is missed. {} {}",
+             of the load. Hatched, with crosses: some objective is missed. {} {}",
             view.headroom_sentence(choice),
             view.knee_sentence(choice),
         ),
@@ -131,7 +131,8 @@ fn draw(view: &View<'_>, what_if: &WhatIf, title: &str) -> Picture {
             if load.missed.is_empty() {
                 picture.dot(at, 4.0, Colour::Main, true);
             } else {
-                super::candidates::cross(&mut picture, at, Colour::Alert);
+                // On hatching of its own colour a cross would be lost.
+                super::candidates::cross(&mut picture, at, Colour::Ink);
             }
         }
         panel.base_line(&mut picture);

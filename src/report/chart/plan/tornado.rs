@@ -2,13 +2,14 @@
 //!
 //! One panel a metric, since each has a unit of its own; in each the inputs that matter most are on top.
 
-use crate::model::metric::Metric;
+use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::plan::what_if::Effect;
+use crate::report::chart::axis::decimal_step;
 use crate::report::chart::picture::{Anchor, Font, Picture};
 use crate::report::chart::plot::{self, Key};
 use crate::report::chart::{Chart, Table};
-use crate::report::number;
+use crate::report::number::{self, Scale};
 use crate::report::palette::Colour;
 use crate::report::plan::view::{View, change_in_words};
 
@@ -86,8 +87,8 @@ fn draw(panels: &[Panel<'_>], choice: &Choice, title: &str) -> Picture {
         &mut picture,
         plot::HEADING + 12.0,
         &[
-            Key::Area("input 10 % higher", Colour::Main, FULL),
             Key::Area("input 10 % lower", Colour::Caution, HOLLOW),
+            Key::Area("input 10 % higher", Colour::Main, FULL),
             Key::Line("95 % interval", Colour::Ink, 1.2),
         ],
     );
@@ -112,6 +113,7 @@ fn draw_panel(picture: &mut Picture, panel: &Panel<'_>, top: f64) {
     picture.label((12.0, top + 14.0), heading, Font::TEXT.bold(), Anchor::Start);
 
     let bottom = top + HEAD + panel.effects.len() as f64 * ROW;
+    scale(picture, panel, (low, high), &x_of, (top + HEAD - 2.0, bottom + 2.0));
     for (index, effect) in panel.effects.iter().enumerate() {
         let row = top + HEAD + index as f64 * ROW;
         picture.label((NAMES, row + ROW / 2.0), effect.input, Font::TEXT, Anchor::End);
@@ -154,6 +156,33 @@ fn draw_panel(picture: &mut Picture, panel: &Panel<'_>, top: f64) {
     picture.line(vec![(x_of(0.0), top + HEAD - 2.0), (x_of(0.0), bottom + 2.0)], Colour::Ink, 1.6);
 }
 
+/// Grid lines at round changes, with the numbers and the unit below.
+fn scale(
+    picture: &mut Picture,
+    panel: &Panel<'_>,
+    (low, high): (f64, f64),
+    x_of: &impl Fn(f64) -> f64,
+    (top, bottom): (f64, f64),
+) {
+    let Scale { divisor, suffix } = number::scale(panel.metric.unit(), high.max(-low));
+    let step = decimal_step((high - low).max(f64::MIN_POSITIVE) / divisor, MOST_TICKS);
+    let (first, last) = ((low / divisor / step).ceil() as i64, (high / divisor / step).floor() as i64);
+    for tick in first..=last {
+        let shown = tick as f64 * step;
+        let x = x_of(shown * divisor);
+        picture.line(vec![(x, top), (x, bottom)], Colour::Grid, 1.0);
+        let sign = if tick > 0 { "+" } else { "" };
+        let text = format!("{sign}{}", number::trimmed(shown, 6));
+        picture.label((x, bottom + 12.0), text, Font::SMALL, Anchor::Middle);
+    }
+    let unit = match (suffix.trim(), panel.metric.unit()) {
+        ("", Unit::Jobs) => "change (jobs)".to_owned(),
+        ("", _) => "change".to_owned(),
+        (suffix, _) => format!("change ({suffix})"),
+    };
+    picture.label(((LEFT + RIGHT) / 2.0, bottom + 30.0), unit, Font::SMALL, Anchor::Middle);
+}
+
 fn table(choice: &Choice) -> Table {
     let row = |effect: &Effect| {
         let unit = effect.metric.unit();
@@ -179,7 +208,8 @@ fn table(choice: &Choice) -> Table {
 const TOP: f64 = plot::HEADING + 30.0;
 const HEAD: f64 = 30.0;
 const ROW: f64 = 42.0;
-const FOOT: f64 = 14.0;
+const FOOT: f64 = 54.0;
+const MOST_TICKS: f64 = 6.0;
 const NAMES: f64 = 150.0;
 /// Room on both sides for the widest change in words.
 const LEFT: f64 = 320.0;
