@@ -113,7 +113,7 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
             severity: "warning",
             summary: format!("Fewer than {processes} workers run"),
             description: format!("{one_less} Restart worker processes."),
-            evidence: "The planned worker processes: fewer do not carry the plan.".to_owned(),
+            evidence: "The planned worker processes.".to_owned(),
             firing: (WORKERS, format!("{}+0x120", processes - 1), 0),
         },
     ];

@@ -19,7 +19,7 @@ pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
     let mut file = String::new();
     let mut comment = |line: &str| {
         let line = text::one_line(line);
-        let _ = writeln!(file, "# {line}");
+        let _ = writeln!(file, "{}", format!("# {line}").trim_end());
     };
     comment(&format!("Planned by simulate {} for {}.", summary.version, view.name()));
     comment(&format!("Again: {}", view.command()));

@@ -85,7 +85,7 @@ pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
         2,
         "The planned workers. The plan was simulated with them there from the start, without waiting for a",
     );
-    comment(2, "scale-up, so that fewer do not meet its objectives: a spike is faster than a pod.");
+    comment(2, "scale-up: a spike is faster than a pod.");
     let _ = writeln!(file, "  minReplicas: {min}");
     let mut comment = |indent: usize, line: &str| self::comment(&mut file, indent, line);
     comment(

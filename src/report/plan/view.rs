@@ -712,6 +712,7 @@ fn screen_notes(screen: &Screen) -> Vec<String> {
         .collect();
     let widened = match screen.widened {
         0 => String::new(),
+        1 => ", after the margins were doubled once".to_owned(),
         n => format!(", after the margins were doubled {n} times"),
     };
     notes.push(format!(
