@@ -3,8 +3,12 @@
 //! Results go to stdout and nothing else does; progress, notes and errors go to stderr.
 
 mod args;
+mod check;
+mod compare;
 mod describe;
+mod install;
 mod merge;
+mod new;
 mod output;
 mod plan;
 mod progress;
@@ -14,14 +18,18 @@ mod sweep;
 use std::io;
 use std::process::ExitCode;
 
+use backpressure_sim::experiment::earlier::EarlierError;
 use backpressure_sim::scenario::ScenarioError;
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 /// Exit codes, as documented in the README.
 mod exit {
     pub(super) const GOOD: u8 = 0;
     pub(super) const INTERNAL: u8 = 1;
+    pub(super) const USAGE: u8 = 2;
     pub(super) const SCENARIO_INVALID: u8 = 3;
+    pub(super) const NOT_COMPARABLE: u8 = 4;
     pub(super) const GATE_FAILED: u8 = 10;
     pub(super) const INCONCLUSIVE: u8 = 11;
     pub(super) const MORE_TO_DO: u8 = 20;
@@ -30,12 +38,13 @@ mod exit {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every objective is met
+  0    every objective is met, nothing has regressed, two were compared
   1    internal error, or reading or writing failed
   2    the command line is wrong
-  3    the scenario is invalid, or its report cannot be written where asked
-  10   an objective is missed
-  11   undecided at the most replications
+  3    the scenario is invalid, results cannot be read, or the report cannot be written where asked
+  4    the baseline is missing, unreadable or not comparable
+  10   an objective is missed, or a metric has regressed
+  11   undecided: more replications would tell
   20   `plan --rounds` wrote a round for the shards to run
   130  interrupted; what is shown covers the finished replications";
 
@@ -57,10 +66,20 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Put the results of the shards of a sweep together: the same report as from one machine.
     Merge(merge::MergeArgs),
+    /// Hold scenarios against their baseline: objectives, and every metric by paired replications.
+    Check(check::CheckArgs),
+    /// Tell what differs between two scenarios or results: replication by replication, with intervals.
+    Compare(compare::CompareArgs),
+    /// Write a commented scenario to start from.
+    New(new::NewArgs),
     /// Print every setting of a scenario with its value and where the value comes from.
     Config(args::ScenarioArgs),
     /// Print the JSON schema of scenario files, for editors and other programs.
     Schema(describe::SchemaArgs),
+    /// Print the completions of a shell.
+    Completions(install::CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands.
+    Man(install::ManArgs),
 }
 
 /// Runs the command and turns what happened into an exit code.
@@ -70,8 +89,13 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Sweep(args)) => sweep::sweep(args),
         Some(Command::Plan(args)) => plan::plan(args),
         Some(Command::Merge(args)) => merge::merge(args),
+        Some(Command::Check(args)) => check::check(args),
+        Some(Command::Compare(args)) => compare::compare(args),
+        Some(Command::New(args)) => new::new(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
+        Some(Command::Completions(args)) => install::completions(args),
+        Some(Command::Man(args)) => install::man(args),
         None => run::run(&cli.run),
     };
     ExitCode::from(result.unwrap_or_else(|error| code_of(&error)))
@@ -87,8 +111,27 @@ fn code_of(error: &anyhow::Error) -> u8 {
         eprintln!("{error}");
         return exit::SCENARIO_INVALID;
     }
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        let _ = error.print();
+        return exit::USAGE;
+    }
     eprintln!("error: {error:#}");
-    if error.is::<output::OutputRefused>() { exit::SCENARIO_INVALID } else { exit::INTERNAL }
+    if let Some(refused) = error.downcast_ref::<check::Refused>() {
+        return refused.code();
+    }
+    if error.is::<output::OutputRefused>() || error.is::<EarlierError>() {
+        exit::SCENARIO_INVALID
+    } else {
+        exit::INTERNAL
+    }
+}
+
+/// A mistake in the command line that is found after it was read.
+fn usage(message: &str) -> clap::Error {
+    clap::Error::raw(
+        ErrorKind::ValueValidation,
+        format!("{message}\n\nFor more information, try '--help'.\n"),
+    )
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,7 +1,10 @@
 //! The flight simulator of queue-backed services.
 
+pub mod check;
+pub mod compare;
 pub mod engine;
 pub mod experiment;
+pub mod files;
 pub mod fluid;
 pub mod model;
 pub mod plan;

@@ -84,6 +84,30 @@ impl ChangeArgs {
     pub(super) fn load(&self, path: &Path) -> Result<scenario::Loaded> {
         Ok(scenario::load(path, &self.overrides())?)
     }
+
+    /// The scenario with its own seed and number of replications, whatever the flags say.
+    pub(super) fn load_recorded(&self, path: &Path) -> Result<scenario::Loaded> {
+        Ok(scenario::load(path, &self.set)?)
+    }
+
+    /// The flags again, word by word.
+    pub(super) fn words(&self) -> Vec<String> {
+        let mut words: Vec<String> =
+            self.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]).collect();
+        words.extend(self.seed.iter().flat_map(|seed| ["--seed".to_owned(), seed.clone()]));
+        words.extend(self.replications.iter().flat_map(|count| ["--replications".to_owned(), count.clone()]));
+        words
+    }
+
+    /// Whether the seed, and the number of replications, are given as flags or by the environment.
+    pub(super) fn gives(&self) -> (bool, bool) {
+        (self.seed.is_some(), self.replications.is_some())
+    }
+
+    /// Whether there is a `--set`.
+    pub(super) fn has_settings(&self) -> bool {
+        !self.set.is_empty()
+    }
 }
 
 impl PoolArgs {
@@ -108,6 +132,11 @@ impl TellArgs {
 
     /// Columns of the terminal, or what reads well without one.
     pub(super) fn width() -> usize {
-        terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0))
+        Self::width_or(100)
+    }
+
+    /// Columns of the terminal, or so many without one.
+    pub(super) fn width_or(columns: usize) -> usize {
+        terminal_size::terminal_size().map_or(columns, |(width, _)| usize::from(width.0))
     }
 }

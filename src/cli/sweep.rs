@@ -14,9 +14,9 @@ use backpressure_sim::study::{Fold, Study};
 use clap::Args;
 
 use super::args::{PoolArgs, ScenarioArgs, TellArgs};
-use super::exit;
 use super::output::{beside, check_output};
 use super::progress::Attended;
+use super::{exit, usage};
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
@@ -55,11 +55,22 @@ pub(super) struct GridArgs {
 pub(super) struct ShardArgs {
     /// Run only part I of N, as in 0/8, and write DIR/shard-I-of-N.jsonl for `simulate merge`; `auto` asks
     /// Kubernetes, Slurm, HyperQueue, AWS Batch or PBS which part this is.
-    #[arg(long, value_name = "I/N|auto")]
-    shard: Option<String>,
+    #[arg(long, value_name = "I/N|auto", value_parser = which_shard)]
+    shard: Option<Which>,
     /// How many shards there are, where the launcher does not say.
     #[arg(long, value_name = "N", env = "SIMULATE_SHARD_COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     shard_count: Option<u32>,
+}
+
+/// A shard as written, or as the launcher says.
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    Auto,
+    This(Shard),
+}
+
+fn which_shard(written: &str) -> Result<Which, String> {
+    if written == "auto" { Ok(Which::Auto) } else { written.parse().map(Which::This) }
 }
 
 impl GridArgs {
@@ -71,26 +82,31 @@ impl GridArgs {
 
 impl ShardArgs {
     pub(super) fn resolve(&self, quiet: bool) -> Result<Option<Shard>> {
-        match self.shard.as_deref() {
+        match self.shard {
             None => Ok(None),
-            Some("auto") => {
-                let (shard, how) = Shard::auto(|name| std::env::var(name).ok(), self.shard_count)
-                    .map_err(|message| anyhow!("--shard auto: {message}"))?;
+            Some(Which::This(shard)) => Ok(Some(shard)),
+            Some(Which::Auto) => {
+                let (shard, how) =
+                    Shard::auto(|name| std::env::var(name).ok(), self.shard_count).map_err(|message| {
+                        usage(&format!("invalid value 'auto' for '--shard <I/N|auto>': {message}"))
+                    })?;
                 if !quiet {
                     eprintln!("shard {how}");
                 }
                 Ok(Some(shard))
-            }
-            Some(written) => {
-                written.parse().map(Some).map_err(|message: String| anyhow!("--shard {written}: {message}"))
             }
         }
     }
 }
 
 pub(super) fn sweep(args: &SweepArgs) -> Result<u8> {
-    let grid = args.grid.load(&args.scenario)?;
     let shard = args.shard.resolve(args.tell.quiet)?;
+    let grid = args.grid.load(&args.scenario)?;
+    if grid.axes.is_empty() {
+        return Err(
+            usage("nothing to vary: give '--grid <KEY=VALUES>', or axes in [sweep] of the scenario").into()
+        );
+    }
     let folder = folder(args.output.as_deref(), &grid);
     check_output(&folder)?;
     let pool = args.pool.build()?;
@@ -168,9 +184,9 @@ pub(super) fn publish(sweep: &Sweep, folder: &Path, tell: &TellArgs, png: bool) 
     let page = report::sweep::write(folder, sweep, &report::Options { png })?;
     let mut stdout = io::stdout().lock();
     if tell.json {
-        write!(stdout, "{}", report::sweep::json(sweep)?)?;
+        report::sweep::json(sweep, &mut stdout)?;
     } else if !tell.quiet {
-        write!(stdout, "{}", report::sweep::terminal::render(sweep))?;
+        write!(stdout, "{}", report::sweep::terminal::render(sweep, TellArgs::width(), tell.colours()))?;
         writeln!(stdout, "report  {}", page.display())?;
     }
     stdout.flush()?;

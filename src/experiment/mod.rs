@@ -4,6 +4,7 @@
 //! order of `i`, so the findings are the same bytes on any number of threads. Outcomes are folded batch by
 //! batch and then dropped: memory does not grow with the number of replications but for a few numbers each.
 
+pub mod earlier;
 pub mod parallel;
 pub mod replication;
 pub mod series;
@@ -83,12 +84,31 @@ pub fn run_all(
     replications: u32,
     progress: &impl Progress,
 ) -> Option<Vec<Vec<Replication>>> {
-    let each = replications as usize;
-    let mut flat = parallel::map(scenarios.len() * each, |task| {
-        let scenario = scenarios[task / each];
-        let outcome = simulate(scenario, (task % each) as u32, progress)?;
+    let counts = vec![replications; scenarios.len()];
+    run_numbers(scenarios, &counts, progress)
+}
+
+/// The same with as many replications of each as it asks for itself.
+pub fn run_each(scenarios: &[&Scenario], progress: &impl Progress) -> Option<Vec<Vec<Replication>>> {
+    let counts: Vec<u32> = scenarios.iter().map(|scenario| scenario.replications).collect();
+    run_numbers(scenarios, &counts, progress)
+}
+
+fn run_numbers(
+    scenarios: &[&Scenario],
+    counts: &[u32],
+    progress: &impl Progress,
+) -> Option<Vec<Vec<Replication>>> {
+    let tasks: Vec<(&Scenario, u32)> = scenarios
+        .iter()
+        .zip(counts)
+        .flat_map(|(scenario, &count)| (0..count).map(move |index| (*scenario, index)))
+        .collect();
+    let mut flat = parallel::map(tasks.len(), |task| {
+        let (scenario, index) = tasks[task];
+        let outcome = simulate(scenario, index, progress)?;
         Some(Replication::of(&outcome, &scenario.model))
     })?
     .into_iter();
-    Some(scenarios.iter().map(|_| flat.by_ref().take(each).collect()).collect())
+    Some(counts.iter().map(|&count| flat.by_ref().take(count as usize).collect()).collect())
 }

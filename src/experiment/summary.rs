@@ -1,5 +1,6 @@
 //! The result of an experiment, as reports and the JSON document show it.
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::replication::Replication;
@@ -46,7 +47,7 @@ pub struct Summary {
 }
 
 /// Whether a run met its objectives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Every objective holds, or there is none.
@@ -56,7 +57,7 @@ pub enum Verdict {
 }
 
 /// One metric over the replications.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Estimate {
     /// Mean over the replications that have a value; `None` if none has.
     pub mean: Option<f64>,
@@ -111,6 +112,11 @@ impl<T> Named<T> {
     pub fn get(&self, name: &str) -> Option<&T> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
+
+    /// The same names with what is made of their values.
+    pub fn map<U>(&self, of: impl Fn(&str, &T) -> U) -> Named<U> {
+        Named(self.0.iter().map(|(name, value)| (name.clone(), of(name, value))).collect())
+    }
 }
 
 /// Confidence of all intervals.
@@ -158,6 +164,30 @@ impl<T: Serialize> Serialize for Named<T> {
             map.serialize_entry(name, value)?;
         }
         map.end()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for InOrder<T> {
+            type Value = Named<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<T>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Named(entries))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder(std::marker::PhantomData))
     }
 }
 

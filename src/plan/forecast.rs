@@ -163,7 +163,7 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
         backpressure::State::HalfOpen => State::HalfOpen,
         backpressure::State::Open => State::Open,
     };
-    (hold > 0.0).then(|| Fluid { system, initial_depth: model.start.jobs as f64, initial_state, segments })
+    (hold > 0.0).then_some(Fluid { system, initial_depth: model.start.jobs as f64, initial_state, segments })
 }
 
 /// Offered rates at a time, for each group of classes that admission tells apart.

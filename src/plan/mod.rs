@@ -286,8 +286,8 @@ pub enum Fate {
     Undecided(String),
     /// It meets the objectives and is worse than this one.
     Worse(VariantId),
-    /// It meets the objectives and gives the very same results as the chosen one, which is closer to the
-    /// scenario's own settings.
+    /// It costs as much as a candidate closer to the scenario's own settings, and every replication that both have
+    /// is the same to the last count.
     Equal,
     /// It meets the objectives; whether it is better is open at the most replications.
     Open,

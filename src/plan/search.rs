@@ -4,7 +4,8 @@
 //! missing it stops and says which ones it needs; with these in the table it is called again, comes to the same
 //! point and goes on. Nothing depends on who ran the replications, or in which order.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::forecast::Forecast;
 use super::{Criterion, Fate, Screen, ScreenedObjective, SearchPath, Simulated};
@@ -52,6 +53,11 @@ impl Table {
     /// The first replications of a variant, as far as they are there without a gap.
     fn of(&self, variant: VariantId) -> Vec<Replication> {
         self.0.get(&variant).into_iter().flatten().map_while(Clone::clone).collect()
+    }
+
+    /// Hashes of the first replications of a variant.
+    fn digests(&self, variant: VariantId) -> Vec<u64> {
+        self.0.get(&variant).into_iter().flatten().map_while(|found| Some(found.as_ref()?.digest)).collect()
     }
 
     /// Stops the search unless each of the variants has that many replications.
@@ -175,7 +181,7 @@ impl Search {
                         audited: audited.len(),
                         widened,
                     });
-                return Ok(self.decision(table, verified, chosen, screen));
+                return Ok(self.decision(table, &verified, chosen, screen));
             }
             margins.widen();
             widened += 1;
@@ -187,6 +193,7 @@ impl Search {
         let forecast: Vec<usize> = (0..self.candidates.len())
             .filter(|&index| self.candidates[index].objectives.iter().any(Option::is_some))
             .collect();
+        let forecast = self.distinct(forecast);
         let spread = PILOTS / 2;
         let mut pilots: Vec<usize> = (0..spread)
             .filter_map(|part| forecast.get((2 * part + 1) * forecast.len() / (2 * spread)))
@@ -259,12 +266,11 @@ impl Search {
         let key = |index: &usize| {
             let candidate = &self.candidates[*index];
             let tie = candidate.tie_break.map_or(0.0, |predicted| predicted.value);
-            (self.cost_forecast(candidate), tie, candidate.distance)
+            (self.cost_forecast(candidate), tie)
         };
         order.sort_by(|a, b| {
-            let ((cost_a, tie_a, far_a), (cost_b, tie_b, far_b)) = (key(a), key(b));
-            let by_distance = || far_a.0.cmp(&far_b.0).then(far_a.1.total_cmp(&far_b.1)).then(a.cmp(b));
-            cost_a.total_cmp(&cost_b).then(tie_a.total_cmp(&tie_b)).then_with(by_distance)
+            let ((cost_a, tie_a), (cost_b, tie_b)) = (key(a), key(b));
+            cost_a.total_cmp(&cost_b).then(tie_a.total_cmp(&tie_b)).then_with(|| self.nearer(*a, *b))
         });
         let floors: Vec<f64> =
             order.iter().map(|&index| self.cost_floor(&self.candidates[index], margins)).collect();
@@ -279,9 +285,7 @@ impl Search {
                 match incumbent {
                     Some(best) if floor > best.cost => verified.too_dear += 1,
                     Some(best) if self.cannot_win_the_tie(index, best, margins) => verified.not_better += 1,
-                    Some(best)
-                        if verified.rivals(best, self.has_priced_jobs()) >= self.base.plan.finalists =>
-                    {
+                    Some(best) if self.rivals(&verified, best) >= self.base.plan.finalists => {
                         verified.beyond_finalists += 1;
                     }
                     _ => chunk.push(index),
@@ -321,6 +325,9 @@ impl Search {
                 }
                 misses.is_none()
             });
+            if look > 1 {
+                self.leave_out_equals(table, &mut alive, verified);
+            }
         }
         // A mean is not at its limit's good side for certain before its interval is.
         let mut replications = all;
@@ -354,6 +361,35 @@ impl Search {
         Ok(alive)
     }
 
+    /// Leaves out candidates that cost the same and whose every replication so far is the same, to the last count,
+    /// as that of one closer to the scenario's own settings.
+    fn leave_out_equals(&self, table: &Table, alive: &mut Vec<usize>, verified: &mut Verified) {
+        let mut kept: Vec<usize> = verified.feasible.iter().map(|(index, _)| *index).collect();
+        alive.sort_by(|&a, &b| self.nearer(a, b));
+        alive.retain(|&index| {
+            let candidate = &self.candidates[index];
+            let own = table.digests(candidate.id);
+            let is_equal = |&other: &usize| {
+                let other = &self.candidates[other];
+                let has_same_cost = other.fixed_cost.total_cmp(&candidate.fixed_cost).is_eq();
+                has_same_cost && table.digests(other.id).iter().zip(&own).all(|(a, b)| a == b)
+            };
+            let is_new = !kept.iter().any(is_equal);
+            if is_new {
+                kept.push(index);
+            } else {
+                verified.fates.insert(index, Fate::Equal);
+            }
+            is_new
+        });
+    }
+
+    /// The order of distance from the scenario's own settings.
+    fn nearer(&self, a: usize, b: usize) -> Ordering {
+        let (far_a, far_b) = (self.candidates[a].distance, self.candidates[b].distance);
+        far_a.0.cmp(&far_b.0).then(far_a.1.total_cmp(&far_b.1)).then(a.cmp(&b))
+    }
+
     fn open(&self, table: &Table, indices: &[usize]) -> Vec<usize> {
         let is_open_still = |index: &usize| {
             let replications = table.of(self.candidates[*index].id);
@@ -375,10 +411,7 @@ impl Search {
             .map(|(index, _)| *index)
             .collect();
         // Of equal ones the procedures keep the first: let that be the one closest to what there is.
-        finalists.sort_by(|&a, &b| {
-            let (far_a, far_b) = (self.candidates[a].distance, self.candidates[b].distance);
-            far_a.0.cmp(&far_b.0).then(far_a.1.total_cmp(&far_b.1)).then(a.cmp(&b))
-        });
+        finalists.sort_by(|&a, &b| self.nearer(a, b));
         let criterion = if by_cost { Criterion::Cost } else { Criterion::TieBreak(self.base.plan.tie_break) };
         let value = if by_cost { best.cost } else { best.tie_break };
         let delta = (self.base.plan.indifference * value.abs()).max(f64::MIN_POSITIVE.sqrt());
@@ -438,7 +471,21 @@ impl Search {
             .filter(|discarded| self.cost_floor(&self.candidates[discarded.index], margins) <= limit)
             .collect();
         rivals.sort_by(|a, b| a.excess.total_cmp(&b.excess).then(a.index.cmp(&b.index)));
-        rivals.iter().take(AUDITED).map(|discarded| discarded.index).collect()
+        let mut distinct = self.distinct(rivals.iter().map(|discarded| discarded.index).collect());
+        distinct.truncate(AUDITED);
+        distinct
+    }
+
+    /// The first of each group of candidates whose forecasts are the same: the others would show nothing new.
+    fn distinct(&self, indices: Vec<usize>) -> Vec<usize> {
+        let mut seen = BTreeSet::new();
+        let bits = |predicted: &Option<Predicted>| predicted.map(|predicted| predicted.value.to_bits());
+        let is_new = |index: &usize| {
+            let candidate = &self.candidates[*index];
+            let forecasts = candidate.objectives.iter().chain([&candidate.rejected, &candidate.tie_break]);
+            seen.insert(forecasts.map(bits).collect::<Vec<_>>())
+        };
+        indices.into_iter().filter(is_new).collect()
     }
 
     /// Whether each of them misses an objective for certain.
@@ -468,7 +515,7 @@ impl Search {
     fn decision(
         &self,
         table: &Table,
-        verified: Verified,
+        verified: &Verified,
         chosen: Option<Chosen>,
         screen: Option<Screen>,
     ) -> Decision {
@@ -476,7 +523,7 @@ impl Search {
             .0
             .keys()
             .filter_map(|&id| self.candidates.binary_search_by_key(&id, |candidate| candidate.id).ok())
-            .map(|index| self.simulated(table, index, &verified, chosen.as_ref()))
+            .map(|index| self.simulated(table, index, verified, chosen.as_ref()))
             .collect();
         let nearest = match chosen {
             Some(_) => None,
@@ -562,6 +609,17 @@ impl Search {
     fn cost_forecast(&self, candidate: &Candidate) -> f64 {
         let rejected = candidate.rejected.map_or(0.0, |predicted| predicted.value);
         self.base.cost.with_jobs(candidate.fixed_cost, rejected, 0.0)
+    }
+
+    /// How many candidates were verified at the level of cost of the best; where the cost depends on what happens,
+    /// all are rivals.
+    fn rivals(&self, verified: &Verified, best: Merit) -> usize {
+        let by_cost = self.has_priced_jobs();
+        let equal = verified.fates.iter().filter(|(index, fate)| {
+            **fate == Fate::Equal && (by_cost || self.candidates[**index].fixed_cost <= best.cost)
+        });
+        equal.count()
+            + verified.feasible.iter().filter(|(_, merit)| by_cost || merit.cost <= best.cost).count()
     }
 
     /// The least that a candidate can cost, as far as the forecast may err.
@@ -695,13 +753,6 @@ struct Verified {
     too_dear: usize,
     not_better: usize,
     beyond_finalists: usize,
-}
-
-impl Verified {
-    /// How many finalists the best has at its level of cost; where the cost depends on what happens, all are.
-    fn rivals(&self, best: Merit, by_cost: bool) -> usize {
-        self.feasible.iter().filter(|(_, merit)| by_cost || merit.cost <= best.cost).count()
-    }
 }
 
 /// The error of a forecast relative to the larger of what is compared, beyond noise.

@@ -85,12 +85,12 @@ impl Column<'_> {
     }
 }
 
-fn cell(value: Option<f64>) -> String {
+pub(super) fn cell(value: Option<f64>) -> String {
     value.filter(|value| value.is_finite()).map(|value| value.to_string()).unwrap_or_default()
 }
 
 /// A line of cells, quoted where RFC 4180 asks for it.
-fn record(cells: impl Iterator<Item = String>) -> String {
+pub(super) fn record(cells: impl Iterator<Item = String>) -> String {
     let quoted = cells.map(|cell| {
         if cell.contains([',', '"', '\n', '\r']) {
             format!("\"{}\"", cell.replace('"', "\"\""))

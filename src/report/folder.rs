@@ -5,7 +5,7 @@
 //! In both cases a failure puts back what was there.
 
 use std::fs;
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// An operation on the file system that did not work out.
@@ -61,6 +61,21 @@ impl Draft {
     pub(crate) fn write(&self, name: &str, content: &str) -> Result<(), FolderError> {
         let path = self.path(name);
         fs::write(&path, content).map_err(failed("write", &path))
+    }
+
+    /// Adds a file that is too large to be put together in memory.
+    pub(crate) fn stream(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut BufWriter<fs::File>) -> io::Result<()>,
+    ) -> Result<(), FolderError> {
+        let path = self.path(name);
+        let attempt = || {
+            let mut file = BufWriter::new(fs::File::create(&path)?);
+            write(&mut file)?;
+            file.flush()
+        };
+        attempt().map_err(failed("write", &path))
     }
 
     /// Where a file of the draft is until it is published.

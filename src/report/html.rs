@@ -15,9 +15,7 @@ use crate::scenario::Scenario;
 /// The page.
 pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> String {
     let summary = &findings.summary;
-    let title = format!("{} – {}", summary.scenario, reading::verdict_word(summary));
-    let mut page = page_start(&title);
-    page += &head(scenario, findings);
+    let mut page = head(scenario, findings);
     page += &objectives(summary);
     page += &breaks_first(summary);
     page += &outcome(scenario, summary);
@@ -29,28 +27,27 @@ pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> Str
     page += &metrics(summary);
     page += &remarks(summary);
     page += &scenario_text(scenario);
-    let facts = [("digest", summary.digest.as_str()), ("schema", summary.schema)];
-    page + &page_end(summary.version, &facts)
+    push(
+        &mut page,
+        format_args!(
+            "<footer>simulate {} · digest <code>{}</code> · schema <code>{}</code></footer>\n",
+            escape(summary.version),
+            escape(&summary.digest),
+            escape(summary.schema)
+        ),
+    );
+    document(&format!("{} – {}", summary.scenario, reading::verdict_word(summary)), &page)
 }
 
-/// Everything before the first section of a page of that title.
-pub(super) fn page_start(title: &str) -> String {
+/// A whole page around what stands in it.
+pub(super) fn document(title: &str, content: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{content}</main>\n</body>\n</html>\n",
         escape(title)
     )
-}
-
-/// Everything after the last section: the version of the program and named facts about what it found.
-pub(super) fn page_end(version: &str, facts: &[(&str, &str)]) -> String {
-    let mut html = format!("<footer>simulate {}", escape(version));
-    for (name, value) in facts {
-        push(&mut html, format_args!(" · {name} <code>{}</code>", escape(value)));
-    }
-    html + "</footer>\n</main>\n</body>\n</html>\n"
 }
 
 fn head(scenario: &Scenario, findings: &Findings) -> String {

@@ -13,6 +13,8 @@ use folder::Draft;
 pub use folder::FolderError;
 
 pub mod chart;
+pub mod check;
+pub mod compare;
 mod csv;
 mod folder;
 pub mod html;

@@ -64,6 +64,56 @@ pub(crate) fn estimate(unit: Unit, estimate: &Estimate) -> String {
     }
 }
 
+/// A difference ± half-width with its sign. Of fractions it is in percentage points, lest it be taken for relative.
+pub(crate) fn difference(unit: Unit, difference: f64, half_width: Option<f64>) -> String {
+    let half_width = half_width.filter(|half_width| *half_width > 0.0);
+    let scale = scale(unit, difference.abs().max(half_width.unwrap_or(0.0)));
+    let suffix = if unit == Unit::Fraction { " pp" } else { scale.suffix };
+    let shown = difference / scale.divisor;
+    let with_decimals = |decimals| signed(shown, &grouped(shown.abs(), decimals));
+    match half_width {
+        _ if difference == 0.0 && half_width.is_none() => "0".to_owned(),
+        None => format!("{}{suffix}", with_decimals(significant_decimals(shown, 3))),
+        Some(half_width) => {
+            let half_width = half_width / scale.divisor;
+            let decimals = significant_decimals(half_width, 2).min(3);
+            let rounded = grouped(half_width, decimals);
+            let is_zero = !rounded.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+            let width = if is_zero { "<0.001".to_owned() } else { rounded };
+            format!("{} ± {width}{suffix}", with_decimals(decimals))
+        }
+    }
+}
+
+/// A relative difference: `+12.3 %`, `×14.2` where percents no longer say much, `from 0` where there was nothing.
+pub(crate) fn relative(relative: Option<f64>) -> String {
+    let Some(relative) = relative else { return "from 0".to_owned() };
+    let percent = relative * 100.0;
+    match percent.abs() {
+        0.0 => "0 %".to_owned(),
+        size if size < 0.005 => signed(percent, "<0.01 %"),
+        _ if relative >= 9.0 => {
+            format!("×{}", grouped(1.0 + relative, significant_decimals(1.0 + relative, 3)))
+        }
+        size => signed(percent, &format!("{} %", grouped(size, significant_decimals(size, 3).min(2)))),
+    }
+}
+
+/// A correlation, or that there is none.
+pub(crate) fn correlation(correlation: Option<f64>) -> String {
+    correlation.map_or_else(|| MISSING.to_owned(), |r| grouped(r, 2).replace('-', "−"))
+}
+
+/// Puts the sign of `value` before the text of its size; none before a zero.
+pub(crate) fn signed(value: f64, size: &str) -> String {
+    let is_zero = !size.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+    match value {
+        _ if is_zero => size.to_owned(),
+        value if value < 0.0 => format!("−{size}"),
+        _ => format!("+{size}"),
+    }
+}
+
 /// A count for axes and lines: `500`, `5k`, `1.25M`.
 pub(crate) fn short_count(value: f64) -> String {
     let (divisor, suffix) = match value.abs() {
@@ -106,7 +156,7 @@ pub(crate) fn trimmed(value: f64, decimals: usize) -> String {
 }
 
 /// Decimals needed to show that many significant digits of a value; none for zero and for whole numbers.
-fn significant_decimals(value: f64, digits: i32) -> usize {
+pub(crate) fn significant_decimals(value: f64, digits: i32) -> usize {
     let size = value.abs();
     if !size.is_normal() || (size.fract() < 1e-9 && size >= 1.0) {
         return 0;
@@ -187,6 +237,23 @@ mod tests {
         assert_eq!(estimate(Unit::Seconds, &of(96.213, Some(1.23))), "96.2 ± 1.2 s");
         assert_eq!(estimate(Unit::Seconds, &of(96.213, None)), "96.2 s");
         assert_eq!(estimate(Unit::Jobs, &of(3.0, Some(0.0))), "3");
+    }
+
+    #[test]
+    fn differences_have_a_sign_and_fractions_are_in_points() {
+        assert_eq!(difference(Unit::Seconds, 4.402, Some(0.31)), "+4.40 ± 0.31 s");
+        assert_eq!(difference(Unit::Seconds, -0.0031, None), "−3.10 ms");
+        assert_eq!(difference(Unit::Fraction, 0.032, Some(0.001)), "+3.20 ± 0.10 pp");
+        assert_eq!(difference(Unit::Jobs, 0.001, Some(12.0)), "0 ± 12");
+        assert_eq!(difference(Unit::Jobs, 0.0, Some(0.0)), "0");
+        assert_eq!(difference(Unit::Bytes, 2.0 * GIB, Some(10.0)), "+2.000 ± <0.001 GiB");
+    }
+
+    #[test]
+    fn relative_differences_are_read_at_a_glance() {
+        let shown = [Some(0.1234), Some(-1.0), Some(0.0), Some(0.000_01), Some(4.5), Some(13.2), None];
+        let expected = ["+12.3 %", "−100 %", "0 %", "+<0.01 %", "+450 %", "×14.2", "from 0"];
+        assert_eq!(shown.map(relative), expected);
     }
 
     #[test]

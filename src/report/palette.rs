@@ -28,10 +28,22 @@ pub(crate) enum Colour {
     Good,
     /// A limit (reddish purple).
     Limit,
+    /// A step of the scale from little to much, from 0 to [`STEPS`] - 1: light to dark blue on white paper, dark to
+    /// light on dark paper. Its lightness goes one way, so that it also prints in grey.
+    Step(u8),
 }
 
+/// How many steps the scale from little to much has.
+pub(crate) const STEPS: u8 = 8;
+
+const LIGHT_STEPS: [u32; STEPS as usize] =
+    [0xD0_E1_F2, 0xB4_D2_E8, 0x94_C1_DF, 0x6B_AE_D6, 0x43_91_C6, 0x22_72_B6, 0x0B_50_95, 0x08_30_6B];
+
+const DARK_STEPS: [u32; STEPS as usize] =
+    [0x12_30_4F, 0x16_44_70, 0x1D_5A_91, 0x2A_71_AE, 0x40_89_C6, 0x64_A3_D8, 0x93_C1_E8, 0xCB_E3_F7];
+
 impl Colour {
-    pub(crate) const ALL: [Colour; 9] = [
+    const ROLES: [Colour; 9] = [
         Colour::Paper,
         Colour::Ink,
         Colour::Faint,
@@ -42,6 +54,18 @@ impl Colour {
         Colour::Good,
         Colour::Limit,
     ];
+
+    fn all() -> impl Iterator<Item = Colour> {
+        Self::ROLES.into_iter().chain((0..STEPS).map(Colour::Step))
+    }
+
+    /// The colour of text and lines on top of this one.
+    pub(crate) fn contrasting(self) -> Colour {
+        match self {
+            Colour::Step(step) if step >= STEPS / 2 => Colour::Paper,
+            _ => Colour::Ink,
+        }
+    }
 
     /// Red, green and blue on white paper.
     pub(crate) fn light(self) -> u32 {
@@ -55,6 +79,7 @@ impl Colour {
             Colour::Caution => 0xE6_9F_00,
             Colour::Good => 0x00_9E_73,
             Colour::Limit => 0xA8_4A_80,
+            Colour::Step(step) => LIGHT_STEPS[usize::from(step.min(STEPS - 1))],
         }
     }
 
@@ -70,15 +95,19 @@ impl Colour {
             Colour::Caution => 0xF0_C0_40,
             Colour::Good => 0x2D_C7_97,
             Colour::Limit => 0xE0_96_C0,
+            Colour::Step(step) => DARK_STEPS[usize::from(step.min(STEPS - 1))],
         }
     }
 }
 
-/// The style sheet that repaints a picture of class `class` for a dark screen.
-pub(crate) fn dark_style_sheet(class: &str) -> String {
+/// The style sheet that repaints the shapes of a picture of class `class` for a dark screen.
+pub(crate) fn dark_style_sheet(class: &str, shapes: &str) -> String {
     let mut css = String::from("@media screen and (prefers-color-scheme: dark) {\n");
-    for colour in Colour::ALL {
+    for colour in Colour::all() {
         let (light, dark) = (colour.light(), colour.dark());
+        if !shapes.contains(&format!("#{light:06X}")) {
+            continue;
+        }
         for property in ["fill", "stroke"] {
             // Writing to a String does not fail.
             let _ = writeln!(css, ".{class} [{property}=\"#{light:06X}\"] {{ {property}: #{dark:06X} }}");

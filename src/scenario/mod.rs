@@ -156,7 +156,7 @@ fn command(file_name: &str, overrides: &[String]) -> String {
 }
 
 /// One word of a command line, as any POSIX shell reads it.
-pub(crate) fn for_shell(word: &str) -> String {
+pub fn for_shell(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_string()

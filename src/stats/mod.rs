@@ -1,6 +1,8 @@
 //! Estimators: histograms, time averages, tallies, confidence intervals and paired comparison.
 
 pub mod histogram;
+pub mod holm;
 pub mod interval;
 pub mod paired;
 pub mod time_integral;
+pub mod welch;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const SMALL: &str = r#"
+pub(crate) const SMALL: &str = r#"
 # Does it work?
 name = "small"
 duration = "20s"
@@ -34,29 +34,29 @@ service_time = { distribution = "exponential", mean = "100ms" }
 "#;
 
 /// A folder of its own with the small scenario in it.
-fn workplace() -> TempDir {
+pub(crate) fn workplace() -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("small.toml"), SMALL).unwrap();
     folder
 }
 
-fn simulate(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn simulate(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().unwrap()
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simulate"));
     command.current_dir(folder).args(arguments).env_remove("NO_COLOR").stdin(Stdio::null());
     command
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
 /// The command ends with that code and says all of `messages` on stderr, and nothing of panics.
 #[track_caller]
-fn check_refusal(folder: &Path, arguments: &[&str], code: i32, messages: &[&str]) {
+pub(crate) fn check_refusal(folder: &Path, arguments: &[&str], code: i32, messages: &[&str]) {
     let output = simulate(folder, arguments);
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{stderr}");

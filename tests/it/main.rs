@@ -3,14 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::float_cmp, reason = "what is written in a file is read exactly")]
 
+mod check;
 mod command;
+mod compare;
 mod determinism;
 mod fluid;
 mod forecast;
 mod model;
+mod new;
+mod plan;
 mod plan_report;
 mod report;
 mod scenario;
 mod schema;
 mod selection;
 mod spike;
+mod sweep;

@@ -8,11 +8,21 @@ use crate::report::number::{self, Scale};
 pub(super) struct Axis {
     low: f64,
     high: f64,
-    logarithmic: bool,
+    spacing: Spacing,
     /// Values that get a grid line, and what is written beside them.
     pub(super) ticks: Vec<(f64, String)>,
     /// What the numbers at the ticks count in.
     pub(super) unit: String,
+}
+
+/// How values become places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spacing {
+    Linear,
+    /// For positive values.
+    Logarithmic,
+    /// Linear around zero and logarithmic on both sides of it.
+    SignedLogarithmic,
 }
 
 impl Axis {
@@ -32,7 +42,13 @@ impl Axis {
             .find(|step| shown / step <= TIME_TICKS)
             .unwrap_or_else(|| decimal_step(shown, TIME_TICKS));
         let ticks = multiples(step, shown).map(|tick| (tick * divisor, number::trimmed(tick, 3))).collect();
-        Self { low: 0.0, high: positive(horizon), logarithmic: false, ticks, unit: format!("time ({unit})") }
+        Self {
+            low: 0.0,
+            high: positive(horizon),
+            spacing: Spacing::Linear,
+            ticks,
+            unit: format!("time ({unit})"),
+        }
     }
 
     /// From zero to a little above `highest`.
@@ -52,13 +68,46 @@ impl Axis {
             Unit::PerSecond => "jobs/s".to_owned(),
             _ => suffix.trim().to_owned(),
         };
-        Self { low: 0.0, high, logarithmic: false, ticks, unit }
+        Self { low: 0.0, high, spacing: Spacing::Linear, ticks, unit }
+    }
+
+    /// From a little below `low` to a little above `high`; from zero if that is not far.
+    pub(super) fn around(unit: Unit, low: f64, high: f64) -> Self {
+        if low < high * NEAR_ZERO || high - low < high * 0.02 {
+            return Self::linear(unit, high);
+        }
+        let margin = ((high - low) * 0.08).max(high * 0.01);
+        let (low, high) = (low - margin, high + margin);
+        let Scale { divisor, .. } = number::scale(unit, high);
+        let step = decimal_step((high - low) / divisor, VALUE_TICKS);
+        let all = Self::linear(unit, high);
+        let first = (low / divisor / step).ceil();
+        let write = |tick: f64| match unit {
+            Unit::Jobs | Unit::Count | Unit::PerSecond => number::short_count(tick),
+            _ => number::trimmed(tick, 6),
+        };
+        let ticks = multiples(step, high / divisor - first * step)
+            .map(|tick| ((tick + first * step) * divisor, write(tick + first * step)));
+        Self { low, high, ticks: ticks.collect(), ..all }
+    }
+
+    /// Places from 0 on at equal distances, each `every`th of them with its label.
+    pub(super) fn places(labels: &[String], every: usize, unit: String) -> Self {
+        let ticks =
+            labels.iter().enumerate().step_by(every).map(|(place, label)| (place as f64, label.clone()));
+        Self {
+            low: -0.5,
+            high: labels.len() as f64 - 0.5,
+            spacing: Spacing::Linear,
+            ticks: ticks.collect(),
+            unit,
+        }
     }
 
     /// From 0 % to 100 %.
     pub(super) fn share() -> Self {
         let ticks = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| (share, number::trimmed(share * 100.0, 0)));
-        Self { low: 0.0, high: 1.0, logarithmic: false, ticks: ticks.to_vec(), unit: "%".to_owned() }
+        Self { low: 0.0, high: 1.0, spacing: Spacing::Linear, ticks: ticks.to_vec(), unit: "%".to_owned() }
     }
 
     /// Seconds on a logarithmic scale over whole decades around `low..=high`, both positive.
@@ -78,18 +127,48 @@ impl Axis {
         Self {
             low: 10f64.powi(from),
             high: 10f64.powi(to),
-            logarithmic: true,
+            spacing: Spacing::Logarithmic,
             ticks: ticks.collect(),
             unit: "log scale".to_owned(),
         }
     }
 
+    /// Relative differences around `low..=high` and zero, logarithmic on both sides where they span much.
+    pub(super) fn relative(low: f64, high: f64) -> Self {
+        let (low, high) = (low.min(0.0), high.max(0.0));
+        let room = positive(high - low) * 0.04;
+        if high.max(-low) <= SIGNED_LINEAR_REACH {
+            let (low, high) = (low - room, high + room);
+            let step = decimal_step((high - low) * 100.0, RELATIVE_TICKS);
+            let (first, last) = ((low * 100.0 / step).ceil() as i32, (high * 100.0 / step).floor() as i32);
+            let tick = |index: i32| {
+                let percent = f64::from(index) * step;
+                (percent / 100.0, number::signed(percent, &number::trimmed(percent.abs(), 3)))
+            };
+            let ticks = (first..=last).map(tick).collect();
+            return Self { low, high, spacing: Spacing::Linear, ticks, unit: "%".to_owned() };
+        }
+        // Whole decades of a percent look calm: -100 % is where nothing is left.
+        let low = if low < 0.0 { low * 1.15 } else { -SIGNED_LINEAR };
+        let high = (high * 1.15).clamp(SIGNED_LINEAR, MOST_RELATIVE);
+        let decades = [0.1, 1.0, 10.0, 100.0];
+        let all = decades.iter().rev().map(|share| -share).chain([0.0]).chain(decades);
+        let ticks = all.filter(|share| (low..=high).contains(share)).map(|share| {
+            let percent = share * 100.0;
+            (share, number::signed(percent, &number::short_count(percent.abs())))
+        });
+        let unit = "%, logarithmic beyond 10 %".to_owned();
+        Self { low, high, spacing: Spacing::SignedLogarithmic, ticks: ticks.collect(), unit }
+    }
+
     /// Where a value is between the low (0) and the high end (1); values beyond are at the end.
     pub(super) fn position(&self, value: f64) -> f64 {
-        let share = if self.logarithmic {
-            (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
-        } else {
-            (value - self.low) / (self.high - self.low)
+        let between =
+            |at: fn(f64) -> f64, value: f64| (at(value) - at(self.low)) / (at(self.high) - at(self.low));
+        let share = match self.spacing {
+            Spacing::Linear => between(|value| value, value),
+            Spacing::Logarithmic => between(f64::ln, value.max(self.low)),
+            Spacing::SignedLogarithmic => between(|value| (value / SIGNED_LINEAR).asinh(), value),
         };
         share.clamp(0.0, 1.0)
     }
@@ -130,9 +209,18 @@ pub(super) fn decimal_step(range: f64, most: f64) -> f64 {
         .unwrap_or(raw)
 }
 
+/// Up to this size relative differences are shown on a linear scale.
+const SIGNED_LINEAR_REACH: f64 = 0.6;
+/// Up to about this size a signed logarithmic scale is linear.
+const SIGNED_LINEAR: f64 = 0.1;
+/// The largest relative difference that an axis reaches.
+const MOST_RELATIVE: f64 = 100.0;
+const RELATIVE_TICKS: f64 = 10.0;
 const TIME_TICKS: f64 = 10.0;
 const VALUE_TICKS: f64 = 6.0;
 const HEADROOM: f64 = 1.05;
+/// Below this share of the highest value the lowest is near enough to zero to begin there.
+const NEAR_ZERO: f64 = 0.6;
 
 #[cfg(test)]
 mod tests {
@@ -152,6 +240,16 @@ mod tests {
         assert_eq!(labels(&Axis::linear(Unit::Bytes, 1.5 * number::GIB)), "0 0.5 1 1.5");
         assert_eq!(Axis::linear(Unit::Bytes, 1.5 * number::GIB).unit, "GiB");
         assert_eq!(labels(&Axis::logarithmic_seconds(0.002, 8.0)), "1 ms 10 ms 100 ms 1 s 10 s");
+    }
+
+    #[test]
+    fn relative_differences_have_zero_on_their_axis() {
+        assert_eq!(labels(&Axis::relative(0.02, 0.11)), "0 +2 +4 +6 +8 +10");
+        assert_eq!(labels(&Axis::relative(-0.3, 0.1)), "−30 −25 −20 −15 −10 −5 0 +5 +10");
+        assert_eq!(labels(&Axis::relative(-1.0, 7.0)), "−100 −10 0 +10 +100");
+        assert_eq!(labels(&Axis::relative(-0.2, 1e9)), "−10 0 +10 +100 +1k +10k");
+        let axis = Axis::relative(-1.0, 7.0);
+        assert!(axis.position(-0.5) < axis.position(0.0) && axis.position(0.0) < axis.position(0.5));
     }
 
     #[test]

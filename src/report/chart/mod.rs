@@ -7,8 +7,10 @@ use std::path::Path;
 
 use plotters::prelude::{BitMapBackend, SVGBackend};
 
+use crate::compare::Comparison;
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
+use crate::report::compare::Course;
 use crate::report::number;
 use crate::report::palette;
 use crate::report::reading;
@@ -17,6 +19,7 @@ use picture::Picture;
 
 mod axis;
 mod depth;
+mod forest;
 mod labels;
 mod memory;
 pub(crate) mod picture;
@@ -24,7 +27,9 @@ pub(crate) mod plan;
 mod plot;
 mod rates;
 mod recovery;
+pub(crate) mod sweep;
 mod utilisation;
+mod versus;
 mod waits;
 
 /// One chart with all that belongs to it.
@@ -65,6 +70,16 @@ pub fn all(scenario: &Scenario, findings: &Findings) -> Vec<Chart> {
     charts
 }
 
+/// The charts of a comparison: the courses over time if both sides were run, and what differs.
+pub(crate) fn compared(comparison: &Comparison, courses: Option<&[Course<'_>; 2]>) -> Vec<Chart> {
+    let over_time = courses.map(|[a, b]| versus::chart(a, b));
+    over_time.into_iter().chain(forest::chart(comparison)).collect()
+}
+
+/// The names of the charts of a comparison.
+pub(crate) const DEPTH: &str = "depth";
+pub(crate) const DIFFERENCES: &str = "differences";
+
 /// The names of all charts that any report may have.
 pub(crate) const NAMES: [&str; 6] = ["depth", "rates", "memory", "utilisation", "waits", "recovery"];
 
@@ -98,7 +113,7 @@ impl Chart {
              viewBox=\"0 0 {fine_width} {fine_height}\">\n<title>{}</title>\n<desc>{}</desc>\n<style>\n{}</style>\n{shapes}",
             escape(&self.title),
             escape(&self.caption),
-            palette::dark_style_sheet(CLASS),
+            palette::dark_style_sheet(CLASS, shapes),
         )
     }
 

@@ -115,6 +115,37 @@ impl Picture {
         }
     }
 
+    /// A line of short dashes through points, which tells it from a plain one without its colour.
+    pub(crate) fn dashes(&mut self, points: &[Point], colour: Colour, width: f64) {
+        const LENGTHS: [f64; 2] = [9.0, 5.0];
+        let mut dash = points.first().map_or_else(Vec::new, |&first| vec![first]);
+        let (mut part, mut left) = (0, LENGTHS[0]);
+        for pair in points.windows(2) {
+            let (mut from, to) = (pair[0], pair[1]);
+            let mut length = (to.0 - from.0).hypot(to.1 - from.1);
+            while length >= left {
+                let share = left / length;
+                from = (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
+                length -= left;
+                if part == 0 {
+                    dash.push(from);
+                    self.line(std::mem::take(&mut dash), colour, width);
+                } else {
+                    dash.push(from);
+                }
+                part = 1 - part;
+                left = LENGTHS[part];
+            }
+            left -= length;
+            if part == 0 {
+                dash.push(to);
+            }
+        }
+        if part == 0 {
+            self.line(dash, colour, width);
+        }
+    }
+
     pub(crate) fn area(&mut self, points: Vec<Point>, colour: Colour, opacity: f64) {
         if points.len() > 2 {
             self.shapes.push(Shape::Area { points, colour, opacity });

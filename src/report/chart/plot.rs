@@ -20,11 +20,13 @@ pub(super) struct Plot {
 
 /// An entry of the key above a plot.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Key {
+pub(super) enum Key<'a> {
     /// A line in that colour and width.
-    Line(&'static str, Colour, f64),
+    Line(&'a str, Colour, f64),
+    /// The same in dashes.
+    Dashes(&'a str, Colour, f64),
     /// An area in that colour and opacity.
-    Area(&'static str, Colour, f64),
+    Area(&'a str, Colour, f64),
 }
 
 /// A level that values must not pass, drawn across the plot.
@@ -42,12 +44,16 @@ pub(super) fn heading(picture: &mut Picture, title: &str, subtitle: &str) {
 }
 
 /// Writes the key in one row around height `y`.
-pub(super) fn key(picture: &mut Picture, y: f64, entries: &[Key]) {
+pub(super) fn key(picture: &mut Picture, y: f64, entries: &[Key<'_>]) {
     let mut x = LEFT;
     for entry in entries {
         let text = match *entry {
             Key::Line(text, colour, width) => {
                 picture.line(vec![(x, y), (x + SWATCH, y)], colour, width);
+                text
+            }
+            Key::Dashes(text, colour, width) => {
+                picture.dashes(&[(x, y), (x + SWATCH, y)], colour, width);
                 text
             }
             Key::Area(text, colour, opacity) => {

@@ -6,31 +6,32 @@ use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::plan::what_if::AtLoad;
 use crate::report::chart::{Chart, escape};
-use crate::report::html::{
-    TABLE_END, figure, page_end, page_start, push, question, scenario_text, table_start,
-};
+use crate::report::html::{TABLE_END, document, figure, push, question, scenario_text, table_start};
 use crate::report::number;
 
 pub(super) fn render(views: &[View<'_>], charts: &[Vec<Chart>]) -> String {
     let names: Vec<String> = views.iter().map(View::name).collect();
-    let mut page = page_start(&format!("Plan – {}", names.join(", ")));
-    page += &head(views);
+    let mut page = head(views);
     if views.len() > 1 {
         page += &side_by_side(views);
     }
     for (view, charts) in views.iter().zip(charts) {
         page += &plan(view, charts, views.len() > 1);
     }
-    let digests: Vec<&str> = views
-        .iter()
-        .filter_map(|view| Some(view.plan.choice.as_ref()?.findings.summary.digest.as_str()))
-        .collect();
-    let digests = digests.join(" ");
-    let mut facts = vec![("schema", super::document::SCHEMA)];
-    if !digests.is_empty() {
-        facts.insert(0, ("digest", digests.as_str()));
-    }
-    page + &page_end(env!("CARGO_PKG_VERSION"), &facts)
+    let choices = views.iter().filter_map(|view| view.plan.choice.as_ref());
+    let digests: Vec<String> =
+        choices.map(|choice| format!("<code>{}</code>", escape(&choice.findings.summary.digest))).collect();
+    let digests =
+        if digests.is_empty() { String::new() } else { format!(" · digest {}", digests.join(" ")) };
+    push(
+        &mut page,
+        format_args!(
+            "<footer>simulate {}{digests} · schema <code>{}</code></footer>\n",
+            env!("CARGO_PKG_VERSION"),
+            super::document::SCHEMA
+        ),
+    );
+    document(&format!("Plan – {}", names.join(", ")), &page)
 }
 
 fn head(views: &[View<'_>]) -> String {

@@ -1,17 +1,20 @@
 //! `sweep.json`: every variant with its settings, its cost and its metrics.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 
+use super::view::View;
 use crate::experiment::summary::{Estimate, Named};
 use crate::model::metric::Metric;
-use crate::study::VariantResult;
 use crate::study::sweep::Sweep;
 
 /// Version of the document; a change that breaks readers counts it up.
 const SCHEMA: &str = "backpressure-sim/sweep/1";
 
+/// All but the variants, which are too many to be put together first.
 #[derive(Serialize)]
-struct Document<'a> {
+struct Head<'a> {
     schema: &'static str,
     version: &'static str,
     scenario: &'a str,
@@ -22,11 +25,6 @@ struct Document<'a> {
     excluded: Vec<Excluded<'a>>,
     /// The best variant's id, if any meets all objectives.
     best: Option<u32>,
-    /// Ids, the best first.
-    ranking: Vec<u32>,
-    /// Ids of those that none beats in cost, loss and recovery.
-    front: Vec<u32>,
-    variants: Vec<Variant<'a>>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +43,8 @@ struct Excluded<'a> {
 #[derive(Serialize)]
 struct Variant<'a> {
     id: u32,
+    /// From 1 on.
+    rank: usize,
     settings: Named<String>,
     pass: bool,
     cost: Estimate,
@@ -60,17 +60,34 @@ struct Objective<'a> {
     observed: Option<f64>,
 }
 
-pub(super) fn json(sweep: &Sweep) -> Result<String, serde_json::Error> {
+/// Writes the document, each variant on a line of its own.
+pub(super) fn write(view: &View<'_>, to: &mut impl Write) -> io::Result<()> {
+    let head = serde_json::to_string_pretty(&head(view.sweep))?;
+    let head = head.strip_suffix("\n}").expect("a document of several fields");
+    to.write_all(head.as_bytes())?;
+    // Ids, the best first; and those that none beats in cost, loss and recovery.
+    for (name, positions) in [("ranking", &view.sweep.ranking), ("front", &view.sweep.front)] {
+        let ids: Vec<u32> = positions.iter().map(|&position| view.result(position).id).collect();
+        write!(to, ",\n  \"{name}\": {}", serde_json::to_string(&ids)?)?;
+    }
+    to.write_all(b",\n  \"variants\": [")?;
+    for position in 0..view.sweep.results.len() {
+        to.write_all(if position == 0 { b"\n    " } else { b",\n    " })?;
+        serde_json::to_writer(&mut *to, &variant(view, position))?;
+    }
+    to.write_all(b"\n  ]\n}\n")
+}
+
+fn head(sweep: &Sweep) -> Head<'_> {
     let grid = &sweep.study.grid;
     let scenario = grid.scenario();
-    let ids = |positions: &[usize]| positions.iter().map(|&position| sweep.results[position].id).collect();
     let axes = grid.axes.iter().map(|axis| Axis {
         setting: &axis.path,
         of: axis.of.as_deref(),
         values: axis.points.iter().map(|point| point.written.as_str()).collect(),
     });
     let excluded = sweep.study.variants.excluded.iter();
-    let document = Document {
+    Head {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
         scenario: &scenario.name,
@@ -80,20 +97,17 @@ pub(super) fn json(sweep: &Sweep) -> Result<String, serde_json::Error> {
         axes: axes.collect(),
         excluded: excluded.map(|(reason, variants)| Excluded { reason, variants: *variants }).collect(),
         best: sweep.winner().map(|result| result.id),
-        ranking: ids(&sweep.ranking),
-        front: ids(&sweep.front),
-        variants: sweep.results.iter().map(|result| variant(sweep, result)).collect(),
-    };
-    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+    }
 }
 
-fn variant<'a>(sweep: &'a Sweep, result: &'a VariantResult) -> Variant<'a> {
-    let grid = &sweep.study.grid;
+fn variant<'a>(view: &'a View<'_>, position: usize) -> Variant<'a> {
+    let (grid, result) = (view.grid(), view.result(position));
     let paths = grid.axes.iter().map(|axis| axis.path.clone());
     let objectives = grid.scenario().slo.iter().zip(&result.slo);
     let metrics = Metric::ALL.iter().map(|&metric| (metric.name().to_owned(), *result.metric(metric)));
     Variant {
         id: result.id,
+        rank: view.ranks[position] + 1,
         settings: Named(paths.zip(grid.values(result.id)).collect()),
         pass: result.passes(),
         cost: result.cost,

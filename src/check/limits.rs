@@ -1,0 +1,149 @@
+//! How much worse is still good: the tolerance of each metric, and its floor near zero.
+
+use std::str::FromStr;
+
+use super::gate::{Direction, direction};
+use crate::model::metric::{Metric, Unit};
+use crate::scenario::did_you_mean;
+use crate::units;
+
+/// The tolerances of all metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    rules: Vec<LimitRule>,
+}
+
+/// One `--limit`: for all metrics, for one, or for one of one class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitRule {
+    metric: Option<Metric>,
+    class: Option<String>,
+    /// As a fraction of the baseline's mean; `None` takes the metric out of the gate.
+    tolerance: Option<f64>,
+}
+
+/// What a metric may be worse by when nothing else is said.
+pub const DEFAULT_TOLERANCE: f64 = 0.02;
+
+impl Limits {
+    /// Of several rules that fit the most specific one counts, of equals the last one.
+    pub fn new(rules: impl IntoIterator<Item = LimitRule>) -> Self {
+        Self { rules: rules.into_iter().collect() }
+    }
+
+    /// The tolerance of a metric as a fraction of the baseline's mean; `None` if it is not gated.
+    pub fn tolerance(&self, metric: Metric, class: Option<&str>) -> Option<f64> {
+        if direction(metric) == Direction::Neutral {
+            return None;
+        }
+        let fits = |rule: &&LimitRule| {
+            rule.metric.is_none_or(|known| known == metric)
+                && rule.class.as_deref().is_none_or(|known| Some(known) == class)
+        };
+        // The last of the most specific ones, as `max_by_key` finds it.
+        let rule = self.rules.iter().filter(fits).max_by_key(|rule| rule.specificity());
+        rule.map_or(Some(DEFAULT_TOLERANCE), |rule| rule.tolerance)
+    }
+
+    /// The classes that rules name.
+    pub fn classes(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().filter_map(|rule| rule.class.as_deref())
+    }
+}
+
+impl LimitRule {
+    fn specificity(&self) -> u8 {
+        u8::from(self.metric.is_some()) + u8::from(self.class.is_some())
+    }
+}
+
+/// Reads `5%`, `recovery_seconds=3%`, `wait_p99_seconds{class=NAME}=10%`, each also with `off`.
+impl FromStr for LimitRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (of, tolerance) = match text.rsplit_once('=') {
+            Some((of, tolerance)) => (Some(of.trim()), tolerance),
+            None => (None, text),
+        };
+        let (metric, class) = of.map_or(Ok((None, None)), metric_of)?;
+        let tolerance = match tolerance.trim() {
+            "off" => None,
+            written => Some(units::parse_fraction(written).map_err(|error| {
+                format!("the limit {error}; a share of the baseline such as 5% is wanted, or off")
+            })?),
+        };
+        Ok(Self { metric, class, tolerance })
+    }
+}
+
+fn metric_of(text: &str) -> Result<(Option<Metric>, Option<String>), String> {
+    let (name, class) = match text.split_once('{') {
+        Some((name, class)) => {
+            let class = class.strip_suffix('}').and_then(|class| class.trim().strip_prefix("class="));
+            let class = class.ok_or("after the metric only {class=NAME} can stand")?;
+            (name.trim(), Some(class.trim().trim_matches(['"', '\'']).to_owned()))
+        }
+        None => (text, None),
+    };
+    let metric = Metric::from_name(name).ok_or_else(|| {
+        let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
+        format!("`{name}` is not a metric{near}")
+    })?;
+    if direction(metric) == Direction::Neutral {
+        return Err(format!("`{name}` is neither better nor worse when it changes, so it is not gated"));
+    }
+    if class.is_some() && !metric.per_class() {
+        return Err(format!("`{name}` is measured for the whole system only"));
+    }
+    Ok((Some(metric), class))
+}
+
+/// What nobody notices, in the metric's unit: so that a share of nearly nothing is no limit. From a baseline
+/// of exactly zero this is all the tolerance there is: one job lost in every hundredth replication counts,
+/// if it is significant.
+pub fn floor(unit: Unit) -> f64 {
+    match unit {
+        Unit::Jobs | Unit::Count | Unit::PerSecond => 0.01,
+        Unit::Seconds | Unit::Fraction => 1e-4,
+        Unit::Bytes => 1024.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(rules: &[&str], metric: Metric, class: Option<&str>, expected: Option<f64>) {
+        let limits = Limits::new(rules.iter().map(|rule| rule.parse().unwrap()));
+        assert_eq!(limits.tolerance(metric, class), expected);
+    }
+
+    #[test]
+    fn the_most_specific_limit_counts() {
+        check(&[], Metric::Recovery, None, Some(0.02));
+        check(&["5%"], Metric::Recovery, None, Some(0.05));
+        check(&["recovery_seconds=3%", "5%"], Metric::Recovery, None, Some(0.03));
+        check(&["off", "recovery_seconds=3%"], Metric::Lost, None, None);
+        check(&["lost_jobs=off"], Metric::Lost, Some("a"), None);
+        check(&["lost_jobs{class=a}=10%", "lost_jobs=1%"], Metric::Lost, Some("a"), Some(0.1));
+        check(&["lost_jobs{class=a}=10%", "lost_jobs=1%"], Metric::Lost, Some("b"), Some(0.01));
+        check(&["5%", "6%"], Metric::Lost, None, Some(0.06));
+        check(&["5%"], Metric::Offered, None, None);
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        let refuse = |text: &str, expected: &str| {
+            let fault = text.parse::<LimitRule>().expect_err(text);
+            assert!(fault.contains(expected), "{text}: {fault}");
+        };
+        refuse("recovery_second=3%", "did you mean `recovery_seconds`");
+        refuse("offered_jobs=3%", "neither better nor worse");
+        refuse("recovery_seconds{class=a}=3%", "whole system only");
+        refuse("lost_jobs{a}=3%", "{class=NAME}");
+        refuse("recovery_seconds=3s", "such as 5%");
+        refuse("-1%", "such as 5%");
+    }
+}

@@ -1,0 +1,148 @@
+//! What has changed in a scenario since its baseline, and whether the two can still be compared.
+//!
+//! The experiment - load, duration, seed - must be the same, or a difference would say nothing about the system.
+//! The system - policy, gateway, queue, workers, Redis - may change: what that does is what the gate asks.
+
+use std::collections::BTreeMap;
+
+use crate::engine::digest::Digest;
+use crate::model::config::{ArrivalProcess, JobClass};
+use crate::model::distribution::Distribution;
+use crate::scenario::{Kind, Loaded, Setting};
+use crate::units::{Quantity, parse_number};
+
+/// What a setting is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What the system is put through, and how it is measured.
+    Experiment,
+    /// The system under test.
+    System,
+    /// Neither changes what is simulated nor how it is measured.
+    Neither,
+}
+
+/// The part that a setting belongs to, by the section it is in.
+pub fn part_of(path: &str) -> Part {
+    match path.split('.').next().unwrap_or_default() {
+        "policy" | "gateway" | "queue" | "workers" | "redis" => Part::System,
+        "name" | "slo" | "report" | "sweep" | "cost" | "plan" => Part::Neither,
+        // Also what later versions add, until somebody decides that it is part of the system.
+        _ => Part::Experiment,
+    }
+}
+
+/// A setting that differs from the baseline.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Change {
+    /// Where it is, as `--set` names it.
+    pub setting: String,
+    /// In the baseline; `None` if it was not there.
+    pub baseline: Option<String>,
+    /// Now; `None` if it is not there any more.
+    pub current: Option<String>,
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".to_owned());
+        write!(f, "{}: {} -> {}", self.setting, shown(&self.baseline), shown(&self.current))
+    }
+}
+
+/// The settings of experiment and system by their path, as the baseline keeps them. Files that a scenario
+/// names stand in it with a hash of what was read from them.
+pub fn record(loaded: &Loaded) -> BTreeMap<String, String> {
+    let settings = loaded.settings.iter().filter(|setting| part_of(&setting.path) != Part::Neither);
+    let mut record: BTreeMap<String, String> =
+        settings.filter_map(|setting| Some((setting.path.clone(), plain(setting.value.as_ref()?)))).collect();
+    record.extend(contents(loaded));
+    record
+}
+
+/// All differences between the settings of a baseline and those of a scenario, by the path.
+pub fn changes(baseline: &BTreeMap<String, String>, loaded: &Loaded) -> Vec<Change> {
+    let current = record(loaded);
+    let known: BTreeMap<&str, &Setting> =
+        loaded.settings.iter().map(|setting| (setting.path.as_str(), setting)).collect();
+    let mut paths: Vec<&String> = baseline.keys().chain(current.keys()).collect();
+    paths.sort();
+    paths.dedup();
+    let change = |path: &String| {
+        let (before, now) = (baseline.get(path), current.get(path));
+        let setting = known.get(path.as_str()).copied();
+        let is_same = match (before, now) {
+            (Some(before), Some(now)) => before == now || is_same_quantity(before, now, setting),
+            // A setting that the baseline does not know of, from a later version, keeps what was by default.
+            (None, Some(_)) => setting.is_some_and(|setting| {
+                setting.origin == crate::scenario::Origin::Default && !is_of_list(setting)
+            }),
+            _ => false,
+        };
+        (!is_same).then(|| Change { setting: path.clone(), baseline: before.cloned(), current: now.cloned() })
+    };
+    paths.into_iter().filter_map(change).collect()
+}
+
+/// Whether the setting belongs to an element of a list, which may itself be new.
+fn is_of_list(setting: &Setting) -> bool {
+    setting.pattern.contains("[]")
+}
+
+/// Whether two texts of a setting say the same: `60s` and `1min`.
+fn is_same_quantity(a: &str, b: &str, setting: Option<&Setting>) -> bool {
+    let read = |text: &str| -> Option<f64> {
+        let quantity = match &setting?.kind {
+            Kind::Quantity(quantity) | Kind::ChoiceOr(_, quantity) | Kind::Distribution(quantity) => {
+                *quantity
+            }
+            Kind::Whole { .. } => Quantity::Count,
+            Kind::Number { .. } => return parse_number(text).ok(),
+            _ => return None,
+        };
+        quantity.parse(text).ok()
+    };
+    // Equal texts give equal numbers; nothing is computed that could be rounded.
+    matches!((read(a), read(b)), (Some(a), Some(b)) if a.to_bits() == b.to_bits())
+}
+
+/// A value as TOML writes it, without the quotes around a simple string.
+fn plain(value: &str) -> String {
+    let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    inner.filter(|inner| !inner.contains(['"', '\\'])).unwrap_or(value).to_owned()
+}
+
+/// Hashes of what the scenario read from other files.
+fn contents(loaded: &Loaded) -> Vec<(String, String)> {
+    let model = &loaded.scenario.model;
+    let mut contents = Vec::new();
+    for (index, source) in model.sources.iter().enumerate() {
+        if let ArrivalProcess::Trace(arrivals) = &source.process {
+            let values = arrivals.iter().flat_map(|arrival| {
+                let service = arrival.service.map_or(u64::MAX, |service| service.0);
+                [arrival.at.0, u64::from(arrival.class), service]
+            });
+            contents.push((format!("arrivals (recorded trace {})", index + 1), hash(arrivals.len(), values)));
+        }
+    }
+    for JobClass { name, payload, service_time, .. } in &model.classes {
+        let mut add = |path: String, distribution: &Distribution| {
+            if let Distribution::Empirical { values } = distribution {
+                let values = hash(values.len(), values.iter().map(|value| value.to_bits()));
+                contents.push((format!("{path} (measured values)"), values));
+            }
+        };
+        add(format!("class.{name}.payload"), payload);
+        let own = format!("class.{name}.service_time");
+        let is_own = |setting: &Setting| setting.path.starts_with(&own) && setting.value.is_some();
+        let has_own = loaded.settings.iter().any(is_own);
+        add(if has_own { own.clone() } else { "workers.service_time".to_owned() }, service_time);
+    }
+    contents
+}
+
+fn hash(count: usize, values: impl Iterator<Item = u64>) -> String {
+    let mut digest = Digest::default();
+    digest.add_all(values);
+    format!("{count} values, digest {:016x}", digest.value())
+}

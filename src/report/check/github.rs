@@ -1,0 +1,79 @@
+//! The check as annotations of GitHub Actions: lines that the runner takes from the log and shows at the file.
+//!
+//! The runner shows ten of a kind for a step, so what can be many is one.
+
+use super::reading::{self, Row};
+use crate::check::gate::{Comparison, Judgement};
+use crate::check::{Check, OnInconclusive, ScenarioCheck};
+
+/// Regressions of a scenario with an annotation of their own.
+const MOST_SINGLE: usize = 5;
+
+/// One line for each annotation.
+pub fn render(check: &Check) -> String {
+    check.scenarios.iter().map(|scenario| of(scenario, check.on_inconclusive)).collect()
+}
+
+/// The annotation of an error that leaves nothing to compare.
+pub fn error(message: &str) -> String {
+    format!("::error title=simulate check::{}\n", data(message))
+}
+
+fn of(scenario: &ScenarioCheck, on_inconclusive: OnInconclusive) -> String {
+    let mut lines = String::new();
+    let mut say = |level: &str, title: &str, message: &str| {
+        let (file, title) = (property(&scenario.file), property(&format!("{}: {title}", scenario.name)));
+        lines += &format!("::{level} file={file},title={title}::{}\n", data(message));
+    };
+    for objective in scenario.objectives.iter().filter(|objective| !objective.current.pass) {
+        let (level, title) =
+            if objective.fails { ("error", "objective missed") } else { ("warning", "known miss") };
+        let message = format!("{}: {}", objective.current.expression, reading::observed(objective));
+        say(level, title, &message);
+    }
+    let of_kind = |judgement| -> Vec<&Comparison> {
+        scenario.comparisons.iter().filter(|comparison| comparison.judgement == judgement).collect()
+    };
+    let names = |rows: &[&Comparison]| rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(", ");
+    let regressed = of_kind(Judgement::Regressed);
+    let (single, rest) = regressed.split_at(regressed.len().min(MOST_SINGLE));
+    for row in single {
+        say("error", &format!("{} regressed", row.name()), &Row::of(row).sentence());
+    }
+    if !rest.is_empty() {
+        say("error", &format!("{} regressed", reading::plural(rest.len(), "more metric")), &names(rest));
+    }
+    let inconclusive = of_kind(Judgement::Inconclusive);
+    if !inconclusive.is_empty() {
+        let level = if on_inconclusive == OnInconclusive::Fail { "error" } else { "warning" };
+        let title = format!("{} inconclusive", reading::plural(inconclusive.len(), "metric"));
+        say(level, &title, &format!("may be worse by more than the limit: {}", names(&inconclusive)));
+    }
+    let improved = of_kind(Judgement::Improved);
+    if !improved.is_empty() {
+        let title = format!("{} improved", reading::plural(improved.len(), "metric"));
+        say("notice", &title, &format!("{}; --update-baseline keeps it so", names(&improved)));
+    }
+    lines
+}
+
+/// Escapes the message, as the runner's own toolkit does.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Escapes a property, in which two more characters have a meaning.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_with_a_meaning_are_escaped() {
+        assert_eq!(data("5% off,\nreally: yes"), "5%25 off,%0Areally: yes");
+        assert_eq!(property("C:\\a,b"), "C%3A\\a%2Cb");
+    }
+}

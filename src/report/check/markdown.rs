@@ -1,0 +1,104 @@
+//! The check as Markdown, for the summary of a CI job or a comment on a change.
+
+use super::reading::{self, Row};
+use crate::check::gate::{Comparison, Judgement};
+use crate::check::{Check, ScenarioCheck, Verdict};
+
+/// The page; what has not changed is folded away.
+pub fn render(check: &Check) -> String {
+    let sign = match check.verdict {
+        Verdict::Pass => "✅",
+        Verdict::Inconclusive => "❔",
+        Verdict::Fail => "❌",
+    };
+    let word = reading::verdict_word(check.verdict);
+    let mut text = format!("## {sign} simulate check: {word}\n\n{}\n", reading::conclusion(check));
+    for scenario in &check.scenarios {
+        text += &section(scenario);
+    }
+    text
+}
+
+fn section(scenario: &ScenarioCheck) -> String {
+    let mut text = format!("\n### {}\n\n{}\n", escaped(&scenario.name), reading::basis(scenario));
+    if !scenario.changes.is_empty() {
+        text += "\nChanged in the system under test:\n\n";
+        for change in &scenario.changes {
+            text += &format!("- {}\n", code(&change.to_string()));
+        }
+    }
+    for note in &scenario.notes {
+        text += &format!("\n> {}\n", escaped(note));
+    }
+    if !scenario.objectives.is_empty() {
+        text += "\n| | objective | observed |\n|---|---|---|\n";
+        for objective in &scenario.objectives {
+            let sign = match (objective.current.pass, objective.fails) {
+                (true, _) => "✓",
+                (false, true) => "**✗**",
+                (false, false) => "!",
+            };
+            let (expression, observed) = (code(&objective.current.expression), reading::observed(objective));
+            text += &format!("| {sign} | {expression} | {observed} |\n");
+        }
+    }
+    let (telling, rest): (Vec<&Comparison>, Vec<&Comparison>) = reading::shown(scenario, true)
+        .into_iter()
+        .partition(|comparison| !matches!(comparison.judgement, Judgement::Unchanged | Judgement::NotGated));
+    if !telling.is_empty() {
+        text += &table(&telling);
+    }
+    let unchanged = reading::plural(scenario.count(Judgement::Unchanged), "gated metric");
+    if scenario.is_identical() {
+        return text + &format!("\n{unchanged} unchanged, same digest.\n");
+    }
+    let neutral = scenario.count(Judgement::NotGated);
+    text += &format!("\n<details><summary>{unchanged} unchanged, {neutral} not gated</summary>\n");
+    text += &table(&rest);
+    text + "\n</details>\n"
+}
+
+fn table(rows: &[&Comparison]) -> String {
+    let mut text = "\n| | metric | baseline | now | difference | 95% interval | limit | |\n\
+                    |---|---|--:|--:|--:|--:|--:|---|\n"
+        .to_owned();
+    for row in rows {
+        let Row { name, baseline, current, difference, interval, limit, remark, reservations } = Row::of(row);
+        let (sign, name) = (reading::sign(row.judgement), code(&name));
+        let remark = if row.judgement == Judgement::Regressed { format!("**{remark}**") } else { remark };
+        let remark = [vec![remark], reservations].concat().join("; ");
+        text += &format!(
+            "| {sign} | {name} | {baseline} | {current} | {difference} | {interval} | {limit} | {remark} |\n"
+        );
+    }
+    text
+}
+
+/// Text that shows as it is, also in a cell of a table.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => escaped.push(' '),
+            c if c.is_control() => escaped.push('\u{FFFD}'),
+            // As numbers, which neither Markdown nor HTML takes for anything else.
+            c if "|<>&`*_[]\\#~!".contains(c) => escaped += &format!("&#{};", u32::from(c)),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn code(text: &str) -> String {
+    format!("<code>{}</code>", escaped(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_name_is_taken_for_markup() {
+        assert_eq!(code("a|b\n<c>`*"), "<code>a&#124;b &#60;c&#62;&#96;&#42;</code>");
+    }
+}

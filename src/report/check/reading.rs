@@ -1,0 +1,223 @@
+//! What a check says, in the words and numbers that all its reports share.
+
+use crate::check::gate::{Comparison, Judgement};
+use crate::check::{Check, Objective, ScenarioCheck, Verdict};
+use crate::model::metric::{Metric, Unit};
+use crate::report::number;
+
+/// One metric as text.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) baseline: String,
+    pub(super) current: String,
+    pub(super) difference: String,
+    pub(super) interval: String,
+    pub(super) limit: String,
+    /// The judgement.
+    pub(super) remark: String,
+    /// What else there is to say: values that are missing, or only bounds.
+    pub(super) reservations: Vec<String>,
+}
+
+impl Row {
+    pub(super) fn of(comparison: &Comparison) -> Self {
+        let unit = comparison.unit();
+        let side = |mean: Option<f64>, censored: u32| {
+            let bound = if censored > 0 { "≥ " } else { "" };
+            format!("{bound}{}", number::optional(unit, mean))
+        };
+        let (difference, interval) = difference(comparison);
+        Self {
+            name: comparison.name(),
+            baseline: side(comparison.baseline, comparison.baseline_censored),
+            current: side(comparison.current, comparison.current_censored),
+            difference,
+            interval,
+            limit: limit(comparison),
+            remark: remark(comparison),
+            reservations: reservations(comparison),
+        }
+    }
+
+    /// All of it in one line of prose.
+    pub(super) fn sentence(&self) -> String {
+        let Row { name, baseline, current, difference, interval, limit, remark, reservations } = self;
+        let mut sentence = format!(
+            "{name} {remark}: {current}, was {baseline}, difference {difference} {interval}, limit {limit}"
+        );
+        for reservation in reservations {
+            sentence += &format!("; {reservation}");
+        }
+        sentence
+    }
+}
+
+/// The rows worth showing, the worst first; with `all` the others, too.
+pub(super) fn shown(scenario: &ScenarioCheck, all: bool) -> Vec<&Comparison> {
+    let rank = |comparison: &&Comparison| match comparison.judgement {
+        Judgement::Regressed => 0,
+        Judgement::Inconclusive => 1,
+        Judgement::Improved => 2,
+        Judgement::Unchanged => 3,
+        Judgement::NotGated => 4,
+    };
+    let mut rows: Vec<&Comparison> = scenario.comparisons.iter().filter(|row| all || rank(row) < 3).collect();
+    rows.sort_by_key(rank);
+    rows
+}
+
+/// A sign for those who look quickly.
+pub(super) fn sign(judgement: Judgement) -> &'static str {
+    match judgement {
+        Judgement::Regressed => "✗",
+        Judgement::Inconclusive => "?",
+        Judgement::Improved => "↑",
+        Judgement::Unchanged => "✓",
+        Judgement::NotGated => "·",
+    }
+}
+
+/// `PASS`, `FAIL` or `INCONCLUSIVE`.
+pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Inconclusive => "INCONCLUSIVE",
+        Verdict::Fail => "FAIL",
+    }
+}
+
+/// What all scenarios came to, as a sentence.
+pub(super) fn conclusion(check: &Check) -> String {
+    let count =
+        |judgement| -> usize { check.scenarios.iter().map(|scenario| scenario.count(judgement)).sum() };
+    let objectives = || check.scenarios.iter().flat_map(|scenario| &scenario.objectives);
+    let mut parts = match count(Judgement::Regressed) {
+        0 => vec![format!("none of {} has regressed", plural(check.gated, "gated metric"))],
+        1 => vec![format!("1 of {} has regressed", plural(check.gated, "gated metric"))],
+        n => vec![format!("{n} of {} have regressed", plural(check.gated, "gated metric"))],
+    };
+    match count(Judgement::Inconclusive) {
+        0 => {}
+        1 => parts.push("1 is inconclusive".to_owned()),
+        n => parts.push(format!("{n} are inconclusive")),
+    }
+    match count(Judgement::Improved) {
+        0 => {}
+        1 => parts.push("1 has improved".to_owned()),
+        n => parts.push(format!("{n} have improved")),
+    }
+    let all = objectives().count();
+    let failed = objectives().filter(|objective| objective.fails).count();
+    let known = objectives().filter(|objective| !objective.fails && !objective.current.pass).count();
+    match (all, failed) {
+        (0, _) => {}
+        (all, 0) if known == 0 => parts.push(format!("{} met", plural(all, "objective"))),
+        (_, 0) => {}
+        (_, failed) => parts.push(format!("{} missed", plural(failed, "objective"))),
+    }
+    if known > 0 {
+        parts.push(format!("{} missed as in the baseline", plural(known, "objective")));
+    }
+    let sentence = parts.join(", ") + ".";
+    sentence[..1].to_uppercase() + &sentence[1..]
+}
+
+/// What an objective observes, as text.
+pub(super) fn observed(objective: &Objective) -> String {
+    let unit = Metric::from_name(objective.current.metric).map_or(Unit::Count, Metric::unit);
+    let value = |observed: Option<f64>, censored: u32| {
+        format!("{}{}", if censored > 0 { "≥ " } else { "" }, number::optional(unit, observed))
+    };
+    let now = value(objective.current.observed, objective.current.censored);
+    let before = value(objective.baseline.observed, objective.baseline.censored);
+    if now == before { format!("{now}, as in the baseline") } else { format!("{now}, was {before}") }
+}
+
+/// `1 metric`, `3 metrics`.
+pub(super) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The difference with its interval: in percent of the baseline where that is not zero.
+fn difference(comparison: &Comparison) -> (String, String) {
+    let Some(found) = &comparison.difference else {
+        return (number::MISSING.to_owned(), String::new());
+    };
+    let (divisor, suffix) = match comparison.baseline {
+        Some(baseline) if baseline != 0.0 => (baseline.abs() / 100.0, " %"),
+        _ => {
+            let scale = number::scale(comparison.unit(), found.mean);
+            (scale.divisor, scale.suffix)
+        }
+    };
+    let (mean, half_width) = (found.mean / divisor, found.half_width / divisor);
+    let precision = if half_width > 0.0 { half_width } else { mean };
+    let decimals = number::significant_decimals(precision, 2).min(3);
+    let of = |value: f64| signed(value, decimals);
+    let interval = format!("[{}, {}]{suffix}", of(mean - half_width), of(mean + half_width));
+    (format!("{}{suffix}", of(mean)), interval)
+}
+
+fn signed(value: f64, decimals: usize) -> String {
+    let text = number::grouped(value, decimals);
+    let is_zero = text.chars().all(|c| "0.".contains(c));
+    if value > 0.0 && !is_zero { format!("+{text}") } else { text }
+}
+
+/// The limit as a share of the baseline, or in the metric's unit where it is the floor.
+fn limit(comparison: &Comparison) -> String {
+    let Some(limit) = comparison.limit else { return number::MISSING.to_owned() };
+    let share =
+        comparison.baseline.filter(|baseline| *baseline != 0.0).map(|baseline| limit / baseline.abs());
+    match share {
+        Some(share) if share <= 1.0 => {
+            format!("{} %", number::trimmed(100.0 * share, 2))
+        }
+        _ => number::value(comparison.unit(), limit),
+    }
+}
+
+fn remark(comparison: &Comparison) -> String {
+    match comparison.judgement {
+        Judgement::Regressed => format!("REGRESSED, {}", probability(comparison)),
+        Judgement::Inconclusive => "inconclusive".to_owned(),
+        Judgement::Improved => format!("improved, {}", probability(comparison)),
+        Judgement::Unchanged => "unchanged".to_owned(),
+        Judgement::NotGated => "not gated".to_owned(),
+    }
+}
+
+fn reservations(comparison: &Comparison) -> Vec<String> {
+    let Comparison { vanished, appeared, baseline_censored: before, current_censored: now, .. } = comparison;
+    let mut reservations = Vec::new();
+    if *vanished > 0 {
+        reservations.push(format!("no value any more in {}", plural(*vanished as usize, "replication")));
+    }
+    if *appeared > 0 {
+        reservations
+            .push(format!("a value for the first time in {}", plural(*appeared as usize, "replication")));
+    }
+    if before + now > 0 {
+        reservations.push(format!("not within the run in {now} of {}, was {before}", comparison.pairs));
+    }
+    reservations
+}
+
+fn probability(comparison: &Comparison) -> String {
+    match comparison.adjusted_p {
+        Some(p) if p < 0.001 => "p < 0.001".to_owned(),
+        Some(p) => format!("p = {p:.3}"),
+        None => "p unknown".to_owned(),
+    }
+}
+
+/// A scenario's seed, size and digests.
+pub(super) fn basis(scenario: &ScenarioCheck) -> String {
+    let digest = if scenario.is_identical() {
+        format!("digest {} unchanged", scenario.digest)
+    } else {
+        format!("digest {}, was {}", scenario.digest, scenario.baseline_digest)
+    };
+    format!("seed {} · {} · {digest}", scenario.seed, plural(scenario.replications as usize, "replication"))
+}

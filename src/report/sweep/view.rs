@@ -1,0 +1,311 @@
+//! What a sweep found, in the words and numbers that page, terminal and charts share.
+
+use std::collections::BTreeMap;
+
+use crate::experiment::summary::Estimate;
+use crate::model::metric::{Metric, Unit};
+use crate::report::number;
+use crate::scenario::Kind;
+use crate::study::VariantResult;
+use crate::study::axis::Axis;
+use crate::study::grid::{Grid, VariantId};
+use crate::study::sweep::{Sweep, trade};
+use crate::units::{self, Quantity};
+
+/// A sweep with what is asked of it again and again.
+pub(crate) struct View<'s> {
+    pub(crate) sweep: &'s Sweep,
+    /// For each position in the results, the place in the ranking from 0 on.
+    pub(crate) ranks: Vec<usize>,
+    /// Indices of the axes that have more than one value.
+    pub(crate) varied: Vec<usize>,
+    names: Vec<String>,
+    front: Vec<bool>,
+}
+
+impl<'s> View<'s> {
+    pub(crate) fn of(sweep: &'s Sweep) -> Self {
+        let axes = &sweep.study.grid.axes;
+        let mut ranks = vec![0; sweep.results.len()];
+        for (rank, &position) in sweep.ranking.iter().enumerate() {
+            ranks[position] = rank;
+        }
+        let mut front = vec![false; sweep.results.len()];
+        for &position in &sweep.front {
+            front[position] = true;
+        }
+        let varied = (0..axes.len()).filter(|&axis| axes[axis].points.len() > 1).collect();
+        Self { sweep, ranks, varied, names: short_names(axes), front }
+    }
+
+    pub(crate) fn grid(&self) -> &'s Grid {
+        &self.sweep.study.grid
+    }
+
+    pub(crate) fn axis(&self, axis: usize) -> &'s Axis {
+        &self.grid().axes[axis]
+    }
+
+    /// The end of an axis's path that tells it from the others: `critical` of `policy.critical`.
+    pub(crate) fn name(&self, axis: usize) -> &str {
+        &self.names[axis]
+    }
+
+    pub(crate) fn result(&self, position: usize) -> &'s VariantResult {
+        &self.sweep.results[position]
+    }
+
+    /// The position in the results of a variant; `None` of one that was excluded.
+    pub(crate) fn position(&self, id: VariantId) -> Option<usize> {
+        self.sweep.results.binary_search_by_key(&id, |result| result.id).ok()
+    }
+
+    /// Which point of each axis a result has.
+    pub(crate) fn place(&self, position: usize) -> Vec<usize> {
+        self.grid().place(self.result(position).id)
+    }
+
+    /// Position of the best variant, whether it meets every objective or not.
+    pub(crate) fn best(&self) -> usize {
+        self.sweep.ranking[0]
+    }
+
+    pub(crate) fn is_in_front(&self, position: usize) -> bool {
+        self.front[position]
+    }
+
+    pub(crate) fn passing(&self) -> usize {
+        self.sweep.results.iter().filter(|result| result.passes()).count()
+    }
+
+    pub(crate) fn excluded(&self) -> usize {
+        self.sweep.study.variants.excluded.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The value of each axis for people, fractions resolved.
+    pub(crate) fn values(&self, position: usize) -> Vec<String> {
+        let id = self.result(position).id;
+        let (written, numbers) = (self.grid().values(id), self.grid().numbers(id));
+        let shown = |((written, number), axis): ((&String, &Option<f64>), &Axis)| match number {
+            Some(number) => readable(*number, &axis.kind),
+            None => unquoted(written),
+        };
+        written.iter().zip(&numbers).zip(&self.grid().axes).map(shown).collect()
+    }
+
+    /// A point of an axis for people: of an axis of fractions the fraction.
+    pub(crate) fn point(&self, axis: usize, index: usize) -> String {
+        let axis = self.axis(axis);
+        let point = &axis.points[index];
+        match point.number {
+            Some(number) if axis.of.is_some() => number::trimmed(number, 6),
+            Some(number) => readable(number, &axis.kind),
+            None => unquoted(&point.written),
+        }
+    }
+
+    /// What the points of an axis are.
+    pub(crate) fn title(&self, axis: usize) -> String {
+        let axis = self.axis(axis);
+        match &axis.of {
+            Some(of) => format!("{} as a fraction of {of}", axis.path),
+            None => axis.path.clone(),
+        }
+    }
+
+    /// `critical 12.5k, concurrency 40`: the settings of a variant on these axes.
+    pub(crate) fn settings(&self, position: usize, axes: &[usize]) -> String {
+        let values = self.values(position);
+        let parts: Vec<String> =
+            axes.iter().map(|&axis| format!("{} {}", self.name(axis), values[axis])).collect();
+        parts.join(", ")
+    }
+
+    /// Those of the varied axes on which these variants differ; all varied ones for a single variant.
+    pub(crate) fn differing(&self, positions: &[usize]) -> Vec<usize> {
+        let places: Vec<Vec<usize>> = positions.iter().map(|&position| self.place(position)).collect();
+        let differs = |axis: usize| places.iter().any(|place| place[axis] != places[0][axis]);
+        let differing: Vec<usize> = self.varied.iter().copied().filter(|&axis| differs(axis)).collect();
+        if differing.is_empty() { self.varied.clone() } else { differing }
+    }
+
+    /// A cost as an amount: `$310`, `3`.
+    pub(crate) fn amount(&self, cost: f64) -> String {
+        self.with_currency(&number::value(Unit::Count, cost))
+    }
+
+    /// A cost with its half-width.
+    pub(crate) fn cost(&self, cost: &Estimate) -> String {
+        self.with_currency(&number::estimate(Unit::Count, cost))
+    }
+
+    fn with_currency(&self, amount: &str) -> String {
+        let currency = &self.grid().scenario().cost.currency;
+        let gap = if currency.ends_with(char::is_alphanumeric) { " " } else { "" };
+        format!("{currency}{gap}{amount}")
+    }
+
+    /// What costs are: `cost a month`, or `worker processes` where nothing has a price.
+    pub(crate) fn cost_name(&self) -> &'static str {
+        if self.has_prices() { "cost a month" } else { "worker processes" }
+    }
+
+    /// `$310 a month`, `3 worker processes`.
+    pub(crate) fn cost_in_words(&self, cost: &Estimate) -> String {
+        let amount = self.cost(cost);
+        match (self.has_prices(), amount.as_str()) {
+            (true, _) => format!("{amount} a month"),
+            (false, "1") => "1 worker process".to_owned(),
+            (false, _) => format!("{amount} worker processes"),
+        }
+    }
+
+    /// Without any price the number of worker processes is the cost.
+    fn has_prices(&self) -> bool {
+        let prices = &self.grid().scenario().cost;
+        let others = [prices.slot, prices.gateway, prices.redis_gib, prices.rejected_job, prices.lost_job];
+        !(prices.currency.is_empty()
+            && others.iter().all(|price| *price <= 0.0)
+            && (prices.worker - 1.0).abs() < 1e-12)
+    }
+
+    /// What the ranking goes by, as a sentence.
+    pub(crate) fn order(&self) -> String {
+        let scenario = self.grid().scenario();
+        let first = if scenario.slo.is_empty() { "" } else { "the objectives missed, then by " };
+        format!("Ranked by {first}{}, then {}.", self.cost_name(), scenario.plan.tie_break.name())
+    }
+
+    /// How many variants meet all objectives, as a sentence without its full stop.
+    pub(crate) fn passing_sentence(&self) -> String {
+        let all = self.sweep.results.len();
+        if self.grid().scenario().slo.is_empty() {
+            return format!("No objective was set: the {} are ranked by {}", variants(all), self.cost_name());
+        }
+        let every = if self.grid().scenario().slo.len() == 1 { "the objective" } else { "every objective" };
+        match self.passing() {
+            0 if all == 1 => format!("The variant does not meet {every}"),
+            0 => format!("None of the {} meets {every}", variants(all)),
+            1 => format!("1 of {} meets {every}", variants(all)),
+            passing => format!("{} of {} meet {every}", number::grouped(passing as f64, 0), variants(all)),
+        }
+    }
+
+    /// `10 replications each`.
+    pub(crate) fn replications(&self) -> String {
+        match self.sweep.study.replications {
+            1 => "1 replication each".to_owned(),
+            n => format!("{n} replications each"),
+        }
+    }
+
+    /// The share of offered jobs that were rejected or lost.
+    pub(crate) fn loss(result: &VariantResult) -> f64 {
+        trade(result)[1]
+    }
+
+    /// Whether any variant lost a job.
+    pub(crate) fn loses_jobs(&self) -> bool {
+        self.sweep.results.iter().any(|result| result.metric(Metric::Lost).max.is_some_and(|lost| lost > 0.0))
+    }
+
+    /// The mean of a metric with its half-width, marked where it is only a bound.
+    pub(crate) fn estimate(result: &VariantResult, metric: Metric) -> String {
+        let estimate = result.metric(metric);
+        let bound = if estimate.censored > 0 { "≥ " } else { "" };
+        format!("{bound}{}", number::estimate(metric.unit(), estimate))
+    }
+
+    /// What was observed for each objective.
+    pub(crate) fn observed(&self, result: &VariantResult) -> Vec<String> {
+        let slo = self.grid().scenario().slo.iter();
+        slo.zip(&result.slo)
+            .map(|(slo, (observed, _))| number::optional(slo.metric.unit(), *observed))
+            .collect()
+    }
+}
+
+/// `1 variant`, `28 variants`.
+pub(crate) fn variants(count: usize) -> String {
+    match count {
+        1 => "1 variant".to_owned(),
+        n => format!("{} variants", number::grouped(n as f64, 0)),
+    }
+}
+
+/// A number of a setting as people write it, if what they write is exactly the number.
+fn readable(number: f64, kind: &Kind) -> String {
+    let of = |quantity: Quantity| match quantity {
+        Quantity::Count => number::short_count(number),
+        Quantity::Duration => units::fmt_duration(number),
+        Quantity::Rate => units::fmt_rate(number),
+        Quantity::Size => number::value(Unit::Bytes, number).replace(".00 ", " "),
+        Quantity::Fraction => number::trimmed(number, 6),
+    };
+    let (quantity, text) = match kind {
+        Kind::Quantity(quantity) | Kind::ChoiceOr(_, quantity) | Kind::Distribution(quantity) => {
+            (*quantity, of(*quantity))
+        }
+        Kind::Whole { .. } => (Quantity::Count, of(Quantity::Count)),
+        _ => return format!("{number}"),
+    };
+    let is_exact = quantity
+        .parse(&text.replace(' ', ""))
+        .is_ok_and(|read| (read - number).abs() <= number.abs() * 1e-12);
+    match quantity {
+        _ if is_exact => text,
+        Quantity::Duration => format!("{number} s"),
+        Quantity::Rate => format!("{number}/s"),
+        Quantity::Size => format!("{} B", number::grouped(number, 0)),
+        _ => number::trimmed(number, 9),
+    }
+}
+
+fn unquoted(text: &str) -> String {
+    text.trim().trim_matches(['"', '\'']).to_owned()
+}
+
+/// The shortest end of each path that no other path has.
+fn short_names(axes: &[Axis]) -> Vec<String> {
+    let ends = |path: &str, parts: usize| -> String {
+        let all: Vec<&str> = path.split('.').collect();
+        all[all.len().saturating_sub(parts)..].join(".")
+    };
+    let most = axes.iter().map(|axis| axis.path.split('.').count()).max().unwrap_or(1);
+    let mut names: Vec<String> = axes.iter().map(|axis| axis.path.clone()).collect();
+    for parts in (1..=most).rev() {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for axis in axes {
+            *counts.entry(ends(&axis.path, parts)).or_default() += 1;
+        }
+        for (name, axis) in names.iter_mut().zip(axes) {
+            let end = ends(&axis.path, parts);
+            if counts[&end] == 1 {
+                *name = end;
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_read_as_people_write_them() {
+        let whole = Kind::Whole { least: 1, most: 1_000_000 };
+        assert_eq!(readable(12_500.0, &whole), "12.5k");
+        assert_eq!(readable(12_345.0, &whole), "12 345");
+        assert_eq!(readable(0.0075, &Kind::Quantity(Quantity::Duration)), "7.5 ms");
+        assert_eq!(readable(1_073_741_824.0, &Kind::Quantity(Quantity::Size)), "1 GiB");
+        assert_eq!(readable(0.1, &Kind::Number { least: 0.0, most: 1.0 }), "0.1");
+    }
+
+    #[test]
+    fn names_are_as_short_as_they_can_be_told_apart() {
+        let axis = |path: &str| Axis { path: path.into(), kind: Kind::Boolean, of: None, points: Vec::new() };
+        let names = short_names(&["policy.critical", "class.a.share", "class.b.share"].map(axis));
+        assert_eq!(names, ["critical", "a.share", "b.share"]);
+    }
+}
