@@ -413,7 +413,7 @@ impl<'p> View<'p> {
                 notes: screen_notes(screen),
             }),
             None => {
-                stages[0].notes.push("the fluid limit does not apply: none was discarded by it".to_owned())
+                stages[0].notes.push("the fluid limit does not apply: none was discarded by it".to_owned());
             }
         }
         let probes = count(&|fate| *fate == Fate::Probe);
