@@ -225,7 +225,7 @@ fn run_part(question: Question, rounds: &Path, shard: Shard, args: &PlanArgs) ->
     let path = rounds.join(format!("round-{}-shard-{}-of-{}.jsonl", round.round, shard.index, shard.count));
     let mut known = Vec::new();
     let mut journal = Journal::open(&path, &Header::of(&grid, Some(shard)), |entry| {
-        known.push((entry.variant, entry.replication))
+        known.push((entry.variant, entry.replication));
     })?;
     let mine = |index: usize| shard.has(index as u64);
     let tasks: Vec<(VariantId, u32)> =

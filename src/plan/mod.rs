@@ -13,7 +13,7 @@
 //! the cheapest come first; a candidate is given up as soon as its replications so far make it certain that it
 //! fails, and the rest are told apart by a procedure that states its probability of correct selection.
 //!
-//! [`search`] is a deterministic program over a table of results: what is missing in the table is the work to
+//! [`mod@search`] is a deterministic program over a table of results: what is missing in the table is the work to
 //! do next. So a plan can be interrupted, resumed, and spread over machines round by round.
 
 pub mod axes;

@@ -234,7 +234,7 @@ fn a_rate_scales_all_arrivals() {
     let document: serde_json::Value =
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let plans = document["plans"].as_array().expect("a plan for each rate");
-    let rates: Vec<f64> = plans.iter().filter_map(|plan| plan["peak_rate"].as_f64()).collect();
+    let rates: Vec<f64> = plans.iter().filter_map(|plan| plan["peak_rate_per_second"].as_f64()).collect();
     assert_eq!(rates, [450.0, 900.0]);
 }
 
