@@ -643,6 +643,14 @@ fn terminal_fits_its_width_and_colours_only_when_asked() {
 }
 
 #[test]
+fn what_is_reached_as_planned_is_not_what_breaks() {
+    let mut plans = plans(&[USUAL]);
+    plans[0].choice.as_mut().unwrap().what_if.loads[3].limits = vec![("workers saturated", 15.0)];
+    let shown = report::plan::terminal::render(&plans, 240, false);
+    assert!(shown.contains("shed level at 1.31×"), "{shown}");
+}
+
+#[test]
 fn undecided_is_said() {
     let plans = plans(&[Case { ending: Ending::Undecided, ..USUAL }]);
     let shown = report::plan::terminal::render(&plans, 240, false);

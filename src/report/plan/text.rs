@@ -4,10 +4,10 @@ use crate::report::reading;
 
 /// A text in one line without characters that could end it: for comments.
 pub(super) fn one_line(text: &str) -> String {
-    let text = reading::printable(text);
     // What YAML, or an editor, takes for the end of a line.
     let ends = ['\n', '\r', '\t', '\u{85}', '\u{2028}', '\u{2029}'];
-    text.chars().map(|c| if ends.contains(&c) { ' ' } else { c }).collect::<String>().trim_end().to_owned()
+    let line: String = text.chars().map(|c| if ends.contains(&c) { ' ' } else { c }).collect();
+    reading::printable(&line).trim_end().to_owned()
 }
 
 /// A YAML string in double quotes. What is not printable anywhere is escaped.

@@ -320,20 +320,15 @@ impl<'p> View<'p> {
         what_if.loads.iter().find(|load| (load.factor - factor).abs() < 1e-9)
     }
 
-    /// What is reached first at the smallest load above the planned one that misses an objective.
+    /// At the smallest load above the planned one that misses an objective: the first limit reached there that is
+    /// not reached as planned, else the objective.
     pub(crate) fn breaks_first(what_if: &WhatIf) -> String {
         let broken = what_if.loads.iter().find(|load| load.factor > 1.0 && !load.missed.is_empty());
-        match broken {
-            None => "nothing".to_owned(),
-            Some(load) => {
-                let what = load
-                    .limits
-                    .first()
-                    .map(|(limit, _)| (*limit).to_owned())
-                    .unwrap_or_else(|| load.missed[0].clone());
-                format!("{what} at {}×", times(load.factor))
-            }
-        }
+        let Some(load) = broken else { return "nothing".to_owned() };
+        let as_planned = Self::at_load(what_if, 1.0).map_or(&[][..], |planned| &planned.limits);
+        let is_new = |limit: &str| as_planned.iter().all(|(known, _)| *known != limit);
+        let limit = load.limits.iter().map(|(limit, _)| *limit).find(|limit| is_new(limit));
+        format!("{} at {}×", limit.unwrap_or(&load.missed[0]), times(load.factor))
     }
 
     /// What is reached at a load, the first thing first.
@@ -491,8 +486,12 @@ impl<'p> View<'p> {
         parts.push(format!("{} simulated", plain(left("simulated"))));
         parts.push(format!("{} meet the objectives", plain(left("meet the objectives"))));
         if let Some(choice) = &self.plan.choice {
-            parts.extend(procedure(choice.guarantee).map(str::to_owned));
-            parts.push(self.guarantee(choice));
+            let guarantee = self.guarantee(choice);
+            // Without a rival there was nothing to select.
+            parts.extend(
+                procedure(choice.guarantee).filter(|_| guarantee.starts_with("P(")).map(str::to_owned),
+            );
+            parts.push(guarantee);
         }
         parts.join(" ▸ ")
     }

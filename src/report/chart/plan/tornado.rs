@@ -178,6 +178,7 @@ fn scale(
     let unit = match (suffix.trim(), panel.metric.unit()) {
         ("", Unit::Jobs) => "change (jobs)".to_owned(),
         ("", _) => "change".to_owned(),
+        (_, Unit::Fraction) => "change (percentage points)".to_owned(),
         (suffix, _) => format!("change ({suffix})"),
     };
     picture.label(((LEFT + RIGHT) / 2.0, bottom + 30.0), unit, Font::SMALL, Anchor::Middle);
