@@ -1,11 +1,25 @@
 //! What a model run is told: plain settings, checked by the scenario that made them.
 
+mod clients;
+mod faults;
+mod gateway;
+mod queue;
+mod redis;
+mod workers;
+
 use std::sync::Arc;
 
 use backpressure::{Priority, State};
 
 use super::distribution::Distribution;
 use crate::engine::time::{SimDuration, SimTime};
+
+pub use clients::{Backoff, Clients, WaitFor};
+pub use faults::{Fault, FaultKind};
+pub use gateway::{Gateway, Readiness};
+pub use queue::{Discipline, Lane, Queue};
+pub use redis::{Keep, MemoryModel, OnFull, Operations, Redis};
+pub use workers::{Batch, Contention, Crashes, Database, Failures, Stalls, Workers};
 
 /// Everything that one replication needs besides its seed.
 #[derive(Clone, Debug)]
@@ -32,8 +46,12 @@ pub struct ModelConfig {
     pub queue: Queue,
     /// The workers.
     pub workers: Workers,
-    /// The memory behind the waiting line.
+    /// What is behind the waiting line.
     pub redis: Redis,
+    /// Those who send the jobs; `None` if each is sent once and nobody waits for it.
+    pub clients: Option<Clients>,
+    /// What goes wrong, in order of its beginning.
+    pub faults: Vec<Fault>,
 }
 
 impl ModelConfig {
@@ -93,8 +111,10 @@ impl ModelConfig {
 pub struct JobClass {
     /// Name in reports and `slo` expressions.
     pub name: String,
-    /// Admission priority, and the order of service where the discipline is by priority.
+    /// Admission priority.
     pub priority: Priority,
+    /// BullMQ's priority, by which the discipline `priority` serves: its own is as the admission priority, 0 is none.
+    pub queue_priority: u32,
     /// Payload size in bytes.
     pub payload: Distribution,
     /// Service demand in seconds.
@@ -185,77 +205,4 @@ pub enum Observe {
     Continuous,
     /// On a timer; decisions in between use the last reading.
     Every(SimDuration),
-}
-
-/// The gateways, each with a circuit of its own; arrivals take them in turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gateway {
-    /// How many.
-    pub instances: u32,
-    /// Between reading the depth and the enqueue landing.
-    pub check_latency: SimDuration,
-    /// How old the depth is when it is read.
-    pub depth_age: SimDuration,
-}
-
-/// The waiting line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Queue {
-    /// Who is served next.
-    pub discipline: Discipline,
-    /// Most jobs waiting and in service; an arrival beyond is rejected.
-    pub capacity: Option<u64>,
-}
-
-/// Who is served next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Discipline {
-    /// In order of enqueueing.
-    Fifo,
-    /// The most urgent priority first, in order of enqueueing within one; nobody is interrupted.
-    Priority,
-}
-
-/// The workers: `processes` x `concurrency` slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Workers {
-    /// Worker processes.
-    pub processes: u32,
-    /// Jobs that each process works on at a time.
-    pub concurrency: u32,
-    /// Time that a job holds its slot beside its service: fetch, finish, event loop.
-    pub overhead: SimDuration,
-}
-
-impl Workers {
-    /// All slots.
-    pub fn slots(&self) -> u32 {
-        self.processes * self.concurrency
-    }
-}
-
-/// Redis memory.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Redis {
-    /// Limit in bytes; `None` is no limit.
-    pub maxmemory: Option<u64>,
-    /// What a full Redis does.
-    pub on_full: OnFull,
-    /// Bytes used with no job in it.
-    pub base: u64,
-    /// Bytes of a job besides its payload.
-    pub job_overhead: f64,
-    /// Bytes of memory for each byte of payload.
-    pub payload_factor: f64,
-    /// How long a crashed Redis is away.
-    pub restart_after: SimDuration,
-}
-
-/// What a full Redis does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFull {
-    /// The enqueue fails and its job is lost; the rest lives on (`noeviction`).
-    Reject,
-    /// The process dies, all jobs in it are lost, and it comes back empty.
-    Crash,
 }
