@@ -22,10 +22,10 @@ impl WaitingLine {
     }
 
     /// Which line jobs of that priority wait in.
-    pub(crate) fn line_of(discipline: Discipline, priority: Priority) -> u8 {
+    pub(crate) fn line_of(discipline: &Discipline, priority: Priority) -> u8 {
         match discipline {
             Discipline::Fifo => 0,
-            Discipline::Priority => priority.get() - 1,
+            Discipline::Priority | Discipline::Lanes(_) => priority.get() - 1,
         }
     }
 

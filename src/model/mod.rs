@@ -137,7 +137,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
             let name = &class.name;
             ClassState {
                 priority: class.priority,
-                line: WaitingLine::line_of(config.queue.discipline, class.priority),
+                line: WaitingLine::line_of(&config.queue.discipline, class.priority),
                 service: Sampler::new(&class.service_time, NANOS),
                 service_stream: stream(seed, replication, &format!("class {name}/service")),
                 memory: match &class.payload {

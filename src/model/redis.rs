@@ -1,6 +1,6 @@
 //! Redis memory: how much a job takes, and whether there is room for it.
 
-use super::config::Redis;
+use super::config::{MemoryModel, Redis};
 use crate::engine::time::SimTime;
 
 /// Memory in use.
@@ -25,14 +25,15 @@ pub(crate) const WATERMARK: f64 = 0.8;
 impl Memory {
     pub(crate) fn new(redis: &Redis) -> Self {
         let limit = redis.maxmemory.unwrap_or(u64::MAX);
+        let MemoryModel::Line { job_overhead, payload_factor } = redis.memory;
         Self {
             base: redis.base,
             limit,
             watermark: redis.maxmemory.map_or(u64::MAX, |limit| (limit as f64 * WATERMARK) as u64),
             used: redis.base,
             peak: redis.base,
-            job_overhead: redis.job_overhead,
-            payload_factor: redis.payload_factor,
+            job_overhead,
+            payload_factor,
             watermark_at: None,
             full_at: None,
         }

@@ -5,7 +5,7 @@
 
 use crate::engine::time::SimTime;
 use crate::fluid::{self, EventKind, Fluid, Level, PerClass, Segment, State, System};
-use crate::model::config::{ArrivalProcess, ModelConfig};
+use crate::model::config::{ArrivalProcess, MemoryModel, ModelConfig};
 use crate::model::metric::Metric;
 
 /// What the fluid limit says of a configuration.
@@ -190,7 +190,8 @@ fn group_of(model: &ModelConfig, class: usize) -> usize {
 
 fn bytes_of_job(model: &ModelConfig) -> f64 {
     let payload = model.mean_over_jobs(|class| class.payload.mean());
-    model.redis.job_overhead + model.redis.payload_factor * payload
+    let MemoryModel::Line { job_overhead, payload_factor } = model.redis.memory;
+    job_overhead + payload_factor * payload
 }
 
 /// How often the circuit would swing between warning and `reopen_at`, or hold without hysteresis, in all

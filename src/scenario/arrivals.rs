@@ -40,6 +40,7 @@ impl ReadClass<'_> {
         Some(JobClass {
             name: self.name.clone(),
             priority: self.priority,
+            queue_priority: self.priority.get().into(),
             payload: self.payload.clone(),
             service_time: self.service_time.as_ref().or(service_time)?.clone(),
         })

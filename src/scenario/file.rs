@@ -17,8 +17,8 @@ use super::slo::Slo;
 use super::tree::{Item, Table, Value};
 use crate::engine::time::SimDuration;
 use crate::model::config::{
-    ArrivalProcess, ArrivalSource, Discipline, Gateway, JobClass, ModelConfig, Observe, OnFull, PolicyConfig,
-    Queue, Redis, Start, Workers,
+    ArrivalProcess, ArrivalSource, Batch, Contention, Discipline, Gateway, JobClass, Keep, MemoryModel,
+    ModelConfig, Observe, OnFull, PolicyConfig, Queue, Redis, Stalls, Start, Workers,
 };
 use crate::model::distribution::Distribution;
 use crate::units::{Quantity, fmt_duration, fmt_rate};
@@ -94,6 +94,8 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         queue,
         workers,
         redis,
+        clients: None,
+        faults: Vec::new(),
     };
     must_fit_the_clock(&mut top, &model);
     if !log.is_clean() {
@@ -319,16 +321,16 @@ fn observe_of(item: &Item) -> Result<Observe, Fault> {
 }
 
 fn read_queue(mut queue: Section<'_>) -> Queue {
-    const DISCIPLINES: &[(&str, Discipline)] =
-        &[("fifo", Discipline::Fifo), ("priority", Discipline::Priority)];
-    let discipline =
+    const DISCIPLINES: &[(&str, bool)] = &[("fifo", false), ("priority", true)];
+    let by_priority =
         queue.key("discipline", "Who is served next.").choice_but(DISCIPLINES, &["lanes"]).or("fifo");
+    let discipline = if by_priority { Discipline::Priority } else { Discipline::Fifo };
     let capacity = queue
         .key("capacity", "Most jobs waiting and in service; arrivals beyond are rejected.")
         .count(1, MOST_COUNT)
         .optional();
     queue.close();
-    Queue { discipline, capacity }
+    Queue { discipline, capacity, queues: 1 }
 }
 
 fn read_start(mut start: Section<'_>, queue: &Queue) -> Start {
@@ -352,7 +354,7 @@ fn read_gateway(mut gateway: Section<'_>) -> Gateway {
         gateway.key("check_latency", "Between reading the depth and the enqueue landing.").span().or("0s");
     let depth_age = gateway.key("depth_age", "How old the depth is when it is read.").span().or("0s");
     gateway.close();
-    Gateway { instances: instances as u32, check_latency, depth_age }
+    Gateway { instances: instances as u32, check_latency, depth_age, in_flight_limit: None, readiness: None }
 }
 
 fn read_workers(top: &mut Section<'_>, classes: &[ReadClass<'_>]) -> (Workers, Option<Distribution>) {
@@ -390,7 +392,18 @@ fn read_workers(top: &mut Section<'_>, classes: &[ReadClass<'_>]) -> (Workers, O
         );
     }
     // Both are within bounds on their own; their product was checked above.
-    (Workers { processes: processes as u32, concurrency: concurrency as u32, overhead }, service_time)
+    let workers = Workers {
+        processes: processes as u32,
+        concurrency: concurrency as u32,
+        overhead,
+        contention: Contention::default(),
+        batch: Batch::NONE,
+        failures: None,
+        crashes: None,
+        stalls: Stalls::BULLMQ,
+        database: None,
+    };
+    (workers, service_time)
 }
 
 fn read_redis(mut redis: Section<'_>) -> Redis {
@@ -425,7 +438,19 @@ fn read_redis(mut redis: Section<'_>) -> Redis {
         let message = format!("{limit} bytes leave no room for jobs above `redis.base`, {base} bytes");
         redis.complain("maxmemory", Fault::new(Code::Conflict, message, "must be above `redis.base`"));
     }
-    Redis { maxmemory, on_full, base, job_overhead, payload_factor, restart_after }
+    Redis {
+        maxmemory,
+        on_full,
+        base,
+        memory: MemoryModel::Line { job_overhead, payload_factor },
+        fragmentation: 1.0,
+        keep_completed: Keep::NOTHING,
+        keep_failed: Keep::NOTHING,
+        restart_after,
+        watermark: None,
+        shards: 1,
+        operations: None,
+    }
 }
 
 /// The objectives as they stand in the file; they can be read only when the classes are known.

@@ -6,6 +6,7 @@ use super::plot::{self, Key, Limit, Plot};
 use super::{Chart, Table};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
+use crate::model::config::OnFull;
 use crate::model::metric::{Metric, Unit};
 use crate::report::palette::Colour;
 use crate::report::{number, reading};
@@ -18,8 +19,10 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
             "Memory of the jobs in Redis and of Redis itself; maxmemory is {}. {}",
             number::value(Unit::Bytes, bytes as f64),
             match scenario.model.redis.on_full {
-                crate::model::config::OnFull::Reject => "A full Redis refuses the enqueue.",
-                crate::model::config::OnFull::Crash => "A full Redis crashes and loses what it holds.",
+                OnFull::Reject => "A full Redis refuses the enqueue.",
+                OnFull::Crash => "A full Redis crashes and loses what it holds.",
+                OnFull::Evict =>
+                    "A full Redis drops the data of the longest unused jobs, which then run empty.",
             }
         ),
         None => "Memory of the jobs in Redis and of Redis itself; no maxmemory is set.".to_owned(),
