@@ -44,7 +44,15 @@ pub fn direction(metric: Metric) -> Direction {
         | Metric::RejectedHalfOpen
         | Metric::RejectedShed
         | Metric::RejectedDepthUnknown
-        | Metric::RejectedQueueLimit => Neutral,
+        | Metric::RejectedQueueLimit
+        | Metric::RejectedMemory
+        | Metric::RejectedInFlight
+        | Metric::RejectedNoGateway
+        | Metric::RejectedEnqueue => Neutral,
+        // Retries are load; what they do to it is the amplification.
+        Metric::Requests | Metric::Retried => Neutral,
+        Metric::Amplification | Metric::TimedOut | Metric::Abandoned | Metric::Wasted => HigherIsWorse,
+        Metric::FailedAttempts | Metric::Redelivered => HigherIsWorse,
         Metric::Completed | Metric::Goodput => LowerIsWorse,
         Metric::Failed | Metric::Lost => HigherIsWorse,
         // A glimpse of one instant; a backlog shows as work not completed.
@@ -59,7 +67,9 @@ pub fn direction(metric: Metric) -> Direction {
         | Metric::SojournP95
         | Metric::SojournP99 => HigherIsWorse,
         // More is less headroom, or less waste.
-        Metric::WorkerUtilisation => Neutral,
+        Metric::WorkerUtilisation | Metric::RedisUtilisation | Metric::DatabaseUtilisation => Neutral,
+        // A multiple of the peak, which is gated.
+        Metric::RedisRssPeak => Neutral,
         Metric::RedisPeak | Metric::PriorityInversion => HigherIsWorse,
     }
 }

@@ -70,6 +70,26 @@ impl Slots {
     #[inline]
     pub fn start(&mut self, completion: SimTime) -> Option<usize> {
         let slot = self.idle.pop()? as usize;
+        self.enter(slot, completion);
+        Some(slot)
+    }
+
+    /// Makes this slot busy until `completion`, whatever it was before. For callers who keep their own account of the idle
+    /// slots, and then use neither `start` nor `release_next`.
+    #[inline]
+    pub fn occupy(&mut self, slot: usize, completion: SimTime) {
+        self.set(slot, self.key(slot, completion));
+    }
+
+    /// Makes this slot idle. For the same callers.
+    #[inline]
+    pub fn vacate(&mut self, slot: usize) {
+        self.set(slot, IDLE);
+    }
+
+    /// The first key of an idle slot.
+    #[inline]
+    fn enter(&mut self, slot: usize, completion: SimTime) {
         let key = self.key(slot, completion);
         self.next = self.next.min(key);
         let (mut group, mut lane) = self.leaf(slot);
@@ -79,7 +99,7 @@ impl Slots {
             keys[lane] = key;
             // A key that is not the least of its group changes nothing above it; most start late.
             if key > others || group == 0 {
-                return Some(slot);
+                return;
             }
             (group, lane) = Self::parent(group);
         }

@@ -12,6 +12,9 @@ use crate::engine::time::SimTime;
 pub(crate) struct Circuits {
     circuits: Vec<Circuit>,
     turn: usize,
+    /// How far the gateways' clock is off, in nanoseconds.
+    clock_offset: i64,
+    config: backpressure::Config,
     enabled: bool,
     measured_from: SimTime,
     not_closed: usize,
@@ -27,6 +30,9 @@ pub(crate) struct Circuits {
 struct Circuit {
     controller: Controller,
     since: SimTime,
+    /// Whether the gateway lives, and whether the load balancer sends it jobs.
+    alive: bool,
+    ready: bool,
 }
 
 /// What the circuits did in a run.
@@ -44,11 +50,15 @@ impl Circuits {
         let circuit = || Circuit {
             controller: Controller::starting_in(config.policy.config, start, Nanos(0)),
             since: SimTime::ZERO,
+            alive: true,
+            ready: true,
         };
         let count = config.gateway.instances as usize;
         Self {
             circuits: std::iter::repeat_with(circuit).take(count).collect(),
             turn: 0,
+            clock_offset: 0,
+            config: config.policy.config,
             enabled: config.policy.config.enabled(),
             measured_from: SimTime(config.warmup.0),
             not_closed: if start == State::Closed { 0 } else { count },
@@ -68,15 +78,65 @@ impl Circuits {
         gateway
     }
 
+    /// The same among those that live and are ready; `None` if there is none.
+    pub(crate) fn next_available(&mut self) -> Option<usize> {
+        for _ in 0..self.circuits.len() {
+            let gateway = self.next_gateway();
+            if self.circuits[gateway].alive && self.circuits[gateway].ready {
+                return Some(gateway);
+            }
+        }
+        None
+    }
+
+    /// The load balancer sends a gateway jobs, or does not.
+    pub(crate) fn set_ready(&mut self, gateway: usize, ready: bool) {
+        self.circuits[gateway].ready = ready;
+    }
+
+    pub(crate) fn is_open(&self, gateway: usize) -> bool {
+        self.circuits[gateway].controller.state() == State::Open
+    }
+
+    /// The first `count` gateways that live die. When they are back, their circuits remember nothing.
+    pub(crate) fn lose(&mut self, count: u32, now: SimTime) {
+        let living = (0..self.circuits.len()).filter(|&gateway| self.circuits[gateway].alive);
+        for gateway in living.take(count as usize).collect::<Vec<_>>() {
+            let state = self.circuits[gateway].controller.state();
+            self.leave_state(gateway, state, now);
+            self.not_closed -= usize::from(state != State::Closed);
+            let controller = Controller::new(self.config, self.clock(now));
+            self.circuits[gateway] = Circuit { controller, since: now, alive: false, ready: true };
+        }
+    }
+
+    /// The first `count` dead gateways are back.
+    pub(crate) fn restore(&mut self, count: u32) {
+        let dead = self.circuits.iter_mut().filter(|circuit| !circuit.alive);
+        dead.take(count as usize).for_each(|circuit| circuit.alive = true);
+    }
+
+    /// The gateways' clock jumps.
+    pub(crate) fn step_clock(&mut self, nanos: i64) {
+        self.clock_offset += nanos;
+    }
+
+    /// What the gateways take for the time.
+    #[inline]
+    fn clock(&self, now: SimTime) -> Nanos {
+        Nanos(now.0.saturating_add_signed(self.clock_offset))
+    }
+
     /// Lets one circuit look at the depth. A disabled policy looks at nothing and stays CLOSED.
     #[inline(always)]
     pub(crate) fn observe(&mut self, gateway: usize, depth: Depth, now: SimTime, probe: &mut impl Probe) {
         if !self.enabled {
             return;
         }
+        let nanos = self.clock(now);
         let controller = &mut self.circuits[gateway].controller;
         let before = controller.state();
-        controller.observe(depth, Nanos(now.0));
+        controller.observe(depth, nanos);
         let after = controller.state();
         if before != after {
             self.record_moves(gateway, before, after, depth, now, probe);
@@ -93,7 +153,8 @@ impl Circuits {
     /// Asks for a decision on what was last observed.
     #[inline]
     pub(crate) fn decide(&mut self, gateway: usize, priority: Priority, now: SimTime) -> Decision {
-        self.circuits[gateway].controller.decide(priority, Nanos(now.0))
+        let nanos = self.clock(now);
+        self.circuits[gateway].controller.decide(priority, nanos)
     }
 
     #[inline]

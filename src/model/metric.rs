@@ -84,12 +84,24 @@ metrics! {
     RejectedShed "rejected_shed_jobs" Jobs Class "Jobs turned away because the depth was at the shed level.";
     RejectedDepthUnknown "rejected_depth_unknown_jobs" Jobs Class "Jobs turned away because the depth was unknown.";
     RejectedQueueLimit "rejected_queue_limit_jobs" Jobs Class "Jobs turned away because the waiting line was at its capacity.";
+    RejectedMemory "rejected_memory_jobs" Jobs Class "Jobs turned away because Redis memory was above the gateways' watermark.";
+    RejectedInFlight "rejected_in_flight_jobs" Jobs Class "Jobs turned away because the gateway had as many enqueues on their way as it may.";
+    RejectedNoGateway "rejected_no_gateway_jobs" Jobs Class "Jobs turned away because no gateway was there or ready.";
+    RejectedEnqueue "rejected_enqueue_jobs" Jobs Class "Jobs that Redis refused or did not answer, and whose client was told.";
     Completed "completed_jobs" Jobs Class "Jobs that a worker finished.";
     Failed "failed_jobs" Jobs Class "Jobs whose last attempt failed.";
     Lost "lost_jobs" Jobs Class "Admitted jobs that vanished: refused by a full Redis, or in it when it crashed.";
     InSystem "in_system_jobs" Jobs Class "Jobs still in flight, waiting or in service at the horizon: initial + admitted = completed + failed + lost + in system.";
     RejectionProbability "rejection_probability" Fraction Class "Rejected over offered jobs, of the whole run.";
-    Goodput "goodput_per_second" PerSecond Class "Completed jobs per second after the warm-up.";
+    Goodput "goodput_per_second" PerSecond Class "Jobs completed per second after the warm-up that somebody still waited for: all, where there are no clients.";
+    Requests "client_requests" Count Class "Requests of clients, each sent once or more often: offered jobs = requests + retries.";
+    Retried "retried_jobs" Jobs Class "Attempts of clients beyond the first.";
+    TimedOut "timed_out_jobs" Jobs Class "Attempts that their client gave up waiting for.";
+    Abandoned "abandoned_requests" Count Class "Requests that their client gave up for good.";
+    Wasted "wasted_jobs" Jobs Class "Jobs completed that nobody waited for any more.";
+    Amplification "retry_amplification" Count Class "Offered jobs over requests of clients: 1 without retries.";
+    FailedAttempts "failed_attempts" Count Class "Attempts of workers that failed, whether or not a later one succeeded.";
+    Redelivered "redelivered_jobs" Jobs Class "Jobs found again after the death of their worker, when their lock had run out.";
     WaitMean "wait_mean_seconds" Seconds Class "Mean time in the waiting line of jobs that arrived after the warm-up and were served.";
     WaitP50 "wait_p50_seconds" Seconds Class "Median time in the waiting line.";
     WaitP95 "wait_p95_seconds" Seconds Class "95th percentile of the time in the waiting line.";
@@ -101,6 +113,9 @@ metrics! {
     SojournP99 "sojourn_p99_seconds" Seconds Class "99th percentile of the time from arrival to completion.";
     WorkerUtilisation "worker_utilisation" Fraction System "Busy share of all worker slots, after the warm-up.";
     RedisPeak "redis_peak_bytes" Bytes System "Largest Redis memory of the whole run.";
+    RedisRssPeak "redis_peak_rss_bytes" Bytes System "Largest Redis memory with fragmentation: what the machine must have.";
+    RedisUtilisation "redis_utilisation" Fraction System "Share of time that the busiest shard of Redis ran commands.";
+    DatabaseUtilisation "database_utilisation" Fraction System "Busy share of the database connections.";
     TimeToOom "time_to_oom_seconds" Seconds System "From the start until Redis first lacks memory for a job; the horizon and censored if never.";
     PriorityInversion "priority_inversion_fraction" Fraction System "Share of offered jobs of priority 1 to 5 that were rejected in a second in which a job of priority 8 to 10 was admitted.";
 }

@@ -11,6 +11,10 @@
 //! (one number for each source), the landings (a queue, as all take equally long), and the completions (a
 //! winner tree over the slots). All that is rare goes through one general calendar. At one and the same
 //! instant rare events come first, then completions, landings and arrivals.
+//!
+//! There are two levels of detail. [`plain`] is the picture above and nothing else, and costs some 40 ns a job. [`detailed`]
+//! has clients that retry, workers that contend, crash and scale, Redis as a server, and faults. Which of them a scenario
+//! needs follows from its settings; where both could run it, they find the same (`tests/it/detailed.rs`).
 
 pub mod config;
 pub mod distribution;
@@ -21,47 +25,42 @@ pub mod probe;
 mod arrivals;
 mod circuits;
 mod depth_signal;
+mod detailed;
+mod job;
 mod line;
+mod plain;
 mod recorder;
 mod redis;
 
 use std::collections::VecDeque;
+use std::fmt;
 
-use backpressure::{Decision, Depth, Reason};
+use backpressure::{Depth, Reason};
 use rand::RngExt;
 
 use crate::engine::calendar::Calendar;
-use crate::engine::slots::Slots;
 use crate::engine::stream::{Stream, stream};
 use crate::engine::time::{SimDuration, SimTime};
 use arrivals::{Arrival, Source};
 use circuits::Circuits;
-use config::{ArrivalSource, ModelConfig, Observe, OnFull};
+use config::{ArrivalSource, Fault, ModelConfig, Observe};
 use depth_signal::DepthSignal;
+use detailed::Detailed;
 use distribution::{Distribution, Sampler};
+use job::Job;
 use line::WaitingLine;
 use outcome::{Outcome, RejectionReason};
+use plain::Plain;
 use probe::{NoProbe, Probe};
 use recorder::Recorder;
 use redis::Memory;
 
-/// A job on its way through the service.
-#[derive(Clone, Copy, Debug)]
-struct Job {
-    arrived: SimTime,
-    /// How long it holds a slot: service demand and overhead.
-    hold: SimDuration,
-    /// Redis memory that it takes.
-    bytes: u32,
-    class: u16,
-}
-
 /// What the general calendar holds.
 #[derive(Debug)]
-enum Rare {
+enum Rare<E> {
     /// The measurements begin.
     WarmupEnds,
-    /// The last spike is over: recovery counts from now.
+    /// The last spike or fault is over: recovery counts from now.
     SpikeEnds,
     /// A point of the series is due.
     SeriesStep,
@@ -71,6 +70,8 @@ enum Rare {
     Observe,
     /// A crashed Redis is back.
     RedisReturns,
+    /// Something that only this level of detail knows.
+    OfLevel(E),
 }
 
 /// What the hot path needs to know of a class.
@@ -83,24 +84,66 @@ struct ClassState {
     memory: JobMemory,
 }
 
-/// The Redis memory that a job of a class takes.
+/// The payload of the jobs of a class, and the Redis memory that they take.
 #[derive(Debug)]
 enum JobMemory {
-    /// All payloads are alike.
-    Fixed(u32),
+    /// All are alike.
+    Fixed {
+        payload: f64,
+        bytes: u32,
+    },
     Drawn {
         payload: Sampler,
         stream: Stream,
     },
 }
 
-/// One replication in motion.
+/// How much of the service a run looks at: what happens on the way of a job, and what that needs to know.
+trait Level: Sized + fmt::Debug {
+    /// What a job carries besides the common things.
+    type Details: Copy + Default + fmt::Debug;
+    /// Rare events of this level.
+    type Event: fmt::Debug;
+
+    fn new(config: &ModelConfig, seed: u64, replication: u32) -> Self;
+    /// Enters the first rare events of this level.
+    fn schedule<P: Probe>(run: &mut Run<'_, P, Self>);
+    /// When the next slot is through with what it does.
+    fn next_completion(&self) -> SimTime;
+    /// When the next event comes that is neither rare nor an arrival, a completion, or the end of a check latency.
+    fn next_other(&self) -> SimTime;
+    /// A job arrives.
+    fn arrive<P: Probe>(run: &mut Run<'_, P, Self>);
+    /// The check latency of the next job is over.
+    fn reach_redis<P: Probe>(run: &mut Run<'_, P, Self>);
+    /// A job is in Redis, or there is no room for it.
+    fn land<P: Probe>(run: &mut Run<'_, P, Self>, job: Job<Self::Details>);
+    /// The next slot is through with what it does.
+    fn complete<P: Probe>(run: &mut Run<'_, P, Self>);
+    /// The other event is due.
+    fn other<P: Probe>(run: &mut Run<'_, P, Self>);
+    /// A rare event of this level.
+    fn rare<P: Probe>(run: &mut Run<'_, P, Self>, event: Self::Event);
+    /// Redis is back after a crash.
+    fn redis_returns<P: Probe>(run: &mut Run<'_, P, Self>);
+    /// What this level draws for a job of that payload.
+    fn details(&mut self, payload: f64) -> Self::Details;
+    /// The depth as a gateway reads it, where something distorts it.
+    fn distorted_depth(&self) -> Option<Depth>;
+    /// A step of the series ends.
+    fn series_step<P: Probe>(run: &mut Run<'_, P, Self>);
+    /// The books are closed: hands over what this level alone has counted, and all jobs that are neither in flight nor in
+    /// the line.
+    fn finish<P: Probe>(run: &mut Run<'_, P, Self>) -> Vec<Job<Self::Details>>;
+}
+
+/// One replication in motion, at one level of detail.
 #[derive(Debug)]
-pub struct Simulation<'a, P = NoProbe> {
+struct Run<'a, P, L: Level> {
     config: &'a ModelConfig,
     probe: P,
     now: SimTime,
-    calendar: Calendar<Rare>,
+    calendar: Calendar<Rare<L::Event>>,
     sources: Vec<Source>,
     arrival_times: Vec<SimTime>,
     next_arrival: SimTime,
@@ -108,17 +151,27 @@ pub struct Simulation<'a, P = NoProbe> {
     classes: Vec<ClassState>,
     circuits: Circuits,
     depth_signal: DepthSignal,
-    /// Admitted jobs whose enqueue has not landed yet, in order of arrival.
-    in_flight: VecDeque<Job>,
+    /// Admitted jobs whose enqueue has not reached Redis yet, in order.
+    in_flight: VecDeque<Job<L::Details>>,
     next_landing: SimTime,
-    line: WaitingLine,
-    slots: Slots,
-    in_service: Vec<Job>,
+    line: WaitingLine<L::Details>,
     /// Jobs waiting and in service.
     depth: u64,
     redis: Memory,
-    redis_down: bool,
+    /// For how many reasons Redis does not answer.
+    redis_away: u32,
     recorder: Recorder,
+    level: L,
+}
+
+/// One replication in motion.
+#[derive(Debug)]
+pub struct Simulation<'a, P = NoProbe>(AtLevel<'a, P>);
+
+#[derive(Debug)]
+enum AtLevel<'a, P> {
+    Plain(Box<Run<'a, P, Plain>>),
+    Detailed(Box<Run<'a, P, Detailed>>),
 }
 
 /// Service demands are drawn in nanoseconds.
@@ -129,19 +182,61 @@ pub fn run(config: &ModelConfig, seed: u64, replication: u32) -> Outcome {
     Simulation::new(config, seed, replication, NoProbe).run()
 }
 
+/// The same in every detail, also where the settings need none of them: for tests that hold one level against the other.
+pub fn run_detailed(config: &ModelConfig, seed: u64, replication: u32) -> Outcome {
+    let mut run: Run<'_, NoProbe, Detailed> = Run::new(config, seed, replication, NoProbe);
+    run.advance(SimTime(config.horizon.0));
+    run.finish()
+}
+
 impl<'a, P: Probe> Simulation<'a, P> {
     /// Sets the stage at time zero.
     pub fn new(config: &'a ModelConfig, seed: u64, replication: u32, probe: P) -> Self {
+        Self(if Detailed::is_needed(config) {
+            AtLevel::Detailed(Box::new(Run::new(config, seed, replication, probe)))
+        } else {
+            AtLevel::Plain(Box::new(Run::new(config, seed, replication, probe)))
+        })
+    }
+
+    /// Runs to the horizon.
+    pub fn run(mut self) -> Outcome {
+        self.advance(SimTime::NEVER);
+        self.finish()
+    }
+
+    /// Handles all events before `until` or the horizon, whichever is earlier.
+    pub fn advance(&mut self, until: SimTime) {
+        match &mut self.0 {
+            AtLevel::Plain(run) => run.advance(until),
+            AtLevel::Detailed(run) => run.advance(until),
+        }
+    }
+
+    /// Closes the books at the horizon and checks that no job is missing.
+    pub fn finish(self) -> Outcome {
+        match self.0 {
+            AtLevel::Plain(run) => run.finish(),
+            AtLevel::Detailed(run) => run.finish(),
+        }
+    }
+}
+
+impl<'a, P: Probe, L: Level> Run<'a, P, L> {
+    fn new(config: &'a ModelConfig, seed: u64, replication: u32, probe: P) -> Self {
         let redis = Memory::new(&config.redis);
-        let classes = config.classes.iter().map(|class| {
+        let (line_of_class, lines) = line::lines_of_classes(config);
+        let classes = config.classes.iter().zip(line_of_class).map(|(class, line)| {
             let name = &class.name;
             ClassState {
                 priority: class.priority,
-                line: WaitingLine::line_of(&config.queue.discipline, class.priority),
+                line,
                 service: Sampler::new(&class.service_time, NANOS),
                 service_stream: stream(seed, replication, &format!("class {name}/service")),
                 memory: match &class.payload {
-                    Distribution::Deterministic { mean } => JobMemory::Fixed(redis.bytes_of_job(*mean)),
+                    Distribution::Deterministic { mean } => {
+                        JobMemory::Fixed { payload: *mean, bytes: redis.bytes_of_job(*mean) }
+                    }
                     payload => JobMemory::Drawn {
                         payload: Sampler::new(payload, 1.0),
                         stream: stream(seed, replication, &format!("class {name}/payload")),
@@ -153,8 +248,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
             .sources
             .iter()
             .map(|source| Source::new(source, &source_name(source, config), seed, replication));
-        let placeholder = Job { arrived: SimTime::ZERO, hold: SimDuration::ZERO, bytes: 0, class: 0 };
-        let mut simulation = Self {
+        let mut run = Self {
             config,
             probe,
             now: SimTime::ZERO,
@@ -168,36 +262,29 @@ impl<'a, P: Probe> Simulation<'a, P> {
             depth_signal: DepthSignal::new(config.gateway.depth_age, config.start.jobs),
             in_flight: VecDeque::new(),
             next_landing: SimTime::NEVER,
-            line: WaitingLine::new(),
-            slots: Slots::new(config.workers.slots()),
-            in_service: vec![placeholder; config.workers.slots() as usize],
+            line: WaitingLine::new(&config.queue.discipline, lines),
             depth: 0,
             redis,
-            redis_down: false,
+            redis_away: 0,
             recorder: Recorder::new(config),
+            level: L::new(config, seed, replication),
         };
-        simulation.place_initial_jobs(stream(seed, replication, "start"));
-        simulation.arrival_times = simulation.sources.iter_mut().map(Source::next_time).collect();
-        simulation.find_next_arrival();
-        simulation.schedule_rare_events();
-        simulation
+        run.place_initial_jobs(stream(seed, replication, "start"));
+        run.arrival_times = run.sources.iter_mut().map(Source::next_time).collect();
+        run.find_next_arrival();
+        run.schedule_rare_events();
+        run
     }
 
-    /// Runs to the horizon.
-    pub fn run(mut self) -> Outcome {
-        self.advance(SimTime(self.config.horizon.0));
-        self.finish()
-    }
-
-    /// Handles all events before `until` or the horizon, whichever is earlier.
-    pub fn advance(&mut self, until: SimTime) {
+    fn advance(&mut self, until: SimTime) {
         let until = until.min(SimTime(self.config.horizon.0));
         loop {
             let rare = self.calendar.next_time();
-            let completion = self.slots.next_time();
+            let completion = self.level.next_completion();
             let landing = self.next_landing;
+            let other = self.level.next_other();
             let arrival = self.next_arrival;
-            let next = rare.min(completion).min(landing).min(arrival);
+            let next = rare.min(completion).min(landing).min(other).min(arrival);
             if next >= until {
                 return;
             }
@@ -205,27 +292,26 @@ impl<'a, P: Probe> Simulation<'a, P> {
             if next == rare {
                 self.rare_event();
             } else if next == completion {
-                self.complete();
+                L::complete(self);
             } else if next == landing {
-                self.land_next();
+                L::reach_redis(self);
+            } else if next == other {
+                L::other(self);
             } else {
-                self.arrive();
+                L::arrive(self);
             }
             self.recorder.settle(next, self.depth, &self.circuits);
             self.probe.settled(next, self.depth);
         }
     }
 
-    /// Closes the books at the horizon and checks that no job is missing.
-    pub fn finish(mut self) -> Outcome {
+    fn finish(mut self) -> Outcome {
         self.now = SimTime(self.config.horizon.0);
         let now = self.now;
         self.record_series();
-        for job in self.line.iter().chain(&self.in_flight) {
+        let elsewhere = L::finish(&mut self);
+        for job in self.line.iter().chain(&self.in_flight).chain(&elsewhere) {
             self.recorder.class(job.class).in_system += 1;
-        }
-        for (slot, job) in self.in_service.iter().enumerate() {
-            self.recorder.class(job.class).in_system += u64::from(self.slots.is_busy(slot));
         }
         let outcome = self.recorder.finish(now, self.depth, self.circuits, &self.redis, &self.config.classes);
         outcome.assert_conservation();
@@ -254,146 +340,63 @@ impl<'a, P: Probe> Simulation<'a, P> {
                     self.calendar.schedule(now + interval, Rare::Observe);
                 }
             }
-            Rare::RedisReturns => self.redis_down = false,
+            Rare::RedisReturns => {
+                self.redis_away -= 1;
+                L::redis_returns(self);
+            }
+            Rare::OfLevel(event) => L::rare(self, event),
         }
     }
 
-    /// A job arrives: its attributes are drawn, whether it is admitted or not, so that a scenario that
-    /// rejects more does not see other jobs.
+    /// The job that arrives now. Its attributes are drawn, whether it is admitted or not, so that a scenario that rejects
+    /// more does not see other jobs.
     #[inline(always)]
-    fn arrive(&mut self) {
-        let now = self.now;
+    fn take_arrival(&mut self) -> Job<L::Details> {
         let Arrival { class, service } = self.sources[self.next_source].take();
         self.arrival_times[self.next_source] = self.sources[self.next_source].next_time();
         self.find_next_arrival();
-        let job = self.draw_job(class, service);
-
-        let gateway = self.circuits.next_gateway();
-        if !matches!(self.config.policy.observe, Observe::Every(_)) {
-            let depth = self.read_depth();
-            self.circuits.observe(gateway, depth, now, &mut self.probe);
-        }
-        let priority = self.classes[usize::from(class)].priority;
-        let refusal = match self.circuits.decide(gateway, priority, now) {
-            Decision::Admit => self.queue_is_full().then_some(RejectionReason::QueueLimit),
-            Decision::Reject(rejection) => Some(reason_of(rejection.reason)),
-        };
-        self.recorder.arrived(now, class, refusal);
-        self.probe.arrived(now, usize::from(class), refusal.is_none());
-        if refusal.is_some() {
-            return;
-        }
-        if self.config.gateway.check_latency == SimDuration::ZERO {
-            self.land(job);
-        } else {
-            if self.in_flight.is_empty() {
-                self.next_landing = now + self.config.gateway.check_latency;
-            }
-            self.in_flight.push_back(job);
-        }
+        self.draw_job(class, service)
     }
 
     #[inline(always)]
-    fn land_next(&mut self) {
-        let Some(job) = self.in_flight.pop_front() else {
-            unreachable!("a landing has its job");
-        };
-        let landing = |next: &Job| next.arrived + self.config.gateway.check_latency;
-        self.next_landing = self.in_flight.front().map_or(SimTime::NEVER, landing);
-        self.land(job);
-    }
-
-    /// The enqueue of an admitted job reaches Redis.
-    #[inline]
-    fn land(&mut self, job: Job) {
-        if self.redis_down {
-            self.recorder.class(job.class).lost += 1;
-        } else if self.redis.allocate(job.bytes, self.now) {
-            self.change_depth(self.depth + 1);
-            match self.slots.start(self.now + job.hold) {
-                Some(slot) => {
-                    self.serve(job, slot);
-                    self.recorder.busy_slots_changed(self.now, self.busy_slots());
-                }
-                None => self.line.push(self.classes[usize::from(job.class)].line, job),
-            }
-        } else {
-            self.recorder.class(job.class).lost += 1;
-            if self.config.redis.on_full == OnFull::Crash {
-                self.crash_redis();
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn serve(&mut self, job: Job, slot: usize) {
-        let landed = job.arrived + self.config.gateway.check_latency;
-        self.in_service[slot] = job;
-        self.recorder.started(job.class, job.arrived, self.now.since(landed));
-        self.probe.started(self.now, job.arrived);
-    }
-
-    /// The slot that is next to complete does, and takes the next job.
-    #[inline(always)]
-    fn complete(&mut self) {
-        let slot = self.slots.next_slot();
-        let job = self.in_service[slot];
-        self.redis.free(job.bytes);
-        self.change_depth(self.depth - 1);
-        self.recorder.completed(self.now, job.class, job.arrived);
-        self.probe.completed(self.now, job.arrived);
-        match self.line.pop() {
-            Some(next) => {
-                self.slots.restart_next(self.now + next.hold);
-                self.serve(next, slot);
-            }
-            None => {
-                self.slots.release_next();
-                self.recorder.busy_slots_changed(self.now, self.busy_slots());
-            }
-        }
-        if self.config.policy.observe == Observe::Continuous {
-            let depth = self.read_depth();
-            self.circuits.observe_all(depth, self.now, &mut self.probe);
-        }
-    }
-
-    /// Redis dies of a lack of memory: every job in it, waiting or in service, is gone, and it comes back
-    /// empty. Jobs in flight to it will find it down.
-    #[cold]
-    fn crash_redis(&mut self) {
-        for job in self.line.drain() {
-            self.recorder.class(job.class).lost += 1;
-        }
-        while self.busy_slots() > 0 {
-            self.recorder.class(self.in_service[self.slots.next_slot()].class).lost += 1;
-            self.slots.release_next();
-        }
-        self.change_depth(0);
-        self.recorder.busy_slots_changed(self.now, 0);
-        self.redis.restart();
-        self.redis_down = true;
-        self.calendar.schedule(self.now + self.config.redis.restart_after, Rare::RedisReturns);
-    }
-
-    #[inline(always)]
-    fn draw_job(&mut self, class: u16, service: Option<SimDuration>) -> Job {
+    fn draw_job(&mut self, class: u16, service: Option<SimDuration>) -> Job<L::Details> {
         let state = &mut self.classes[usize::from(class)];
         let drawn = SimDuration((state.service.draw(&mut state.service_stream) + 0.5) as i64 as u64);
-        let bytes = match &mut state.memory {
-            JobMemory::Fixed(bytes) => *bytes,
-            JobMemory::Drawn { payload, stream } => self.redis.bytes_of_job(payload.draw(stream)),
+        let (payload, bytes) = match &mut state.memory {
+            JobMemory::Fixed { payload, bytes } => (*payload, *bytes),
+            JobMemory::Drawn { payload, stream } => {
+                let payload = payload.draw(stream);
+                (payload, self.redis.bytes_of_job(payload))
+            }
         };
-        Job { arrived: self.now, hold: service.unwrap_or(drawn) + self.config.workers.overhead, bytes, class }
+        let hold = service.unwrap_or(drawn) + self.config.workers.overhead;
+        Job { arrived: self.now, hold, bytes, class, details: self.level.details(payload) }
+    }
+
+    #[inline(always)]
+    fn redis_is_down(&self) -> bool {
+        self.redis_away > 0
     }
 
     /// The depth as a gateway reads it now.
     #[inline(always)]
     fn read_depth(&mut self) -> Depth {
-        if self.redis_down {
+        if let Some(depth) = self.level.distorted_depth() {
+            return depth;
+        }
+        if self.redis_is_down() {
             return Depth::Unknown;
         }
         Depth::Known(self.depth_signal.read(self.now, self.depth))
+    }
+
+    /// A departure is over: circuits that look at the depth all the time do.
+    #[inline(always)]
+    fn observe_departure(&mut self) {
+        if self.config.policy.observe == Observe::Continuous {
+            let depth = self.read_depth();
+            self.circuits.observe_all(depth, self.now, &mut self.probe);
+        }
     }
 
     /// Whether the waiting line, the slots and the enqueues on their way fill the capacity.
@@ -409,8 +412,17 @@ impl<'a, P: Probe> Simulation<'a, P> {
         self.recorder.depth_changed(self.now, depth);
     }
 
-    fn busy_slots(&self) -> u64 {
-        (self.in_service.len() - self.slots.idle()) as u64
+    /// Redis dies of a lack of memory, with all jobs in it, and comes back empty. What waits in the line is gone; the
+    /// level sees to what is elsewhere.
+    #[cold]
+    fn crash_redis(&mut self) {
+        for job in self.line.drain() {
+            self.recorder.class(job.class).lost += 1;
+        }
+        self.change_depth(0);
+        self.redis.restart();
+        self.redis_away += 1;
+        self.calendar.schedule(self.now + self.config.redis.restart_after, Rare::RedisReturns);
     }
 
     #[inline(always)]
@@ -426,6 +438,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
     }
 
     fn record_series(&mut self) {
+        L::series_step(self);
         self.recorder.series_step(self.now, self.depth, self.circuits.states(), self.redis.used());
     }
 
@@ -447,7 +460,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
             let class = bounds.iter().find(|(bound, _)| draw < *bound).map_or(0, |(_, class)| *class);
             self.recorder.class(class as u16).initial += 1;
             let job = self.draw_job(class as u16, None);
-            self.land(job);
+            L::land(self, job);
         }
     }
 
@@ -456,12 +469,13 @@ impl<'a, P: Probe> Simulation<'a, P> {
         if config.warmup > SimDuration::ZERO {
             self.calendar.schedule(SimTime(config.warmup.0), Rare::WarmupEnds);
         }
-        self.calendar.schedule(last_spike_end(config), Rare::SpikeEnds);
+        self.calendar.schedule(last_disturbance_end(config), Rare::SpikeEnds);
         self.calendar.schedule(SimTime::ZERO + config.series_step, Rare::SeriesStep);
         self.calendar.schedule(SimTime::ZERO + SimDuration::SECOND, Rare::Second);
         if matches!(config.policy.observe, Observe::Every(_)) {
             self.calendar.schedule(SimTime::ZERO, Rare::Observe);
         }
+        L::schedule(self);
     }
 }
 
@@ -473,10 +487,11 @@ fn source_name(source: &ArrivalSource, config: &ModelConfig) -> String {
     }
 }
 
-/// When the last spike is over; the start if there is none.
-fn last_spike_end(config: &ModelConfig) -> SimTime {
+/// When the last spike or fault is over; the start if there is none.
+fn last_disturbance_end(config: &ModelConfig) -> SimTime {
     let spikes = config.sources.iter().flat_map(|source| &source.phases).filter(|phase| phase.spike);
-    spikes.map(|phase| phase.end).max().unwrap_or(SimTime::ZERO)
+    let ends = spikes.map(|phase| phase.end).chain(config.faults.iter().map(Fault::end));
+    ends.max().unwrap_or(SimTime::ZERO)
 }
 
 fn reason_of(reason: Reason) -> RejectionReason {

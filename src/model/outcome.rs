@@ -17,6 +17,8 @@ pub struct Outcome {
     pub depth_area: u128,
     /// Integral of the busy slots after the warm-up.
     pub busy_area: u128,
+    /// Integral of the slots of all workers that are there, after the warm-up.
+    pub slot_area: u128,
     /// Largest depth.
     pub peak_depth: u64,
     /// Time in each state after the warm-up, summed over circuits, in nanoseconds; by `state_index`.
@@ -37,6 +39,8 @@ pub struct Outcome {
     pub urgent_offered: u64,
     /// Largest Redis memory in bytes.
     pub redis_peak: u64,
+    /// What the parts of the detailed level did.
+    pub parts: Parts,
     /// The course over time.
     pub series: RunSeries,
 }
@@ -66,6 +70,46 @@ pub struct ClassCounts {
     pub wait: Histogram,
     /// Times from arrival to completion, of the same.
     pub sojourn: Histogram,
+    /// What the detailed level counts besides.
+    pub extras: ClassExtras,
+}
+
+/// Counts of one job class that only the detailed level knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassExtras {
+    /// Requests of clients; each is sent once or more often.
+    pub requests: u64,
+    /// Attempts beyond the first.
+    pub retried: u64,
+    /// Attempts that their client gave up waiting for.
+    pub timed_out: u64,
+    /// Requests that their client gave up.
+    pub abandoned: u64,
+    /// Jobs finished that nobody waited for any more.
+    pub wasted: u64,
+    /// Attempts of workers that failed.
+    pub failed_attempts: u64,
+    /// Jobs found again after the death of their worker.
+    pub redelivered: u64,
+}
+
+/// What the parts of the detailed level did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Whether the run was on that level.
+    pub is_detailed: bool,
+    /// Requests whose client still waited at the horizon.
+    pub open_requests: u64,
+    /// Nanoseconds of commands of the busiest shard of Redis.
+    pub redis_busy: u128,
+    /// Its largest busy share within a step, in millionths.
+    pub redis_busy_peak: u64,
+    /// Connections in use x nanoseconds.
+    pub connections_area: u128,
+    /// Most connections in use.
+    pub connections_peak: u64,
+    /// Largest ratio of retries to requests within a step, in millionths.
+    pub retry_share_peak: u64,
 }
 
 /// Why a job was turned away.
@@ -81,15 +125,24 @@ pub enum RejectionReason {
     DepthUnknown,
     /// The waiting line was at its capacity.
     QueueLimit,
+    /// Redis memory was above the watermark.
+    MemoryWatermark,
+    /// The gateway had as many enqueues on their way as it may.
+    InFlightLimit,
+    /// No gateway was there or ready.
+    NoGateway,
+    /// Redis refused the enqueue, or did not answer, and the client was told.
+    EnqueueFailed,
 }
 
 impl RejectionReason {
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 9;
 }
 
 /// First times at which limits were reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct LimitTimes {
     /// The depth reached the shed level.
     pub shed: Option<SimTime>,
@@ -103,6 +156,20 @@ pub struct LimitTimes {
     pub redis_watermark: Option<SimTime>,
     /// Redis had no room for a job.
     pub redis_full: Option<SimTime>,
+    /// A gateway shed by memory.
+    pub memory_watermark: Option<SimTime>,
+    /// A gateway had as many enqueues on their way as it may.
+    pub in_flight: Option<SimTime>,
+    /// A job needed a database connection, and none was free.
+    pub connections: Option<SimTime>,
+    /// A shard of Redis ran commands for 99% of a step of the series.
+    pub redis_operations: Option<SimTime>,
+    /// More retries than requests were sent in a step of the series.
+    pub retry_storm: Option<SimTime>,
+    /// An enqueue failed, and the client was told.
+    pub enqueue_failed: Option<SimTime>,
+    /// A job was lost.
+    pub first_loss: Option<SimTime>,
 }
 
 /// The course of a replication: one entry in each vector for each step.
@@ -118,6 +185,10 @@ pub struct RunSeries {
     pub redis: Vec<u64>,
     /// Busy slots x nanoseconds within the step.
     pub busy: Vec<u128>,
+    /// Slots of the workers that are there x nanoseconds within the step.
+    pub slots: Vec<u128>,
+    /// What the parts of the detailed level did; empty on the plain one.
+    pub parts: Vec<PartPoint>,
     /// Waits of the jobs that began service within the step: 50th, 95th and 99th percentile in nanoseconds.
     pub wait: Vec<Option<[f64; 3]>>,
     /// Counts since the start: for each step, for each class.
@@ -135,6 +206,25 @@ pub struct Flow {
     pub completed: u64,
     /// Jobs lost.
     pub lost: u64,
+}
+
+/// The parts of the detailed level at the end of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartPoint {
+    /// Processes that take jobs.
+    pub workers: u32,
+    /// Database connections in use.
+    pub connections: u64,
+    /// Nanoseconds of commands of the busiest shard within the step.
+    pub redis_busy: u128,
+    /// Requests since the start.
+    pub requests: u64,
+    /// Retries since the start.
+    pub retried: u64,
+    /// Requests given up since the start.
+    pub abandoned: u64,
+    /// Jobs finished for nobody since the start.
+    pub wasted: u64,
 }
 
 /// CLOSED, HALF_OPEN and OPEN as 0, 1 and 2.
@@ -169,6 +259,19 @@ impl ClassCounts {
         self.in_system += other.in_system;
         self.wait.merge(&other.wait);
         self.sojourn.merge(&other.sojourn);
+        self.extras.add(&other.extras);
+    }
+}
+
+impl ClassExtras {
+    fn add(&mut self, other: &ClassExtras) {
+        self.requests += other.requests;
+        self.retried += other.retried;
+        self.timed_out += other.timed_out;
+        self.abandoned += other.abandoned;
+        self.wasted += other.wasted;
+        self.failed_attempts += other.failed_attempts;
+        self.redelivered += other.redelivered;
     }
 }
 
@@ -186,6 +289,10 @@ impl Outcome {
                 class.completed + class.failed + class.lost + class.in_system,
                 "class {index}: initial + admitted = completed + failed + lost + in system"
             );
+        }
+        let ClassExtras { requests, retried, .. } = self.total().extras;
+        if requests > 0 {
+            assert_eq!(self.total().offered, requests + retried, "offered = requests + retries");
         }
     }
 
@@ -232,9 +339,16 @@ impl Outcome {
                 .filter(|(_, _, openings)| *openings > 1)
                 .map(|(first, last, openings)| last.since(first).as_secs_f64() / (openings - 1) as f64),
         );
-        let slots = f64::from(config.workers.slots());
-        metrics.set(Metric::WorkerUtilisation, self.busy_area as f64 / (measured * slots));
+        metrics.set(Metric::WorkerUtilisation, self.busy_area as f64 / self.slot_area as f64);
         metrics.set(Metric::RedisPeak, self.redis_peak as f64);
+        metrics.set(Metric::RedisRssPeak, self.redis_peak as f64 * config.redis.fragmentation);
+        if config.redis.operations.is_some() {
+            metrics.set(Metric::RedisUtilisation, self.parts.redis_busy as f64 / config.horizon.0 as f64);
+        }
+        if let Some(pool) = config.workers.database.and_then(|database| database.pool) {
+            let area = config.horizon.0 as f64 * f64::from(pool);
+            metrics.set(Metric::DatabaseUtilisation, self.parts.connections_area as f64 / area);
+        }
         metrics.set(
             Metric::PriorityInversion,
             (self.urgent_offered > 0).then(|| self.inverted as f64 / self.urgent_offered as f64),
@@ -250,7 +364,8 @@ impl Outcome {
         for class in &self.classes {
             digest.add_all([class.initial, class.offered, class.admitted, class.completed]);
             digest.add_all([class.completed_after_warmup, class.failed, class.lost, class.in_system]);
-            digest.add_all(class.rejected);
+            // In the order of the enumeration; those of the detailed level follow below.
+            digest.add_all(class.rejected[..=RejectionReason::QueueLimit as usize].iter().copied());
             class.wait.digest(&mut digest);
             class.sojourn.digest(&mut digest);
         }
@@ -259,12 +374,34 @@ impl Outcome {
         digest.add_all(self.state_time.into_iter().flat_map(wide));
         digest.add_all([self.peak_depth, self.openings, self.openings_from_closed, self.redis_peak]);
         digest.add_all([self.inverted, self.urgent_offered, self.recovery.map_or(u64::MAX, |span| span.0)]);
-        let LimitTimes { shed, open, saturated, queue_limit, redis_watermark, redis_full } = self.limits;
+        let LimitTimes { shed, open, saturated, queue_limit, redis_watermark, redis_full, .. } = self.limits;
         digest.add_all([shed, open, saturated, queue_limit, redis_watermark, redis_full].map(time));
         digest.add_all(self.series.depth.iter().copied());
         digest.add_all(self.series.depth_max.iter().copied());
         digest.add_all(self.series.redis.iter().copied());
+        if self.parts.is_detailed {
+            self.digest_parts(&mut digest);
+        }
         digest.value()
+    }
+
+    /// What only the detailed level knows.
+    fn digest_parts(&self, digest: &mut Digest) {
+        for class in &self.classes {
+            digest.add_all(class.rejected[RejectionReason::QueueLimit as usize + 1..].iter().copied());
+            let ClassExtras { requests, retried, timed_out, abandoned, wasted, failed_attempts, redelivered } =
+                class.extras;
+            digest.add_all([requests, retried, timed_out, abandoned, wasted, failed_attempts, redelivered]);
+        }
+        let Parts { redis_busy, connections_area, connections_peak, open_requests, .. } = self.parts;
+        for wide in [redis_busy, connections_area, self.slot_area] {
+            digest.add_all([wide as u64, (wide >> 64) as u64]);
+        }
+        digest.add_all([connections_peak, open_requests]);
+        for point in &self.series.parts {
+            digest.add_all([u64::from(point.workers), point.connections, point.redis_busy as u64]);
+            digest.add_all([point.requests, point.retried, point.abandoned, point.wasted]);
+        }
     }
 }
 
@@ -281,6 +418,10 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
         (Metric::RejectedShed, counts.rejected[RejectionReason::Shed as usize]),
         (Metric::RejectedDepthUnknown, counts.rejected[RejectionReason::DepthUnknown as usize]),
         (Metric::RejectedQueueLimit, counts.rejected[RejectionReason::QueueLimit as usize]),
+        (Metric::RejectedMemory, counts.rejected[RejectionReason::MemoryWatermark as usize]),
+        (Metric::RejectedInFlight, counts.rejected[RejectionReason::InFlightLimit as usize]),
+        (Metric::RejectedNoGateway, counts.rejected[RejectionReason::NoGateway as usize]),
+        (Metric::RejectedEnqueue, counts.rejected[RejectionReason::EnqueueFailed as usize]),
         (Metric::Completed, counts.completed),
         (Metric::Failed, counts.failed),
         (Metric::Lost, counts.lost),
@@ -293,6 +434,23 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
         .set(Metric::RejectionProbability, (counts.offered > 0).then(|| counts.rejected() as f64 / offered));
     let measured = (config.horizon - config.warmup).as_secs_f64();
     metrics.set(Metric::Goodput, counts.completed_after_warmup as f64 / measured);
+
+    let extras = &counts.extras;
+    if config.clients.is_some() {
+        metrics.set(Metric::Requests, extras.requests as f64);
+        metrics.set(Metric::Retried, extras.retried as f64);
+        metrics.set(Metric::TimedOut, extras.timed_out as f64);
+        metrics.set(Metric::Abandoned, extras.abandoned as f64);
+        metrics.set(Metric::Wasted, extras.wasted as f64);
+        let requests = extras.requests as f64;
+        metrics.set(Metric::Amplification, (extras.requests > 0).then(|| offered / requests));
+    }
+    if config.workers.failures.is_some() {
+        metrics.set(Metric::FailedAttempts, extras.failed_attempts as f64);
+    }
+    if config.workers.crashes.is_some() || !config.faults.is_empty() {
+        metrics.set(Metric::Redelivered, extras.redelivered as f64);
+    }
 
     let seconds = |nanos: Option<f64>| nanos.map(|nanos| nanos / 1e9);
     let served = counts.wait.count();

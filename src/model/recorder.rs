@@ -2,7 +2,9 @@
 
 use super::circuits::{CircuitRecord, Circuits};
 use super::config::{JobClass, ModelConfig};
-use super::outcome::{ClassCounts, Flow, LimitTimes, Outcome, RejectionReason, RunSeries};
+use super::outcome::{
+    ClassCounts, ClassExtras, Flow, LimitTimes, Outcome, PartPoint, Parts, RejectionReason, RunSeries,
+};
 use super::redis::Memory;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::stats::histogram::Histogram;
@@ -16,17 +18,20 @@ pub(crate) struct Recorder {
     measured_from: SimTime,
     depth: TimeIntegral,
     busy: TimeIntegral,
-    /// The integrals of depth and busy slots when the warm-up ended.
-    warmup_areas: (u128, u128),
+    /// The integrals of depth, busy slots and slots when the warm-up ended.
+    warmup_areas: [u128; 3],
     peak_depth: u64,
-    limits: LimitTimes,
-    slots: u64,
+    pub(crate) limits: LimitTimes,
+    /// Slots of the workers that are there.
+    slots: TimeIntegral,
     shed_at: u64,
     recovery: RecoveryWatch,
     series: RunSeries,
     step: StepEstimators,
     second: Vec<Flow>,
     inverted: u64,
+    /// What the detailed level counts besides.
+    pub(crate) parts: Parts,
 }
 
 /// Waits for the system to recover after the last spike.
@@ -46,8 +51,13 @@ struct RecoveryWatch {
 struct StepEstimators {
     began: SimTime,
     depth_max: u64,
-    /// The integral of the busy slots when the step began.
+    /// The integrals of the busy slots and of all slots when the step began.
     busy_area: u128,
+    slot_area: u128,
+    /// Of the commands of the busiest shard.
+    redis_busy: u128,
+    requests: u64,
+    retried: u64,
     wait: Histogram,
 }
 
@@ -64,10 +74,10 @@ impl Recorder {
             measured_from,
             depth: TimeIntegral::default(),
             busy: TimeIntegral::default(),
-            warmup_areas: (0, 0),
+            warmup_areas: [0; 3],
             peak_depth: 0,
             limits: LimitTimes::default(),
-            slots: u64::from(config.workers.slots()),
+            slots: TimeIntegral::of(u64::from(config.workers.slots())),
             shed_at: if policy.enabled() { policy.shed_at() } else { u64::MAX },
             recovery: RecoveryWatch {
                 counting_from: None,
@@ -81,16 +91,43 @@ impl Recorder {
                 began: SimTime::ZERO,
                 depth_max: 0,
                 busy_area: 0,
+                slot_area: 0,
+                redis_busy: 0,
+                requests: 0,
+                retried: 0,
                 wait: Histogram::default(),
             },
             second: vec![Flow::default(); config.classes.len()],
             inverted: 0,
+            parts: Parts::default(),
         }
     }
 
     #[inline]
     pub(crate) fn class(&mut self, class: u16) -> &mut ClassCounts {
         &mut self.classes[usize::from(class)]
+    }
+
+    #[inline]
+    pub(crate) fn extras(&mut self, class: u16) -> &mut ClassExtras {
+        &mut self.classes[usize::from(class)].extras
+    }
+
+    /// A job arrives of which it is not yet known whether it is let in.
+    pub(crate) fn offered(&mut self, class: u16) {
+        self.class(class).offered += 1;
+    }
+
+    /// Such a job is turned away after all.
+    pub(crate) fn refused(&mut self, now: SimTime, class: u16, reason: RejectionReason) {
+        self.class(class).rejected[reason as usize] += 1;
+        self.limits.enqueue_failed.get_or_insert(now);
+    }
+
+    /// A job vanishes.
+    pub(crate) fn lost(&mut self, now: SimTime, class: u16) {
+        self.class(class).lost += 1;
+        self.limits.first_loss.get_or_insert(now);
     }
 
     #[inline]
@@ -128,6 +165,16 @@ impl Recorder {
         }
     }
 
+    /// The same where it may have been for nobody.
+    pub(crate) fn completed_for(&mut self, now: SimTime, class: u16, arrived: SimTime, wanted: bool) {
+        if wanted {
+            self.completed(now, class, arrived);
+        } else {
+            self.class(class).completed += 1;
+            self.extras(class).wasted += 1;
+        }
+    }
+
     #[inline]
     pub(crate) fn depth_changed(&mut self, now: SimTime, depth: u64) {
         self.depth.set(now, depth);
@@ -145,6 +192,10 @@ impl Recorder {
         self.busy.set(now, busy);
     }
 
+    pub(crate) fn slots_changed(&mut self, now: SimTime, slots: u64) {
+        self.slots.set(now, slots);
+    }
+
     /// An event is complete: has the system recovered with it?
     #[inline]
     pub(crate) fn settle(&mut self, now: SimTime, depth: u64, circuits: &Circuits) {
@@ -158,7 +209,7 @@ impl Recorder {
     }
 
     pub(crate) fn warmup_ends(&mut self, now: SimTime) {
-        self.warmup_areas = (self.depth.area(now), self.busy.area(now));
+        self.warmup_areas = [self.depth.area(now), self.busy.area(now), self.slots.area(now)];
     }
 
     pub(crate) fn second_ends(&mut self, classes: &[JobClass]) {
@@ -182,8 +233,9 @@ impl Recorder {
     pub(crate) fn series_step(&mut self, now: SimTime, depth: u64, states: [u32; 3], redis: u64) {
         let busy_area = self.busy.area(now);
         let busy = busy_area - self.step.busy_area;
-        let length = now.since(self.step.began);
-        if length > SimDuration::ZERO && busy == u128::from(self.slots) * u128::from(length.0) {
+        let slot_area = self.slots.area(now);
+        let slots = slot_area - self.step.slot_area;
+        if slots > 0 && busy == slots {
             self.limits.saturated.get_or_insert(self.step.began);
         }
         let wait = &self.step.wait;
@@ -193,12 +245,55 @@ impl Recorder {
         self.series.states.push(states);
         self.series.redis.push(redis);
         self.series.busy.push(busy);
+        self.series.slots.push(slots);
         self.series.wait.push(percentiles());
         self.series.flows.push(self.classes.iter().map(ClassCounts::flow).collect());
         self.step.began = now;
         self.step.depth_max = depth;
         self.step.busy_area = busy_area;
+        self.step.slot_area = slot_area;
         self.step.wait.clear();
+    }
+
+    /// A step of the series ends, for the parts of the detailed level: processes that take jobs, connections in use and
+    /// their integral, and nanoseconds of commands of the busiest shard.
+    pub(crate) fn part_point(
+        &mut self,
+        now: SimTime,
+        workers: u32,
+        (connections, _): (u64, u128),
+        redis_busy: u128,
+    ) {
+        let length = now.since(self.step.began);
+        if length == SimDuration::ZERO {
+            return;
+        }
+        let sum = |of: fn(&ClassExtras) -> u64| self.classes.iter().map(|class| of(&class.extras)).sum();
+        let point = PartPoint {
+            workers,
+            connections,
+            redis_busy: redis_busy - self.step.redis_busy,
+            requests: sum(|extras| extras.requests),
+            retried: sum(|extras| extras.retried),
+            abandoned: sum(|extras| extras.abandoned),
+            wasted: sum(|extras| extras.wasted),
+        };
+        let requests = point.requests - self.step.requests;
+        let retried = point.retried - self.step.retried;
+        if retried > requests && retried > 0 {
+            self.limits.retry_storm.get_or_insert(self.step.began);
+        }
+        if point.redis_busy >= u128::from(length.0) / 100 * 99 && redis_busy > 0 {
+            self.limits.redis_operations.get_or_insert(self.step.began);
+        }
+        self.parts.retry_share_peak =
+            self.parts.retry_share_peak.max((retried * 1_000_000).checked_div(requests).unwrap_or(0));
+        let redis_ppm = (point.redis_busy * 1_000_000 / u128::from(length.0)) as u64;
+        self.parts.redis_busy_peak = self.parts.redis_busy_peak.max(redis_ppm);
+        self.step.redis_busy = redis_busy;
+        self.step.requests = point.requests;
+        self.step.retried = point.retried;
+        self.series.parts.push(point);
     }
 
     pub(crate) fn finish(
@@ -221,8 +316,9 @@ impl Recorder {
         let urgent = self.classes.iter().zip(classes).filter(|(_, class)| class.priority.get() <= 5);
         let urgent_offered = urgent.map(|(counts, _)| counts.offered).sum();
         Outcome {
-            depth_area: self.depth.area(now) - self.warmup_areas.0,
-            busy_area: self.busy.area(now) - self.warmup_areas.1,
+            depth_area: self.depth.area(now) - self.warmup_areas[0],
+            busy_area: self.busy.area(now) - self.warmup_areas[1],
+            slot_area: self.slots.area(now) - self.warmup_areas[2],
             peak_depth: self.peak_depth,
             state_time,
             openings,
@@ -238,6 +334,7 @@ impl Recorder {
             inverted: self.inverted,
             urgent_offered,
             redis_peak: redis.peak(),
+            parts: self.parts,
             series: self.series,
             classes: self.classes,
         }

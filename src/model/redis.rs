@@ -1,7 +1,9 @@
-//! Redis memory: how much a job takes, and whether there is room for it.
+//! Redis memory: how much a job takes, whether there is room for it, and what stays when it is done.
 
-use super::config::{MemoryModel, Redis};
-use crate::engine::time::SimTime;
+use std::collections::VecDeque;
+
+use super::config::{Keep, MemoryModel, Redis};
+use crate::engine::time::{SimDuration, SimTime};
 
 /// Memory in use.
 #[derive(Debug)]
@@ -45,28 +47,55 @@ impl Memory {
         (self.job_overhead + self.payload_factor * payload + 0.5) as u32
     }
 
-    /// Takes the bytes, or takes nothing and says that there is no room.
+    /// Takes the bytes, or takes nothing and says that there is no room. As Redis does, it looks before each command whether
+    /// the limit is exceeded already, so that the last job that finds room may exceed it.
     #[inline]
     pub(crate) fn allocate(&mut self, bytes: u32, now: SimTime) -> bool {
-        let used = self.used + u64::from(bytes);
-        if used > self.limit {
+        if self.is_full() {
             self.full_at.get_or_insert(now);
             return false;
         }
-        self.used = used;
-        if used > self.peak {
-            self.peak = used;
-            if used >= self.watermark {
+        self.force(bytes, now);
+        true
+    }
+
+    /// Takes the bytes whether there is room or not.
+    #[inline]
+    pub(crate) fn force(&mut self, bytes: u32, now: SimTime) {
+        self.used += u64::from(bytes);
+        if self.used > self.peak {
+            self.peak = self.used;
+            if self.used >= self.watermark {
                 self.watermark_at.get_or_insert(now);
             }
         }
-        true
+    }
+
+    /// Whether writes are refused.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.used > self.limit
+    }
+
+    /// Bytes more that a job takes while a worker has it.
+    pub(crate) fn bytes_while_active(&self, _payload: u32) -> u32 {
+        0
+    }
+
+    /// Bytes of a finished job that stays; `waiting` are those that it took before.
+    pub(crate) fn bytes_when_kept(&self, waiting: u32, _payload: u32, _completed: bool) -> u32 {
+        waiting
     }
 
     /// Gives the bytes back.
     #[inline]
     pub(crate) fn free(&mut self, bytes: u32) {
         self.used -= u64::from(bytes);
+    }
+
+    /// The same for several jobs together.
+    pub(crate) fn free_many(&mut self, bytes: u64) {
+        self.used -= bytes;
     }
 
     /// The process starts anew and empty.
@@ -78,7 +107,54 @@ impl Memory {
         self.used
     }
 
+    /// The limit; `u64::MAX` is none.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     pub(crate) fn peak(&self) -> u64 {
         self.peak
+    }
+}
+
+/// Finished jobs that stay in Redis, the oldest first. What is too old goes when the next one comes, as in BullMQ.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    keep: Keep,
+    jobs: VecDeque<(SimTime, u32)>,
+}
+
+impl Kept {
+    pub(crate) fn new(keep: Keep) -> Self {
+        Self { keep, jobs: VecDeque::new() }
+    }
+
+    pub(crate) fn is_used(&self) -> bool {
+        self.keep.count > 0
+    }
+
+    /// Keeps a job, and says how many bytes of older ones go for it.
+    pub(crate) fn add(&mut self, now: SimTime, bytes: u32) -> u64 {
+        if self.keep.count == u64::MAX && self.keep.age == SimDuration(u64::MAX) {
+            return 0; // nothing ever goes, so nothing need be remembered
+        }
+        self.jobs.push_back((now, bytes));
+        let mut freed = 0;
+        while let Some(&(finished, bytes)) = self.jobs.front()
+            && (self.jobs.len() as u64 > self.keep.count || now.since(finished) > self.keep.age)
+        {
+            self.jobs.pop_front();
+            freed += u64::from(bytes);
+        }
+        freed
+    }
+
+    /// Takes the oldest job out: its bytes.
+    pub(crate) fn pop(&mut self) -> Option<u32> {
+        self.jobs.pop_front().map(|(_, bytes)| bytes)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.jobs.clear();
     }
 }

@@ -12,6 +12,11 @@ pub struct TimeIntegral {
 }
 
 impl TimeIntegral {
+    /// Of a value that is `value` from the start on.
+    pub fn of(value: u64) -> Self {
+        Self { value, ..Self::default() }
+    }
+
     /// From now on the value is `value`.
     #[inline]
     pub fn set(&mut self, now: SimTime, value: u64) {

@@ -7,6 +7,7 @@
 //! 3. [`gate`]: the decision rule packed into one word, so that any thread can decide with one load.
 //! 4. [`drain`]: how fast the queue empties, and the retry-after hint made of it.
 //! 5. [`event`] and [`snapshot`]: what happened, and how things stand.
+//! 6. [`memory`]: the guard on the memory of the store, beside the depth.
 //!
 //! The small words of the vocabulary are in [`priority`], [`state`], [`decision`] and [`time`]; [`policy`] is the trait
 //! behind which other policies can stand.
@@ -19,6 +20,7 @@ pub mod decision;
 pub mod drain;
 pub mod event;
 pub mod gate;
+pub mod memory;
 pub mod policy;
 pub mod priority;
 pub mod snapshot;
@@ -32,6 +34,7 @@ pub use event::Event;
 pub use gate::Gate;
 #[cfg(target_has_atomic = "64")]
 pub use gate::SharedGate;
+pub use memory::MemoryGuard;
 pub use policy::Policy;
 pub use priority::{Priority, PriorityOutOfRange};
 pub use snapshot::{Counters, Snapshot};
