@@ -13,8 +13,8 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use super::settings;
 use crate::experiment::replication::Replication;
 use crate::files::{self, FileError};
+use crate::model::limits::{Limits, Nearness};
 use crate::model::metric::{Metric, Metrics};
-use crate::model::outcome::LimitTimes;
 use crate::scenario::Loaded;
 
 /// Version of the file; a change that breaks readers counts it up.
@@ -222,7 +222,9 @@ impl Entry {
                     .map_err(|_| inconsistent(format!("`{digest}` is no digest")))?,
                 system,
                 classes: of_classes.iter_mut().filter_map(Iterator::next).collect(),
-                limits: LimitTimes::default(),
+                limits: Limits::default(),
+                nearness: Nearness::default(),
+                first_loss: None,
             });
         }
         let is_unknown = |metric: &Metric| !self.metrics.values.contains_key(metric.name());

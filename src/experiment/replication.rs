@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::time::SimTime;
 use crate::model::Simulation;
 use crate::model::config::ModelConfig;
+use crate::model::limits::{Limits, Nearness};
 use crate::model::metric::{Metric, Metrics};
-use crate::model::outcome::{LimitTimes, Outcome, class_metrics};
+use crate::model::outcome::{Outcome, class_metrics};
 use crate::model::probe::NoProbe;
 use crate::scenario::Scenario;
 
@@ -22,8 +23,12 @@ pub struct Replication {
     pub system: Metrics,
     /// Metrics of each job class, in the order of the classes.
     pub classes: Vec<Metrics>,
-    /// First times at which limits were reached.
-    pub limits: LimitTimes,
+    /// When limits were reached.
+    pub limits: Limits,
+    /// How near they came.
+    pub nearness: Nearness,
+    /// When a job was first lost.
+    pub first_loss: Option<SimTime>,
 }
 
 impl Replication {
@@ -34,6 +39,8 @@ impl Replication {
             system: outcome.metrics(config),
             classes: outcome.classes.iter().map(|counts| class_metrics(counts, config)).collect(),
             limits: outcome.limits,
+            nearness: Nearness::of(outcome, config),
+            first_loss: outcome.first_loss,
         }
     }
 

@@ -6,8 +6,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::replication::Replication;
 use crate::engine::digest::Digest;
 use crate::engine::time::SimTime;
+use crate::model::limits::Limit;
 use crate::model::metric::{Metric, Metrics};
-use crate::model::outcome::LimitTimes;
 use crate::scenario::Scenario;
 use crate::scenario::slo::{Slo, Statistic};
 use crate::stats::interval::Sample;
@@ -42,6 +42,8 @@ pub struct Summary {
     pub slo: Vec<SloResult>,
     /// Limits that were reached, the earliest first.
     pub limits_reached: Vec<LimitReached>,
+    /// Limits that were not, the nearest first.
+    pub limits_ahead: Vec<LimitAhead>,
     /// Remarks on settings that are legal but hazardous.
     pub warnings: Vec<String>,
 }
@@ -103,6 +105,15 @@ pub struct LimitReached {
     pub replications: u32,
 }
 
+/// A limit that the system did not run into.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct LimitAhead {
+    /// Which one.
+    pub limit: &'static str,
+    /// The share of it that was used at the worst, the mean over the replications.
+    pub used: f64,
+}
+
 /// A map that keeps its order.
 #[derive(Clone, Debug, Default)]
 pub struct Named<T>(pub Vec<(String, T)>);
@@ -147,6 +158,7 @@ impl Summary {
             classes: Named(class_estimates.collect()),
             slo,
             limits_reached: limits_reached(replications),
+            limits_ahead: limits_ahead(replications),
             warnings: scenario.warnings.clone(),
         }
     }
@@ -248,26 +260,32 @@ fn estimates(
 
 /// The limits that any replication reached, the earliest first.
 pub fn limits_reached(replications: &[Replication]) -> Vec<LimitReached> {
-    type TimeOf = fn(&LimitTimes) -> Option<SimTime>;
-    let limits: [(&'static str, TimeOf); 6] = [
-        ("workers saturated", |limits| limits.saturated),
-        ("shed level", |limits| limits.shed),
-        ("circuit open", |limits| limits.open),
-        ("queue limit", |limits| limits.queue_limit),
-        ("Redis at 80% of maxmemory", |limits| limits.redis_watermark),
-        ("Redis full", |limits| limits.redis_full),
-    ];
-    let mut reached: Vec<LimitReached> = limits
+    let mut reached: Vec<LimitReached> = Limit::ALL
         .iter()
-        .filter_map(|(limit, time_of)| {
+        .filter_map(|&limit| {
             let times: Sample = replications
                 .iter()
-                .filter_map(|run| time_of(&run.limits).map(SimTime::as_secs_f64))
+                .filter_map(|run| run.limits.at(limit).map(SimTime::as_secs_f64))
                 .collect();
             let seconds = times.quantile(0.5)?;
-            Some(LimitReached { limit, seconds, replications: times.len() as u32 })
+            Some(LimitReached { limit: limit.name(), seconds, replications: times.len() as u32 })
         })
         .collect();
     reached.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
     reached
+}
+
+/// The limits that no replication reached, the nearest first.
+pub fn limits_ahead(replications: &[Replication]) -> Vec<LimitAhead> {
+    let is_ahead = |limit: Limit| replications.iter().all(|run| run.limits.at(limit).is_none());
+    let mut ahead: Vec<LimitAhead> = Limit::ALL
+        .iter()
+        .filter(|&&limit| is_ahead(limit))
+        .filter_map(|&limit| {
+            let used: Sample = replications.iter().filter_map(|run| run.nearness.get(limit)).collect();
+            Some(LimitAhead { limit: limit.name(), used: used.mean()? })
+        })
+        .collect();
+    ahead.sort_by(|a, b| b.used.total_cmp(&a.used));
+    ahead
 }

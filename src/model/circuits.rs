@@ -12,8 +12,6 @@ use crate::engine::time::SimTime;
 pub(crate) struct Circuits {
     circuits: Vec<Circuit>,
     turn: usize,
-    /// How far the gateways' clock is off, in nanoseconds.
-    clock_offset: i64,
     config: backpressure::Config,
     enabled: bool,
     measured_from: SimTime,
@@ -57,7 +55,6 @@ impl Circuits {
         Self {
             circuits: std::iter::repeat_with(circuit).take(count).collect(),
             turn: 0,
-            clock_offset: 0,
             config: config.policy.config,
             enabled: config.policy.config.enabled(),
             measured_from: SimTime(config.warmup.0),
@@ -99,13 +96,13 @@ impl Circuits {
     }
 
     /// The first `count` gateways that live die. When they are back, their circuits remember nothing.
-    pub(crate) fn lose(&mut self, count: u32, now: SimTime) {
+    pub(crate) fn lose(&mut self, count: u32, clock: Nanos, now: SimTime) {
         let living = (0..self.circuits.len()).filter(|&gateway| self.circuits[gateway].alive);
         for gateway in living.take(count as usize).collect::<Vec<_>>() {
             let state = self.circuits[gateway].controller.state();
             self.leave_state(gateway, state, now);
             self.not_closed -= usize::from(state != State::Closed);
-            let controller = Controller::new(self.config, self.clock(now));
+            let controller = Controller::new(self.config, clock);
             self.circuits[gateway] = Circuit { controller, since: now, alive: false, ready: true };
         }
     }
@@ -116,27 +113,28 @@ impl Circuits {
         dead.take(count as usize).for_each(|circuit| circuit.alive = true);
     }
 
-    /// The gateways' clock jumps.
-    pub(crate) fn step_clock(&mut self, nanos: i64) {
-        self.clock_offset += nanos;
-    }
-
-    /// What the gateways take for the time.
-    #[inline]
-    fn clock(&self, now: SimTime) -> Nanos {
-        Nanos(now.0.saturating_add_signed(self.clock_offset))
-    }
-
     /// Lets one circuit look at the depth. A disabled policy looks at nothing and stays CLOSED.
     #[inline(always)]
     pub(crate) fn observe(&mut self, gateway: usize, depth: Depth, now: SimTime, probe: &mut impl Probe) {
+        self.observe_by(Nanos(now.0), gateway, depth, now, probe);
+    }
+
+    /// The same where the gateways' clock says `clock`.
+    #[inline(always)]
+    pub(crate) fn observe_by(
+        &mut self,
+        clock: Nanos,
+        gateway: usize,
+        depth: Depth,
+        now: SimTime,
+        probe: &mut impl Probe,
+    ) {
         if !self.enabled {
             return;
         }
-        let nanos = self.clock(now);
         let controller = &mut self.circuits[gateway].controller;
         let before = controller.state();
-        controller.observe(depth, nanos);
+        controller.observe(depth, clock);
         let after = controller.state();
         if before != after {
             self.record_moves(gateway, before, after, depth, now, probe);
@@ -144,17 +142,16 @@ impl Circuits {
     }
 
     /// Lets every circuit look at the depth.
-    pub(crate) fn observe_all(&mut self, depth: Depth, now: SimTime, probe: &mut impl Probe) {
+    pub(crate) fn observe_all(&mut self, clock: Nanos, depth: Depth, now: SimTime, probe: &mut impl Probe) {
         for gateway in 0..self.circuits.len() {
-            self.observe(gateway, depth, now, probe);
+            self.observe_by(clock, gateway, depth, now, probe);
         }
     }
 
     /// Asks for a decision on what was last observed.
     #[inline]
-    pub(crate) fn decide(&mut self, gateway: usize, priority: Priority, now: SimTime) -> Decision {
-        let nanos = self.clock(now);
-        self.circuits[gateway].controller.decide(priority, nanos)
+    pub(crate) fn decide(&mut self, gateway: usize, priority: Priority, clock: Nanos) -> Decision {
+        self.circuits[gateway].controller.decide(priority, clock)
     }
 
     #[inline]

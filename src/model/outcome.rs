@@ -3,6 +3,7 @@
 use backpressure::State;
 
 use super::config::ModelConfig;
+use super::limits::{Limit, Limits};
 use super::metric::{Metric, Metrics};
 use crate::engine::digest::Digest;
 use crate::engine::time::{SimDuration, SimTime};
@@ -29,8 +30,10 @@ pub struct Outcome {
     pub openings_from_closed: u64,
     /// First and last opening of the first circuit, and how many it had.
     pub first_circuit_openings: Option<(SimTime, SimTime, u64)>,
-    /// First times at which limits were reached.
-    pub limits: LimitTimes,
+    /// When limits were reached.
+    pub limits: Limits,
+    /// When a job was first lost.
+    pub first_loss: Option<SimTime>,
     /// How long after the last spike the system had recovered.
     pub recovery: Option<SimDuration>,
     /// Jobs of priority 1 to 5 rejected in seconds in which priority 8 to 10 was admitted.
@@ -108,6 +111,8 @@ pub struct Parts {
     pub connections_area: u128,
     /// Most connections in use.
     pub connections_peak: u64,
+    /// Most enqueues that a gateway had on their way.
+    pub in_flight_peak: u64,
     /// Largest ratio of retries to requests within a step, in millionths.
     pub retry_share_peak: u64,
 }
@@ -138,38 +143,6 @@ pub enum RejectionReason {
 impl RejectionReason {
     /// How many there are.
     pub const COUNT: usize = 9;
-}
-
-/// First times at which limits were reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct LimitTimes {
-    /// The depth reached the shed level.
-    pub shed: Option<SimTime>,
-    /// A circuit opened.
-    pub open: Option<SimTime>,
-    /// All slots were busy for a whole step of the series.
-    pub saturated: Option<SimTime>,
-    /// The waiting line was at its capacity.
-    pub queue_limit: Option<SimTime>,
-    /// Redis used 80% of maxmemory.
-    pub redis_watermark: Option<SimTime>,
-    /// Redis had no room for a job.
-    pub redis_full: Option<SimTime>,
-    /// A gateway shed by memory.
-    pub memory_watermark: Option<SimTime>,
-    /// A gateway had as many enqueues on their way as it may.
-    pub in_flight: Option<SimTime>,
-    /// A job needed a database connection, and none was free.
-    pub connections: Option<SimTime>,
-    /// A shard of Redis ran commands for 99% of a step of the series.
-    pub redis_operations: Option<SimTime>,
-    /// More retries than requests were sent in a step of the series.
-    pub retry_storm: Option<SimTime>,
-    /// An enqueue failed, and the client was told.
-    pub enqueue_failed: Option<SimTime>,
-    /// A job was lost.
-    pub first_loss: Option<SimTime>,
 }
 
 /// The course of a replication: one entry in each vector for each step.
@@ -318,9 +291,9 @@ impl Outcome {
         metrics.set(Metric::Overshoot, self.peak_depth.saturating_sub(critical) as f64);
         metrics.set_or_censor(Metric::Recovery, self.recovery.map(SimDuration::as_secs_f64), horizon);
         for (metric, time) in [
-            (Metric::TimeToShed, self.limits.shed),
-            (Metric::TimeToOpen, self.limits.open),
-            (Metric::TimeToOom, self.limits.redis_full),
+            (Metric::TimeToShed, self.limits.at(Limit::Shed)),
+            (Metric::TimeToOpen, self.limits.at(Limit::Open)),
+            (Metric::TimeToOom, self.limits.at(Limit::RedisFull)),
         ] {
             metrics.set_or_censor(metric, time.map(SimTime::as_secs_f64), horizon);
         }
@@ -374,8 +347,10 @@ impl Outcome {
         digest.add_all(self.state_time.into_iter().flat_map(wide));
         digest.add_all([self.peak_depth, self.openings, self.openings_from_closed, self.redis_peak]);
         digest.add_all([self.inverted, self.urgent_offered, self.recovery.map_or(u64::MAX, |span| span.0)]);
-        let LimitTimes { shed, open, saturated, queue_limit, redis_watermark, redis_full, .. } = self.limits;
-        digest.add_all([shed, open, saturated, queue_limit, redis_watermark, redis_full].map(time));
+        // In the order in which the limits came to the model.
+        let plain = [Limit::Shed, Limit::Open, Limit::Workers, Limit::QueueLimit];
+        let memory = [Limit::RedisWatermark, Limit::RedisFull];
+        digest.add_all(plain.into_iter().chain(memory).map(|limit| time(self.limits.at(limit))));
         digest.add_all(self.series.depth.iter().copied());
         digest.add_all(self.series.depth_max.iter().copied());
         digest.add_all(self.series.redis.iter().copied());

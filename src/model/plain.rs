@@ -1,6 +1,6 @@
 //! The plain level: every job is sent once, every slot serves one job at a time, and nothing fails but Redis.
 
-use backpressure::{Decision, Depth};
+use backpressure::{Decision, Depth, Nanos};
 
 use super::config::{ModelConfig, Observe, OnFull};
 use super::job::Job;
@@ -26,11 +26,11 @@ pub(super) enum Nothing {}
 impl Level for Plain {
     type Details = ();
     type Event = Nothing;
+    const HAS_OTHER_EVENTS: bool = false;
 
     fn new(config: &ModelConfig, _seed: u64, _replication: u32) -> Self {
         let slots = config.workers.slots();
-        let nobody =
-            Job { arrived: SimTime::ZERO, hold: SimDuration::ZERO, bytes: 0, class: 0, details: () };
+        let nobody = Job { arrived: SimTime::ZERO, hold: SimDuration::ZERO, bytes: 0, class: 0, details: () };
         Self { slots: Slots::new(slots), in_service: vec![nobody; slots as usize] }
     }
 
@@ -57,7 +57,7 @@ impl Level for Plain {
             run.circuits.observe(gateway, depth, now, &mut run.probe);
         }
         let priority = run.classes[usize::from(class)].priority;
-        let refusal = match run.circuits.decide(gateway, priority, now) {
+        let refusal = match run.circuits.decide(gateway, priority, Nanos(now.0)) {
             Decision::Admit => run.queue_is_full().then_some(RejectionReason::QueueLimit),
             Decision::Reject(rejection) => Some(reason_of(rejection.reason)),
         };
@@ -89,7 +89,7 @@ impl Level for Plain {
     #[inline]
     fn land<P: Probe>(run: &mut PlainRun<'_, P>, job: Job<()>) {
         if run.redis_is_down() {
-            run.recorder.class(job.class).lost += 1;
+            run.recorder.lost(run.now, job.class);
         } else if run.redis.allocate(job.bytes, run.now) {
             run.change_depth(run.depth + 1);
             match run.level.slots.start(run.now + job.hold) {
@@ -100,7 +100,7 @@ impl Level for Plain {
                 None => run.line.push(run.classes[usize::from(job.class)].line, job),
             }
         } else {
-            run.recorder.class(job.class).lost += 1;
+            run.recorder.lost(run.now, job.class);
             if run.config.redis.on_full == OnFull::Crash {
                 crash_redis(run);
             }
@@ -143,6 +143,11 @@ impl Level for Plain {
     #[inline(always)]
     fn distorted_depth(&self) -> Option<Depth> {
         None
+    }
+
+    #[inline(always)]
+    fn clock(&self, now: SimTime) -> Nanos {
+        Nanos(now.0)
     }
 
     fn series_step<P: Probe>(_run: &mut PlainRun<'_, P>) {}

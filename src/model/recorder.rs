@@ -2,9 +2,8 @@
 
 use super::circuits::{CircuitRecord, Circuits};
 use super::config::{JobClass, ModelConfig};
-use super::outcome::{
-    ClassCounts, ClassExtras, Flow, LimitTimes, Outcome, PartPoint, Parts, RejectionReason, RunSeries,
-};
+use super::limits::{Limit, Limits};
+use super::outcome::{ClassCounts, ClassExtras, Flow, Outcome, PartPoint, Parts, RejectionReason, RunSeries};
 use super::redis::Memory;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::stats::histogram::Histogram;
@@ -21,7 +20,8 @@ pub(crate) struct Recorder {
     /// The integrals of depth, busy slots and slots when the warm-up ended.
     warmup_areas: [u128; 3],
     peak_depth: u64,
-    pub(crate) limits: LimitTimes,
+    pub(crate) limits: Limits,
+    first_loss: Option<SimTime>,
     /// Slots of the workers that are there.
     slots: TimeIntegral,
     shed_at: u64,
@@ -76,7 +76,8 @@ impl Recorder {
             busy: TimeIntegral::default(),
             warmup_areas: [0; 3],
             peak_depth: 0,
-            limits: LimitTimes::default(),
+            limits: Limits::default(),
+            first_loss: None,
             slots: TimeIntegral::of(u64::from(config.workers.slots())),
             shed_at: if policy.enabled() { policy.shed_at() } else { u64::MAX },
             recovery: RecoveryWatch {
@@ -119,15 +120,14 @@ impl Recorder {
     }
 
     /// Such a job is turned away after all.
-    pub(crate) fn refused(&mut self, now: SimTime, class: u16, reason: RejectionReason) {
+    pub(crate) fn refused(&mut self, class: u16, reason: RejectionReason) {
         self.class(class).rejected[reason as usize] += 1;
-        self.limits.enqueue_failed.get_or_insert(now);
     }
 
     /// A job vanishes.
     pub(crate) fn lost(&mut self, now: SimTime, class: u16) {
         self.class(class).lost += 1;
-        self.limits.first_loss.get_or_insert(now);
+        self.first_loss.get_or_insert(now);
     }
 
     #[inline]
@@ -139,7 +139,7 @@ impl Recorder {
             Some(reason) => {
                 counts.rejected[reason as usize] += 1;
                 if reason == RejectionReason::QueueLimit {
-                    self.limits.queue_limit.get_or_insert(now);
+                    self.limits.reach(Limit::QueueLimit, now);
                 }
             }
         }
@@ -182,7 +182,7 @@ impl Recorder {
         if depth > self.peak_depth {
             self.peak_depth = depth;
             if depth >= self.shed_at {
-                self.limits.shed.get_or_insert(now);
+                self.limits.reach(Limit::Shed, now);
             }
         }
     }
@@ -236,7 +236,7 @@ impl Recorder {
         let slot_area = self.slots.area(now);
         let slots = slot_area - self.step.slot_area;
         if slots > 0 && busy == slots {
-            self.limits.saturated.get_or_insert(self.step.began);
+            self.limits.reach(Limit::Workers, self.step.began);
         }
         let wait = &self.step.wait;
         let percentiles = || Some([wait.quantile(0.50)?, wait.quantile(0.95)?, wait.quantile(0.99)?]);
@@ -281,10 +281,10 @@ impl Recorder {
         let requests = point.requests - self.step.requests;
         let retried = point.retried - self.step.retried;
         if retried > requests && retried > 0 {
-            self.limits.retry_storm.get_or_insert(self.step.began);
+            self.limits.reach(Limit::RetryStorm, self.step.began);
         }
         if point.redis_busy >= u128::from(length.0) / 100 * 99 && redis_busy > 0 {
-            self.limits.redis_operations.get_or_insert(self.step.began);
+            self.limits.reach(Limit::RedisCommands, self.step.began);
         }
         self.parts.retry_share_peak =
             self.parts.retry_share_peak.max((retried * 1_000_000).checked_div(requests).unwrap_or(0));
@@ -313,6 +313,9 @@ impl Recorder {
             first_circuit_openings,
             first_opening,
         } = circuits.finish(now);
+        self.limits.reach_at(Limit::Open, first_opening);
+        self.limits.reach_at(Limit::RedisWatermark, redis.watermark_at);
+        self.limits.reach_at(Limit::RedisFull, redis.full_at);
         let urgent = self.classes.iter().zip(classes).filter(|(_, class)| class.priority.get() <= 5);
         let urgent_offered = urgent.map(|(counts, _)| counts.offered).sum();
         Outcome {
@@ -324,12 +327,8 @@ impl Recorder {
             openings,
             openings_from_closed,
             first_circuit_openings,
-            limits: LimitTimes {
-                open: first_opening,
-                redis_watermark: redis.watermark_at,
-                redis_full: redis.full_at,
-                ..self.limits
-            },
+            limits: self.limits,
+            first_loss: self.first_loss,
             recovery: self.recovery.found,
             inverted: self.inverted,
             urgent_offered,

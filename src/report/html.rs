@@ -146,22 +146,28 @@ fn unit_of(metric: &str) -> Unit {
 fn breaks_first(summary: &Summary) -> String {
     let mut html = String::from("<section>\n<h2>What broke first</h2>\n");
     if summary.limits_reached.is_empty() {
-        return html + "<p>No limit was reached.</p>\n</section>\n";
+        html += "<p>No limit was reached.</p>\n";
+    } else {
+        html += "<ol>\n";
+        for reached in &summary.limits_reached {
+            push(
+                &mut html,
+                format_args!(
+                    "<li><strong>{}</strong> after {}, in {} of {} replications</li>\n",
+                    escape(reached.limit),
+                    number::value(Unit::Seconds, reached.seconds),
+                    reached.replications,
+                    summary.replications
+                ),
+            );
+        }
+        html += "</ol>\n";
     }
-    html += "<ol>\n";
-    for reached in &summary.limits_reached {
-        push(
-            &mut html,
-            format_args!(
-                "<li><strong>{}</strong> after {}, in {} of {} replications</li>\n",
-                escape(reached.limit),
-                number::value(Unit::Seconds, reached.seconds),
-                reached.replications,
-                summary.replications
-            ),
-        );
+    if !summary.limits_ahead.is_empty() {
+        let ahead = escape(&reading::limits_ahead(summary));
+        push(&mut html, format_args!("<p class=\"note\">Not reached: {ahead}.</p>\n"));
     }
-    html + "</ol>\n</section>\n"
+    html + "</section>\n"
 }
 
 fn outcome(scenario: &Scenario, summary: &Summary) -> String {

@@ -2,7 +2,7 @@
 
 use crate::engine::time::SimTime;
 use crate::experiment::Findings;
-use crate::experiment::summary::{Summary, Verdict};
+use crate::experiment::summary::{LimitAhead, Summary, Verdict};
 use crate::model::metric::{Metric, Unit};
 use crate::report::number;
 use crate::scenario::Scenario;
@@ -93,6 +93,16 @@ pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
         (censored, n) if censored >= n => "not within the run".to_owned(),
         (censored, n) => format!("≥ {shown} {since}, {censored} of {n} not within the run"),
     }
+}
+
+/// The limits that were not reached, with how much of each was used at the worst: the distance to the next.
+pub(crate) fn limits_ahead(summary: &Summary) -> String {
+    let share = |ahead: &LimitAhead| {
+        // What was not reached is not shown as if it had been.
+        let used = if ahead.used > 0.9 { ahead.used.min(0.999) } else { ahead.used };
+        format!("{} ({} used)", ahead.limit, number::value(Unit::Fraction, used))
+    };
+    summary.limits_ahead.iter().map(share).collect::<Vec<_>>().join(", ")
 }
 
 /// The verdict in one or two words.

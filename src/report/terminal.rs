@@ -17,7 +17,7 @@ pub fn render(scenario: &Scenario, findings: &Findings, width: usize, colour: bo
     let mut sections =
         vec![heading(scenario, findings, width, paint), thresholds(&findings.summary, width, paint)];
     sections.extend(outcome(scenario, &findings.summary, width, paint));
-    sections.push(breaks_first(&findings.summary, paint));
+    sections.push(breaks_first(&findings.summary, width, paint));
     sections.push(warnings(&findings.summary, width, paint));
     sections.push(vec![verdict(&findings.summary, paint)]);
     let mut text = String::new();
@@ -173,7 +173,7 @@ fn outcome(scenario: &Scenario, summary: &Summary, width: usize, paint: Paint) -
     sections
 }
 
-fn breaks_first(summary: &Summary, paint: Paint) -> Vec<String> {
+fn breaks_first(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     let mut lines = vec![paint.bold("█ BREAKS FIRST")];
     if summary.limits_reached.is_empty() {
         lines.push("  no limit was reached".to_owned());
@@ -193,6 +193,10 @@ fn breaks_first(summary: &Summary, paint: Paint) -> Vec<String> {
             padded_right(reached.limit, longest),
             padded_left(time, widest)
         ));
+    }
+    let ahead = reading::limits_ahead(summary);
+    if !ahead.is_empty() {
+        lines.extend(wrapped(&format!("not reached: {ahead}"), width, "  "));
     }
     lines
 }

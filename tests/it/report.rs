@@ -16,8 +16,8 @@ use backpressure_sim::model::config::{
     PolicyConfig, Queue, Redis, Start, Workers,
 };
 use backpressure_sim::model::distribution::Distribution;
+use backpressure_sim::model::limits::{Limits, Nearness};
 use backpressure_sim::model::metric::{Metric, Metrics};
-use backpressure_sim::model::outcome::LimitTimes;
 use backpressure_sim::report::{self, Options, chart, html, terminal};
 use backpressure_sim::scenario::slo::{Comparison, Slo, Statistic};
 use backpressure_sim::scenario::{self, Scenario};
@@ -353,7 +353,14 @@ fn findings(case: &Case) -> Findings {
     };
     let replications = replications
         .into_iter()
-        .map(|system| Replication { digest: 0, system, classes: Vec::new(), limits: LimitTimes::default() })
+        .map(|system| Replication {
+            digest: 0,
+            system,
+            classes: Vec::new(),
+            limits: Limits::default(),
+            nearness: Nearness::default(),
+            first_loss: None,
+        })
         .collect();
     Findings { summary, series, replications }
 }

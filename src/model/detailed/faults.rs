@@ -2,8 +2,8 @@
 
 use backpressure::Depth;
 
-use super::{DetailedRun, Detailed, bring_up, fleet_changed, kill};
 use super::fleet::ProcessState;
+use super::{Detailed, DetailedRun, bring_up, fleet_changed, kill};
 use crate::engine::time::SimDuration;
 use crate::model::Level;
 use crate::model::config::FaultKind;
@@ -16,6 +16,8 @@ pub(super) struct Troubles {
     redis: Option<f64>,
     /// What the gateways see instead of the depth.
     pub(super) depth: Option<Depth>,
+    /// How far the gateways' clock is off, in nanoseconds.
+    pub(super) clock_offset: i64,
     /// Processes that the fault has taken, by fault.
     taken: Vec<(usize, u32, u32)>,
 }
@@ -35,8 +37,7 @@ impl Troubles {
 pub(super) fn begin<P: Probe>(run: &mut DetailedRun<'_, P>, index: usize) {
     match run.config.faults[index].kind {
         FaultKind::WorkerLoss { count } => {
-            let victims: Vec<u32> =
-                run.level.fleet.in_state(ProcessState::Up).take(count as usize).collect();
+            let victims: Vec<u32> = run.level.fleet.in_state(ProcessState::Up).take(count as usize).collect();
             for process in victims {
                 kill(run, process);
                 run.level.troubles.taken.push((index, process, run.level.fleet.life(process)));
@@ -64,8 +65,8 @@ pub(super) fn begin<P: Probe>(run: &mut DetailedRun<'_, P>, index: usize) {
         }
         FaultKind::DepthFrozen => run.level.troubles.depth = Some(run.read_depth()),
         FaultKind::DepthMissing => run.level.troubles.depth = Some(Depth::Unknown),
-        FaultKind::GatewayLoss { count } => run.circuits.lose(count, run.now),
-        FaultKind::ClockStep { nanos } => run.circuits.step_clock(nanos),
+        FaultKind::GatewayLoss { count } => run.circuits.lose(count, run.level.clock(run.now), run.now),
+        FaultKind::ClockStep { nanos } => run.level.troubles.clock_offset += nanos,
     }
 }
 
@@ -89,7 +90,7 @@ pub(super) fn end<P: Probe>(run: &mut DetailedRun<'_, P>, index: usize) {
         }
         FaultKind::DepthFrozen | FaultKind::DepthMissing => run.level.troubles.depth = None,
         FaultKind::GatewayLoss { count } => run.circuits.restore(count),
-        FaultKind::ClockStep { nanos } => run.circuits.step_clock(-nanos),
+        FaultKind::ClockStep { nanos } => run.level.troubles.clock_offset -= nanos,
     }
 }
 

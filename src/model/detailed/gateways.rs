@@ -9,6 +9,7 @@ use crate::model::probe::Probe;
 #[derive(Debug)]
 pub(super) struct Gateways {
     limit: Option<u64>,
+    in_flight_peak: u64,
     gateways: Vec<GatewayState>,
 }
 
@@ -25,18 +26,24 @@ impl Gateways {
         let fresh = GatewayState { last_passed: true, ..GatewayState::default() };
         Self {
             limit: config.gateway.in_flight_limit,
+            in_flight_peak: 0,
             gateways: vec![fresh; config.gateway.instances as usize],
         }
     }
 
     pub(super) fn enqueue_begins(&mut self, gateway: usize) {
         self.gateways[gateway].in_flight += 1;
+        self.in_flight_peak = self.in_flight_peak.max(self.gateways[gateway].in_flight);
     }
 
     /// An enqueue has succeeded or failed. The jobs at the start came from no gateway.
     pub(super) fn enqueue_ended(&mut self, gateway: u16) {
         let in_flight = &mut self.gateways[usize::from(gateway)].in_flight;
         *in_flight = in_flight.saturating_sub(1);
+    }
+
+    pub(super) fn in_flight_peak(&self) -> u64 {
+        self.in_flight_peak
     }
 
     pub(super) fn is_at_limit(&self, gateway: usize) -> bool {

@@ -25,6 +25,7 @@ use rand::RngExt;
 use super::config::{Failures, ModelConfig, Observe, OnFull, WaitFor};
 use super::distribution::exponential;
 use super::job::Job;
+use super::limits::Limit;
 use super::outcome::RejectionReason;
 use super::probe::Probe;
 use super::redis::Kept;
@@ -34,8 +35,8 @@ use crate::engine::slots::Slots;
 use crate::engine::stream::{Stream, stream};
 use crate::engine::time::{SimDuration, SimTime};
 use clients::{ClientPool, Reaction, Ticket};
-use faults::Stretched;
 use database::Pool;
+use faults::Stretched;
 use faults::Troubles;
 use fleet::Fleet;
 use shards::Shards;
@@ -169,6 +170,7 @@ impl Detailed {
 impl Level for Detailed {
     type Details = Details;
     type Event = Event;
+    const HAS_OTHER_EVENTS: bool = true;
 
     fn new(config: &ModelConfig, seed: u64, replication: u32) -> Self {
         let workers = &config.workers;
@@ -203,10 +205,8 @@ impl Level for Detailed {
         if let Some(readiness) = run.config.gateway.readiness {
             run.calendar.schedule(SimTime::ZERO + readiness.period, Rare::OfLevel(Event::ReadinessProbe));
         }
-        run.calendar.schedule(
-            SimTime::ZERO + run.config.workers.stalls.interval,
-            Rare::OfLevel(Event::StallCheck),
-        );
+        run.calendar
+            .schedule(SimTime::ZERO + run.config.workers.stalls.interval, Rare::OfLevel(Event::StallCheck));
         for process in 0..run.config.workers.processes {
             plan_crash(run, process);
         }
@@ -364,6 +364,11 @@ impl Level for Detailed {
         self.troubles.depth
     }
 
+    #[inline]
+    fn clock(&self, now: SimTime) -> Nanos {
+        Nanos(now.0.saturating_add_signed(self.troubles.clock_offset))
+    }
+
     fn series_step<P: Probe>(run: &mut DetailedRun<'_, P>) {
         let (now, level) = (run.now, &run.level);
         run.recorder.part_point(
@@ -391,11 +396,12 @@ impl Level for Detailed {
         }
         let parts = &mut run.recorder.parts;
         parts.is_detailed = true;
+        parts.in_flight_peak = run.level.gateways.in_flight_peak();
         parts.redis_busy = run.level.shards.busy(now).max().unwrap_or(0);
         if let Some(pool) = &run.level.database {
             parts.connections_area = pool.area(now);
             parts.connections_peak = pool.peak();
-            run.recorder.limits.connections = pool.exhausted_at;
+            run.recorder.limits.reach_at(Limit::Connections, pool.exhausted_at);
         }
         elsewhere
     }
@@ -460,22 +466,26 @@ struct Refused {
 fn judge<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) -> Result<Passed, Refused> {
     let now = run.now;
     let refuse = |reason| Refused { reason, retry_after: SimDuration::ZERO };
-    let gateway = run.circuits.next_available().ok_or_else(|| refuse(RejectionReason::NoGateway))?;
+    let Some(gateway) = run.circuits.next_available() else {
+        run.recorder.limits.reach(Limit::NoGateway, now);
+        return Err(refuse(RejectionReason::NoGateway));
+    };
     let mut latency = run.config.gateway.check_latency.scaled_if(run.level.troubles.redis_factor());
     if !matches!(run.config.policy.observe, Observe::Every(_)) {
         latency = latency + cost_of_depth(run);
         let depth = run.read_depth();
-        run.circuits.observe(gateway, depth, now, &mut run.probe);
+        let clock = run.level.clock(now);
+        run.circuits.observe_by(clock, gateway, depth, now, &mut run.probe);
     }
     let priority = run.classes[usize::from(job.class)].priority;
-    if let Decision::Reject(rejection) = run.circuits.decide(gateway, priority, now) {
+    if let Decision::Reject(rejection) = run.circuits.decide(gateway, priority, run.level.clock(now)) {
         let Nanos(retry_after) = rejection.retry_after;
         return Err(Refused { reason: reason_of(rejection.reason), retry_after: SimDuration(retry_after) });
     }
     if let Some(guard) = &mut run.level.guard {
         guard.observe(run.redis.used(), run.redis.limit());
         if !guard.admits(priority) {
-            run.recorder.limits.memory_watermark.get_or_insert(now);
+            run.recorder.limits.reach(Limit::MemoryShed, now);
             return Err(refuse(RejectionReason::MemoryWatermark));
         }
     }
@@ -483,7 +493,7 @@ fn judge<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) -> Result<Pa
         return Err(refuse(RejectionReason::QueueLimit));
     }
     if run.level.gateways.is_at_limit(gateway) {
-        run.recorder.limits.in_flight.get_or_insert(now);
+        run.recorder.limits.reach(Limit::InFlight, now);
         return Err(refuse(RejectionReason::InFlightLimit));
     }
     Ok(Passed { gateway, latency })
@@ -526,7 +536,7 @@ fn refuse_enqueue<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
         run.recorder.lost(run.now, job.class);
         return;
     }
-    run.recorder.refused(run.now, job.class, RejectionReason::EnqueueFailed);
+    run.recorder.refused(job.class, RejectionReason::EnqueueFailed);
     client_hears_no(run, job, SimDuration::ZERO);
 }
 
