@@ -79,6 +79,45 @@ impl ModelConfig {
         self.mean_over_jobs(|class| class.service_time.mean()) + self.workers.overhead.as_secs_f64()
     }
 
+    /// Jobs per second that all workers do with every slot busy: the least of what slots, database connections and Redis
+    /// can do. Attempts that fail count as work and not as jobs.
+    pub fn capacity(&self) -> f64 {
+        let of_pool = self.workers.database.map_or(f64::INFINITY, |database| {
+            let connections = database.pool.map_or(f64::INFINITY, f64::from);
+            connections / (self.busy_service() * database.share)
+        });
+        let of_redis = self.redis.operations.map_or(f64::INFINITY, |operations| {
+            let depth = match self.policy.observe {
+                Observe::Every(_) => SimDuration::ZERO,
+                Observe::Arrival | Observe::Continuous => operations.depth,
+            };
+            let per_job = operations.enqueue + operations.cycle + depth;
+            f64::from(self.redis.shards.min(self.queue.queues)) / per_job.as_secs_f64()
+        });
+        self.slot_capacity().min(of_pool.min(of_redis) / self.mean_attempts())
+    }
+
+    /// The same of the slots alone.
+    pub fn slot_capacity(&self) -> f64 {
+        let batch = f64::from(self.workers.batch.size);
+        let cycle = self.busy_service() + self.workers.overhead.as_secs_f64() / batch;
+        f64::from(self.workers.slots()) / cycle / self.mean_attempts()
+    }
+
+    /// Seconds of service that a job takes in the mean while all slots are busy, alone or in a batch.
+    fn busy_service(&self) -> f64 {
+        let Workers { batch, contention, concurrency, .. } = self.workers;
+        let service = self.mean_over_jobs(|class| class.service_time.mean());
+        let size = f64::from(batch.size);
+        service * (1.0 + batch.marginal_cost * (size - 1.0)) / size * contention.stretch(concurrency)
+    }
+
+    /// Attempts that a job takes in the mean, the last one included: 1 + p + p^2 + ... over as many as it has.
+    pub fn mean_attempts(&self) -> f64 {
+        let Some(failures) = self.workers.failures else { return 1.0 };
+        (1.0 - failures.probability.powf(f64::from(failures.attempts))) / (1.0 - failures.probability)
+    }
+
     /// The mean of something over all jobs that the rates offer; over the classes alike where there are no rates.
     pub fn mean_over_jobs(&self, value: impl Fn(&JobClass) -> f64) -> f64 {
         let weights: Vec<f64> = (0..self.classes.len()).map(|class| self.offered_jobs(class)).collect();

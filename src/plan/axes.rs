@@ -1,7 +1,7 @@
 //! The grid of those who bring none: around what the load needs and what the scenario has.
 //!
-//! Concurrency is not varied: the model does not slow workers down that do more at a time, so that more would
-//! always look better. Vary it with `--grid` where it was measured how far service times stay as they are.
+//! Concurrency is varied only where the scenario says what more of it costs, by contention or by a database pool: elsewhere
+//! more would always look better. `--grid` varies it anyway.
 
 use crate::engine::time::SimTime;
 use crate::scenario::{Loaded, Setting};
@@ -12,8 +12,8 @@ const MOST_PROCESSES: u64 = 60;
 /// Axes for a scenario, as `--grid` takes them.
 pub fn usual(base: &Loaded) -> Vec<String> {
     let model = &base.scenario.model;
-    let concurrency = f64::from(model.workers.concurrency);
-    let processes_for = |rate: f64| (rate * model.mean_hold() / concurrency).ceil().max(1.0) as u64;
+    let per_process = model.slot_capacity() / f64::from(model.workers.processes);
+    let processes_for = |rate: f64| (rate / per_process).ceil().max(1.0) as u64;
     let phases = model.sources.iter().flat_map(|source| &source.phases);
     let ends = phases.map(|phase| phase.end).filter(|end| end.0 < model.horizon.0).chain([SimTime::ZERO]);
     let lowest = ends.map(|time| model.rate_at(time)).fold(f64::INFINITY, f64::min);
@@ -25,6 +25,12 @@ pub fn usual(base: &Loaded) -> Vec<String> {
     };
     let step = (last - first).div_ceil(MOST_PROCESSES).max(1);
     let mut axes = vec![format!("workers.processes={first}..{last}:{step}")];
+    if !model.workers.contention.is_none() || model.workers.database.is_some() {
+        let own = model.workers.concurrency;
+        let values: Vec<String> =
+            [own.div_ceil(4), own.div_ceil(2), own, 2 * own].iter().map(u32::to_string).collect();
+        axes.push(format!("workers.concurrency={}", values.join(",")));
+    }
     if model.policy.config.enabled() {
         let critical = model.policy.config.critical();
         let criticals: Vec<String> = [4, 2, 1]

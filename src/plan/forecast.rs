@@ -124,8 +124,20 @@ impl Forecast {
     }
 }
 
-/// The model as a fluid; `None` if an arrival process has no rates.
+/// The model as a fluid; `None` if an arrival process has no rates, or something feeds back, fails or changes on the way.
 fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
+    let ModelConfig { clients, faults, gateway, workers, redis, .. } = model;
+    let is_disturbed = clients.is_some()
+        || !faults.is_empty()
+        || gateway.readiness.is_some()
+        || gateway.in_flight_limit.is_some()
+        || workers.crashes.is_some()
+        || redis.watermark.is_some()
+        || redis.keep_completed.count > 0
+        || redis.keep_failed.count > 0;
+    if is_disturbed {
+        return None;
+    }
     if model.sources.iter().any(|source| matches!(source.process, ArrivalProcess::Trace(_))) {
         return None;
     }
@@ -146,7 +158,7 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
         start = end;
     }
     let config = &model.policy.config;
-    let hold = model.mean_hold();
+    let capacity = model.capacity();
     let when_enabled = |depth: u64| if config.enabled() { depth as f64 } else { NEVER };
     let recovery = config.recovery() as f64;
     let system = System {
@@ -156,14 +168,14 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
         reopen_at: when_enabled(config.reopen_at()),
         shed_depth: when_enabled(config.shed_at()),
         servers: f64::from(model.workers.slots()),
-        service_rate: 1.0 / hold,
+        service_rate: capacity / f64::from(model.workers.slots()),
     };
     let initial_state = match model.start.circuit {
         backpressure::State::Closed => State::Closed,
         backpressure::State::HalfOpen => State::HalfOpen,
         backpressure::State::Open => State::Open,
     };
-    (hold > 0.0).then_some(Fluid { system, initial_depth: model.start.jobs as f64, initial_state, segments })
+    capacity.is_finite().then_some(Fluid { system, initial_depth: model.start.jobs as f64, initial_state, segments })
 }
 
 /// Offered rates at a time, for each group of classes that admission tells apart.
