@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod describe;
 mod install;
+mod memory;
 mod merge;
 mod new;
 mod output;
@@ -70,6 +71,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Tell what differs between two scenarios or results: replication by replication, with intervals.
     Compare(compare::CompareArgs),
+    /// Tell how much Redis memory jobs take, and what would save most.
+    Memory(memory::MemoryArgs),
     /// Write a commented scenario to start from.
     New(new::NewArgs),
     /// Print every setting of a scenario with its value and where the value comes from.
@@ -91,6 +94,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Merge(args)) => merge::merge(args),
         Some(Command::Check(args)) => check::check(args),
         Some(Command::Compare(args)) => compare::compare(args),
+        Some(Command::Memory(args)) => memory::memory(args),
         Some(Command::New(args)) => new::new(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),

@@ -6,6 +6,7 @@ pub mod engine;
 pub mod experiment;
 pub mod files;
 pub mod fluid;
+pub mod memory;
 pub mod model;
 pub mod plan;
 pub mod report;

@@ -13,7 +13,6 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use super::settings;
 use crate::experiment::replication::Replication;
 use crate::files::{self, FileError};
-use crate::model::limits::{Limits, Nearness};
 use crate::model::metric::{Metric, Metrics};
 use crate::scenario::Loaded;
 
@@ -217,15 +216,10 @@ impl Entry {
         }
         let mut replications = Vec::with_capacity(count);
         for (digest, system) in self.digests.iter().zip(system) {
-            replications.push(Replication {
-                digest: u64::from_str_radix(digest, 16)
-                    .map_err(|_| inconsistent(format!("`{digest}` is no digest")))?,
-                system,
-                classes: of_classes.iter_mut().filter_map(Iterator::next).collect(),
-                limits: Limits::default(),
-                nearness: Nearness::default(),
-                first_loss: None,
-            });
+            let digest = u64::from_str_radix(digest, 16)
+                .map_err(|_| inconsistent(format!("`{digest}` is no digest")))?;
+            let classes = of_classes.iter_mut().filter_map(Iterator::next).collect();
+            replications.push(Replication::bare(digest, system, classes));
         }
         let is_unknown = |metric: &Metric| !self.metrics.values.contains_key(metric.name());
         Ok(Restored { replications, unknown: Metric::ALL.iter().copied().filter(is_unknown).collect() })

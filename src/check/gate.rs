@@ -301,7 +301,6 @@ fn mean(values: &[f64]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::model::metric::Metrics;
-    use crate::model::outcome::LimitTimes;
 
     #[test]
     fn holm_by_hand() {
@@ -316,7 +315,7 @@ mod tests {
         let run = |value: &Option<f64>| {
             let mut system = Metrics::default();
             system.set(metric, *value);
-            Replication { digest: 0, system, classes: Vec::new(), limits: LimitTimes::default() }
+            Replication::bare(0, system, Vec::new())
         };
         values.iter().map(run).collect()
     }

@@ -44,6 +44,12 @@ impl Replication {
         }
     }
 
+    /// Metrics of which nothing else is known.
+    pub fn bare(digest: u64, system: Metrics, classes: Vec<Metrics>) -> Self {
+        let (limits, nearness) = (Limits::default(), Nearness::default());
+        Self { digest, system, classes, limits, nearness, first_loss: None }
+    }
+
     /// The metrics of a class, or of the whole system.
     pub fn metrics(&self, class: Option<usize>) -> &Metrics {
         class.map_or(&self.system, |class| &self.classes[class])

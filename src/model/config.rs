@@ -13,11 +13,13 @@ use backpressure::{Priority, State};
 
 use super::distribution::Distribution;
 use crate::engine::time::{SimDuration, SimTime};
+use crate::memory::JobState;
 
 pub use clients::{Backoff, Clients, WaitFor};
 pub use faults::{Fault, FaultKind};
 pub use gateway::{Gateway, Readiness};
 pub use queue::{Discipline, Lane, Queue};
+pub(crate) use redis::tables_of;
 pub use redis::{Keep, MemoryModel, OnFull, Operations, Redis};
 pub use workers::{Batch, Contention, Crashes, Database, Failures, Stalls, Workers};
 
@@ -79,6 +81,11 @@ impl ModelConfig {
         self.mean_over_jobs(|class| class.service_time.mean()) + self.workers.overhead.as_secs_f64()
     }
 
+    /// In which state the jobs of a class wait: with a priority of BullMQ's or without.
+    pub fn waiting_state(&self, class: usize) -> JobState {
+        if self.classes[class].queue_priority > 0 { JobState::Prioritized } else { JobState::Waiting }
+    }
+
     /// Jobs per second that all workers do with every slot busy: the least of what slots, database connections and Redis
     /// can do. Attempts that fail count as work and not as jobs.
     pub fn capacity(&self) -> f64 {
@@ -110,6 +117,28 @@ impl ModelConfig {
         let service = self.mean_over_jobs(|class| class.service_time.mean());
         let size = f64::from(batch.size);
         service * (1.0 + batch.marginal_cost * (size - 1.0)) / size * contention.stretch(concurrency)
+    }
+
+    /// What is wrong with a recovery threshold above what clients wait for: at that depth a job takes longer than its client
+    /// waits, so all the work is for nobody, the retries keep the queue as deep as it is, and the circuit closes on it. The
+    /// bound is capacity x timeout, and half of it is a margin for noise (the law of scenario M1: recovery below half of it never got
+    /// stuck, 1.25 times it did at a load of 80%).
+    pub fn recovery_beyond_patience(&self) -> Option<String> {
+        let clients = self.clients.filter(|clients| clients.wait_for == WaitFor::Completion)?;
+        let timeout = clients.timeout?.as_secs_f64();
+        let policy = &self.policy.config;
+        let patience = self.capacity() * timeout;
+        let recovery = policy.recovery() as f64;
+        if clients.retries == 0 || !policy.enabled() || !patience.is_finite() || recovery <= patience / 2.0 {
+            return None;
+        }
+        let is = if recovery > patience { "above" } else { "more than half of" };
+        Some(format!(
+            "`policy.recovery`, {recovery} jobs, is {is} what clients wait for: {timeout} s at {:.0} jobs/s are {patience:.0} \
+             jobs. Retries may keep the system overloaded for ever; at most {:.0} is safe",
+            self.capacity(),
+            (patience / 2.0).floor()
+        ))
     }
 
     /// Attempts that a job takes in the mean, the last one included: 1 + p + p^2 + ... over as many as it has.

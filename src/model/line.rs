@@ -133,12 +133,14 @@ impl<D: Copy> WaitingLine<D> {
         Some(job)
     }
 
-    /// Takes all jobs for which that holds from the ends of the lines: those that were enqueued last.
-    pub(crate) fn take_newest(&mut self, is_taken: impl Fn(&Job<D>) -> bool) -> Vec<Job<D>> {
+    /// Takes all jobs for which that holds from the ends of the lines, those that were enqueued last, and says whether their
+    /// data was still there.
+    pub(crate) fn take_newest(&mut self, is_taken: impl Fn(&Job<D>) -> bool) -> Vec<(Job<D>, bool)> {
         let mut taken = Vec::new();
         for (index, line) in self.lines.iter_mut().enumerate() {
             while line.back().is_some_and(&is_taken) {
-                taken.extend(line.pop_back());
+                let has_data = line.len() > self.evicted[index];
+                taken.extend(line.pop_back().map(|job| (job, has_data)));
             }
             self.evicted[index] = self.evicted[index].min(line.len());
             if line.is_empty() {

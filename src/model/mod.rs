@@ -42,6 +42,7 @@ use rand::RngExt;
 use crate::engine::calendar::Calendar;
 use crate::engine::stream::{Stream, stream};
 use crate::engine::time::{SimDuration, SimTime};
+use crate::memory::JobState;
 use arrivals::{Arrival, Source};
 use circuits::Circuits;
 use config::{ArrivalSource, Fault, ModelConfig, Observe};
@@ -49,6 +50,7 @@ use depth_signal::DepthSignal;
 use detailed::Detailed;
 use distribution::{Distribution, Sampler};
 use job::Job;
+pub(crate) use line::MOST_LINES;
 use line::WaitingLine;
 use outcome::{Outcome, RejectionReason};
 use plain::Plain;
@@ -80,6 +82,8 @@ enum Rare<E> {
 struct ClassState {
     priority: backpressure::Priority,
     line: u8,
+    /// In which state its jobs wait.
+    waiting: JobState,
     service: Sampler,
     service_stream: Stream,
     memory: JobMemory,
@@ -231,18 +235,20 @@ impl<'a, P: Probe> Simulation<'a, P> {
 
 impl<'a, P: Probe, L: Level> Run<'a, P, L> {
     fn new(config: &'a ModelConfig, seed: u64, replication: u32, probe: P) -> Self {
-        let redis = Memory::new(&config.redis);
+        let redis = Memory::new(config);
         let (line_of_class, lines) = line::lines_of_classes(config);
-        let classes = config.classes.iter().zip(line_of_class).map(|(class, line)| {
+        let classes = config.classes.iter().zip(line_of_class).enumerate().map(|(index, (class, line))| {
             let name = &class.name;
+            let waiting = config.waiting_state(index);
             ClassState {
                 priority: class.priority,
                 line,
+                waiting,
                 service: Sampler::new(&class.service_time, NANOS),
                 service_stream: stream(seed, replication, &format!("class {name}/service")),
                 memory: match &class.payload {
                     Distribution::Deterministic { mean } => {
-                        JobMemory::Fixed { payload: *mean, bytes: redis.bytes_of_job(*mean) }
+                        JobMemory::Fixed { payload: *mean, bytes: redis.bytes_of_job(waiting, *mean) }
                     }
                     payload => JobMemory::Drawn {
                         payload: Sampler::new(payload, 1.0),
@@ -373,7 +379,7 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
             JobMemory::Fixed { payload, bytes } => (*payload, *bytes),
             JobMemory::Drawn { payload, stream } => {
                 let payload = payload.draw(stream);
-                (payload, self.redis.bytes_of_job(payload))
+                (payload, self.redis.bytes_of_job(state.waiting, payload))
             }
         };
         let hold = service.unwrap_or(drawn) + self.config.workers.overhead;

@@ -112,7 +112,7 @@ impl Level for Plain {
     fn complete<P: Probe>(run: &mut PlainRun<'_, P>) {
         let slot = run.level.slots.next_slot();
         let job = run.level.in_service[slot];
-        run.redis.free(job.bytes);
+        run.redis.remove(job.bytes);
         run.change_depth(run.depth - 1);
         run.recorder.completed(run.now, job.class, job.arrived);
         run.probe.completed(run.now, job.arrived);

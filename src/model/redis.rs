@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::config::{Keep, MemoryModel, Redis};
+use super::config::{Keep, MemoryModel, ModelConfig, tables_of};
 use crate::engine::time::{SimDuration, SimTime};
+use crate::memory::JobState;
 
 /// Memory in use.
 #[derive(Debug)]
@@ -13,8 +14,13 @@ pub(crate) struct Memory {
     watermark: u64,
     used: u64,
     peak: u64,
-    job_overhead: f64,
-    payload_factor: f64,
+    model: MemoryModel,
+    /// Jobs in Redis, and the numbers of them at which the bucket arrays of its dicts are doubled and halved.
+    jobs: u64,
+    doubled_above: u64,
+    halved_below: u64,
+    /// Bytes of these arrays for each bucket.
+    bucket: u64,
     /// First time that the watermark was reached.
     pub(crate) watermark_at: Option<SimTime>,
     /// First time that a job found no room.
@@ -24,30 +30,42 @@ pub(crate) struct Memory {
 /// The share of maxmemory that counts as a limit reached: what operators are told to alert on.
 pub(crate) const WATERMARK: f64 = 0.8;
 
+/// Buckets of a new dict, and how few jobs a bucket must have for the array to shrink (`dict.h`, `server.h`: a tenth).
+const FEWEST_BUCKETS: u64 = 4;
+const LEAST_FILL: u64 = 10;
+
 impl Memory {
-    pub(crate) fn new(redis: &Redis) -> Self {
-        let limit = redis.maxmemory.unwrap_or(u64::MAX);
-        let MemoryModel::Line { job_overhead, payload_factor } = redis.memory;
+    pub(crate) fn new(config: &ModelConfig) -> Self {
+        let redis = &config.redis;
+        let states = (0..config.classes.len()).map(|class| config.waiting_state(class));
+        let tables = states.map(tables_of).max().unwrap_or(1);
+        let (doubled_above, bucket) = match redis.memory {
+            MemoryModel::Line { .. } => (u64::MAX, 0),
+            MemoryModel::BullMq { .. } => (FEWEST_BUCKETS, 8 * u64::from(tables)),
+        };
         Self {
             base: redis.base,
-            limit,
+            limit: redis.maxmemory.unwrap_or(u64::MAX),
             watermark: redis.maxmemory.map_or(u64::MAX, |limit| (limit as f64 * WATERMARK) as u64),
             used: redis.base,
             peak: redis.base,
-            job_overhead,
-            payload_factor,
+            model: redis.memory,
+            jobs: 0,
+            doubled_above,
+            halved_below: 0,
+            bucket,
             watermark_at: None,
             full_at: None,
         }
     }
 
-    /// Bytes that a job of that payload takes; jobs beyond 4 GiB count as 4 GiB.
+    /// Bytes that a job of that payload takes while it waits; jobs beyond 4 GiB count as 4 GiB.
     #[inline]
-    pub(crate) fn bytes_of_job(&self, payload: f64) -> u32 {
-        (self.job_overhead + self.payload_factor * payload + 0.5) as u32
+    pub(crate) fn bytes_of_job(&self, state: JobState, payload: f64) -> u32 {
+        (self.model.of_job(state, payload as u64) + 0.5) as u32
     }
 
-    /// Takes the bytes, or takes nothing and says that there is no room. As Redis does, it looks before each command whether
+    /// Takes in a job, or takes nothing and says that there is no room. As Redis does, it looks before each command whether
     /// the limit is exceeded already, so that the last job that finds room may exceed it.
     #[inline]
     pub(crate) fn allocate(&mut self, bytes: u32, now: SimTime) -> bool {
@@ -55,13 +73,33 @@ impl Memory {
             self.full_at.get_or_insert(now);
             return false;
         }
-        self.force(bytes, now);
+        self.add(bytes, now);
         true
     }
 
-    /// Takes the bytes whether there is room or not.
+    /// Takes in a job whether there is room or not.
     #[inline]
-    pub(crate) fn force(&mut self, bytes: u32, now: SimTime) {
+    pub(crate) fn add(&mut self, bytes: u32, now: SimTime) {
+        self.jobs += 1;
+        if self.jobs > self.doubled_above {
+            self.double();
+        }
+        self.grow(bytes, now);
+    }
+
+    /// A job is gone.
+    #[inline]
+    pub(crate) fn remove(&mut self, bytes: u32) {
+        self.jobs -= 1;
+        self.used -= u64::from(bytes);
+        if self.jobs < self.halved_below {
+            self.halve();
+        }
+    }
+
+    /// Something else takes so many bytes.
+    #[inline]
+    pub(crate) fn grow(&mut self, bytes: u32, now: SimTime) {
         self.used += u64::from(bytes);
         if self.used > self.peak {
             self.peak = self.used;
@@ -71,6 +109,28 @@ impl Memory {
         }
     }
 
+    /// It gives them back.
+    #[inline]
+    pub(crate) fn shrink(&mut self, bytes: u64) {
+        self.used -= bytes;
+    }
+
+    #[cold]
+    fn double(&mut self) {
+        self.used += self.bucket * self.doubled_above;
+        self.doubled_above *= 2;
+        self.halved_below = self.doubled_above / LEAST_FILL;
+    }
+
+    #[cold]
+    fn halve(&mut self) {
+        while self.doubled_above > FEWEST_BUCKETS && self.jobs < self.doubled_above / LEAST_FILL {
+            self.doubled_above /= 2;
+            self.used -= self.bucket * self.doubled_above;
+        }
+        self.halved_below = self.doubled_above / LEAST_FILL;
+    }
+
     /// Whether writes are refused.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
@@ -78,29 +138,25 @@ impl Memory {
     }
 
     /// Bytes more that a job takes while a worker has it.
-    pub(crate) fn bytes_while_active(&self, _payload: u32) -> u32 {
-        0
+    pub(crate) fn bytes_while_active(&self, state: JobState, payload: u32) -> u32 {
+        let of = |state| self.model.of_job(state, u64::from(payload));
+        (of(JobState::Active) - of(state)).max(0.0) as u32
     }
 
-    /// Bytes of a finished job that stays; `waiting` are those that it took before.
-    pub(crate) fn bytes_when_kept(&self, waiting: u32, _payload: u32, _completed: bool) -> u32 {
-        waiting
-    }
-
-    /// Gives the bytes back.
-    #[inline]
-    pub(crate) fn free(&mut self, bytes: u32) {
-        self.used -= u64::from(bytes);
-    }
-
-    /// The same for several jobs together.
-    pub(crate) fn free_many(&mut self, bytes: u64) {
-        self.used -= bytes;
+    /// Bytes of a finished job that stays, with its share of the dicts that it is in.
+    pub(crate) fn bytes_when_kept(&self, state: JobState, payload: u32) -> u32 {
+        let dicts = if self.bucket > 0 { 2.0 * MEAN_BUCKETS * 8.0 } else { 0.0 };
+        (self.model.of_job(state, u64::from(payload)) + dicts) as u32
     }
 
     /// The process starts anew and empty.
     pub(crate) fn restart(&mut self) {
         self.used = self.base;
+        self.jobs = 0;
+        if self.bucket > 0 {
+            self.doubled_above = FEWEST_BUCKETS;
+            self.halved_below = 0;
+        }
     }
 
     pub(crate) fn used(&self) -> u64 {
@@ -116,6 +172,9 @@ impl Memory {
         self.peak
     }
 }
+
+/// Buckets for each entry of a dict that doubles: between 1 and 2.
+const MEAN_BUCKETS: f64 = 1.5;
 
 /// Finished jobs that stay in Redis, the oldest first. What is too old goes when the next one comes, as in BullMQ.
 #[derive(Debug)]

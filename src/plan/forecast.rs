@@ -5,7 +5,8 @@
 
 use crate::engine::time::SimTime;
 use crate::fluid::{self, EventKind, Fluid, Level, PerClass, Segment, State, System};
-use crate::model::config::{ArrivalProcess, MemoryModel, ModelConfig};
+use crate::memory::JobState;
+use crate::model::config::{ArrivalProcess, ModelConfig};
 use crate::model::metric::Metric;
 
 /// What the fluid limit says of a configuration.
@@ -51,7 +52,7 @@ impl Forecast {
             offered.normal += rates.normal * seconds;
             offered.batch += rates.batch * seconds;
         }
-        let redis_peak = model.redis.base as f64 + outcome.peak * bytes_of_job(model);
+        let redis_peak = model.redis.base as f64 + bytes_of_jobs(model, outcome.peak);
         let is_near = |limit: Option<u64>, value: f64| {
             limit.is_some_and(|limit| value > limit as f64 * (1.0 - LIMIT_MARGIN))
         };
@@ -118,7 +119,7 @@ impl Forecast {
             Metric::OpenFraction => jobs / self.capacity / model.horizon.as_secs_f64(),
             // The phase of a cycle at the end of a spike is chance.
             Metric::CircuitOpenings => 1.0,
-            Metric::RedisPeak => jobs * bytes_of_job(model),
+            Metric::RedisPeak => bytes_of_jobs(model, jobs),
             _ => jobs,
         }
     }
@@ -175,7 +176,12 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
         backpressure::State::HalfOpen => State::HalfOpen,
         backpressure::State::Open => State::Open,
     };
-    capacity.is_finite().then_some(Fluid { system, initial_depth: model.start.jobs as f64, initial_state, segments })
+    capacity.is_finite().then_some(Fluid {
+        system,
+        initial_depth: model.start.jobs as f64,
+        initial_state,
+        segments,
+    })
 }
 
 /// Offered rates at a time, for each group of classes that admission tells apart.
@@ -200,10 +206,13 @@ fn group_of(model: &ModelConfig, class: usize) -> usize {
     }
 }
 
-fn bytes_of_job(model: &ModelConfig) -> f64 {
+/// Memory of so many jobs, all of the mean payload.
+fn bytes_of_jobs(model: &ModelConfig, jobs: f64) -> f64 {
     let payload = model.mean_over_jobs(|class| class.payload.mean());
-    let MemoryModel::Line { job_overhead, payload_factor } = model.redis.memory;
-    job_overhead + payload_factor * payload
+    // Where any has a priority, most have.
+    let has_priority = model.classes.iter().any(|class| class.queue_priority > 0);
+    let state = if has_priority { JobState::Prioritized } else { JobState::Waiting };
+    model.redis.memory.of_jobs(jobs.max(0.0) as u64, state, payload as u64)
 }
 
 /// How often the circuit would swing between warning and `reopen_at`, or hold without hysteresis, in all

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::experiment::Findings;
 use crate::experiment::summary::Summary;
+use crate::model::metric::Unit;
 use crate::scenario::Scenario;
 use chart::DrawError;
 use folder::Draft;
@@ -97,6 +98,11 @@ pub fn write(
     draft.write(REPLICATIONS, &csv::replications(findings))?;
     draft.publish(is_ours)?;
     Ok(dir.join(PAGE))
+}
+
+/// Bytes as people read them: `1.5 GiB`.
+pub fn size(bytes: u64) -> String {
+    number::value(Unit::Bytes, bytes as f64)
 }
 
 /// The summary as one JSON document with a newline at its end: `summary.json` and what `--json` prints.

@@ -25,6 +25,8 @@ const SHARE_TOLERANCE: f64 = 1e-9;
 pub(super) struct ReadClass<'a> {
     pub(super) name: String,
     pub(super) priority: backpressure::Priority,
+    /// BullMQ's own: 0 is none.
+    pub(super) queue_priority: u32,
     pub(super) payload: Distribution,
     pub(super) service_time: Option<Distribution>,
     /// Whether its service time is there but wrong.
@@ -40,7 +42,7 @@ impl ReadClass<'_> {
         Some(JobClass {
             name: self.name.clone(),
             priority: self.priority,
-            queue_priority: self.priority.get().into(),
+            queue_priority: self.queue_priority,
             payload: self.payload.clone(),
             service_time: self.service_time.as_ref().or(service_time)?.clone(),
         })
@@ -62,6 +64,7 @@ pub(super) fn read_classes<'a>(
         return vec![ReadClass {
             name: ONLY_CLASS.to_string(),
             priority: default_priority,
+            queue_priority: default_priority.get().into(),
             payload: Distribution::Deterministic { mean: 256.0 },
             service_time: None,
             service_is_bad: false,
@@ -102,6 +105,13 @@ fn read_class<'a>(
         .key("priority", "Priority of its jobs: 1 is the most urgent, 10 the least.")
         .count(1, 10)
         .or_else("policy.default_priority", default_priority.to_string(), default_priority.get().into());
+    let queue_priority = section
+        .key(
+            "queue_priority",
+            "BullMQ's priority of its jobs, which the discipline `priority` serves by; 0 goes first.",
+        )
+        .count(0, 2_097_151)
+        .or_else("priority", priority.to_string(), priority);
     let share = section
         .key("share", "Share of the arrivals that are of this class.")
         .quantity(Quantity::Fraction)
@@ -122,6 +132,7 @@ fn read_class<'a>(
             .ok()
             .and_then(backpressure::Priority::new)
             .unwrap_or(default_priority),
+        queue_priority: queue_priority as u32,
         payload,
         service_time,
         service_is_bad: section.is_bad("service_time"),

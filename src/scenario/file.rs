@@ -3,39 +3,30 @@
 
 use std::path::Path;
 
-use backpressure::{Config, ConfigError, OnUnknownDepth, Priority, State};
+use backpressure::{Priority, State};
 
 use super::Scenario;
 use super::arrivals::{ReadClass, read_classes, read_sources};
 use super::diagnostic::Code;
-use super::distribution::{self, Of, generous};
+use super::distribution::generous;
 use super::log::{Fault, Log};
 use super::planning;
-use super::reader::{Section, quantity_of};
+use super::reader::Section;
 use super::setting::Kind;
 use super::slo::Slo;
 use super::tree::{Item, Table, Value};
+use super::{clients, faults, gateway, policy, queue, redis, workers};
 use crate::engine::time::SimDuration;
 use crate::model::config::{
-    ArrivalProcess, ArrivalSource, Batch, Contention, Discipline, Gateway, JobClass, Keep, MemoryModel,
-    ModelConfig, Observe, OnFull, PolicyConfig, Queue, Redis, Stalls, Start, Workers,
+    ArrivalProcess, ArrivalSource, JobClass, ModelConfig, Observe, OnFull, Queue, Start,
 };
-use crate::model::distribution::Distribution;
-use crate::units::{Quantity, fmt_duration, fmt_rate};
+use crate::units::{fmt_duration, fmt_rate};
 
-/// Bytes of a job besides its payload, and bytes of memory for each byte of payload: the straight line of
-/// least relative squares through the 37 measurements in `data/redis-memory.csv` of prioritized jobs with
-/// integer ids, standard options and a hash-table encoding (BullMQ 6.7.0 on Redis 7.0.15, payloads of 65 B to
-/// 32 KiB). Its relative error is 2.7% in the mean and 6.2% at worst.
-const JOB_OVERHEAD: &str = "723B";
-const PAYLOAD_FACTOR: &str = "1.218";
-
-const MOST_COUNT: u64 = 1_000_000_000_000_000;
-const MOST_SLOTS: u64 = 1_000_000;
+/// The largest number of jobs that anything counts.
+pub(super) const MOST_COUNT: u64 = 1_000_000_000_000_000;
 const MOST_POINTS: u64 = 20_000;
 /// The default step gives at least this many points, and at most 2.5 times as many.
 const LEAST_POINTS: u64 = 200;
-const PPM: f64 = 1e6;
 
 /// Reads the whole file. `None` if something was logged that leaves no scenario.
 pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) -> Option<Scenario> {
@@ -60,16 +51,22 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
     let series_step = read_step(&mut report, duration);
     report.close();
 
-    let policy = read_policy(top.section("policy", "The admission policy."));
+    let policy = policy::read(top.section("policy", "The admission policy."));
     let default_priority =
         policy.as_ref().map_or(Priority::DEFAULT, |policy| policy.config.default_priority());
     let mut classes = read_classes(&mut top, default_priority);
     let sources = read_sources(&mut top, &mut classes, duration);
-    let queue = read_queue(top.section("queue", "The waiting line."));
+    let queue = queue::read(top.section("queue", "The waiting line."), &mut classes);
     let start = read_start(top.section("start", "What is there at time zero."), &queue);
-    let gateway = read_gateway(top.section("gateway", "The gateways, each with a circuit of its own."));
-    let (workers, service_time) = read_workers(&mut top, &classes);
-    let redis = read_redis(top.section("redis", "The memory behind the waiting line."));
+    let gateway = gateway::read(top.section("gateway", "The gateways, each with a circuit of its own."));
+    let (mut workers, service_time) = workers::read(&mut top, &classes);
+    workers.database =
+        workers::read_database(top.section("database", "The database that the jobs need, if it is a limit."));
+    let redis =
+        redis::read(top.section("redis", "Redis: its memory, and the time that it has for commands."));
+    let clients =
+        clients::read(top.section("clients", "Those who send the jobs, where they wait for answers."));
+    let faults = faults::read(&mut top, duration, &workers, &gateway);
     let slo = read_slo(log, &slo_items, &classes);
     let sweep = planning::read_sweep(
         top.section("sweep", "The configurations that `simulate sweep` and `plan` try."),
@@ -94,8 +91,8 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         queue,
         workers,
         redis,
-        clients: None,
-        faults: Vec::new(),
+        clients,
+        faults,
     };
     must_fit_the_clock(&mut top, &model);
     if !log.is_clean() {
@@ -197,142 +194,6 @@ fn nice_step(duration: SimDuration) -> SimDuration {
     SimDuration(factor * power)
 }
 
-fn read_policy(mut policy: Section<'_>) -> Option<PolicyConfig> {
-    const KINDS: &[(&str, ())] = &[("spec", ())];
-    const UNKNOWN_DEPTH: &[(&str, OnUnknownDepth)] = &[
-        ("admit", OnUnknownDepth::Admit),
-        ("urgent-only", OnUnknownDepth::UrgentOnly),
-        ("reject", OnUnknownDepth::Reject),
-    ];
-    policy.key("kind", "Which policy.").choice(KINDS).or("spec");
-    let enabled =
-        policy.key("enabled", "Whether decisions are enforced; they count as if.").boolean().or("true");
-    let recovery = policy
-        .key("recovery", "Depth at or below which a HALF_OPEN circuit closes.")
-        .count(1, MOST_COUNT)
-        .or("5000");
-    let warning = policy
-        .key("warning", "Depth below which an OPEN circuit half-opens.")
-        .count(1, MOST_COUNT)
-        .or("10000");
-    let critical = policy.key("critical", "Depth at which a circuit opens.").count(1, MOST_COUNT).or("50000");
-    let shed_at = policy
-        .key("shed_at", "Fraction of critical from which a CLOSED circuit rejects priorities 6 to 10.")
-        .typed(Kind::Quantity(Quantity::Fraction), |item, _| millionths(item))
-        .or("0.8");
-    let reopen_at = policy
-        .key("reopen_at", "Depth at which a HALF_OPEN circuit opens again.")
-        .count(1, MOST_COUNT)
-        .or_else("policy.critical", critical.to_string(), critical);
-    let observe = policy
-        .key(
-            "observe",
-            "When the circuit looks at the depth: at each arrival, also at each departure, or on a timer.",
-        )
-        .typed(Kind::ChoiceOr(vec!["arrival", "continuous"], Quantity::Duration), |item, _| observe_of(item))
-        .or("arrival");
-    let on_unknown_depth = policy
-        .key("on_unknown_depth", "Who is admitted while the depth is unknown.")
-        .choice(UNKNOWN_DEPTH)
-        .or("admit");
-    let default_priority =
-        policy.key("default_priority", "Priority of a class that does not say its own.").count(1, 10).or("5");
-    policy.close();
-
-    let built = Config::builder()
-        .enabled(enabled)
-        .recovery(recovery)
-        .warning(warning)
-        .critical(critical)
-        .shed_at_ppm(shed_at)
-        .reopen_at(reopen_at)
-        .on_unknown_depth(on_unknown_depth)
-        .default_priority(default_priority as u8)
-        .build();
-    match built {
-        Ok(config) => Some(PolicyConfig { config, observe }),
-        Err(errors) => {
-            errors.iter().for_each(|error| report_broken_rule(&mut policy, error));
-            None
-        }
-    }
-}
-
-/// Shows a broken rule of the policy at the setting that was written, among those that it is about.
-fn report_broken_rule(policy: &mut Section<'_>, error: &ConfigError) {
-    let (about, rule): (&[&'static str], _) = match error {
-        ConfigError::RecoveryNotBelowWarning { .. } => {
-            (&["recovery", "warning"], "recovery < warning < critical")
-        }
-        ConfigError::WarningNotBelowCritical { .. } => {
-            (&["warning", "critical"], "recovery < warning < critical")
-        }
-        ConfigError::ReopenOutside { .. } => {
-            (&["reopen_at", "warning", "critical"], "warning <= reopen_at <= critical")
-        }
-        ConfigError::ShedOutside { .. } => (&["shed_at"], "0 < shed_at <= 1"),
-        other => {
-            policy.complain("kind", Fault::new(Code::OutOfRange, other.to_string(), ""));
-            return;
-        }
-    };
-    if about.iter().any(|name| policy.is_bad(name)) {
-        return; // the value compared is a stand-in
-    }
-    let written = about.iter().copied().find(|name| policy.has(name)).unwrap_or(about[0]);
-    let not_written: Vec<_> = about.iter().filter(|name| !policy.has(name)).copied().collect();
-    let defaults = match not_written.as_slice() {
-        [] => String::new(),
-        names => format!("; not given here and so the default: {}", names.join(", ")),
-    };
-    let place = policy.place_of(written);
-    let message = format!("`{}`: {error}", policy.path_of(written));
-    policy.log().report(&place, Code::Conflict, message, format!("the rule is {rule}{defaults}"));
-}
-
-/// A fraction in millionths, which it must be exactly.
-fn millionths(item: &Item) -> Result<u32, Fault> {
-    let fraction = quantity_of(&item.value, Quantity::Fraction)?;
-    let millionths = fraction * PPM;
-    if (millionths - millionths.round()).abs() > 1e-6 {
-        let message = format!("`{fraction}` has more than 6 decimals");
-        return Err(Fault::new(Code::OutOfRange, message, "at most 6 decimals"));
-    }
-    Ok(millionths.round() as u32)
-}
-
-fn observe_of(item: &Item) -> Result<Observe, Fault> {
-    match &item.value {
-        Value::Text(text) if text == "arrival" => Ok(Observe::Arrival),
-        Value::Text(text) if text == "continuous" => Ok(Observe::Continuous),
-        Value::Text(text) if text.chars().all(char::is_alphabetic) => {
-            let near = super::diagnostic::did_you_mean(text, ["arrival", "continuous"]);
-            Err(Fault::new(Code::WrongType, format!("`{text}` is not known here{near}"), ""))
-        }
-        value => {
-            let span = SimDuration::from_secs_f64(quantity_of(value, Quantity::Duration)?);
-            if span == SimDuration::ZERO {
-                let label = "at least \"1ns\"; \"arrival\" looks at every arrival";
-                return Err(Fault::new(Code::OutOfRange, "a timer must be above zero", label));
-            }
-            Ok(Observe::Every(span))
-        }
-    }
-}
-
-fn read_queue(mut queue: Section<'_>) -> Queue {
-    const DISCIPLINES: &[(&str, bool)] = &[("fifo", false), ("priority", true)];
-    let by_priority =
-        queue.key("discipline", "Who is served next.").choice_but(DISCIPLINES, &["lanes"]).or("fifo");
-    let discipline = if by_priority { Discipline::Priority } else { Discipline::Fifo };
-    let capacity = queue
-        .key("capacity", "Most jobs waiting and in service; arrivals beyond are rejected.")
-        .count(1, MOST_COUNT)
-        .optional();
-    queue.close();
-    Queue { discipline, capacity, queues: 1 }
-}
-
 fn read_start(mut start: Section<'_>, queue: &Queue) -> Start {
     const STATES: &[(&str, State)] =
         &[("closed", State::Closed), ("half_open", State::HalfOpen), ("open", State::Open)];
@@ -345,112 +206,6 @@ fn read_start(mut start: Section<'_>, queue: &Queue) -> Start {
         start.complain("depth", Fault::new(Code::Conflict, message, format!("at most {capacity}")));
     }
     Start { jobs, circuit }
-}
-
-fn read_gateway(mut gateway: Section<'_>) -> Gateway {
-    let instances =
-        gateway.key("instances", "How many; arrivals take them in turn.").count(1, 10_000).or("1");
-    let check_latency =
-        gateway.key("check_latency", "Between reading the depth and the enqueue landing.").span().or("0s");
-    let depth_age = gateway.key("depth_age", "How old the depth is when it is read.").span().or("0s");
-    gateway.close();
-    Gateway { instances: instances as u32, check_latency, depth_age, in_flight_limit: None, readiness: None }
-}
-
-fn read_workers(top: &mut Section<'_>, classes: &[ReadClass<'_>]) -> (Workers, Option<Distribution>) {
-    let mut workers = top.section("workers", "The workers.");
-    let processes = workers.key("processes", "Worker processes.").count(1, MOST_SLOTS).or("1");
-    let concurrency =
-        workers.key("concurrency", "Jobs that each process works on at a time.").count(1, MOST_SLOTS).or("1");
-    let overhead = workers
-        .key("overhead", "Time that a job holds its slot besides its service: fetch, finish, event loop.")
-        .span()
-        .or("0s");
-    let doc = "Time that the work of a job takes.";
-    let service_time = distribution::optional(&mut workers, "service_time", doc, Of::TIME);
-    let is_needed = classes.iter().any(|class| class.service_time.is_none() && !class.service_is_bad);
-    if service_time.is_none() && is_needed && !workers.is_bad("service_time") {
-        workers.miss(
-            "service_time",
-            "add it to [workers], such as `service_time = \"8ms\"` or \
-             `service_time = { distribution = \"exponential\", mean = \"8ms\" }`",
-        );
-    }
-    workers.close();
-    if processes * concurrency > MOST_SLOTS {
-        let message = format!(
-            "{processes} processes x {concurrency} jobs are {} slots, more than the most allowed",
-            processes * concurrency
-        );
-        let name = if workers.has("processes") { "processes" } else { "concurrency" };
-        workers.complain(name, Fault::new(Code::OutOfRange, message, format!("at most {MOST_SLOTS} in all")));
-    }
-    if !workers.has("overhead") {
-        workers.log().warn(
-            "`workers.overhead` is not given: 0s assumed; BullMQ was measured to hold a slot for 1.5 ms per job \
-             besides its service",
-        );
-    }
-    // Both are within bounds on their own; their product was checked above.
-    let workers = Workers {
-        processes: processes as u32,
-        concurrency: concurrency as u32,
-        overhead,
-        contention: Contention::default(),
-        batch: Batch::NONE,
-        failures: None,
-        crashes: None,
-        stalls: Stalls::BULLMQ,
-        database: None,
-    };
-    (workers, service_time)
-}
-
-fn read_redis(mut redis: Section<'_>) -> Redis {
-    const ON_FULL: &[(&str, OnFull)] = &[("reject", OnFull::Reject), ("crash", OnFull::Crash)];
-    let maxmemory = redis
-        .key("maxmemory", "Memory limit.")
-        .typed(Kind::ChoiceOr(vec!["none"], Quantity::Size), |item, _| match &item.value {
-            Value::Text(text) if text == "none" => Ok(None),
-            value => match quantity_of(value, Quantity::Size)? as u64 {
-                0 => Err(Fault::new(Code::OutOfRange, "must be above zero", "no limit is written \"none\"")),
-                bytes => Ok(Some(bytes)),
-            },
-        })
-        .or("none");
-    let on_full = redis
-        .key("on_full", "What a full Redis does: refuse jobs, or crash and lose all.")
-        .choice(ON_FULL)
-        .or("reject");
-    let base = redis.key("base", "Bytes used with no job in it.").quantity(Quantity::Size).or("1MiB");
-    let job_overhead = redis
-        .key("job_overhead", "Bytes of a job besides its payload.")
-        .quantity(Quantity::Size)
-        .or(JOB_OVERHEAD);
-    let payload_factor = redis
-        .key("payload_factor", "Bytes of memory for each byte of payload.")
-        .number(1e-6, 1e6)
-        .or(PAYLOAD_FACTOR);
-    let restart_after = redis.key("restart_after", "How long a crashed Redis is away.").span().or("30s");
-    redis.close();
-    let base = base.round() as u64;
-    if let Some(limit) = maxmemory.filter(|&limit| limit <= base) {
-        let message = format!("{limit} bytes leave no room for jobs above `redis.base`, {base} bytes");
-        redis.complain("maxmemory", Fault::new(Code::Conflict, message, "must be above `redis.base`"));
-    }
-    Redis {
-        maxmemory,
-        on_full,
-        base,
-        memory: MemoryModel::Line { job_overhead, payload_factor },
-        fragmentation: 1.0,
-        keep_completed: Keep::NOTHING,
-        keep_failed: Keep::NOTHING,
-        restart_after,
-        watermark: None,
-        shards: 1,
-        operations: None,
-    }
 }
 
 /// The objectives as they stand in the file; they can be read only when the classes are known.
@@ -510,7 +265,7 @@ fn must_fit_the_clock(top: &mut Section<'_>, model: &ModelConfig) {
     });
     let drawn = model.classes.iter().map(|class| generous(&class.service_time));
     let service = traced.map(SimDuration::as_secs_f64).chain(drawn).fold(0.0, f64::max);
-    let needed = 2.0 * (model.horizon.as_secs_f64() + model.workers.overhead.as_secs_f64() + service);
+    let needed = 2.0 * (model.horizon.as_secs_f64() + workers::longest_hold(&model.workers, service));
     if needed > limit {
         let (horizon, service) = (shown(model.horizon), fmt_duration(service));
         let message = format!(
@@ -539,25 +294,43 @@ fn warn(log: &Log<'_>, model: &ModelConfig, replications: u64) {
     if has_no_limit && matches!(model.redis.on_full, OnFull::Crash) {
         log.warn("`redis.on_full` has no effect without `redis.maxmemory`");
     }
+    if model.redis.on_full == OnFull::Evict {
+        log.warn(
+            "`redis.on_full` is \"evict\": jobs lose their data without a word, and BullMQ calls them completed; it \
+             insists on noeviction",
+        );
+    }
+    if model.redis.shards > model.queue.queues {
+        log.warn(format!(
+            "`redis.shards` is {}, but a queue lives on one shard: {} of them have nothing to do",
+            model.redis.shards,
+            model.redis.shards - model.queue.queues
+        ));
+    }
+    if model.gateway.readiness.is_some() && !matches!(model.policy.observe, Observe::Every(_)) {
+        log.warn(
+            "`gateway.readiness` follows the circuit, which looks at the depth only when jobs arrive: a gateway that is taken \
+             out gets none, and its circuit stays OPEN for ever. A timer, `policy.observe = \"1s\"`, cures it",
+        );
+    }
+    if let Some(warning) = model.recovery_beyond_patience() {
+        log.warn(warning);
+    }
     warn_of_overload(log, model);
 }
 
 /// Says when the last phase offers more work than the workers can do: what is admitted then is up to the policy.
 fn warn_of_overload(log: &Log<'_>, model: &ModelConfig) {
-    let (mut rate, mut busy_slots) = (0.0, 0.0);
-    for ArrivalSource { process, phases, classes } in &model.sources {
+    let mut rate = 0.0;
+    for ArrivalSource { process, phases, .. } in &model.sources {
         let (ArrivalProcess::Constant | ArrivalProcess::Poisson | ArrivalProcess::Renewal(_)) = process
         else {
             return;
         };
         let Some(last) = phases.last() else { continue };
         rate += last.rate;
-        for &(class, share) in classes {
-            let held = model.classes[class].service_time.mean() + model.workers.overhead.as_secs_f64();
-            busy_slots += last.rate * share * held;
-        }
     }
-    let load = busy_slots / f64::from(model.workers.slots());
+    let load = rate / model.capacity();
     if load > 1.0 {
         let (offered, capacity) = (fmt_rate(rate), fmt_rate(rate / load));
         log.warn(format!(

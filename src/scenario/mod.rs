@@ -18,19 +18,26 @@ use slo::Slo;
 use tree::Place;
 
 mod arrivals;
+mod clients;
 mod diagnostic;
 mod distribution;
+mod faults;
 mod file;
 mod files;
+mod gateway;
 mod log;
 mod planning;
+mod policy;
+mod queue;
 mod reader;
+mod redis;
 pub mod schema;
 mod set;
 mod setting;
 pub mod slo;
 mod trace;
 mod tree;
+mod workers;
 
 pub use diagnostic::{Code as DiagnosticCode, Diagnostic, Location, ScenarioError, did_you_mean, nearest};
 pub use planning::{PlanSettings, Prices, SweepSettings};

@@ -156,7 +156,8 @@ fn metric_of(item: &Item, kind: &Kind) -> Result<Metric, Fault> {
     })
 }
 
-fn read_texts(section: &mut Section<'_>, name: &'static str, doc: &'static str) -> Vec<String> {
+/// A list of strings, or a single one.
+pub(super) fn read_texts(section: &mut Section<'_>, name: &'static str, doc: &'static str) -> Vec<String> {
     let item = section.ask(name);
     let given = item.map(|item| (item, Some(item.value.to_toml())));
     section.record(name, doc, Kind::Texts, Some("[]".into()), false, given);

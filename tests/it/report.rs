@@ -12,11 +12,10 @@ use backpressure_sim::experiment::summary::{
     Estimate, LimitReached, Named, SCHEMA, SloResult, Summary, Verdict,
 };
 use backpressure_sim::model::config::{
-    ArrivalProcess, ArrivalSource, Discipline, Gateway, JobClass, ModelConfig, Observe, OnFull, Phase,
-    PolicyConfig, Queue, Redis, Start, Workers,
+    ArrivalProcess, ArrivalSource, Gateway, JobClass, MemoryModel, ModelConfig, Observe, Phase, PolicyConfig,
+    Queue, Redis, Start, Workers,
 };
 use backpressure_sim::model::distribution::Distribution;
-use backpressure_sim::model::limits::{Limits, Nearness};
 use backpressure_sim::model::metric::{Metric, Metrics};
 use backpressure_sim::report::{self, Options, chart, html, terminal};
 use backpressure_sim::scenario::slo::{Comparison, Slo, Statistic};
@@ -153,6 +152,7 @@ fn scenario(case: &Case) -> Scenario {
                 .map(|(name, priority, _)| JobClass {
                     name: name.clone(),
                     priority: Priority::new(*priority).expect("a priority of 1 to 10"),
+                    queue_priority: u32::from(*priority),
                     payload: Distribution::Deterministic { mean: 512.0 },
                     service_time: Distribution::Lognormal { mean: 0.008, cv: 0.5 },
                 })
@@ -174,18 +174,22 @@ fn scenario(case: &Case) -> Scenario {
             gateway: Gateway {
                 instances: 4,
                 check_latency: SimDuration::from_secs_f64(0.003),
-                depth_age: SimDuration::ZERO,
+                ..Gateway::default()
             },
-            queue: Queue { discipline: Discipline::Fifo, capacity: None },
-            workers: Workers { processes: 5, concurrency: 20, overhead: SimDuration::from_secs_f64(0.0015) },
+            queue: Queue::default(),
+            workers: Workers {
+                processes: 5,
+                concurrency: 20,
+                overhead: SimDuration::from_secs_f64(0.0015),
+                ..Workers::default()
+            },
             redis: Redis {
                 maxmemory: case.maxmemory,
-                on_full: OnFull::Reject,
-                base: 1 << 20,
-                job_overhead: 1500.0,
-                payload_factor: 1.0,
-                restart_after: SimDuration::SECOND,
+                memory: MemoryModel::Line { job_overhead: 1500.0, payload_factor: 1.0 },
+                ..Redis::default()
             },
+            clients: None,
+            faults: Vec::new(),
         },
         warnings: vec!["worker capacity is below the offered load of the spike".to_owned()],
     }
@@ -340,6 +344,7 @@ fn findings(case: &Case) -> Findings {
         } else {
             Vec::new()
         },
+        limits_ahead: Vec::new(),
         limits_reached: if peak > 49_500.0 {
             vec![
                 LimitReached { limit: "workers saturated", seconds: 60.4, replications: case.replications },
@@ -351,17 +356,8 @@ fn findings(case: &Case) -> Findings {
         },
         warnings: vec!["worker capacity is below the offered load of the spike".to_owned()],
     };
-    let replications = replications
-        .into_iter()
-        .map(|system| Replication {
-            digest: 0,
-            system,
-            classes: Vec::new(),
-            limits: Limits::default(),
-            nearness: Nearness::default(),
-            first_loss: None,
-        })
-        .collect();
+    let replications =
+        replications.into_iter().map(|system| Replication::bare(0, system, Vec::new())).collect();
     Findings { summary, series, replications }
 }
 

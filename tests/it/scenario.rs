@@ -6,7 +6,8 @@ use std::sync::Arc;
 use backpressure::{OnUnknownDepth, Priority, State};
 use backpressure_sim::engine::time::{SimDuration, SimTime};
 use backpressure_sim::model::config::{
-    ArrivalProcess, Discipline, Gateway, Observe, OnFull, Queue, Redis, Start, TracedArrival, Workers,
+    ArrivalProcess, Discipline, Gateway, MemoryModel, Observe, OnFull, Queue, Redis, Start, TracedArrival,
+    Workers,
 };
 use backpressure_sim::model::distribution::Distribution;
 use backpressure_sim::model::metric::Metric;
@@ -216,19 +217,27 @@ fn a_full_file_gives_its_settings() {
     assert_eq!(model.start, Start { jobs: 100, circuit: State::HalfOpen });
     assert_eq!(
         model.gateway,
-        Gateway { instances: 4, check_latency: seconds(0.003), depth_age: seconds(0.25) }
+        Gateway {
+            instances: 4,
+            check_latency: seconds(0.003),
+            depth_age: seconds(0.25),
+            ..Gateway::default()
+        }
     );
-    assert_eq!(model.queue, Queue { discipline: Discipline::Priority, capacity: Some(1_000_000) });
-    assert_eq!(model.workers, Workers { processes: 5, concurrency: 20, overhead: seconds(0.0015) });
+    assert_eq!(model.queue, Queue { discipline: Discipline::Priority, capacity: Some(1_000_000), queues: 1 });
+    assert_eq!(
+        model.workers,
+        Workers { processes: 5, concurrency: 20, overhead: seconds(0.0015), ..Workers::default() }
+    );
     assert_eq!(
         model.redis,
         Redis {
             maxmemory: Some(2 << 30),
             on_full: OnFull::Crash,
             base: 2 << 20,
-            job_overhead: 700.0,
-            payload_factor: 1.25,
+            memory: MemoryModel::Line { job_overhead: 700.0, payload_factor: 1.25 },
             restart_after: seconds(10.0),
+            ..Redis::default()
         }
     );
     let [warning] = scenario.warnings.as_slice() else { panic!("{:?}", scenario.warnings) };
@@ -248,20 +257,10 @@ fn the_least_file_gets_the_defaults() {
     assert_eq!(model.policy.config, backpressure::Config::default());
     assert_eq!(model.policy.observe, Observe::Arrival);
     assert_eq!(model.start, Start { jobs: 0, circuit: State::Closed });
-    assert_eq!(model.gateway, Gateway { instances: 1, check_latency: seconds(0.0), depth_age: seconds(0.0) });
-    assert_eq!(model.queue, Queue { discipline: Discipline::Fifo, capacity: None });
-    assert_eq!(model.workers, Workers { processes: 1, concurrency: 1, overhead: seconds(0.0) });
-    assert_eq!(
-        model.redis,
-        Redis {
-            maxmemory: None,
-            on_full: OnFull::Reject,
-            base: 1 << 20,
-            job_overhead: 723.0,
-            payload_factor: 1.218,
-            restart_after: seconds(30.0),
-        }
-    );
+    assert_eq!(model.gateway, Gateway::default());
+    assert_eq!(model.queue, Queue::default());
+    assert_eq!(model.workers, Workers::default());
+    assert_eq!(model.redis, Redis::default());
     let warnings = scenario.warnings.join("\n");
     assert!(warnings.contains("`workers.overhead` is not given"), "{warnings}");
     assert!(warnings.contains("the last arrivals are 6k/s, the workers can do at most 125/s"), "{warnings}");

@@ -17,6 +17,19 @@ pub struct Gateway {
     pub readiness: Option<Readiness>,
 }
 
+impl Default for Gateway {
+    /// One that knows everything at once.
+    fn default() -> Self {
+        Self {
+            instances: 1,
+            check_latency: SimDuration::ZERO,
+            depth_age: SimDuration::ZERO,
+            in_flight_limit: None,
+            readiness: None,
+        }
+    }
+}
+
 /// A readiness probe that fails while the circuit is OPEN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {

@@ -12,6 +12,13 @@ pub struct Queue {
     pub queues: u32,
 }
 
+impl Default for Queue {
+    /// One line, without a limit.
+    fn default() -> Self {
+        Self { discipline: Discipline::Fifo, capacity: None, queues: 1 }
+    }
+}
+
 /// Who is served next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Discipline {

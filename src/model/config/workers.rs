@@ -87,6 +87,23 @@ pub struct Database {
     pub share: f64,
 }
 
+impl Default for Workers {
+    /// One slot that never fails.
+    fn default() -> Self {
+        Self {
+            processes: 1,
+            concurrency: 1,
+            overhead: SimDuration::ZERO,
+            contention: Contention::default(),
+            batch: Batch::NONE,
+            failures: None,
+            crashes: None,
+            stalls: Stalls::BULLMQ,
+            database: None,
+        }
+    }
+}
+
 impl Workers {
     /// Slots of the processes that are there at the start.
     pub fn slots(&self) -> u32 {

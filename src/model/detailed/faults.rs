@@ -57,8 +57,10 @@ pub(super) fn begin<P: Probe>(run: &mut DetailedRun<'_, P>, index: usize) {
         FaultKind::RedisFailover { lag } => {
             run.redis_away += 1;
             let now = run.now;
-            for job in run.line.take_newest(|job| job.details.landed + lag > now) {
-                run.redis.free(job.bytes);
+            for (job, has_data) in run.line.take_newest(|job| job.details.landed + lag > now) {
+                if has_data {
+                    run.redis.remove(job.bytes);
+                }
                 run.change_depth(run.depth - 1);
                 run.recorder.lost(now, job.class);
             }

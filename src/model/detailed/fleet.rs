@@ -198,8 +198,8 @@ mod tests {
     #[test]
     fn processes_take_jobs_in_turn() {
         let mut fleet = Fleet::new(3, 3, 2);
-        let processes: Vec<u32> =
-            (0..6).filter_map(|_| fleet.take_idle()).map(|slot| fleet.process_of(slot)).collect();
+        let slots: Vec<usize> = (0..6).filter_map(|_| fleet.take_idle()).collect();
+        let processes: Vec<u32> = slots.into_iter().map(|slot| fleet.process_of(slot)).collect();
         assert_eq!(processes, [0, 1, 2, 0, 1, 2]);
         assert!(!fleet.has_idle() && fleet.take_idle().is_none());
     }

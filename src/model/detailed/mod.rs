@@ -34,6 +34,7 @@ use crate::engine::calendar::Calendar;
 use crate::engine::slots::Slots;
 use crate::engine::stream::{Stream, stream};
 use crate::engine::time::{SimDuration, SimTime};
+use crate::memory::JobState;
 use clients::{ClientPool, Reaction, Ticket};
 use database::Pool;
 use faults::Stretched;
@@ -265,15 +266,15 @@ impl Level for Detailed {
             return;
         }
         if run.config.redis.on_full == OnFull::Evict {
-            run.redis.force(job.bytes, run.now);
+            run.redis.add(job.bytes, run.now);
             while run.redis.is_full() {
                 let Some(oldest) = run.level.kept_completed.pop().or_else(|| run.level.kept_failed.pop())
                 else {
                     let Some(evicted) = run.line.evict() else { break };
-                    run.redis.free(evicted.bytes);
+                    run.redis.remove(evicted.bytes);
                     continue;
                 };
-                run.redis.free(oldest);
+                run.redis.shrink(u64::from(oldest));
             }
         } else if !run.redis.allocate(job.bytes, run.now) {
             refuse_enqueue(run, &job);
@@ -575,7 +576,7 @@ fn start<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
         job.details.is_empty = !has_data;
         let demand = if has_data { (job.hold.0 - workers.overhead.0) as f64 } else { 0.0 };
         service += if work.jobs.is_empty() { demand } else { demand * workers.batch.marginal_cost };
-        run.redis.force(run.redis.bytes_while_active(job.details.payload), now);
+        run.redis.grow(bytes_while_active(run, &job), now);
         run.recorder.started(job.class, job.arrived, now.since(job.details.landed));
         run.probe.started(now, job.arrived);
         work.jobs.push(job);
@@ -661,7 +662,7 @@ fn finish_jobs<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
 
 /// A worker is through with a job.
 fn end_attempt<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
-    run.redis.free(run.redis.bytes_while_active(job.details.payload));
+    run.redis.shrink(u64::from(bytes_while_active(run, &job)));
     if job.details.is_empty {
         // Its data had been evicted: BullMQ calls it completed, but nothing was done.
         run.change_depth(run.depth - 1);
@@ -670,7 +671,7 @@ fn end_attempt<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
     }
     job.details.attempts += 1;
     if job.details.failures_to_come == 0 {
-        run.redis.free(job.bytes);
+        run.redis.remove(job.bytes);
         keep(run, &job, true);
         run.change_depth(run.depth - 1);
         let wanted = match &mut run.level.clients {
@@ -696,9 +697,14 @@ fn end_attempt<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
     run.level.delayed.schedule(run.now + pause, job);
 }
 
+/// Bytes more that a job takes while a worker has it.
+fn bytes_while_active<P: Probe>(run: &DetailedRun<'_, P>, job: &DetailedJob) -> u32 {
+    run.redis.bytes_while_active(run.classes[usize::from(job.class)].waiting, job.details.payload)
+}
+
 /// A job has failed for good.
 fn give_up<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
-    run.redis.free(job.bytes);
+    run.redis.remove(job.bytes);
     keep(run, job, false);
     run.change_depth(run.depth - 1);
     run.recorder.class(job.class).failed += 1;
@@ -710,12 +716,13 @@ fn give_up<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
 
 /// A finished job stays in Redis as long as the settings say.
 fn keep<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob, completed: bool) {
-    let bytes = run.redis.bytes_when_kept(job.bytes, job.details.payload, completed);
+    let state = if completed { JobState::Completed } else { JobState::Failed };
+    let bytes = run.redis.bytes_when_kept(state, job.details.payload);
     let kept = if completed { &mut run.level.kept_completed } else { &mut run.level.kept_failed };
     if kept.is_used() {
-        run.redis.force(bytes, run.now);
+        run.redis.grow(bytes, run.now);
         let freed = kept.add(run.now, bytes);
-        run.redis.free_many(freed);
+        run.redis.shrink(freed);
     }
 }
 

@@ -5,7 +5,7 @@
 //! intervals after the death of its worker (measured: 60.2 s with the defaults of 30 s), and only if some worker is alive to
 //! run the check.
 
-use super::{DetailedJob, DetailedRun, dispatch, give_up};
+use super::{DetailedJob, DetailedRun, bytes_while_active, dispatch, give_up};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::Stalls;
 use crate::model::probe::Probe;
@@ -43,7 +43,7 @@ pub(super) fn check<P: Probe>(run: &mut DetailedRun<'_, P>) {
         !moves
     });
     for mut job in found {
-        run.redis.free(run.redis.bytes_while_active(job.details.payload));
+        run.redis.shrink(u64::from(bytes_while_active(run, &job)));
         job.details.stalls += 1;
         run.recorder.extras(job.class).redelivered += 1;
         if job.details.stalls > run.config.workers.stalls.most {

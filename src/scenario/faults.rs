@@ -1,0 +1,176 @@
+//! The faults: what goes wrong, when, and for how long.
+
+use super::diagnostic::Code;
+use super::log::Fault as Mistake;
+use super::reader::{Section, quantity_of, wrong_type};
+use super::setting::Kind;
+use super::tree::Value;
+use super::workers::FOR_EVER;
+use crate::engine::time::{SimDuration, SimTime};
+use crate::model::config::{Fault, FaultKind, Gateway, Workers};
+use crate::units::{Quantity, fmt_duration};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    WorkerLoss,
+    WorkerRestart,
+    DatabaseSlow,
+    RedisOutage,
+    RedisSlow,
+    RedisFailover,
+    DepthFrozen,
+    DepthMissing,
+    GatewayLoss,
+    ClockStep,
+}
+
+const SORTS: &[(&str, Sort)] = &[
+    ("worker-loss", Sort::WorkerLoss),
+    ("worker-restart", Sort::WorkerRestart),
+    ("database-slow", Sort::DatabaseSlow),
+    ("redis-outage", Sort::RedisOutage),
+    ("redis-slow", Sort::RedisSlow),
+    ("redis-failover", Sort::RedisFailover),
+    ("depth-frozen", Sort::DepthFrozen),
+    ("depth-missing", Sort::DepthMissing),
+    ("gateway-loss", Sort::GatewayLoss),
+    ("clock-step", Sort::ClockStep),
+];
+
+/// Reads `[[fault]]`, in order of time.
+pub(super) fn read(
+    top: &mut Section<'_>,
+    duration: Option<SimDuration>,
+    workers: &Workers,
+    gateway: &Gateway,
+) -> Vec<Fault> {
+    let sections = top.sections(
+        "fault",
+        "What goes wrong. Recovery counts from the end of the last one, or of the last spike.",
+    );
+    let mut read: Vec<(Sort, Fault)> = Vec::new();
+    for mut section in sections {
+        let Some((sort, fault)) = read_fault(&mut section, duration, workers, gateway) else { continue };
+        let clash = read
+            .iter()
+            .find(|(other, earlier)| *other == sort && fault.at < earlier.end() && earlier.at < fault.end());
+        if let Some((_, earlier)) = clash {
+            let message = format!("it overlaps with `{}`, which is of the same kind", earlier.name);
+            section.complain("at", Mistake::new(Code::Conflict, message, "begin after the end of the other"));
+        }
+        read.push((sort, fault));
+    }
+    let mut faults: Vec<Fault> = read.into_iter().map(|(_, fault)| fault).collect();
+    faults.sort_by_key(|fault| fault.at);
+    faults
+}
+
+fn read_fault(
+    section: &mut Section<'_>,
+    duration: Option<SimDuration>,
+    workers: &Workers,
+    gateway: &Gateway,
+) -> Option<(Sort, Fault)> {
+    let sort = section.key("kind", "What goes wrong.").choice(SORTS).required();
+    section.varies_with("kind");
+    let kind_name =
+        sort.and_then(|sort| SORTS.iter().find(|(_, other)| *other == sort)).map_or("", |(name, _)| name);
+    let name = section.key("name", "Name of the fault in reports.").text().or_else(
+        "its kind",
+        format!("\"{kind_name}\""),
+        kind_name.to_string(),
+    );
+    let at = section.key("at", "When it begins.").span().required();
+    let lasts = section.key("for", "How long it lasts; to the end if not given.").positive_span().optional();
+    let kind = sort.and_then(|sort| read_kind(section, sort, workers, gateway));
+    if sort.is_some() {
+        section.close();
+    }
+    let at = SimTime(at?.0);
+    if let Some(duration) = duration.filter(|duration| at.0 >= duration.0) {
+        let (begin, total) = (fmt_duration(at.as_secs_f64()), fmt_duration(duration.as_secs_f64()));
+        let message = format!("the fault would begin at {begin}, but `duration` is {total}");
+        section.complain("at", Mistake::new(Code::Conflict, message, "must be before the end"));
+    }
+    if section.is_bad("for") {
+        return None;
+    }
+    Some((sort?, Fault { name, at, lasts: lasts.unwrap_or(FOR_EVER), kind: kind? }))
+}
+
+fn read_kind(
+    section: &mut Section<'_>,
+    sort: Sort,
+    workers: &Workers,
+    gateway: &Gateway,
+) -> Option<FaultKind> {
+    let factor =
+        |section: &mut Section<'_>, doc: &'static str| section.key("factor", doc).number(1.0, 1e6).required();
+    Some(match sort {
+        Sort::WorkerLoss => FaultKind::WorkerLoss {
+            count: read_count(
+                section,
+                "Worker processes that die: a number, or \"all\".",
+                workers.processes,
+            )?,
+        },
+        Sort::WorkerRestart => FaultKind::WorkerRestart,
+        Sort::DatabaseSlow => FaultKind::DatabaseSlow {
+            factor: factor(section, "How many times as long the database takes for its part of a job.")?,
+        },
+        Sort::RedisOutage => FaultKind::RedisOutage,
+        Sort::RedisSlow => FaultKind::RedisSlow {
+            factor: factor(section, "How many times as long commands and the way to Redis take.")?,
+        },
+        Sort::RedisFailover => FaultKind::RedisFailover {
+            lag: section
+                .key("lag", "How far the replica was behind: what was enqueued since then is lost.")
+                .span()
+                .or("0s"),
+        },
+        Sort::DepthFrozen => FaultKind::DepthFrozen,
+        Sort::DepthMissing => FaultKind::DepthMissing,
+        Sort::GatewayLoss => FaultKind::GatewayLoss {
+            count: read_count(section, "Gateways that die: a number, or \"all\".", gateway.instances)?,
+        },
+        Sort::ClockStep => FaultKind::ClockStep { nanos: read_step(section)? },
+    })
+}
+
+fn read_count(section: &mut Section<'_>, doc: &'static str, all: u32) -> Option<u32> {
+    let label = format!("from 1 to {all}, or \"all\"");
+    section
+        .key("count", doc)
+        .typed(Kind::ChoiceOr(vec!["all"], Quantity::Count), move |item, _| match &item.value {
+            Value::Text(text) if text == "all" => Ok(all),
+            value => {
+                let count = quantity_of(value, Quantity::Count)?;
+                if (1.0..=f64::from(all)).contains(&count) {
+                    return Ok(count as u32);
+                }
+                Err(Mistake::new(Code::OutOfRange, format!("`{count}` of {all} cannot be"), label.clone()))
+            }
+        })
+        .required()
+}
+
+/// A duration with a sign.
+fn read_step(section: &mut Section<'_>) -> Option<i64> {
+    section
+        .key("step", "How far the gateways' clock jumps: \"60s\", or backwards \"-60s\".")
+        .typed(Kind::Text, |item, kind| {
+            let Value::Text(text) = &item.value else {
+                return Err(wrong_type(&item.value, "a string", kind));
+            };
+            let (sign, size) = text.strip_prefix('-').map_or((1, text.as_str()), |size| (-1, size));
+            let seconds = Quantity::Duration.parse(size)?;
+            if seconds > MOST_STEP {
+                let message = format!("`{text}` is further than a year");
+                return Err(Mistake::new(Code::OutOfRange, message, "such as \"-60s\""));
+            }
+            Ok(sign * SimDuration::from_secs_f64(seconds).0 as i64)
+        })
+        .required()
+}
+
+const MOST_STEP: f64 = 365.0 * 86_400.0;
