@@ -67,7 +67,10 @@ pub fn direction(metric: Metric) -> Direction {
         | Metric::SojournP95
         | Metric::SojournP99 => HigherIsWorse,
         // More is less headroom, or less waste.
-        Metric::WorkerUtilisation | Metric::RedisUtilisation | Metric::DatabaseUtilisation => Neutral,
+        Metric::WorkerUtilisation
+        | Metric::WorkerProcesses
+        | Metric::RedisUtilisation
+        | Metric::DatabaseUtilisation => Neutral,
         // A multiple of the peak, which is gated.
         Metric::RedisRssPeak => Neutral,
         Metric::RedisPeak | Metric::PriorityInversion => HigherIsWorse,

@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 use backpressure::{Priority, State};
 
+pub use super::autoscaler::{
+    AutoscalerConfig, Behavior, PolicyKind, ScalingPolicy, ScalingRules, Select, TargetType,
+};
 use super::distribution::Distribution;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::memory::JobState;
@@ -54,6 +57,8 @@ pub struct ModelConfig {
     pub clients: Option<Clients>,
     /// What goes wrong, in order of its beginning.
     pub faults: Vec<Fault>,
+    /// Who changes the number of worker processes; `None` if it stays.
+    pub autoscaler: Option<AutoscalerConfig>,
 }
 
 impl ModelConfig {

@@ -114,6 +114,9 @@ impl Nearness {
             parts.in_flight_peak as f64,
             config.gateway.in_flight_limit.map(|most| most as f64),
         );
+        let most = config.autoscaler.as_ref().map(|autoscaler| f64::from(autoscaler.max));
+        let wanted = outcome.decisions.iter().map(|decision| decision.wanted).max().unwrap_or(0);
+        set(Limit::AutoscalerMost, f64::from(wanted.max(config.workers.processes)), most);
         nearness
     }
 

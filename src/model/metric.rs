@@ -113,6 +113,7 @@ metrics! {
     SojournP99 "sojourn_p99_seconds" Seconds Class "99th percentile of the time from arrival to completion.";
     WorkerUtilisation "worker_utilisation" Fraction System "Busy share of all worker slots, after the warm-up.";
     RedisPeak "redis_peak_bytes" Bytes System "Largest Redis memory of the whole run.";
+    WorkerProcesses "worker_processes" Count System "Worker processes that take jobs, the time average after the warm-up.";
     RedisRssPeak "redis_peak_rss_bytes" Bytes System "Largest Redis memory with fragmentation: what the machine must have.";
     RedisUtilisation "redis_utilisation" Fraction System "Share of time that the busiest shard of Redis ran commands.";
     DatabaseUtilisation "database_utilisation" Fraction System "Busy share of the database connections.";

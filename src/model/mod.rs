@@ -16,6 +16,7 @@
 //! has clients that retry, workers that contend, crash and scale, Redis as a server, and faults. Which of them a scenario
 //! needs follows from its settings; where both could run it, they find the same (`tests/it/detailed.rs`).
 
+pub mod autoscaler;
 pub mod config;
 pub mod distribution;
 pub mod limits;

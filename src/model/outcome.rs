@@ -44,6 +44,8 @@ pub struct Outcome {
     pub redis_peak: u64,
     /// What the parts of the detailed level did.
     pub parts: Parts,
+    /// What the autoscaler decided, without repetitions.
+    pub decisions: Vec<ScalingDecision>,
     /// The course over time.
     pub series: RunSeries,
 }
@@ -94,6 +96,23 @@ pub struct ClassExtras {
     pub failed_attempts: u64,
     /// Jobs found again after the death of their worker.
     pub redelivered: u64,
+}
+
+/// A decision of the autoscaler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScalingDecision {
+    /// When.
+    pub at: SimTime,
+    /// The metric that it was based on.
+    pub metric: Option<u64>,
+    /// Worker processes that were there or ordered.
+    pub current: u32,
+    /// What the metric alone asked for.
+    pub recommended: u32,
+    /// What it was to be.
+    pub wanted: u32,
+    /// What settled it.
+    pub reason: super::autoscaler::Reason,
 }
 
 /// What the parts of the detailed level did.
@@ -314,6 +333,8 @@ impl Outcome {
         );
         metrics.set(Metric::WorkerUtilisation, self.busy_area as f64 / self.slot_area as f64);
         metrics.set(Metric::RedisPeak, self.redis_peak as f64);
+        let per_process = measured * f64::from(config.workers.concurrency);
+        metrics.set(Metric::WorkerProcesses, self.slot_area as f64 / per_process);
         metrics.set(Metric::RedisRssPeak, self.redis_peak as f64 * config.redis.fragmentation);
         if config.redis.operations.is_some() {
             metrics.set(Metric::RedisUtilisation, self.parts.redis_busy as f64 / config.horizon.0 as f64);
@@ -373,6 +394,9 @@ impl Outcome {
             digest.add_all([wide as u64, (wide >> 64) as u64]);
         }
         digest.add_all([connections_peak, open_requests]);
+        for decision in &self.decisions {
+            digest.add_all([decision.at.0, u64::from(decision.wanted), decision.reason as u64]);
+        }
         for point in &self.series.parts {
             digest.add_all([u64::from(point.workers), point.connections, point.redis_busy as u64]);
             digest.add_all([point.requests, point.retried, point.abandoned, point.wasted]);

@@ -3,7 +3,9 @@
 use super::circuits::{CircuitRecord, Circuits};
 use super::config::{JobClass, ModelConfig};
 use super::limits::{Limit, Limits};
-use super::outcome::{ClassCounts, ClassExtras, Flow, Outcome, PartPoint, Parts, RejectionReason, RunSeries};
+use super::outcome::{
+    ClassCounts, ClassExtras, Flow, Outcome, PartPoint, Parts, RejectionReason, RunSeries, ScalingDecision,
+};
 use super::redis::Memory;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::stats::histogram::Histogram;
@@ -32,6 +34,8 @@ pub(crate) struct Recorder {
     inverted: u64,
     /// What the detailed level counts besides.
     pub(crate) parts: Parts,
+    /// What the autoscaler decided.
+    pub(crate) decisions: Vec<ScalingDecision>,
 }
 
 /// Waits for the system to recover after the last spike.
@@ -101,6 +105,7 @@ impl Recorder {
             second: vec![Flow::default(); config.classes.len()],
             inverted: 0,
             parts: Parts::default(),
+            decisions: Vec::new(),
         }
     }
 
@@ -334,6 +339,7 @@ impl Recorder {
             urgent_offered,
             redis_peak: redis.peak(),
             parts: self.parts,
+            decisions: self.decisions,
             series: self.series,
             classes: self.classes,
         }

@@ -127,8 +127,9 @@ impl Forecast {
 
 /// The model as a fluid; `None` if an arrival process has no rates, or something feeds back, fails or changes on the way.
 fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
-    let ModelConfig { clients, faults, gateway, workers, redis, .. } = model;
+    let ModelConfig { clients, faults, autoscaler, gateway, workers, redis, .. } = model;
     let is_disturbed = clients.is_some()
+        || autoscaler.is_some()
         || !faults.is_empty()
         || gateway.readiness.is_some()
         || gateway.in_flight_limit.is_some()

@@ -15,7 +15,7 @@ use super::reader::Section;
 use super::setting::Kind;
 use super::slo::Slo;
 use super::tree::{Item, Table, Value};
-use super::{clients, faults, gateway, policy, queue, redis, workers};
+use super::{autoscaler, clients, faults, gateway, policy, queue, redis, workers};
 use crate::engine::time::SimDuration;
 use crate::model::config::{
     ArrivalProcess, ArrivalSource, JobClass, ModelConfig, Observe, OnFull, Queue, Start,
@@ -62,6 +62,10 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
     let (mut workers, service_time) = workers::read(&mut top, &classes);
     workers.database =
         workers::read_database(top.section("database", "The database that the jobs need, if it is a limit."));
+    let autoscaler = autoscaler::read(
+        top.section("autoscaler", "Who changes the number of worker processes: a HorizontalPodAutoscaler."),
+        &workers,
+    );
     let redis =
         redis::read(top.section("redis", "Redis: its memory, and the time that it has for commands."));
     let clients =
@@ -93,6 +97,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         redis,
         clients,
         faults,
+        autoscaler,
     };
     must_fit_the_clock(&mut top, &model);
     if !log.is_clean() {
@@ -256,7 +261,9 @@ fn read_slo(log: &Log<'_>, items: &[&Item], classes: &[ReadClass<'_>]) -> Vec<Sl
 
 /// The engine keeps the completion of a job and the number of its slot in one 64-bit word.
 fn must_fit_the_clock(top: &mut Section<'_>, model: &ModelConfig) {
-    let slots = u64::from(model.workers.processes) * u64::from(model.workers.concurrency);
+    let processes =
+        model.autoscaler.as_ref().map_or(model.workers.processes, |autoscaler| 2 * autoscaler.max);
+    let slots = u64::from(processes) * u64::from(model.workers.concurrency);
     let bits = 64 - slots.next_power_of_two().trailing_zeros();
     let limit = 2_f64.powi(bits as i32) / 1e9;
     let traced = model.sources.iter().filter_map(|source| match &source.process {

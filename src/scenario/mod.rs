@@ -18,6 +18,7 @@ use slo::Slo;
 use tree::Place;
 
 mod arrivals;
+mod autoscaler;
 mod clients;
 mod diagnostic;
 mod distribution;

@@ -22,10 +22,13 @@ impl Prices {
         fixed + self.occurrences * (self.rejected_job * rejected + self.lost_job * lost)
     }
 
-    /// The cost as one replication tells it.
+    /// The cost as one replication tells it. What an autoscaler adds costs for as long as it is there.
     pub fn of(&self, model: &ModelConfig, replication: &Replication) -> f64 {
-        let jobs = |metric| replication.get(metric).unwrap_or(0.0);
-        self.with_jobs(self.fixed(model), jobs(Metric::Rejected), jobs(Metric::Lost))
+        let value = |metric| replication.get(metric).unwrap_or(0.0);
+        let scaled = value(Metric::WorkerProcesses) - f64::from(model.workers.processes);
+        let price = self.worker + self.slot * f64::from(model.workers.concurrency);
+        let fixed = self.fixed(model) + if model.autoscaler.is_some() { scaled * price } else { 0.0 };
+        self.with_jobs(fixed, value(Metric::Rejected), value(Metric::Lost))
     }
 
     /// Whether what happens changes the cost.

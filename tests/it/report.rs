@@ -190,6 +190,7 @@ fn scenario(case: &Case) -> Scenario {
             },
             clients: None,
             faults: Vec::new(),
+            autoscaler: None,
         },
         warnings: vec!["worker capacity is below the offered load of the spike".to_owned()],
     }

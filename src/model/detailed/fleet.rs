@@ -104,11 +104,6 @@ impl Fleet {
         self.processes[self.process_of(slot) as usize].busy
     }
 
-    pub(crate) fn has_idle(&self) -> bool {
-        self.busy < self.available()
-            && self.turn.iter().any(|&process| !self.processes[process as usize].idle.is_empty())
-    }
-
     /// Takes an idle slot of the process that has waited longest.
     pub(crate) fn take_idle(&mut self) -> Option<usize> {
         while let Some(number) = self.turn.pop_front() {
@@ -201,7 +196,7 @@ mod tests {
         let slots: Vec<usize> = (0..6).filter_map(|_| fleet.take_idle()).collect();
         let processes: Vec<u32> = slots.into_iter().map(|slot| fleet.process_of(slot)).collect();
         assert_eq!(processes, [0, 1, 2, 0, 1, 2]);
-        assert!(!fleet.has_idle() && fleet.take_idle().is_none());
+        assert!(fleet.take_idle().is_none());
     }
 
     #[test]
@@ -209,7 +204,7 @@ mod tests {
         let mut fleet = Fleet::new(1, 2, 2);
         let slot = fleet.take_idle().expect("two are idle");
         fleet.stop(0);
-        assert_eq!((fleet.state(0), fleet.up(), fleet.has_idle()), (ProcessState::Draining, 0, false));
+        assert_eq!((fleet.state(0), fleet.up(), fleet.take_idle()), (ProcessState::Draining, 0, None));
         fleet.give_back(slot);
         assert_eq!((fleet.state(0), fleet.busy()), (ProcessState::Off, 0));
         fleet.order(1);

@@ -16,6 +16,7 @@ mod database;
 mod faults;
 mod fleet;
 mod gateways;
+mod scaling;
 mod shards;
 mod stalls;
 
@@ -40,6 +41,7 @@ use database::Pool;
 use faults::Stretched;
 use faults::Troubles;
 use fleet::Fleet;
+use scaling::Scaling;
 use shards::Shards;
 use stalls::Stalled;
 
@@ -95,6 +97,7 @@ pub(super) struct Detailed {
     /// Slots whose work is done but that cannot tell Redis.
     unheard: Vec<usize>,
     gateways: gateways::Gateways,
+    scaling: Option<Scaling>,
 }
 
 /// What a slot does.
@@ -143,15 +146,25 @@ pub(super) enum Event {
     StallCheck,
     /// The load balancer asks the gateways whether they are ready.
     ReadinessProbe,
+    /// The metric of the autoscaler is read.
+    Reading,
+    /// The autoscaler decides.
+    Sync,
+    /// A process that was ordered takes jobs.
+    PodReady {
+        process: u32,
+        life: u32,
+    },
 }
 
 impl Detailed {
     /// Whether the settings need this level.
     pub(super) fn is_needed(config: &ModelConfig) -> bool {
-        let ModelConfig { clients, faults, gateway, queue, workers, redis, .. } = config;
+        let ModelConfig { clients, faults, autoscaler, gateway, queue, workers, redis, .. } = config;
         let has_lanes = matches!(queue.discipline, super::config::Discipline::Lanes(_));
         clients.is_some()
             || !faults.is_empty()
+            || autoscaler.is_some()
             || gateway.in_flight_limit.is_some()
             || gateway.readiness.is_some()
             || has_lanes
@@ -175,7 +188,8 @@ impl Level for Detailed {
 
     fn new(config: &ModelConfig, seed: u64, replication: u32) -> Self {
         let workers = &config.workers;
-        let fleet = Fleet::new(workers.processes, workers.processes, workers.concurrency);
+        let most = config.autoscaler.as_ref().map_or(workers.processes, |autoscaler| 2 * autoscaler.max);
+        let fleet = Fleet::new(workers.processes, most, workers.concurrency);
         Self {
             slots: Slots::new(fleet.slots()),
             work: vec![Work::default(); fleet.slots() as usize],
@@ -195,6 +209,10 @@ impl Level for Detailed {
             turns: 0,
             unheard: Vec::new(),
             gateways: gateways::Gateways::new(config),
+            scaling: config
+                .autoscaler
+                .as_ref()
+                .map(|autoscaler| Scaling::new(autoscaler, workers.processes, seed, replication)),
         }
     }
 
@@ -208,6 +226,9 @@ impl Level for Detailed {
         }
         run.calendar
             .schedule(SimTime::ZERO + run.config.workers.stalls.interval, Rare::OfLevel(Event::StallCheck));
+        if let Some(autoscaler) = &run.config.autoscaler {
+            scaling::schedule(run, autoscaler);
+        }
         for process in 0..run.config.workers.processes {
             plan_crash(run, process);
         }
@@ -350,6 +371,9 @@ impl Level for Detailed {
                 run.calendar.schedule(next, Rare::OfLevel(Event::StallCheck));
             }
             Event::ReadinessProbe => gateways::probe_readiness(run),
+            Event::Reading => scaling::read(run),
+            Event::Sync => scaling::sync(run),
+            Event::PodReady { process, life } => scaling::ready(run, process, life),
         }
     }
 

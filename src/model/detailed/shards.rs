@@ -71,9 +71,4 @@ impl Shards {
     pub(crate) fn busy(&self, now: SimTime) -> impl Iterator<Item = u128> {
         self.shards.iter().map(move |shard| shard.work - u128::from(shard.free_at.since(now).0))
     }
-
-    /// The longest time that a command would have to wait now.
-    pub(crate) fn backlog(&self, now: SimTime) -> SimDuration {
-        self.shards.iter().map(|shard| shard.free_at.since(now)).max().unwrap_or(SimDuration::ZERO)
-    }
 }

@@ -1,0 +1,504 @@
+//! The Kubernetes HorizontalPodAutoscaler on an external metric, as its controller computes it.
+//!
+//! ```text
+//! metric --> recommendation (tolerance, then ceil) --> stabilized (windows) --> rate limits (policies) --> min, max
+//! ```
+//!
+//! Sources: `replica_calculator.go`, `horizontal.go` and `autoscaling/v2/defaults.go` of Kubernetes 1.33. This is the decision alone: it
+//! starts no pod and knows no depth. External metrics know no readiness, so pods that are not ready count like any other.
+
+use std::collections::VecDeque;
+
+use crate::engine::time::{SimDuration, SimTime};
+use crate::model::distribution::Distribution;
+
+/// What an autoscaler is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AutoscalerConfig {
+    /// Fewest replicas.
+    pub min: u32,
+    /// Most replicas.
+    pub max: u32,
+    /// Jobs that the metric is held against.
+    pub target: u64,
+    /// How.
+    pub target_type: TargetType,
+    /// Ratios of metric to target up to 1 + this change nothing.
+    pub tolerance_up: f64,
+    /// Ratios down to 1 - this change nothing.
+    pub tolerance_down: f64,
+    /// Time between two decisions.
+    pub sync: SimDuration,
+    /// How old the metric is by then: scrape, adapter, poll.
+    pub metric_age: SimDuration,
+    /// From the order of a pod until it takes jobs, in seconds.
+    pub start_up: Distribution,
+    /// Windows and rates; `None` where `behavior` is not set, which is the old algorithm.
+    pub behavior: Option<Behavior>,
+}
+
+/// What the target is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetType {
+    /// The metric over the number of replicas (`AverageValue`).
+    AverageValue,
+    /// The metric itself (`Value`).
+    Value,
+}
+
+/// The field `behavior`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behavior {
+    /// Going up.
+    pub up: ScalingRules,
+    /// Going down.
+    pub down: ScalingRules,
+}
+
+/// How fast it may go in one direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScalingRules {
+    /// The most cautious recommendation of this window counts.
+    pub window: SimDuration,
+    /// Which policy counts where there are several.
+    pub select: Select,
+    /// How much is allowed in how long.
+    pub policies: Vec<ScalingPolicy>,
+}
+
+/// Which policy counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Select {
+    /// The one that allows the largest change.
+    Max,
+    /// The one that allows the smallest.
+    Min,
+    /// None: this direction is closed.
+    Disabled,
+}
+
+/// A limit of change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScalingPolicy {
+    /// Replicas, or percent of those at the start of the period.
+    pub kind: PolicyKind,
+    /// How many.
+    pub value: u32,
+    /// In how long.
+    pub period: SimDuration,
+}
+
+/// What a policy counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyKind {
+    /// Replicas.
+    Pods,
+    /// Percent.
+    Percent,
+}
+
+/// What a sync decided, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Replicas from now on.
+    pub replicas: u32,
+    /// What the metric alone would have.
+    pub recommended: u32,
+    /// What settled it.
+    pub reason: Reason,
+}
+
+/// What settled a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The metric is near the target.
+    WithinTolerance,
+    /// The metric asks for this.
+    Metric,
+    /// A window holds it.
+    Stabilized,
+    /// A policy allows no more at once.
+    RateLimited,
+    /// It may not be fewer.
+    Minimum,
+    /// It may not be more.
+    Maximum,
+    /// There is no metric.
+    NoMetric,
+    /// There are no replicas, which switches it off.
+    Disabled,
+}
+
+impl Reason {
+    /// In words, for reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::WithinTolerance => "within tolerance",
+            Reason::Metric => "metric",
+            Reason::Stabilized => "held by a window",
+            Reason::RateLimited => "rate limit",
+            Reason::Minimum => "minimum",
+            Reason::Maximum => "maximum",
+            Reason::NoMetric => "no metric",
+            Reason::Disabled => "switched off",
+        }
+    }
+}
+
+impl Default for Behavior {
+    /// What Kubernetes fills in: up 4 pods or 100% in 15 s, whichever is more, at once; down 100% in 15 s after 300 s.
+    fn default() -> Self {
+        let policy = |kind, value| ScalingPolicy { kind, value, period: SimDuration(15 * SECOND) };
+        Self {
+            up: ScalingRules {
+                window: SimDuration::ZERO,
+                select: Select::Max,
+                policies: vec![policy(PolicyKind::Pods, 4), policy(PolicyKind::Percent, 100)],
+            },
+            down: ScalingRules {
+                window: LEGACY_WINDOW,
+                select: Select::Max,
+                policies: vec![policy(PolicyKind::Percent, 100)],
+            },
+        }
+    }
+}
+
+/// An autoscaler with its memory.
+#[derive(Clone, Debug)]
+pub struct Autoscaler {
+    config: AutoscalerConfig,
+    /// Raw recommendations, the oldest first.
+    recommendations: VecDeque<(SimTime, u32)>,
+    /// Replicas added and removed, the oldest first.
+    added: VecDeque<(SimTime, u32)>,
+    removed: VecDeque<(SimTime, u32)>,
+}
+
+const SECOND: u64 = 1_000_000_000;
+/// The controller's `--horizontal-pod-autoscaler-downscale-stabilization`.
+const LEGACY_WINDOW: SimDuration = SimDuration(300 * SECOND);
+/// Without `behavior`, at most this many times as many at once, or this many.
+const LEGACY_FACTOR: u32 = 2;
+const LEGACY_LEAST: u32 = 4;
+
+impl Autoscaler {
+    /// One that has decided nothing yet, with so many replicas there: they are its first recommendation, as in the controller.
+    pub fn new(config: AutoscalerConfig, replicas: u32) -> Self {
+        let recommendations = VecDeque::from([(SimTime::ZERO, replicas)]);
+        Self { config, recommendations, added: VecDeque::new(), removed: VecDeque::new() }
+    }
+
+    /// Decides: `metric` jobs were counted, `current` replicas are ordered.
+    pub fn sync(&mut self, now: SimTime, metric: Option<u64>, current: u32) -> Decision {
+        let held = |reason| Decision { replicas: current, recommended: current, reason };
+        if current == 0 && self.config.min > 0 {
+            return held(Reason::Disabled);
+        }
+        if current > self.config.max {
+            return self.enact(now, current, self.config.max, self.config.max, Reason::Maximum);
+        }
+        if current < self.config.min {
+            return self.enact(now, current, self.config.min, self.config.min, Reason::Minimum);
+        }
+        let Some(metric) = metric else {
+            return held(Reason::NoMetric);
+        };
+        let (recommended, settled) = match self.recommend(metric, current) {
+            Some(replicas) => (replicas, Reason::Metric),
+            None => (current, Reason::WithinTolerance),
+        };
+        let (replicas, reason) = match self.config.behavior.clone() {
+            Some(behavior) => self.behave(&behavior, now, current, recommended, settled),
+            None => self.behave_as_before(now, current, recommended, settled),
+        };
+        self.enact(now, current, replicas, recommended, reason)
+    }
+
+    /// What the metric asks for; `None` if it is near enough to the target. Quantities are milli-units, as in the controller.
+    fn recommend(&self, metric: u64, current: u32) -> Option<u32> {
+        let AutoscalerConfig { target, target_type, tolerance_up, tolerance_down, .. } = self.config;
+        let (usage, target) = (u128::from(metric) * 1_000, u128::from(target) * 1_000);
+        let divisor = match target_type {
+            TargetType::AverageValue => target * u128::from(current),
+            TargetType::Value => target,
+        };
+        let exact = |value: u128| u32::try_from(value).unwrap_or(u32::MAX);
+        if divisor == 0 {
+            return Some(exact(usage.div_ceil(target)));
+        }
+        let ratio = usage as f64 / divisor as f64;
+        if (1.0 - tolerance_down..=1.0 + tolerance_up).contains(&ratio) {
+            return None;
+        }
+        Some(match target_type {
+            TargetType::AverageValue => exact(usage.div_ceil(target)),
+            TargetType::Value => (ratio * f64::from(current)).ceil() as u32,
+        })
+    }
+
+    /// With `behavior`: `stabilizeRecommendationWithBehaviors`, then `convertDesiredReplicasWithBehaviorRate`.
+    fn behave(
+        &mut self,
+        behavior: &Behavior,
+        now: SimTime,
+        current: u32,
+        recommended: u32,
+        settled: Reason,
+    ) -> (u32, Reason) {
+        self.remember(now, recommended, behavior.up.window.max(behavior.down.window));
+        let newer = |window: SimDuration| {
+            let recent = self.recommendations.iter().filter(move |(time, _)| now.since(*time) < window);
+            recent.map(|(_, replicas)| *replicas)
+        };
+        let up = newer(behavior.up.window).chain([recommended]).min().unwrap_or(recommended);
+        let down = newer(behavior.down.window).chain([recommended]).max().unwrap_or(recommended);
+        let mut replicas = current;
+        replicas = replicas.max(up);
+        replicas = replicas.min(down);
+        let mut reason = if replicas == recommended { settled } else { Reason::Stabilized };
+        if replicas > current {
+            let limit = self.limit_up(&behavior.up, now, current).max(current);
+            let most = limit.min(self.config.max);
+            if replicas > most {
+                reason = if most == self.config.max { Reason::Maximum } else { Reason::RateLimited };
+                replicas = most;
+            }
+        } else if replicas < current {
+            let limit = self.limit_down(&behavior.down, now, current).min(current);
+            let least = limit.max(self.config.min);
+            if replicas < least {
+                reason = if least == self.config.min { Reason::Minimum } else { Reason::RateLimited };
+                replicas = least;
+            }
+        }
+        (replicas, reason)
+    }
+
+    /// Without: the largest recommendation of 300 s, then at most double or 4.
+    fn behave_as_before(
+        &mut self,
+        now: SimTime,
+        current: u32,
+        recommended: u32,
+        settled: Reason,
+    ) -> (u32, Reason) {
+        self.remember(now, recommended, LEGACY_WINDOW);
+        let stabilized =
+            self.recommendations.iter().map(|(_, replicas)| *replicas).max().unwrap_or(recommended);
+        let reason = if stabilized == recommended { settled } else { Reason::Stabilized };
+        let limit = (LEGACY_FACTOR * current).max(LEGACY_LEAST);
+        if stabilized < self.config.min {
+            (self.config.min, Reason::Minimum)
+        } else if stabilized > limit.min(self.config.max) {
+            if limit < self.config.max {
+                (limit, Reason::RateLimited)
+            } else {
+                (self.config.max, Reason::Maximum)
+            }
+        } else {
+            (stabilized, reason)
+        }
+    }
+
+    fn remember(&mut self, now: SimTime, recommended: u32, window: SimDuration) {
+        while self.recommendations.front().is_some_and(|(time, _)| now.since(*time) >= window) {
+            self.recommendations.pop_front();
+        }
+        self.recommendations.push_back((now, recommended));
+    }
+
+    fn limit_up(&self, rules: &ScalingRules, now: SimTime, current: u32) -> u32 {
+        let allowed = |policy: &ScalingPolicy| {
+            let start = self.at_start_of(policy.period, now, current);
+            match policy.kind {
+                PolicyKind::Pods => start + i64::from(policy.value),
+                PolicyKind::Percent => (start * (100 + i64::from(policy.value)) + 99).div_euclid(100),
+            }
+        };
+        let limits = rules.policies.iter().map(allowed);
+        let limit = match rules.select {
+            Select::Max => limits.max(),
+            Select::Min => limits.min(),
+            Select::Disabled => None,
+        };
+        limit.map_or(current, |limit| limit.clamp(0, i64::from(u32::MAX)) as u32)
+    }
+
+    fn limit_down(&self, rules: &ScalingRules, now: SimTime, current: u32) -> u32 {
+        let allowed = |policy: &ScalingPolicy| {
+            let start = self.at_start_of(policy.period, now, current);
+            match policy.kind {
+                PolicyKind::Pods => start - i64::from(policy.value),
+                // The controller cuts the fraction off.
+                PolicyKind::Percent => start * (100 - i64::from(policy.value).min(100)) / 100,
+            }
+        };
+        let limits = rules.policies.iter().map(allowed);
+        let limit = match rules.select {
+            Select::Max => limits.min(),
+            Select::Min => limits.max(),
+            Select::Disabled => None,
+        };
+        limit.map_or(current, |limit| limit.clamp(0, i64::from(u32::MAX)) as u32)
+    }
+
+    /// Replicas at the start of a period that ends now.
+    fn at_start_of(&self, period: SimDuration, now: SimTime, current: u32) -> i64 {
+        let within = |events: &VecDeque<(SimTime, u32)>| -> i64 {
+            let recent = events.iter().filter(|(time, _)| now.since(*time) < period);
+            recent.map(|(_, replicas)| i64::from(*replicas)).sum()
+        };
+        i64::from(current) - within(&self.added) + within(&self.removed)
+    }
+
+    fn enact(
+        &mut self,
+        now: SimTime,
+        current: u32,
+        replicas: u32,
+        recommended: u32,
+        reason: Reason,
+    ) -> Decision {
+        let longest = |rules: &ScalingRules| rules.policies.iter().map(|policy| policy.period).max();
+        let behavior = self.config.behavior.as_ref();
+        let period = behavior.and_then(|behavior| longest(&behavior.up).max(longest(&behavior.down)));
+        for events in [&mut self.added, &mut self.removed] {
+            while events.front().is_some_and(|(time, _)| Some(now.since(*time)) >= period) {
+                events.pop_front();
+            }
+        }
+        if replicas > current {
+            self.added.push_back((now, replicas - current));
+        } else if replicas < current {
+            self.removed.push_back((now, current - replicas));
+        }
+        Decision { replicas, recommended, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::stream::mix;
+
+    fn config(behavior: Option<Behavior>) -> AutoscalerConfig {
+        AutoscalerConfig {
+            min: 1,
+            max: 1_000,
+            target: 5_000,
+            target_type: TargetType::AverageValue,
+            tolerance_up: 0.1,
+            tolerance_down: 0.1,
+            sync: SimDuration(15 * SECOND),
+            metric_age: SimDuration::ZERO,
+            start_up: Distribution::Deterministic { mean: 1.0 },
+            behavior,
+        }
+    }
+
+    /// Replicas after each sync of 15 s, with that metric.
+    fn course(config: AutoscalerConfig, start: u32, metrics: &[u64]) -> Vec<u32> {
+        let mut autoscaler = Autoscaler::new(config, start);
+        let mut replicas = start;
+        let sync = |(index, &metric): (usize, &u64)| {
+            let now = SimTime((index as u64 + 1) * 15 * SECOND);
+            replicas = autoscaler.sync(now, Some(metric), replicas).replicas;
+            replicas
+        };
+        metrics.iter().enumerate().map(sync).collect()
+    }
+
+    /// The sequences that follow from the defaults in `autoscaling/v2/defaults.go`, and from the old limit in `horizontal.go`.
+    #[test]
+    fn the_documented_sequences() {
+        let flood = [10_000_000; 4];
+        assert_eq!(course(config(Some(Behavior::default())), 1, &flood), [5, 10, 20, 40]);
+        assert_eq!(course(config(None), 1, &flood), [4, 8, 16, 32]);
+    }
+
+    #[test]
+    fn a_metric_within_the_tolerance_changes_nothing() {
+        // 2 replicas: ratio 0.9 and 1.1 exactly, then beyond.
+        let behavior = || Some(Behavior::default());
+        assert_eq!(course(config(behavior()), 2, &[9_000, 11_000]), [2, 2]);
+        assert_eq!(course(config(behavior()), 2, &[11_001]), [3]);
+        let mut eager = config(behavior());
+        (eager.tolerance_up, eager.tolerance_down) = (0.0, 0.0);
+        assert_eq!(course(eager, 2, &[10_001]), [3]);
+    }
+
+    #[test]
+    fn it_scales_down_only_when_the_window_has_forgotten_the_need() {
+        // 20 syncs of 15 s are the window; the recommendation of 4 was made at 15 s, so it counts until before 315 s.
+        let mut metrics = vec![20_000];
+        metrics.extend([1_000; 21]);
+        for behavior in [Some(Behavior::default()), None] {
+            let replicas = course(config(behavior), 4, &metrics);
+            assert_eq!(replicas[..20], [4; 20]);
+            assert_eq!(replicas[20], 1);
+        }
+    }
+
+    #[test]
+    fn policies_limit_the_rate() {
+        let rules = |select, policies: &[(PolicyKind, u32, u64)]| ScalingRules {
+            window: SimDuration::ZERO,
+            select,
+            policies: policies
+                .iter()
+                .map(|&(kind, value, seconds)| ScalingPolicy {
+                    kind,
+                    value,
+                    period: SimDuration(seconds * SECOND),
+                })
+                .collect(),
+        };
+        let both = [(PolicyKind::Pods, 2, 60), (PolicyKind::Percent, 50, 60)];
+        let with = |up, down| config(Some(Behavior { up, down }));
+        // From 10: 2 pods or 5 in a minute.
+        let flood = [10_000_000; 5];
+        let down = || rules(Select::Max, &both);
+        assert_eq!(course(with(rules(Select::Max, &both), down()), 10, &flood), [15, 15, 15, 15, 23]);
+        assert_eq!(course(with(rules(Select::Min, &both), down()), 10, &flood), [12, 12, 12, 12, 14]);
+        assert_eq!(course(with(rules(Select::Disabled, &both), down()), 10, &flood), [10; 5]);
+        // Down from 11: 50% leaves 5 (the fraction is cut off), 2 pods leave 9.
+        let up = || rules(Select::Max, &both);
+        assert_eq!(course(with(up(), rules(Select::Max, &both)), 11, &[0; 5]), [5, 5, 5, 5, 2]);
+        assert_eq!(course(with(up(), rules(Select::Min, &both)), 11, &[0; 5]), [9, 9, 9, 9, 7]);
+        assert_eq!(course(with(up(), rules(Select::Disabled, &both)), 11, &[0; 5]), [11; 5]);
+    }
+
+    #[test]
+    fn a_missing_metric_and_no_replicas_change_nothing() {
+        let mut autoscaler = Autoscaler::new(config(None), 3);
+        assert_eq!(autoscaler.sync(SimTime(1), None, 3).reason, Reason::NoMetric);
+        assert_eq!(autoscaler.sync(SimTime(2), Some(1_000_000), 0).reason, Reason::Disabled);
+        let over = Autoscaler::new(AutoscalerConfig { max: 2, ..config(None) }, 3).sync(SimTime(1), None, 3);
+        assert_eq!((over.replicas, over.reason), (2, Reason::Maximum));
+    }
+
+    #[test]
+    fn a_value_target_is_a_ratio_of_the_replicas() {
+        let config = AutoscalerConfig { target_type: TargetType::Value, ..config(Some(Behavior::default())) };
+        // 7,500 of 5,000 jobs: 1.5 times 4 replicas.
+        assert_eq!(course(config, 4, &[7_500]), [6]);
+    }
+
+    /// In 2,000 random courses it stays within its bounds, and never adds more in 15 s than the defaults allow.
+    #[test]
+    fn bounds_and_rates_hold_whatever_the_metric_does() {
+        for seed in 0..2_000 {
+            let mut config = config((seed % 2 == 0).then(Behavior::default));
+            (config.min, config.max) = (2, 30);
+            let metrics: Vec<u64> = (0..40).map(|step| mix(seed * 100 + step) % 300_000).collect();
+            let mut before = 3;
+            for replicas in course(config, before, &metrics) {
+                assert!((2..=30).contains(&replicas));
+                assert!(replicas <= (2 * before).max(before + 4), "{before} -> {replicas}");
+                before = replicas;
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The autoscaler: a HorizontalPodAutoscaler as its manifest says it.
+
+use super::diagnostic::Code;
+use super::distribution::{self, Of};
+use super::log::Fault;
+use super::reader::Section;
+use crate::engine::time::SimDuration;
+use crate::model::config::{
+    AutoscalerConfig, Behavior, PolicyKind, ScalingPolicy, ScalingRules, Select, TargetType, Workers,
+};
+use crate::units::fmt_duration;
+
+/// Reads `[autoscaler]`; `None` if there is none.
+pub(super) fn read(mut section: Section<'_>, workers: &Workers) -> Option<AutoscalerConfig> {
+    const TARGETS: &[(&str, TargetType)] =
+        &[("average-value", TargetType::AverageValue), ("value", TargetType::Value)];
+    let own = workers.processes;
+    let min = section.key("min", "Fewest worker processes (minReplicas).").count(1, MOST_REPLICAS).or_else(
+        "workers.processes",
+        own.to_string(),
+        own.into(),
+    );
+    let max = section.key("max", "Most worker processes (maxReplicas).").count(1, MOST_REPLICAS).or_else(
+        "4 times workers.processes",
+        (4 * u64::from(own)).to_string(),
+        4 * u64::from(own),
+    );
+    let target = section
+        .key(
+            "target",
+            "Jobs waiting and in service for each worker process (averageValue), or in all (value).",
+        )
+        .count(1, super::file::MOST_COUNT)
+        .or("5000");
+    let target_type = section
+        .key("target_type", "Whether the target is for each worker process or for all together.")
+        .choice(TARGETS)
+        .or("average-value");
+    let mut tolerance = |name, doc| section.key(name, doc).number(0.0, 1.0).or("0.1");
+    let tolerance_up =
+        tolerance("tolerance_up", "A metric above its target by less than this share adds nobody.");
+    let tolerance_down =
+        tolerance("tolerance_down", "A metric below its target by less than this share removes nobody.");
+    let sync = section.key("sync", "Time between two decisions.").positive_span().or("15s");
+    let metric_age = section
+        .key("metric_age", "How old the metric is when it is used: scrape, adapter and poll.")
+        .span()
+        .or("30s");
+    let start_up = distribution::or(
+        &mut section,
+        "start_up",
+        "From the order of a worker process until it takes jobs: scheduling, image, start, readiness.",
+        Of::TIME,
+        "20s",
+    );
+    let behavior = read_behavior(section.section(
+        "behavior",
+        "Windows and rates (spec.behavior); without it the old algorithm counts, which at most doubles.",
+    ));
+    section.close();
+    if !section.is_given() {
+        return None;
+    }
+    let bounds = [("min", u64::from(own) < min, min), ("max", u64::from(own) > max || min > max, max)];
+    for (name, is_broken, bound) in bounds {
+        if is_broken && !section.is_bad(name) {
+            let message =
+                format!("{bound} does not fit: min is {min}, max is {max}, `workers.processes` is {own}");
+            section
+                .complain(name, Fault::new(Code::Conflict, message, "the rule is min <= processes <= max"));
+        }
+    }
+    if max * u64::from(workers.concurrency) > super::workers::MOST_SLOTS {
+        let message = format!("{max} processes x {} jobs are too many slots", workers.concurrency);
+        let label = format!("at most {} in all", super::workers::MOST_SLOTS);
+        section.complain("max", Fault::new(Code::OutOfRange, message, label));
+    }
+    Some(AutoscalerConfig {
+        min: min as u32,
+        max: max as u32,
+        target,
+        target_type,
+        tolerance_up,
+        tolerance_down,
+        sync,
+        metric_age,
+        start_up,
+        behavior,
+    })
+}
+
+fn read_behavior(mut behavior: Section<'_>) -> Option<Behavior> {
+    let defaults = Behavior::default();
+    let up = read_rules(behavior.section("scale_up", "Going up."), defaults.up, "0s");
+    let down = read_rules(behavior.section("scale_down", "Going down."), defaults.down, "300s");
+    behavior.close();
+    behavior.is_given().then_some(Behavior { up, down })
+}
+
+fn read_rules(mut rules: Section<'_>, default: ScalingRules, window: &'static str) -> ScalingRules {
+    const SELECTS: &[(&str, Select)] =
+        &[("max", Select::Max), ("min", Select::Min), ("disabled", Select::Disabled)];
+    const KINDS: &[(&str, PolicyKind)] = &[("pods", PolicyKind::Pods), ("percent", PolicyKind::Percent)];
+    let window = rules
+        .key("window", "The most cautious recommendation of this time counts (stabilizationWindowSeconds).")
+        .span()
+        .or(window);
+    must_be_at_most(&mut rules, "window", window, MOST_WINDOW);
+    let select = rules
+        .key(
+            "select",
+            "Which policy counts: that of the largest change, of the smallest, or none (selectPolicy).",
+        )
+        .choice(SELECTS)
+        .or("max");
+    let sections =
+        rules.sections("policies", "How much is allowed in how long; Kubernetes' own if not given.");
+    let mut policies = Vec::new();
+    for mut policy in sections {
+        let kind = policy.key("type", "Worker processes, or percent of them.").choice(KINDS).required();
+        let value = policy.key("value", "How many.").count(1, MOST_REPLICAS).required();
+        let period = policy.key("period", "In how long (periodSeconds).").positive_span().required();
+        policy.close();
+        if let Some(period) = period {
+            must_be_at_most(&mut policy, "period", period, MOST_PERIOD);
+        }
+        if let (Some(kind), Some(value), Some(period)) = (kind, value, period) {
+            policies.push(ScalingPolicy { kind, value: value as u32, period });
+        }
+    }
+    rules.close();
+    let policies = if rules.has("policies") { policies } else { default.policies };
+    ScalingRules { window, select, policies }
+}
+
+fn must_be_at_most(section: &mut Section<'_>, name: &'static str, span: SimDuration, most: SimDuration) {
+    if span > most {
+        let message = format!("{} is longer than Kubernetes allows", fmt_duration(span.as_secs_f64()));
+        let label = format!("at most \"{}\"", fmt_duration(most.as_secs_f64()));
+        section.complain(name, Fault::new(Code::OutOfRange, message, label));
+    }
+}
+
+const MOST_REPLICAS: u64 = 100_000;
+const MOST_WINDOW: SimDuration = SimDuration(3_600_000_000_000);
+const MOST_PERIOD: SimDuration = SimDuration(1_800_000_000_000);
