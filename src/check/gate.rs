@@ -153,7 +153,11 @@ pub fn compare(
     let mut comparisons = Vec::new();
     for scope in scopes {
         for &metric in Metric::ALL.iter().filter(|metric| !skipped.contains(metric)) {
-            if scope.is_none() || metric.per_class() {
+            let index = scope.map(|(index, _)| index);
+            let has = |runs: &[Replication]| runs.iter().any(|run| run.metrics(index).get(metric).is_some());
+            let is_of_scope = scope.is_none() || metric.per_class();
+            // What belongs to a part that the scenario does not have is not compared.
+            if is_of_scope && (has(baseline) || has(current)) {
                 comparisons.push(comparison(metric, scope, baseline, current, limits));
             }
         }

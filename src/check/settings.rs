@@ -1,7 +1,7 @@
 //! What has changed in a scenario since its baseline, and whether the two can still be compared.
 //!
-//! The experiment - load, duration, seed - must be the same, or a difference would say nothing about the system.
-//! The system - policy, gateway, queue, workers, Redis - may change: what that does is what the gate asks.
+//! The experiment - load, clients, faults, duration, seed - must be the same, or a difference would say nothing about the system.
+//! The system - policy, gateway, queue, workers, database, autoscaler, Redis - may change: what that does is what the gate asks.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub enum Part {
 /// The part that a setting belongs to, by the section it is in.
 pub fn part_of(path: &str) -> Part {
     match path.split('.').next().unwrap_or_default() {
-        "policy" | "gateway" | "queue" | "workers" | "redis" => Part::System,
+        "policy" | "gateway" | "queue" | "workers" | "database" | "autoscaler" | "redis" => Part::System,
         "name" | "slo" | "report" | "sweep" | "cost" | "plan" => Part::Neither,
         // Also what later versions add, until somebody decides that it is part of the system.
         _ => Part::Experiment,

@@ -6,7 +6,7 @@
 use crate::engine::time::SimTime;
 use crate::fluid::{self, EventKind, Fluid, Level, PerClass, Segment, State, System};
 use crate::memory::JobState;
-use crate::model::config::{ArrivalProcess, ModelConfig};
+use crate::model::config::{ArrivalProcess, JobClass, ModelConfig};
 use crate::model::metric::Metric;
 
 /// What the fluid limit says of a configuration.
@@ -207,13 +207,16 @@ fn group_of(model: &ModelConfig, class: usize) -> usize {
     }
 }
 
-/// Memory of so many jobs, all of the mean payload.
+/// Memory of so many jobs of all classes, in their shares.
 fn bytes_of_jobs(model: &ModelConfig, jobs: f64) -> f64 {
-    let payload = model.mean_over_jobs(|class| class.payload.mean());
-    // Where any has a priority, most have.
-    let has_priority = model.classes.iter().any(|class| class.queue_priority > 0);
-    let state = if has_priority { JobState::Prioritized } else { JobState::Waiting };
-    model.redis.memory.of_jobs(jobs.max(0.0) as u64, state, payload as u64)
+    let memory = &model.redis.memory;
+    let state_of = |class: &JobClass| {
+        if class.queue_priority > 0 { JobState::Prioritized } else { JobState::Waiting }
+    };
+    let each = model.mean_over_jobs(|class| memory.of_job(state_of(class), class.payload.mean() as u64));
+    let state = model.classes.first().map_or(JobState::Waiting, state_of);
+    let tables = memory.of_jobs(jobs.max(0.0) as u64, state, 0) - jobs * memory.of_job(state, 0);
+    jobs * each + tables.max(0.0)
 }
 
 /// How often the circuit would swing between warning and `reopen_at`, or hold without hysteresis, in all

@@ -20,11 +20,10 @@ pub(super) fn read(mut section: Section<'_>, workers: &Workers) -> Option<Autosc
         own.to_string(),
         own.into(),
     );
-    let max = section.key("max", "Most worker processes (maxReplicas).").count(1, MOST_REPLICAS).or_else(
-        "4 times workers.processes",
-        (4 * u64::from(own)).to_string(),
-        4 * u64::from(own),
-    );
+    let max = section
+        .key("max", "Most worker processes (maxReplicas); there is no autoscaler without it.")
+        .count(1, MOST_REPLICAS)
+        .optional();
     let target = section
         .key(
             "target",
@@ -58,9 +57,7 @@ pub(super) fn read(mut section: Section<'_>, workers: &Workers) -> Option<Autosc
         "Windows and rates (spec.behavior); without it the old algorithm counts, which at most doubles.",
     ));
     section.close();
-    if !section.is_given() {
-        return None;
-    }
+    let max = max?;
     let bounds = [("min", u64::from(own) < min, min), ("max", u64::from(own) > max || min > max, max)];
     for (name, is_broken, bound) in bounds {
         if is_broken && !section.is_bad(name) {

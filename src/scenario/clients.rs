@@ -75,7 +75,8 @@ pub(super) fn read(mut clients: Section<'_>) -> Option<Clients> {
         BackoffKind::Fixed => Backoff::Fixed(pause),
         BackoffKind::Exponential => Backoff::Exponential { base, cap },
     };
-    clients.is_given().then_some(Clients {
+    // Who neither gives up nor tries again is no more than an arrival.
+    (timeout.is_some() || retries > 0).then_some(Clients {
         timeout,
         wait_for,
         retries: retries as u32,

@@ -18,7 +18,7 @@ use super::tree::{Item, Table, Value};
 use super::{autoscaler, clients, faults, gateway, policy, queue, redis, workers};
 use crate::engine::time::SimDuration;
 use crate::model::config::{
-    ArrivalProcess, ArrivalSource, JobClass, ModelConfig, Observe, OnFull, Queue, Start,
+    ArrivalProcess, ArrivalSource, FaultKind, JobClass, ModelConfig, Observe, OnFull, Queue, Start,
 };
 use crate::units::{fmt_duration, fmt_rate};
 
@@ -60,8 +60,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
     let start = read_start(top.section("start", "What is there at time zero."), &queue);
     let gateway = gateway::read(top.section("gateway", "The gateways, each with a circuit of its own."));
     let (mut workers, service_time) = workers::read(&mut top, &classes);
-    workers.database =
-        workers::read_database(top.section("database", "The database that the jobs need, if it is a limit."));
+    let database = workers::read_database(top.section("database", "The database that the jobs need."));
     let autoscaler = autoscaler::read(
         top.section("autoscaler", "Who changes the number of worker processes: a HorizontalPodAutoscaler."),
         &workers,
@@ -71,6 +70,9 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
     let clients =
         clients::read(top.section("clients", "Those who send the jobs, where they wait for answers."));
     let faults = faults::read(&mut top, duration, &workers, &gateway);
+    // Where it is neither short of connections nor slow, it is a part of the service time like any other.
+    let may_be_slow = faults.iter().any(|fault| matches!(fault.kind, FaultKind::DatabaseSlow { .. }));
+    workers.database = (database.pool.is_some() || may_be_slow).then_some(database);
     let slo = read_slo(log, &slo_items, &classes);
     let sweep = planning::read_sweep(
         top.section("sweep", "The configurations that `simulate sweep` and `plan` try."),

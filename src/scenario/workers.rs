@@ -145,7 +145,7 @@ fn read_stalls(workers: &mut Section<'_>) -> Stalls {
 }
 
 /// Reads `[database]`.
-pub(super) fn read_database(mut database: Section<'_>) -> Option<Database> {
+pub(super) fn read_database(mut database: Section<'_>) -> Database {
     let pool = database
         .key("pool", "Connections that all worker processes share; no limit if not given.")
         .count(1, 1_000_000)
@@ -155,7 +155,7 @@ pub(super) fn read_database(mut database: Section<'_>) -> Option<Database> {
         .number(0.0, 1.0)
         .or("1");
     database.close();
-    database.is_given().then_some(Database { pool: pool.map(|pool| pool as u32), share })
+    Database { pool: pool.map(|pool| pool as u32), share }
 }
 
 /// The latest that a job can be done once it is started, for the clock: without contention and batches.

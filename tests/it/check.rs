@@ -354,8 +354,18 @@ fn every_setting_belongs_to_a_part_on_purpose() {
     let mut experiment: Vec<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
     experiment.retain(|section| part_of(&pattern(section)) == Part::Experiment);
     experiment.sort();
-    let expected =
-        ["arrivals", "class", "duration", "recovery_hold", "replications", "seed", "start", "warmup"];
+    let expected = [
+        "arrivals",
+        "class",
+        "clients",
+        "duration",
+        "fault",
+        "recovery_hold",
+        "replications",
+        "seed",
+        "start",
+        "warmup",
+    ];
     assert_eq!(experiment, expected, "decide what a new section is in check/settings.rs");
 }
 

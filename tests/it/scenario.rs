@@ -289,7 +289,7 @@ fn settings_know_where_they_come_from() {
     assert_eq!(find("class.telemetry.priority").value.as_deref(), Some("7"));
     assert_eq!(find("class.telemetry.priority").follows, Some("policy.default_priority"));
     assert_eq!(find("class.telemetry.payload.cv").pattern, "class[].payload.cv");
-    assert_eq!(find("queue.discipline").kind, Kind::Choice(vec!["fifo", "priority"]));
+    assert_eq!(find("queue.discipline").kind, Kind::Choice(vec!["fifo", "priority", "lanes"]));
     assert!(find("duration").required);
     assert!(loaded.settings.iter().all(|setting| !setting.doc.is_empty()));
 }
@@ -339,7 +339,7 @@ service_time = { distribution = "lognormal", mean = "8ms" }
  --> scenarios/x.toml:2:1
   |
 2 | duratoin = "60s"
-  | ^^^^^^^^ allowed: name, duration, warmup, seed, replications, recovery_hold, slo, report, policy, class, arrivals, queue, start, gateway, workers, redis, sweep, cost, plan
+  | ^^^^^^^^ allowed: name, duration, warmup, seed, replications, recovery_hold, slo, report, policy, class, arrivals, queue, start, gateway, workers, database, autoscaler, redis, clients, fault, sweep, cost, plan
 
 error: `seed`: `-1` is negative
  --> scenarios/x.toml:3:8
@@ -399,7 +399,7 @@ error: `displine` is not a setting of `queue`; did you mean `discipline`?
  --> --set queue.displine=fifo
   |
   | queue.displine=fifo
-  |       ^^^^^^^^ allowed: discipline, capacity
+  |       ^^^^^^^^ allowed: discipline, capacity, queues, lane
 
 11 mistakes"#;
     assert_eq!(shown, expected, "\n{shown}");
@@ -533,7 +533,7 @@ fn bounds() {
     set("name=a/b", &["`a/b` cannot be the name of a folder"]);
     set("policy.observe=0s", &["a timer must be above zero"]);
     set("policy.observe=arival", &["`arival` is not known here; did you mean `arrival`?"]);
-    set("queue.discipline=lanes", &["`lanes` comes in a later version", "allowed: fifo, priority"]);
+    set("queue.discipline=lanes", &["`queue.lane` is missing", "add [[queue.lane]]"]);
     set("arrivals.process=poison", &["`poison` is not known here; did you mean `poisson`?"]);
     assert_eq!(good(GOOD, &["seed=18446744073709551615"]).seed, u64::MAX);
 }
