@@ -7,9 +7,11 @@
 
 use std::sync::Arc;
 
-use rand::Rng;
+use rand::{Rng, RngExt};
 
-use super::config::{ArrivalProcess, ArrivalSource, TracedArrival};
+use super::config::{
+    ArrivalBatch, ArrivalProcess, ArrivalSource, Curve, Modulation, Phase, Spread, TracedArrival,
+};
 use super::distribution::{Sampler, exponential};
 use crate::engine::stream::{Stream, stream};
 use crate::engine::time::{SimDuration, SimTime};
@@ -28,20 +30,53 @@ pub(crate) struct Source {
     class_stream: Stream,
 }
 
-/// Draws the gaps in operational time.
+/// Where the next arrival comes from.
 #[derive(Debug)]
 enum Gaps {
     Constant,
     Poisson,
     Renewal(Sampler),
+    Modulated(Box<Modulated>),
     Trace { arrivals: Arc<[TracedArrival]>, next: usize },
+    Batches(Box<Batches>),
+}
+
+#[derive(Clone, Debug)]
+struct PhasePace {
+    end: SimTime,
+    /// Nanoseconds for each unit of operational time; infinite at rate 0, and no number where the rate changes.
+    nanos_per_arrival: f64,
+    /// The phase, its beginning, and the operational time that has passed in it, where the rate changes.
+    curved: Option<Box<(Phase, SimTime, f64)>>,
+}
+
+/// A modulated process.
+#[derive(Debug)]
+struct Modulated {
+    modulation: Modulation,
+    sojourns: Vec<Sampler>,
+    state: usize,
+    until: SimTime,
+    stream: Stream,
+    horizon: SimTime,
+}
+
+/// Batches of arrivals, those that have begun and are not through at once.
+#[derive(Debug)]
+struct Batches {
+    batches: Arc<[ArrivalBatch]>,
+    spread: Spread,
+    next: usize,
+    open: Vec<OpenBatch>,
+    /// Class of the arrival whose time was told last.
+    class: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct PhasePace {
-    end: SimTime,
-    /// Nanoseconds for each unit of operational time; infinite at rate 0.
-    nanos_per_arrival: f64,
+struct OpenBatch {
+    batch: ArrivalBatch,
+    done: u64,
+    due: SimTime,
 }
 
 /// Picks a class by its share: inversion with a guide table (Chen and Asau, "On generating random variates from
@@ -67,18 +102,35 @@ pub(crate) struct Arrival {
 const FAR: SimTime = SimTime(i64::MAX as u64);
 
 impl Source {
-    pub(crate) fn new(source: &ArrivalSource, name: &str, seed: u64, replication: u32) -> Self {
+    pub(crate) fn new(
+        source: &ArrivalSource,
+        horizon: SimTime,
+        name: &str,
+        seed: u64,
+        replication: u32,
+    ) -> Self {
         let gaps = match &source.process {
             ArrivalProcess::Constant => Gaps::Constant,
             ArrivalProcess::Poisson => Gaps::Poisson,
             ArrivalProcess::Renewal(gap) => Gaps::Renewal(Sampler::new(gap, 1.0 / gap.mean())),
+            ArrivalProcess::Modulated(modulation) => {
+                let stream = stream(seed, replication, &format!("{name}/states"));
+                Gaps::Modulated(Box::new(Modulated::new(modulation.clone(), stream, horizon)))
+            }
             ArrivalProcess::Trace(arrivals) => Gaps::Trace { arrivals: arrivals.clone(), next: 0 },
+            ArrivalProcess::Batches { batches, spread } => Gaps::Batches(Box::new(Batches {
+                batches: batches.clone(),
+                spread: *spread,
+                next: 0,
+                open: Vec::new(),
+                class: None,
+            })),
         };
-        let pace = |rate: f64| 1e9 / rate;
-        let phases = source
-            .phases
-            .iter()
-            .map(|phase| PhasePace { end: phase.end.min(FAR), nanos_per_arrival: pace(phase.rate) });
+        let phases = source.parts().map(|(begin, phase)| {
+            let curved = (phase.curve != Curve::Flat).then(|| Box::new((phase.clone(), begin, 0.0)));
+            let nanos_per_arrival = if curved.is_some() { f64::NAN } else { 1e9 / phase.rate };
+            PhasePace { end: phase.end.min(FAR), nanos_per_arrival, curved }
+        });
         Self {
             gaps,
             gap_stream: stream(seed, replication, &format!("{name}/gaps")),
@@ -94,13 +146,19 @@ impl Source {
     /// When the next job arrives, `SimTime::NEVER` if none does.
     #[inline(always)]
     pub(crate) fn next_time(&mut self) -> SimTime {
-        let gap = match &self.gaps {
+        let gap = match &mut self.gaps {
             Gaps::Constant => 1.0,
             Gaps::Poisson => exponential(&mut self.gap_stream),
             Gaps::Renewal(sampler) => sampler.draw(&mut self.gap_stream),
+            Gaps::Modulated(modulated) => {
+                let gap = exponential(&mut self.gap_stream);
+                self.now = modulated.run_through(self.now, gap);
+                return self.now;
+            }
             Gaps::Trace { arrivals, next } => {
                 return arrivals.get(*next).map_or(SimTime::NEVER, |arrival| arrival.at);
             }
+            Gaps::Batches(batches) => return batches.next_time(&mut self.gap_stream),
         };
         self.run_through(gap)
     }
@@ -108,10 +166,18 @@ impl Source {
     /// What the job that arrives now brings.
     #[inline(always)]
     pub(crate) fn take(&mut self) -> Arrival {
-        if let Gaps::Trace { arrivals, next } = &mut self.gaps {
-            let TracedArrival { class, service, .. } = arrivals[*next];
-            *next += 1;
-            return Arrival { class, service };
+        match &mut self.gaps {
+            Gaps::Trace { arrivals, next } => {
+                let TracedArrival { class, service, .. } = arrivals[*next];
+                *next += 1;
+                return Arrival { class, service };
+            }
+            Gaps::Batches(batches) => {
+                if let Some(class) = batches.class {
+                    return Arrival { class, service: None };
+                }
+            }
+            _ => {}
         }
         Arrival { class: self.classes.pick(&mut self.class_stream), service: None }
     }
@@ -120,23 +186,147 @@ impl Source {
     #[inline]
     fn run_through(&mut self, mut gap: f64) -> SimTime {
         loop {
-            let PhasePace { end, nanos_per_arrival } = self.phases[self.phase];
-            let step = self.fraction + gap * nanos_per_arrival;
+            let pace = &mut self.phases[self.phase];
+            let step = self.fraction + gap * pace.nanos_per_arrival;
             // Signed conversions are one instruction each, unsigned ones several.
-            let left = (end.0 - self.now.0) as i64 as f64;
+            let left = (pace.end.0 - self.now.0) as i64 as f64;
+            // Never true where the rate changes, since nothing is less than no number.
             if step < left {
                 let whole = step as i64;
                 self.fraction = step - whole as f64;
                 self.now.0 += whole as u64;
                 return self.now;
             }
+            let end = pace.end;
+            if let Some(curved) = &mut pace.curved {
+                match run_through_curve(curved, end, gap) {
+                    Ok(time) => {
+                        self.now = time;
+                        return time;
+                    }
+                    Err(rest) => gap = rest,
+                }
+            } else {
+                gap = (gap - (left - self.fraction) / pace.nanos_per_arrival).max(0.0);
+            }
             if self.phase + 1 == self.phases.len() {
                 return SimTime::NEVER;
             }
-            gap = (gap - (left - self.fraction) / nanos_per_arrival).max(0.0);
             self.now = end;
             self.fraction = 0.0;
             self.phase += 1;
+        }
+    }
+}
+
+/// Moves on by that much operational time in a phase whose rate changes: to a time, or to its end with the rest.
+#[inline(never)]
+fn run_through_curve(curved: &mut (Phase, SimTime, f64), end: SimTime, gap: f64) -> Result<SimTime, f64> {
+    let (phase, begin, passed) = curved;
+    *passed += gap;
+    let all = phase.arrivals_in(*begin, end.since(*begin).as_secs_f64());
+    if *passed >= all {
+        return Err(*passed - all);
+    }
+    let time = *begin + SimDuration::from_secs_f64(phase.seconds_until(*begin, *passed));
+    Ok(SimTime(time.0.min(end.0 - 1)))
+}
+
+impl Modulated {
+    fn new(modulation: Modulation, mut stream: Stream, horizon: SimTime) -> Self {
+        let sojourns = modulation.states.iter().map(|state| Sampler::new(&state.sojourn, 1e9)).collect();
+        let draw: f64 = stream.random();
+        let state = modulation.start.unwrap_or_else(|| pick(&modulation.shares(), draw));
+        let mut modulated = Self { modulation, sojourns, state, until: SimTime::ZERO, stream, horizon };
+        modulated.stay(SimTime::ZERO);
+        modulated
+    }
+
+    fn stay(&mut self, now: SimTime) {
+        let nanos = self.sojourns[self.state].draw(&mut self.stream).max(1.0);
+        self.until = now + SimDuration(nanos as u64);
+    }
+
+    /// Moves on by so many expected arrivals.
+    fn run_through(&mut self, mut now: SimTime, mut gap: f64) -> SimTime {
+        while now < self.horizon {
+            let rate = self.modulation.states[self.state].rate;
+            let here = rate * self.until.since(now).as_secs_f64();
+            if gap < here {
+                return now + SimDuration::from_secs_f64(gap / rate);
+            }
+            gap -= here;
+            now = self.until;
+            let draw: f64 = self.stream.random();
+            self.state = pick(&self.modulation.states[self.state].next, draw);
+            self.stay(now);
+        }
+        SimTime::NEVER
+    }
+}
+
+/// The index that a uniform draw picks by these probabilities; the last one that has any, where rounding leaves a gap.
+fn pick(probabilities: &[f64], draw: f64) -> usize {
+    let mut sum = 0.0;
+    let mut last = 0;
+    for (index, probability) in
+        probabilities.iter().enumerate().filter(|(_, probability)| **probability > 0.0)
+    {
+        sum += probability;
+        last = index;
+        if draw < sum {
+            break;
+        }
+    }
+    last
+}
+
+impl Batches {
+    fn next_time(&mut self, stream: &mut Stream) -> SimTime {
+        loop {
+            let next = self.open.iter().enumerate().min_by_key(|(index, open)| (open.due, *index));
+            let due = next.map_or(SimTime::NEVER, |(_, open)| open.due);
+            if let Some(batch) = self.batches.get(self.next).filter(|batch| batch.at <= due) {
+                self.next += 1;
+                if batch.count > 0 {
+                    let mut open = OpenBatch { batch: *batch, done: 0, due: batch.at };
+                    open.due = open.next_time(self.spread, stream);
+                    self.open.push(open);
+                }
+                continue;
+            }
+            let Some((index, _)) = next else { return SimTime::NEVER };
+            let open = &mut self.open[index];
+            self.class = open.batch.class;
+            open.done += 1;
+            if open.done == open.batch.count {
+                self.open.remove(index);
+            } else {
+                open.due = open.next_time(self.spread, stream);
+            }
+            return due;
+        }
+    }
+}
+
+impl OpenBatch {
+    /// When the arrival after those that are done comes.
+    fn next_time(&self, spread: Spread, stream: &mut Stream) -> SimTime {
+        let ArrivalBatch { at, within, count, .. } = self.batch;
+        match spread {
+            Spread::Even => {
+                let nanos = u128::from(within.0) * u128::from(self.done) / u128::from(count);
+                at + SimDuration(nanos as u64)
+            }
+            // The least of n uniform numbers on what is left: 1 - U^(1/n) of it (order statistics of a Poisson process of which
+            // the count is known; Ross, "Stochastic Processes", theorem 2.3.1).
+            Spread::Uniform => {
+                let left = (count - self.done) as f64;
+                let draw: f64 = stream.random();
+                let share = -(draw.ln() / left).exp_m1();
+                let rest = (at + within).since(self.due);
+                self.due + SimDuration((rest.0 as f64 * share) as u64)
+            }
         }
     }
 }
@@ -181,12 +371,12 @@ mod tests {
     use crate::model::config::Phase;
 
     fn phase(end: u64, rate: f64) -> Phase {
-        Phase { name: String::new(), end: SimTime(end), rate, spike: false }
+        Phase { name: String::new(), end: SimTime(end), rate, curve: Curve::Flat, spike: false }
     }
 
     fn arrivals(process: ArrivalProcess, phases: Vec<Phase>, count: usize) -> Vec<u64> {
         let mut source =
-            Source::new(&ArrivalSource { process, phases, classes: vec![(0, 1.0)] }, "test", 1, 0);
+            Source::new(&ArrivalSource { process, phases, classes: vec![(0, 1.0)] }, FAR, "test", 1, 0);
         (0..count).map(|_| source.next_time().0).collect()
     }
 
@@ -220,7 +410,7 @@ mod tests {
                     vec![phase(10_000_000_000, 2.0), phase(20_000_000_000, 5.0), phase(u64::MAX, 0.0)];
                 let source =
                     ArrivalSource { process: ArrivalProcess::Poisson, phases, classes: vec![(0, 1.0)] };
-                let mut source = Source::new(&source, "test", 9, replication);
+                let mut source = Source::new(&source, FAR, "test", 9, replication);
                 std::iter::repeat_with(|| source.next_time())
                     .take_while(|&time| time < SimTime::NEVER)
                     .count() as f64

@@ -1,13 +1,12 @@
 //! What a model run is told: plain settings, checked by the scenario that made them.
 
+mod arrivals;
 mod clients;
 mod faults;
 mod gateway;
 mod queue;
 mod redis;
 mod workers;
-
-use std::sync::Arc;
 
 use backpressure::{Priority, State};
 
@@ -18,6 +17,10 @@ use super::distribution::Distribution;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::memory::JobState;
 
+pub use arrivals::{
+    ArrivalBatch, ArrivalProcess, ArrivalSource, Curve, Modulation, ModulationState, Phase, Spread,
+    TracedArrival,
+};
 pub use clients::{Backoff, Clients, WaitFor};
 pub use faults::{Fault, FaultKind};
 pub use gateway::{Gateway, Readiness};
@@ -62,28 +65,43 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// Highest offered rate of the run, in jobs per second; recorded arrivals count as nothing.
+    /// Highest offered rate of the run, in jobs per second; recorded and scheduled arrivals count as nothing.
     pub fn peak_rate(&self) -> f64 {
-        let starts = self.sources.iter().flat_map(|source| &source.phases).map(|phase| phase.end);
-        let within = starts.filter(|start| start.0 < self.horizon.0);
-        within.chain([SimTime::ZERO]).map(|time| self.rate_at(time)).fold(0.0, f64::max)
+        let horizon = SimTime(self.horizon.0);
+        // Sources add up: the highest sum is at the beginning, the end or the peak of some phase.
+        let mut times = Vec::new();
+        for (begin, phase) in self.sources.iter().flat_map(ArrivalSource::parts) {
+            times.push(begin);
+            if let Curve::Ramp(_) = phase.curve {
+                times.push(SimTime(phase.end.0.saturating_sub(1)));
+            }
+            if let Curve::Cycle { period, peak_at, .. } = phase.curve {
+                let turns = ((begin.as_secs_f64() - peak_at) / period).ceil();
+                times.push(SimTime::ZERO + SimDuration::from_secs_f64(peak_at + turns * period));
+            }
+        }
+        let within = times.into_iter().filter(|time| *time < horizon);
+        within.map(|time| self.rate_at(time)).fold(0.0, f64::max)
     }
 
-    /// Offered jobs per second at a time; recorded arrivals count as nothing.
+    /// Offered jobs per second at a time; recorded and scheduled arrivals count as nothing.
     pub fn rate_at(&self, time: SimTime) -> f64 {
         self.sources.iter().map(|source| source.rate_at(time)).sum()
     }
 
-    /// Multiplies all arrival rates. Recorded arrivals stay as they are.
+    /// Multiplies all arrival rates. Recorded and scheduled arrivals stay as they are.
     pub fn scale_load(&mut self, factor: f64) {
-        for phase in self.sources.iter_mut().flat_map(|source| &mut source.phases) {
-            phase.rate *= factor;
+        for source in &mut self.sources {
+            for phase in &mut source.phases {
+                phase.rate *= factor;
+                if let Curve::Ramp(to) = &mut phase.curve {
+                    *to *= factor;
+                }
+            }
+            if let ArrivalProcess::Modulated(modulation) = &mut source.process {
+                modulation.states.iter_mut().for_each(|state| state.rate *= factor);
+            }
         }
-    }
-
-    /// Mean time that a job holds a slot, in seconds: service and overhead, over all offered jobs.
-    pub fn mean_hold(&self) -> f64 {
-        self.mean_over_jobs(|class| class.service_time.mean()) + self.workers.overhead.as_secs_f64()
     }
 
     /// In which state the jobs of a class wait: with a priority of BullMQ's or without.
@@ -149,7 +167,11 @@ impl ModelConfig {
     /// Attempts that a job takes in the mean, the last one included: 1 + p + p^2 + ... over as many as it has.
     pub fn mean_attempts(&self) -> f64 {
         let Some(failures) = self.workers.failures else { return 1.0 };
-        (1.0 - failures.probability.powf(f64::from(failures.attempts))) / (1.0 - failures.probability)
+        let attempts = f64::from(failures.attempts);
+        if failures.probability >= 1.0 {
+            return attempts;
+        }
+        (1.0 - failures.probability.powf(attempts)) / (1.0 - failures.probability)
     }
 
     /// The mean of something over all jobs that the rates offer; over the classes alike where there are no rates.
@@ -168,11 +190,9 @@ impl ModelConfig {
         for source in &self.sources {
             let shares = source.classes.iter().filter(|(index, _)| *index == class);
             let share: f64 = shares.map(|(_, share)| share).sum();
-            let mut start = SimTime::ZERO;
-            for phase in &source.phases {
+            for (begin, phase) in source.parts() {
                 let end = phase.end.min(horizon);
-                jobs += share * phase.rate * end.since(start).as_secs_f64();
-                start = start.max(end);
+                jobs += share * phase.arrivals_in(begin, end.since(begin).as_secs_f64());
             }
         }
         jobs
@@ -192,63 +212,6 @@ pub struct JobClass {
     pub payload: Distribution,
     /// Service demand in seconds.
     pub service_time: Distribution,
-}
-
-/// One arrival process and the classes it feeds.
-#[derive(Clone, Debug)]
-pub struct ArrivalSource {
-    /// How the gaps between arrivals come about.
-    pub process: ArrivalProcess,
-    /// Rates one after the other; the last one lasts to the horizon. One with rate 0 for a trace.
-    pub phases: Vec<Phase>,
-    /// Class index and share; the shares add up to 1.
-    pub classes: Vec<(usize, f64)>,
-}
-
-impl ArrivalSource {
-    /// Offered jobs per second at a time.
-    pub fn rate_at(&self, time: SimTime) -> f64 {
-        let phase = self.phases.iter().find(|phase| phase.end > time).or(self.phases.last());
-        phase.map_or(0.0, |phase| phase.rate)
-    }
-}
-
-/// How the gaps between arrivals come about. All but a trace draw gaps of mean 1 in operational time, which
-/// the phases' rates turn into seconds (inversion of the cumulative rate).
-#[derive(Clone, Debug)]
-pub enum ArrivalProcess {
-    /// Equal gaps.
-    Constant,
-    /// Exponential gaps.
-    Poisson,
-    /// Gaps from a distribution; only its shape matters, the phases carry the rate.
-    Renewal(Distribution),
-    /// Recorded arrivals, ordered by time.
-    Trace(Arc<[TracedArrival]>),
-}
-
-/// An arrival of a recorded trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TracedArrival {
-    /// When it arrives.
-    pub at: SimTime,
-    /// Index of its class.
-    pub class: u16,
-    /// Its service demand, if the trace records it; else drawn from the class.
-    pub service: Option<SimDuration>,
-}
-
-/// A part of the run with one arrival rate.
-#[derive(Clone, Debug)]
-pub struct Phase {
-    /// Name in reports.
-    pub name: String,
-    /// When it ends; `SimTime::NEVER` for the last one.
-    pub end: SimTime,
-    /// Arrivals per second.
-    pub rate: f64,
-    /// Whether recovery is counted from its end.
-    pub spike: bool,
 }
 
 /// What is there at time zero.

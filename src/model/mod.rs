@@ -258,10 +258,10 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
                 },
             }
         });
-        let sources = config
-            .sources
-            .iter()
-            .map(|source| Source::new(source, &source_name(source, config), seed, replication));
+        let sources = config.sources.iter().map(|source| {
+            let horizon = SimTime(config.horizon.0);
+            Source::new(source, horizon, &source_name(source, config), seed, replication)
+        });
         let mut run = Self {
             config,
             probe,

@@ -9,7 +9,7 @@ use super::reader::Section;
 use super::trace::{self, Candidate};
 use super::tree::{Place, Value};
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::config::{ArrivalProcess, ArrivalSource, JobClass, Phase};
+use crate::model::config::{ArrivalProcess, ArrivalSource, Curve, JobClass, Phase};
 use crate::model::distribution::Distribution;
 use crate::units::{Quantity, fmt_duration};
 
@@ -350,7 +350,7 @@ fn warn_of_late_arrivals(
 }
 
 fn only_phase(name: &str, rate: f64) -> Phase {
-    Phase { name: name.to_string(), end: SimTime::NEVER, rate, spike: false }
+    Phase { name: name.to_string(), end: SimTime::NEVER, rate, curve: Curve::Flat, spike: false }
 }
 
 /// Reads `rate` or `phases`.
@@ -460,7 +460,7 @@ fn read_phase_list(
             }
         }
         let end = if is_last { SimTime::NEVER } else { clock };
-        phases.push(Phase { name, end, rate: rate.unwrap_or_default(), spike });
+        phases.push(Phase { name, end, rate: rate.unwrap_or_default(), curve: Curve::Flat, spike });
     }
     all_good.then_some(phases)
 }

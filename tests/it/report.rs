@@ -95,6 +95,7 @@ fn scenario(case: &Case) -> Scenario {
         name: name.to_owned(),
         end,
         rate: rate * case.load,
+        curve: Curve::Flat,
         spike,
     };
     let objective = |expression: &str, metric, statistic, comparison, limit| Slo {
