@@ -178,3 +178,11 @@ fn the_capacity_counts_enqueues_that_wait_for_their_command() {
         "[queue]\ncapacity = 2\n[workers]\nservice_time = \"100s\"\n[redis.operations]\nenqueue = \"3s\"\n";
     assert_eq!(clockwork("20s", "1/s", tables).total().admitted, 2);
 }
+
+#[test]
+fn an_answer_of_a_later_second_is_no_inversion() {
+    let tables =
+        "[gateway]\ncheck_latency = \"1500ms\"\n[clients]\nretries = 1\n[workers]\nservice_time = \"10ms\"\n";
+    let outcome = clockwork("20s", "1/s", tables);
+    assert_eq!((outcome.inverted, outcome.total().rejected()), (0, 0));
+}
