@@ -4,7 +4,7 @@ use super::circuits::{CircuitRecord, Circuits};
 use super::config::{JobClass, ModelConfig};
 use super::limits::{Limit, Limits};
 use super::outcome::{
-    ClassCounts, ClassExtras, Flow, Outcome, PartPoint, Parts, RejectionReason, RunSeries, ScalingDecision,
+    ClassCounts, ClassExtras, Outcome, PartPoint, Parts, RejectionReason, RunSeries, ScalingDecision,
 };
 use super::redis::Memory;
 use crate::engine::time::{SimDuration, SimTime};
@@ -30,7 +30,8 @@ pub(crate) struct Recorder {
     recovery: RecoveryWatch,
     series: RunSeries,
     step: StepEstimators,
-    second: Vec<Flow>,
+    /// Jobs rejected and admitted when the second began, by class.
+    second: Vec<(u64, u64)>,
     inverted: u64,
     /// What the detailed level counts besides.
     pub(crate) parts: Parts,
@@ -102,7 +103,7 @@ impl Recorder {
                 retried: 0,
                 wait: Histogram::default(),
             },
-            second: vec![Flow::default(); config.classes.len()],
+            second: vec![(0, 0); config.classes.len()],
             inverted: 0,
             parts: Parts::default(),
             decisions: Vec::new(),
@@ -221,14 +222,14 @@ impl Recorder {
         let mut urgent_rejected = 0;
         let mut batch_admitted = 0;
         for ((counts, before), class) in self.classes.iter().zip(&mut self.second).zip(classes) {
-            let flow = counts.flow();
-            let admitted = flow.admitted - before.admitted;
+            // Not offered less admitted: the answer to an enqueue may come in a later second.
+            let (rejected, admitted) = (counts.rejected(), counts.admitted);
             match class.priority.get() {
-                ..=5 => urgent_rejected += flow.offered - before.offered - admitted,
-                8.. => batch_admitted += admitted,
+                ..=5 => urgent_rejected += rejected - before.0,
+                8.. => batch_admitted += admitted - before.1,
                 _ => {}
             }
-            *before = flow;
+            *before = (rejected, admitted);
         }
         if batch_admitted > 0 {
             self.inverted += urgent_rejected;

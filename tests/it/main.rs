@@ -6,6 +6,7 @@
 mod check;
 mod command;
 mod compare;
+mod detailed;
 mod determinism;
 mod fluid;
 mod forecast;

@@ -57,6 +57,13 @@ impl Pool {
         self.waiting.retain(|&waiting| waiting as usize != slot);
     }
 
+    /// Nobody has a connection or waits for one.
+    pub(crate) fn clear(&mut self, now: SimTime) {
+        self.waiting.clear();
+        self.used = 0;
+        self.in_use.set(now, 0);
+    }
+
     pub(crate) fn used(&self) -> u64 {
         self.used
     }

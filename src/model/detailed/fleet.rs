@@ -14,6 +14,8 @@ pub(crate) struct Fleet {
     turn: VecDeque<u32>,
     up: u32,
     busy: u64,
+    /// Busy slots of processes that drain.
+    draining: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +52,7 @@ impl Fleet {
             turn: VecDeque::new(),
             up: 0,
             busy: 0,
+            draining: 0,
         };
         (0..up).for_each(|process| fleet.bring_up(process));
         fleet
@@ -59,9 +62,9 @@ impl Fleet {
         self.processes.len() as u32 * self.concurrency
     }
 
-    /// Slots of the processes that take jobs.
+    /// Slots of the processes that take jobs, and those where a process that drains still works.
     pub(crate) fn available(&self) -> u64 {
-        u64::from(self.up) * u64::from(self.concurrency)
+        u64::from(self.up) * u64::from(self.concurrency) + self.draining
     }
 
     pub(crate) fn busy(&self) -> u64 {
@@ -132,6 +135,7 @@ impl Fleet {
         let process = &mut self.processes[number as usize];
         process.busy -= 1;
         self.busy -= 1;
+        self.draining -= u64::from(process.state == ProcessState::Draining);
         match process.state {
             ProcessState::Draining if process.busy == 0 => process.state = ProcessState::Off,
             ProcessState::Up => {
@@ -164,7 +168,10 @@ impl Fleet {
     /// A process takes no more jobs and ends with the last one that it has.
     pub(crate) fn stop(&mut self, number: u32) {
         let process = &mut self.processes[number as usize];
-        self.up -= u32::from(process.state == ProcessState::Up);
+        if process.state == ProcessState::Up {
+            self.up -= 1;
+            self.draining += u64::from(process.busy);
+        }
         process.idle.clear();
         process.state = if process.busy == 0 { ProcessState::Off } else { ProcessState::Draining };
     }
@@ -174,6 +181,9 @@ impl Fleet {
         let process = &mut self.processes[number as usize];
         self.up -= u32::from(process.state == ProcessState::Up);
         self.busy -= u64::from(process.busy);
+        if process.state == ProcessState::Draining {
+            self.draining -= u64::from(process.busy);
+        }
         process.busy = 0;
         process.idle.clear();
         process.state = ProcessState::Off;

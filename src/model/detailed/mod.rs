@@ -40,7 +40,7 @@ use clients::{ClientPool, Reaction, Ticket};
 use database::Pool;
 use faults::Stretched;
 use faults::Troubles;
-use fleet::Fleet;
+use fleet::{Fleet, ProcessState};
 use scaling::Scaling;
 use shards::Shards;
 use stalls::Stalled;
@@ -352,9 +352,11 @@ impl Level for Detailed {
             Event::FaultBegins(index) => faults::begin(run, index),
             Event::FaultEnds(index) => faults::end(run, index),
             Event::Crash { process, life } => {
-                if run.level.fleet.life(process) == life {
+                // One that a fault or the autoscaler has stopped is not brought back by its death.
+                let state = run.level.fleet.state(process);
+                if run.level.fleet.life(process) == life && state != ProcessState::Off {
                     kill(run, process);
-                    if let Some(crashes) = run.config.workers.crashes {
+                    if let Some(crashes) = run.config.workers.crashes.filter(|_| state == ProcessState::Up) {
                         let back = run.now + crashes.restart_after;
                         run.calendar.schedule(back, Rare::OfLevel(Event::Restart { process, life }));
                     }
@@ -514,7 +516,10 @@ fn judge<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) -> Result<Pa
             return Err(refuse(RejectionReason::MemoryWatermark));
         }
     }
-    if run.queue_is_full() {
+    // Those that wait for their command count as well.
+    let landing = run.level.shards.landing_count();
+    if run.config.queue.capacity.is_some_and(|most| run.depth + run.in_flight.len() as u64 + landing >= most)
+    {
         return Err(refuse(RejectionReason::QueueLimit));
     }
     if run.level.gateways.is_at_limit(gateway) {
@@ -597,8 +602,9 @@ fn start<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
     while (work.jobs.len() as u32) < workers.batch.size
         && let Some((mut job, has_data)) = run.line.pop()
     {
-        job.details.is_empty = !has_data;
-        let demand = if has_data { (job.hold.0 - workers.overhead.0) as f64 } else { 0.0 };
+        // One that came back from a dead worker is as empty as before.
+        job.details.is_empty |= !has_data;
+        let demand = if !job.details.is_empty { (job.hold.0 - workers.overhead.0) as f64 } else { 0.0 };
         service += if work.jobs.is_empty() { demand } else { demand * workers.batch.marginal_cost };
         run.redis.grow(bytes_while_active(run, &job), now);
         run.recorder.started(job.class, job.arrived, now.since(job.details.landed));
@@ -678,7 +684,7 @@ fn finish_jobs<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
     } else {
         run.level.slots.vacate(slot);
         run.level.fleet.give_back(slot);
-        run.recorder.busy_slots_changed(run.now, run.level.fleet.busy());
+        fleet_changed(run);
     }
     dispatch(run);
     run.observe_departure();
@@ -815,19 +821,14 @@ fn crash_redis<P: Probe>(run: &mut DetailedRun<'_, P>) {
         if run.level.work[slot].jobs.is_empty() {
             continue;
         }
-        let phase = run.level.work[slot].phase;
         for job in std::mem::take(&mut run.level.work[slot].jobs) {
             run.recorder.lost(now, job.class);
         }
-        if let Some(pool) = &mut run.level.database {
-            match phase {
-                Phase::Querying => drop(pool.release(now)),
-                Phase::Queueing => pool.forget(slot),
-                _ => {}
-            }
-        }
         run.level.slots.vacate(slot);
         run.level.fleet.give_back(slot);
+    }
+    if let Some(pool) = &mut run.level.database {
+        pool.clear(now);
     }
     run.level.unheard.clear();
     for stalled in std::mem::take(&mut run.level.stalled) {
@@ -838,5 +839,5 @@ fn crash_redis<P: Probe>(run: &mut DetailedRun<'_, P>) {
     }
     run.level.kept_completed.clear();
     run.level.kept_failed.clear();
-    run.recorder.busy_slots_changed(now, run.level.fleet.busy());
+    fleet_changed(run);
 }

@@ -67,6 +67,10 @@ impl Shards {
         self.shards.iter().flat_map(|shard| shard.landing.iter().map(|(_, job)| job))
     }
 
+    pub(crate) fn landing_count(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.landing.len() as u64).sum()
+    }
+
     /// Nanoseconds of commands that were done by now, by shard.
     pub(crate) fn busy(&self, now: SimTime) -> impl Iterator<Item = u128> {
         self.shards.iter().map(move |shard| shard.work - u128::from(shard.free_at.since(now).0))
