@@ -11,6 +11,7 @@ mod determinism;
 mod fluid;
 mod forecast;
 mod memory;
+mod metastable;
 mod model;
 mod new;
 mod plan;
