@@ -222,10 +222,9 @@ impl Recorder {
         let mut batch_admitted = 0;
         for ((counts, before), class) in self.classes.iter().zip(&mut self.second).zip(classes) {
             let flow = counts.flow();
-            let admitted = flow.admitted - before.admitted;
             match class.priority.get() {
-                ..=5 => urgent_rejected += flow.offered - before.offered - admitted,
-                8.. => batch_admitted += admitted,
+                ..=5 => urgent_rejected += flow.rejected - before.rejected,
+                8.. => batch_admitted += flow.admitted - before.admitted,
                 _ => {}
             }
             *before = flow;
