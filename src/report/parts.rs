@@ -46,7 +46,7 @@ impl ClientFigures {
         let (requests, parts) = number::apportion(self.requests, &[answered, self.abandoned, self.open], 1.0);
         let count = |count: f64| number::grouped(count, 0);
         let answer = format!(
-            "{} requests = {} answered + {} given up + {} still open",
+            "{} = {} answered + {} given up + {} still open",
             count(requests),
             count(parts[0]),
             count(parts[1]),
@@ -87,9 +87,8 @@ pub(super) fn clients(scenario: &Scenario, findings: &Findings) -> String {
     push(
         &mut html,
         format_args!(
-            "<p>{} – {}. Attempts: {attempts}. Wasted work: {wasted}.</p>\n",
-            capitalised(&reading::basis(findings.summary.replications)),
-            requests
+            "<p>{}. Requests: {requests}. Attempts: {attempts}. Wasted: {wasted}.</p>\n",
+            capitalised(&reading::basis(findings.summary.replications))
         ),
     );
     let header = [
@@ -178,15 +177,17 @@ pub(super) fn faults(scenario: &Scenario, summary: &Summary) -> String {
     }
     html += TABLE_END;
     let (origin, at) = reading::recovery_origin(scenario);
-    push(
-        &mut html,
-        format_args!(
-            "<p class=\"note\">Recovery counts from {} at {}: {}.</p>\n</section>\n",
+    let remark = if reading::faults(scenario).iter().any(|fault| fault.is_open) {
+        "A fault lasts to the end of the run, so there is no recovery from it to be seen.".to_owned()
+    } else {
+        format!(
+            "Recovery counts from {}, at {}: {}.",
             origin.moment(),
             seconds(at),
-            escape(&reading::recovery(scenario, summary))
-        ),
-    );
+            reading::recovery(scenario, summary)
+        )
+    };
+    push(&mut html, format_args!("<p class=\"note\">{}</p>\n</section>\n", escape(&remark)));
     html
 }
 

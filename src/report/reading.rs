@@ -218,9 +218,10 @@ pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
 /// The limits that were not reached, each with how far the run got on the way to it at the worst; the nearest first.
 pub(crate) fn limits_ahead(summary: &Summary) -> Vec<String> {
     let share = |ahead: &LimitAhead| {
-        // What was not reached is not shown as if it had been.
-        let used = if ahead.used > 0.9 { ahead.used.min(0.999) } else { ahead.used };
-        format!("{} {}", ahead.limit, number::value(Unit::Fraction, used))
+        // Rounded down: what was not reached is not shown as if it had been.
+        let percent = (ahead.used * 100.0).floor().min(99.0);
+        let shown = if ahead.used > 0.0 && percent < 1.0 { "<1".to_owned() } else { format!("{percent:.0}") };
+        format!("{} {shown} %", ahead.limit)
     };
     summary.limits_ahead.iter().map(share).collect()
 }

@@ -50,10 +50,11 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     let rows = labels::rows(&spans);
     let row_count = rows.iter().max().map_or(0, |last| last + 1);
     let key_y = plot::HEADING + 12.0;
-    let first_row = key_y + 26.0;
+    // Above the markers, whose lines run down from their labels and would cross the names of faults.
     let faults = FaultBars::of(scenario, &frame);
-    let faults_top = first_row + row_count as f64 * MARKER_ROW - 4.0;
-    let lanes_top = faults_top + faults.height();
+    let faults_top = key_y + 18.0;
+    let first_row = key_y + 26.0 + faults.height();
+    let lanes_top = first_row + row_count as f64 * MARKER_ROW - 4.0;
     let circuit = !limits.is_empty();
     let top = lanes_top + if circuit { LANES.len() as f64 * LANE + 6.0 } else { 6.0 };
     let frame = Plot { top, bottom: top + PLOT_HEIGHT, ..frame };
@@ -179,7 +180,7 @@ impl FaultBars {
     }
 
     fn height(&self) -> f64 {
-        if self.rows == 0 { 0.0 } else { self.rows as f64 * FAULT_ROW + 4.0 }
+        if self.rows == 0 { 0.0 } else { self.rows as f64 * FAULT_ROW + 6.0 }
     }
 
     fn draw(&self, picture: &mut Picture, frame: &Plot, top: f64) {

@@ -70,14 +70,20 @@ fn others(scenario: &Scenario, findings: &Findings) -> Vec<Resource> {
 
 fn caption(others: &[Resource]) -> String {
     if others.is_empty() {
-        return "Busy share of all worker slots within each step, mean over the replications. At 100 % the queue can only grow."
+        return "Busy share of all worker slots within each step, mean over the replications. At 100 % the queue \
+                can only grow."
             .to_owned();
     }
     let meanings: Vec<&str> = others.iter().map(|one| one.meaning.as_str()).collect();
+    let waiting = if others.iter().any(|one| one.metric == Metric::DatabaseUtilisation) {
+        " A slot whose job waits for a connection counts as busy."
+    } else {
+        ""
+    };
     format!(
-        "Busy share of all worker slots within each step, and of {}; mean over the replications. What is at 100 % holds the rest \
-         back: slots that wait for it count as busy.",
-        meanings.join(" and of ")
+        "Busy share of all worker slots within each step, and of {}; mean over the replications. What is at 100 % holds the \
+         others back.{waiting}",
+        meanings.join(", and of ")
     )
 }
 
