@@ -242,7 +242,7 @@ pub(super) fn autoscaler(scenario: &Scenario, findings: &Findings) -> String {
 
 fn row(decision: &ScalingDecision) -> String {
     let metric = decision.metric.map_or_else(|| "–".to_owned(), |jobs| number::grouped(jobs as f64, 0));
-    let mark = if decision.wanted == decision.current { "" } else { " class=\"total\"" };
+    let mark = if decision.wanted == decision.current { "" } else { " class=\"changed\"" };
     format!(
         "<tr{mark}><td>{}</td><td>{metric}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"words\">{}</td></tr>\n",
         number::value(Unit::Seconds, decision.at.as_secs_f64()),
