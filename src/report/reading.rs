@@ -221,13 +221,13 @@ pub(crate) fn limits_ahead(summary: &Summary) -> Vec<String> {
         // Rounded down: what was not reached is not shown as if it had been.
         let percent = (ahead.used * 100.0).floor().min(99.0);
         let shown = if ahead.used > 0.0 && percent < 1.0 { "<1".to_owned() } else { format!("{percent:.0}") };
-        format!("{}: {shown} %", ahead.limit)
+        format!("{} ({shown} %)", ahead.limit)
     };
     summary.limits_ahead.iter().map(share).collect()
 }
 
 /// What stands before them.
-pub(crate) const LIMITS_AHEAD: &str = "not reached, and how near it came:";
+pub(crate) const LIMITS_AHEAD: &str = "not reached, and how near each came:";
 
 /// The verdict in one or two words.
 pub(crate) fn verdict_word(summary: &Summary) -> &'static str {

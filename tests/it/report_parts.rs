@@ -364,7 +364,7 @@ fn distances_to_limits_fit_narrow_terminals() {
     assert!(ahead.len() > 3);
     for width in [40, 60, 80, 100] {
         let shown = run.terminal(width);
-        let from = shown.find("not reached, and how near it came").expect("the distances");
+        let from = shown.find("not reached, and how near each came").expect("the distances");
         let lines: Vec<&str> = shown[from..].lines().take_while(|line| !line.starts_with('█')).collect();
         assert!(lines.iter().all(|line| line.chars().count() <= width), "{width}:\n{shown}");
         for limit in ahead {
@@ -374,7 +374,7 @@ fn distances_to_limits_fit_narrow_terminals() {
             assert!(lines.iter().any(|line| whole(line)), "{} at {width}:\n{shown}", limit.limit);
         }
     }
-    assert!(run.page().contains("Not reached, and how near it came: "));
+    assert!(run.page().contains("Not reached, and how near each came: "));
 }
 
 #[track_caller]
