@@ -66,7 +66,7 @@ pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
         );
         for outcome in outcomes.into_iter().flatten() {
             replications.push(Replication::of(&outcome, &scenario.model));
-            series.add(&outcome.series);
+            series.add(&outcome);
         }
         begin = end;
     }

@@ -1,7 +1,8 @@
 //! The course of an experiment over time: every replication's series folded point by point.
 
+use crate::engine::time::SimTime;
 use crate::model::config::ModelConfig;
-use crate::model::outcome::RunSeries;
+use crate::model::outcome::{Outcome, PartPoint, RunSeries, ScalingDecision};
 use crate::stats::interval::Sample;
 
 /// One point of time after another, all vectors of equal length (but those by class: one such vector a class).
@@ -34,8 +35,9 @@ pub struct Series {
     pub lost: Vec<Vec<f64>>,
     /// Redis memory in bytes at the point.
     pub redis_bytes: Band,
-    /// Busy share of the worker slots within the step, mean over the replications.
-    pub utilisation: Vec<f64>,
+    /// Busy share of the worker slots that were there within the step, over all replications; `None` where no
+    /// slot was.
+    pub utilisation: Vec<Option<f64>>,
     /// Median wait in seconds of the jobs that began service within the step, median over the
     /// replications; `None` where none began.
     pub wait_p50: Vec<Option<f64>>,
@@ -43,6 +45,33 @@ pub struct Series {
     pub wait_p95: Vec<Option<f64>>,
     /// 99th percentile of the same.
     pub wait_p99: Vec<Option<f64>>,
+    /// What the parts of the detailed level did; `None` if no replication was on that level.
+    pub parts: Option<PartSeries>,
+}
+
+/// The course of the parts that only the detailed level has. What is not used is constant or zero.
+#[derive(Clone, Debug, Default)]
+pub struct PartSeries {
+    /// Worker processes that take jobs, at the point.
+    pub workers: Band,
+    /// Worker processes that the autoscaler wants, mean over the replications; empty without one.
+    pub wanted: Vec<f64>,
+    /// Database connections in use at the point, mean over the replications.
+    pub connections: Vec<f64>,
+    /// Share of the step that the busiest shard of Redis ran commands, mean over the replications.
+    pub redis_utilisation: Vec<f64>,
+    /// Mean over the replications of the requests of clients since the start.
+    pub requests: Vec<f64>,
+    /// Attempts beyond the first since the start.
+    pub retried: Vec<f64>,
+    /// Requests given up since the start.
+    pub abandoned: Vec<f64>,
+    /// Jobs finished for nobody since the start.
+    pub wasted: Vec<f64>,
+    /// Requests whose client still waited at the horizon, mean over the replications.
+    pub open_requests: f64,
+    /// What the autoscaler decided in the first replication, without repetitions.
+    pub decisions: Vec<ScalingDecision>,
 }
 
 /// A value over the replications, point by point.
@@ -63,7 +92,6 @@ pub struct Band {
 pub(crate) struct SeriesFold {
     step_seconds: f64,
     horizon_seconds: f64,
-    slots: f64,
     circuits: f64,
     classes: usize,
     replications: u32,
@@ -71,6 +99,30 @@ pub(crate) struct SeriesFold {
     redis: Vec<Vec<u64>>,
     wait: Vec<Vec<Option<[f64; 3]>>>,
     sums: Vec<PointSums>,
+    parts: Option<PartFold>,
+    /// Worker processes at the start, where an autoscaler changes them.
+    scaled_from: Option<u32>,
+}
+
+/// The same of the parts of the detailed level.
+#[derive(Default)]
+struct PartFold {
+    workers: Vec<Vec<u64>>,
+    sums: Vec<PartSums>,
+    open_requests: u64,
+    decisions: Vec<ScalingDecision>,
+}
+
+/// Sums over the replications at one point.
+#[derive(Clone, Copy, Default)]
+struct PartSums {
+    connections: u64,
+    redis_busy: u128,
+    requests: u64,
+    retried: u64,
+    abandoned: u64,
+    wasted: u64,
+    wanted: u64,
 }
 
 /// Sums over the replications at one point. Integers, but for none: sums that do not depend on order.
@@ -79,8 +131,9 @@ struct PointSums {
     depth_max: u64,
     states: [u64; 3],
     busy: u128,
-    /// Offered, admitted, completed, lost: by class.
-    flows: Vec<[u64; 4]>,
+    slots: u128,
+    /// Offered, admitted, rejected, completed, lost: by class.
+    flows: Vec<[u64; 5]>,
 }
 
 impl SeriesFold {
@@ -88,7 +141,6 @@ impl SeriesFold {
         Self {
             step_seconds: config.series_step.as_secs_f64(),
             horizon_seconds: config.horizon.as_secs_f64(),
-            slots: f64::from(config.workers.slots()),
             circuits: f64::from(config.gateway.instances),
             classes: config.classes.len(),
             replications: 0,
@@ -96,13 +148,24 @@ impl SeriesFold {
             redis: Vec::new(),
             wait: Vec::new(),
             sums: Vec::new(),
+            parts: None,
+            scaled_from: config.autoscaler.as_ref().map(|_| config.workers.processes),
         }
     }
 
-    pub(crate) fn add(&mut self, run: &RunSeries) {
+    pub(crate) fn add(&mut self, outcome: &Outcome) {
+        let run = &outcome.series;
+        if outcome.parts.is_detailed {
+            let times = self.times(run.depth.len());
+            self.parts.get_or_insert_default().add(outcome, &times, self.scaled_from);
+        }
+        self.add_run(run);
+    }
+
+    fn add_run(&mut self, run: &RunSeries) {
         self.replications += 1;
         let points = run.depth.len();
-        let empty = PointSums { flows: vec![[0; 4]; self.classes], ..PointSums::default() };
+        let empty = PointSums { flows: vec![[0; 5]; self.classes], ..PointSums::default() };
         self.sums.resize(points, empty);
         self.depth.push(run.depth.clone());
         self.redis.push(run.redis.clone());
@@ -113,10 +176,15 @@ impl SeriesFold {
                 *sum += u64::from(circuits);
             }
             sums.busy += run.busy[point];
+            sums.slots += run.slots[point];
             for (sum, flow) in sums.flows.iter_mut().zip(&run.flows[point]) {
-                for (sum, count) in
-                    sum.iter_mut().zip([flow.offered, flow.admitted, flow.completed, flow.lost])
-                {
+                for (sum, count) in sum.iter_mut().zip([
+                    flow.offered,
+                    flow.admitted,
+                    flow.rejected,
+                    flow.completed,
+                    flow.lost,
+                ]) {
                     *sum += count;
                 }
             }
@@ -127,17 +195,10 @@ impl SeriesFold {
         let points = self.sums.len();
         let runs = f64::from(self.replications);
         let circuits = runs * self.circuits;
-        // The last point lies at the horizon, which need not be a multiple of the step.
-        let seconds: Vec<f64> =
-            (1..=points).map(|point| (point as f64 * self.step_seconds).min(self.horizon_seconds)).collect();
-        let lengths = seconds.iter().scan(0.0, |previous, &time| {
-            let length = time - *previous;
-            *previous = time;
-            Some(length)
-        });
+        let seconds = self.times(points);
         let state_share =
             |state: usize| self.sums.iter().map(|sums| sums.states[state] as f64 / circuits).collect();
-        let flow = |count: fn(&[u64; 4]) -> u64| -> Vec<Vec<f64>> {
+        let flow = |count: fn(&[u64; 5]) -> u64| -> Vec<Vec<f64>> {
             let of_class =
                 |class: usize| self.sums.iter().map(|sums| count(&sums.flows[class]) as f64 / runs).collect();
             (0..self.classes).map(of_class).collect()
@@ -150,7 +211,7 @@ impl SeriesFold {
             };
             (0..points).map(at).collect()
         };
-        let busy_time = lengths.map(|length| length * 1e9 * self.slots * runs);
+        let utilisation = |sums: &PointSums| (sums.slots > 0).then(|| sums.busy as f64 / sums.slots as f64);
         Series {
             step_seconds: self.step_seconds,
             depth: Band::over(&self.depth, points),
@@ -160,20 +221,76 @@ impl SeriesFold {
             open_share: state_share(2),
             offered: flow(|flow| flow[0]),
             admitted: flow(|flow| flow[1]),
-            rejected: flow(|flow| flow[0] - flow[1]),
-            completed: flow(|flow| flow[2]),
-            lost: flow(|flow| flow[3]),
+            rejected: flow(|flow| flow[2]),
+            completed: flow(|flow| flow[3]),
+            lost: flow(|flow| flow[4]),
             redis_bytes: Band::over(&self.redis, points),
-            utilisation: self
-                .sums
-                .iter()
-                .zip(busy_time)
-                .map(|(sums, time)| sums.busy as f64 / time)
-                .collect(),
+            utilisation: self.sums.iter().map(utilisation).collect(),
             wait_p50: wait(0),
             wait_p95: wait(1),
             wait_p99: wait(2),
+            parts: self.parts.map(|parts| parts.finish(&seconds, self.scaled_from.is_some())),
             seconds,
+        }
+    }
+
+    /// The last point lies at the horizon, which need not be a multiple of the step.
+    fn times(&self, points: usize) -> Vec<f64> {
+        (1..=points).map(|point| (point as f64 * self.step_seconds).min(self.horizon_seconds)).collect()
+    }
+}
+
+impl PartFold {
+    fn add(&mut self, outcome: &Outcome, times: &[f64], scaled_from: Option<u32>) {
+        if self.workers.is_empty() {
+            self.decisions.clone_from(&outcome.decisions);
+        }
+        self.open_requests += outcome.parts.open_requests;
+        self.sums.resize(times.len(), PartSums::default());
+        let mut workers = Vec::with_capacity(times.len());
+        let mut wanted = u64::from(scaled_from.unwrap_or(0));
+        let mut decisions = outcome.decisions.iter().peekable();
+        let mut last = PartPoint::default();
+        for (point, sums) in self.sums.iter_mut().enumerate() {
+            // A step without length has no point of its own: all is as it was.
+            last = outcome.series.parts.get(point).copied().unwrap_or(PartPoint { redis_busy: 0, ..last });
+            while let Some(decision) = decisions.next_if(|one| SimTime::as_secs_f64(one.at) <= times[point]) {
+                wanted = u64::from(decision.wanted);
+            }
+            workers.push(u64::from(last.workers));
+            sums.connections += last.connections;
+            sums.redis_busy += last.redis_busy;
+            sums.requests += last.requests;
+            sums.retried += last.retried;
+            sums.abandoned += last.abandoned;
+            sums.wasted += last.wasted;
+            sums.wanted += wanted;
+        }
+        self.workers.push(workers);
+    }
+
+    fn finish(self, seconds: &[f64], is_scaled: bool) -> PartSeries {
+        let points = seconds.len();
+        let runs = self.workers.len() as f64;
+        let mean = |of: fn(&PartSums) -> u64| -> Vec<f64> {
+            self.sums.iter().map(|sums| of(sums) as f64 / runs).collect()
+        };
+        let begins = std::iter::once(0.0).chain(seconds.iter().copied());
+        let lengths = seconds.iter().zip(begins).map(|(end, begin)| end - begin);
+        let busy = self.sums.iter().zip(lengths).map(|(sums, length)| {
+            if length > 0.0 { sums.redis_busy as f64 / (runs * length * 1e9) } else { 0.0 }
+        });
+        PartSeries {
+            workers: Band::over(&self.workers, points),
+            wanted: if is_scaled { mean(|sums| sums.wanted) } else { Vec::new() },
+            connections: mean(|sums| sums.connections),
+            redis_utilisation: busy.collect(),
+            requests: mean(|sums| sums.requests),
+            retried: mean(|sums| sums.retried),
+            abandoned: mean(|sums| sums.abandoned),
+            wasted: mean(|sums| sums.wasted),
+            open_requests: self.open_requests as f64 / runs,
+            decisions: self.decisions,
         }
     }
 }

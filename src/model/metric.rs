@@ -66,7 +66,7 @@ metrics! {
     MeanDepth "mean_depth_jobs" Jobs System "Time average of the depth: jobs waiting and in service, after the warm-up.";
     PeakDepth "peak_depth_jobs" Jobs System "Largest depth of the whole run.";
     Overshoot "overshoot_jobs" Jobs System "How far the peak depth went above the critical threshold.";
-    Recovery "recovery_seconds" Seconds System "From the end of the last spike (without one, from the start) until every circuit is CLOSED and the depth at or below recovery for `recovery_hold`; the horizon where that never happens, and then censored.";
+    Recovery "recovery_seconds" Seconds System "From the end of the last spike or fault (without one, from the start) until every circuit is CLOSED and the depth at or below recovery for `recovery_hold`; the horizon where that never happens, and then censored.";
     TimeToShed "time_to_shed_seconds" Seconds System "From the start until the depth first reaches the shed level of an enabled policy; the horizon and censored if never.";
     TimeToOpen "time_to_open_seconds" Seconds System "From the start until a circuit first opens; the horizon and censored if never.";
     ClosedFraction "closed_fraction" Fraction System "Share of time in CLOSED, after the warm-up, over all circuits.";

@@ -194,6 +194,8 @@ pub struct Flow {
     pub offered: u64,
     /// Jobs let in.
     pub admitted: u64,
+    /// Jobs turned away. With those let in they are fewer than arrived while answers are on their way.
+    pub rejected: u64,
     /// Jobs finished.
     pub completed: u64,
     /// Jobs lost.
@@ -236,7 +238,13 @@ impl ClassCounts {
 
     /// Counts so far, for the series.
     pub(crate) fn flow(&self) -> Flow {
-        Flow { offered: self.offered, admitted: self.admitted, completed: self.completed, lost: self.lost }
+        Flow {
+            offered: self.offered,
+            admitted: self.admitted,
+            rejected: self.rejected(),
+            completed: self.completed,
+            lost: self.lost,
+        }
     }
 
     fn add(&mut self, other: &ClassCounts) {

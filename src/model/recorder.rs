@@ -30,8 +30,8 @@ pub(crate) struct Recorder {
     recovery: RecoveryWatch,
     series: RunSeries,
     step: StepEstimators,
-    /// Jobs rejected and admitted when the second began, by class.
-    second: Vec<(u64, u64)>,
+    /// What had happened when the second began, by class.
+    second: Vec<Flow>,
     inverted: u64,
     /// What the detailed level counts besides.
     pub(crate) parts: Parts,
@@ -103,7 +103,7 @@ impl Recorder {
                 retried: 0,
                 wait: Histogram::default(),
             },
-            second: vec![(0, 0); config.classes.len()],
+            second: vec![Flow::default(); config.classes.len()],
             inverted: 0,
             parts: Parts::default(),
             decisions: Vec::new(),
@@ -222,14 +222,13 @@ impl Recorder {
         let mut urgent_rejected = 0;
         let mut batch_admitted = 0;
         for ((counts, before), class) in self.classes.iter().zip(&mut self.second).zip(classes) {
-            // Not offered less admitted: the answer to an enqueue may come in a later second.
-            let (rejected, admitted) = (counts.rejected(), counts.admitted);
+            let flow = counts.flow();
             match class.priority.get() {
-                ..=5 => urgent_rejected += rejected - before.0,
-                8.. => batch_admitted += admitted - before.1,
+                ..=5 => urgent_rejected += flow.rejected - before.rejected,
+                8.. => batch_admitted += flow.admitted - before.admitted,
                 _ => {}
             }
-            *before = (rejected, admitted);
+            *before = flow;
         }
         if batch_admitted > 0 {
             self.inverted += urgent_rejected;

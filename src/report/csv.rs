@@ -3,6 +3,7 @@
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::Metric;
+use crate::report::reading;
 use crate::scenario::Scenario;
 
 /// The course over time, one row a point.
@@ -11,6 +12,12 @@ use crate::scenario::Scenario;
 /// `redis_{mean,p05,p50,p95}_bytes`; `worker_utilisation`; `wait_{p50,p95,p99}_seconds`; then for each class, in the
 /// scenario's order, `offered_jobs_total{class=NAME}` and likewise `admitted`, `rejected`, `completed` and `lost`: mean
 /// totals since the start.
+///
+/// Then, only where the scenario uses the part, means over the replications. Workers whose number changes:
+/// `worker_processes_{mean,p05,p50,p95}` that take jobs, and `worker_processes_wanted` by an autoscaler. A limited pool:
+/// `database_connections` in use. Redis with a price for its commands: `redis_utilisation` of the busiest shard within
+/// the step. Clients: totals since the start of `client_requests_total`, `client_retries_total`,
+/// `client_abandoned_total` and `wasted_jobs_total`.
 pub(crate) fn timeseries(scenario: &Scenario, series: &Series) -> String {
     let mut columns: Vec<(String, Column<'_>)> = Vec::new();
     let mut add = |name: &str, column| columns.push((name.to_owned(), column));
@@ -27,7 +34,7 @@ pub(crate) fn timeseries(scenario: &Scenario, series: &Series) -> String {
     add("redis_p05_bytes", Column::Full(&series.redis_bytes.p05));
     add("redis_p50_bytes", Column::Full(&series.redis_bytes.p50));
     add("redis_p95_bytes", Column::Full(&series.redis_bytes.p95));
-    add("worker_utilisation", Column::Full(&series.utilisation));
+    add("worker_utilisation", Column::WithGaps(&series.utilisation));
     add("wait_p50_seconds", Column::WithGaps(&series.wait_p50));
     add("wait_p95_seconds", Column::WithGaps(&series.wait_p95));
     add("wait_p99_seconds", Column::WithGaps(&series.wait_p99));
@@ -42,6 +49,28 @@ pub(crate) fn timeseries(scenario: &Scenario, series: &Series) -> String {
             let totals = totals.get(index).map_or(&[][..], Vec::as_slice);
             add(&format!("{name}_jobs_total{{class={}}}", class.name), Column::Full(totals));
         }
+    }
+    let parts = reading::parts(&scenario.model, series.parts.as_ref());
+    if let Some(parts) = parts.workers {
+        add("worker_processes_mean", Column::Full(&parts.workers.mean));
+        add("worker_processes_p05", Column::Full(&parts.workers.p05));
+        add("worker_processes_p50", Column::Full(&parts.workers.p50));
+        add("worker_processes_p95", Column::Full(&parts.workers.p95));
+        if !parts.wanted.is_empty() {
+            add("worker_processes_wanted", Column::Full(&parts.wanted));
+        }
+    }
+    if let Some((parts, _)) = parts.connections {
+        add("database_connections", Column::Full(&parts.connections));
+    }
+    if let Some(parts) = parts.redis {
+        add("redis_utilisation", Column::Full(&parts.redis_utilisation));
+    }
+    if let Some(parts) = parts.clients {
+        add("client_requests_total", Column::Full(&parts.requests));
+        add("client_retries_total", Column::Full(&parts.retried));
+        add("client_abandoned_total", Column::Full(&parts.abandoned));
+        add("wasted_jobs_total", Column::Full(&parts.wasted));
     }
     let mut csv = record(columns.iter().map(|(name, _)| name.clone()));
     for point in 0..series.seconds.len() {

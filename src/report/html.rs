@@ -6,7 +6,8 @@ use std::fmt::Write;
 
 use super::chart::{Chart, Table, escape};
 use super::outcome::Outcome;
-use super::{number, reading};
+use super::outcome::capitalised;
+use super::{number, parts, reading};
 use crate::experiment::Findings;
 use crate::experiment::summary::{Estimate, Named, SloResult, Summary, Verdict};
 use crate::model::metric::{Metric, Unit};
@@ -19,6 +20,9 @@ pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> Str
     page += &objectives(summary);
     page += &breaks_first(summary);
     page += &outcome(scenario, summary);
+    page += &parts::clients(scenario, findings);
+    page += &parts::faults(scenario, summary);
+    page += &parts::autoscaler(scenario, findings);
     page += "<section>\n<h2>Over time</h2>\n";
     for chart in charts {
         page += &figure(chart);
@@ -164,8 +168,9 @@ fn breaks_first(summary: &Summary) -> String {
         html += "</ol>\n";
     }
     if !summary.limits_ahead.is_empty() {
-        let ahead = escape(&reading::limits_ahead(summary));
-        push(&mut html, format_args!("<p class=\"note\">Not reached: {ahead}.</p>\n"));
+        let ahead = escape(&reading::limits_ahead(summary).join(", "));
+        let intro = capitalised(reading::LIMITS_AHEAD);
+        push(&mut html, format_args!("<p class=\"note\">{intro} {ahead}.</p>\n"));
     }
     html + "</section>\n"
 }
@@ -199,8 +204,9 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
         html += "</tr>\n";
     }
     html += TABLE_END;
-    push(&mut html, format_args!("<p class=\"note\">{}</p>\n</section>\n", escape(&table.remark)));
-    html
+    push(&mut html, format_args!("<p class=\"note\">{}</p>\n", escape(&table.remark)));
+    html += &parts::rejections(summary);
+    html + "</section>\n"
 }
 
 pub(super) fn figure(chart: &Chart) -> String {
@@ -267,7 +273,8 @@ fn metric_table(metrics: &Named<Estimate>, with_meaning: bool) -> String {
         header.push("meaning");
     }
     let mut html = table_start(&header);
-    for (name, estimate) in &metrics.0 {
+    // What no replication has belongs to a part that the scenario does not use.
+    for (name, estimate) in metrics.0.iter().filter(|(_, estimate)| estimate.n > 0) {
         let unit = unit_of(name);
         let bound = if estimate.censored > 0 { "≥ " } else { "" };
         push(

@@ -22,6 +22,7 @@ pub mod html;
 mod number;
 mod outcome;
 mod palette;
+mod parts;
 pub mod plan;
 mod reading;
 pub mod sweep;

@@ -117,7 +117,7 @@ fn remark(total: &Figures, start_jobs: u64, replications: u32) -> String {
     )
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }

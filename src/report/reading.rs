@@ -2,7 +2,9 @@
 
 use crate::engine::time::SimTime;
 use crate::experiment::Findings;
+use crate::experiment::series::PartSeries;
 use crate::experiment::summary::{LimitAhead, Summary, Verdict};
+use crate::model::config::{Fault, FaultKind, ModelConfig};
 use crate::model::metric::{Metric, Unit};
 use crate::report::number;
 use crate::scenario::Scenario;
@@ -65,9 +67,123 @@ pub(crate) fn spikes(scenario: &Scenario) -> Vec<Spike> {
     merged
 }
 
-/// The moment that recovery times count from, in seconds: the end of the last spike, or the start.
-pub(crate) fn recovery_origin(scenario: &Scenario) -> f64 {
-    spikes(scenario).last().map_or(0.0, |spike| spike.end)
+/// A fault, in seconds, within the run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FaultPeriod {
+    pub(crate) name: String,
+    pub(crate) start: f64,
+    pub(crate) end: f64,
+    /// Whether it outlasts the run.
+    pub(crate) is_open: bool,
+    /// What goes wrong, in words.
+    pub(crate) what: String,
+}
+
+/// The faults in order of their start.
+pub(crate) fn faults(scenario: &Scenario) -> Vec<FaultPeriod> {
+    let horizon = SimTime(scenario.model.horizon.0);
+    let within = scenario.model.faults.iter().filter(|fault| fault.at < horizon);
+    let mut faults: Vec<FaultPeriod> = within
+        .map(|fault| FaultPeriod {
+            name: printable(&fault.name),
+            start: fault.at.as_secs_f64(),
+            end: fault.end().min(horizon).as_secs_f64(),
+            is_open: fault.end() >= horizon,
+            what: what_goes_wrong(fault),
+        })
+        .collect();
+    faults.sort_by(|a, b| a.start.total_cmp(&b.start));
+    faults
+}
+
+fn what_goes_wrong(fault: &Fault) -> String {
+    let count = |count: u32, one: &str, many: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    };
+    let times = |factor: f64| number::trimmed(factor, 2);
+    match fault.kind {
+        FaultKind::WorkerLoss { count: lost } => {
+            format!("{} killed", count(lost, "worker process", "worker processes"))
+        }
+        FaultKind::WorkerRestart => "all worker processes stop in good order and start again".to_owned(),
+        FaultKind::DatabaseSlow { factor } => format!("database work takes {} times as long", times(factor)),
+        FaultKind::RedisOutage => "Redis answers nobody".to_owned(),
+        FaultKind::RedisSlow { factor } => {
+            format!("Redis and the way to it take {} times as long", times(factor))
+        }
+        FaultKind::RedisFailover { lag } => format!(
+            "Redis is away, then a replica takes over that was {} behind",
+            number::value(Unit::Seconds, lag.as_secs_f64())
+        ),
+        FaultKind::DepthFrozen => "the gateways keep seeing the depth of its beginning".to_owned(),
+        FaultKind::DepthMissing => "the gateways see no depth".to_owned(),
+        FaultKind::GatewayLoss { count: lost } => format!("{} down", count(lost, "gateway", "gateways")),
+        FaultKind::ClockStep { nanos } => {
+            let size = number::value(Unit::Seconds, nanos.unsigned_abs() as f64 / 1e9);
+            format!("the gateways' clock jumps {size} {}", if nanos < 0 { "back" } else { "ahead" })
+        }
+    }
+}
+
+/// What recovery times count from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Start,
+    Spike,
+    Fault,
+}
+
+impl Origin {
+    /// `the end of the last spike`.
+    pub(crate) fn moment(self) -> &'static str {
+        match self {
+            Origin::Start => "the start",
+            Origin::Spike => "the end of the last spike",
+            Origin::Fault => "the end of the last fault",
+        }
+    }
+}
+
+/// What recovery times count from, and when that is in seconds: the end of the last spike or fault, or the start.
+pub(crate) fn recovery_origin(scenario: &Scenario) -> (Origin, f64) {
+    let spike = spikes(scenario).iter().map(|spike| spike.end).reduce(f64::max);
+    let fault = faults(scenario).iter().map(|fault| fault.end).reduce(f64::max);
+    match (spike, fault) {
+        (None, None) => (Origin::Start, 0.0),
+        (Some(spike), fault) if fault.is_none_or(|fault| fault < spike) => (Origin::Spike, spike),
+        (spike, fault) => (Origin::Fault, fault.or(spike).unwrap_or(0.0)),
+    }
+}
+
+/// Which parts of the detailed level a scenario uses, with their course; all `None` where there is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PartsInUse<'a> {
+    /// Clients that wait for answers.
+    pub(crate) clients: Option<&'a PartSeries>,
+    /// Workers whose number changes.
+    pub(crate) workers: Option<&'a PartSeries>,
+    /// A limited pool of connections, and how many there are.
+    pub(crate) connections: Option<(&'a PartSeries, u32)>,
+    /// Commands that take Redis time.
+    pub(crate) redis: Option<&'a PartSeries>,
+}
+
+/// The parts in use.
+pub(crate) fn parts<'a>(model: &ModelConfig, series: Option<&'a PartSeries>) -> PartsInUse<'a> {
+    let Some(parts) = series else { return PartsInUse::default() };
+    let loses_workers = model
+        .faults
+        .iter()
+        .any(|fault| matches!(fault.kind, FaultKind::WorkerLoss { .. } | FaultKind::WorkerRestart));
+    let workers_change = loses_workers || model.autoscaler.is_some() || model.workers.crashes.is_some();
+    let pool = model.workers.database.and_then(|database| database.pool);
+    PartsInUse {
+        clients: model.clients.map(|_| parts),
+        workers: workers_change.then_some(parts),
+        connections: pool.map(|pool| (parts, pool)),
+        redis: model.redis.operations.map(|_| parts),
+    }
 }
 
 /// Median of a metric over the replications in which it happened; `None` if it happened in at most half of them.
@@ -86,7 +202,11 @@ pub(crate) fn typical(findings: &Findings, metric: Metric) -> Option<f64> {
 pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
     let estimate = summary.metric(Metric::Recovery);
     let shown = number::estimate(Unit::Seconds, estimate);
-    let since = if spikes(scenario).is_empty() { "after the start" } else { "after the last spike" };
+    let since = match recovery_origin(scenario).0 {
+        Origin::Start => "after the start",
+        Origin::Spike => "after the last spike",
+        Origin::Fault => "after the last fault",
+    };
     match (estimate.censored, estimate.n) {
         (_, 0) => "not measured".to_owned(),
         (0, _) => format!("{shown} {since}"),
@@ -95,15 +215,19 @@ pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
     }
 }
 
-/// The limits that were not reached, with how much of each was used at the worst: the distance to the next.
-pub(crate) fn limits_ahead(summary: &Summary) -> String {
+/// The limits that were not reached, each with how far the run got on the way to it at the worst; the nearest first.
+pub(crate) fn limits_ahead(summary: &Summary) -> Vec<String> {
     let share = |ahead: &LimitAhead| {
-        // What was not reached is not shown as if it had been.
-        let used = if ahead.used > 0.9 { ahead.used.min(0.999) } else { ahead.used };
-        format!("{} ({} used)", ahead.limit, number::value(Unit::Fraction, used))
+        // Rounded down: what was not reached is not shown as if it had been.
+        let percent = (ahead.used * 100.0).floor().min(99.0);
+        let shown = if ahead.used > 0.0 && percent < 1.0 { "<1".to_owned() } else { format!("{percent:.0}") };
+        format!("{} ({shown} %)", ahead.limit)
     };
-    summary.limits_ahead.iter().map(share).collect::<Vec<_>>().join(", ")
+    summary.limits_ahead.iter().map(share).collect()
 }
+
+/// What stands before them.
+pub(crate) const LIMITS_AHEAD: &str = "not reached, and how near each came:";
 
 /// The verdict in one or two words.
 pub(crate) fn verdict_word(summary: &Summary) -> &'static str {

@@ -3,6 +3,8 @@
 //! Signs and words carry the message; colour, where it is wanted, only repeats it.
 
 use super::outcome::{COUNTS, Outcome};
+use super::parts::ClientFigures;
+use super::reading::FaultPeriod;
 use super::{number, reading};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
@@ -17,6 +19,7 @@ pub fn render(scenario: &Scenario, findings: &Findings, width: usize, colour: bo
     let mut sections =
         vec![heading(scenario, findings, width, paint), thresholds(&findings.summary, width, paint)];
     sections.extend(outcome(scenario, &findings.summary, width, paint));
+    sections.push(clients(scenario, findings, width, paint));
     sections.push(breaks_first(&findings.summary, width, paint));
     sections.push(warnings(&findings.summary, width, paint));
     sections.push(vec![verdict(&findings.summary, paint)]);
@@ -55,7 +58,7 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
         .rev()
         .map(|threshold| format!("{} {}", threshold.name, number::short_count(threshold.jobs as f64)));
     let remarks: Vec<String> = std::iter::once(peak).chain(shown).collect();
-    lines.extend(labelled("depth", &depth_line(&findings.series, columns), &remarks, width));
+    lines.extend(labelled("depth", &bar_line(&findings.series.depth.p50, columns), &remarks, width));
     if levels.is_empty() {
         lines.push("  circuit   the policy is switched off".to_owned());
     } else {
@@ -65,7 +68,39 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
         let remarks = [format!("open {open} of the time"), format!("{openings} {times} a run")];
         lines.extend(labelled("circuit", &circuit_line(&findings.series, columns), &remarks, width));
     }
+    let parts = reading::parts(&scenario.model, findings.series.parts.as_ref());
+    if let Some(parts) = parts.workers {
+        let most = parts.workers.p95.iter().copied().fold(0.0, f64::max);
+        let processes = number::estimate(Unit::Count, metric(Metric::WorkerProcesses));
+        let remarks =
+            [format!("{processes} processes in the mean"), format!("most {}", number::grouped(most, 0))];
+        lines.extend(labelled("workers", &bar_line(&parts.workers.p50, columns), &remarks, width));
+    }
+    let faults: Vec<String> = reading::faults(scenario).iter().map(fault).collect();
+    for (index, line) in filled_list(&faults, width, &" ".repeat(LABEL)).into_iter().enumerate() {
+        lines.push(if index == 0 { format!("  faults    {}", line.trim_start()) } else { line });
+    }
     lines.push(format!("  recovery  {}", reading::recovery(scenario, summary)));
+    lines
+}
+
+/// `redis-outage at 60 s for 30 s`.
+fn fault(fault: &FaultPeriod) -> String {
+    let seconds = |seconds: f64| number::value(Unit::Seconds, seconds);
+    let lasts = if fault.is_open {
+        "to the end".to_owned()
+    } else {
+        format!("for {}", seconds(fault.end - fault.start))
+    };
+    format!("{} at {} {lasts}", fault.name, seconds(fault.start))
+}
+
+/// Items with commas between them, none broken over lines that is shorter than one; no line of no items.
+fn filled_list(items: &[String], width: usize, indent: &str) -> Vec<String> {
+    let commas = (1..items.len()).map(|_| ",").chain([""]);
+    let items: Vec<String> = items.iter().zip(commas).map(|(item, comma)| format!("{item}{comma}")).collect();
+    let mut lines = filled(items.iter().map(String::as_str), width, indent);
+    lines.retain(|line| !line.trim().is_empty());
     lines
 }
 
@@ -88,9 +123,10 @@ fn labelled(name: &str, spark: &str, remarks: &[String], width: usize) -> Vec<St
     lines
 }
 
-fn depth_line(series: &Series, columns: usize) -> String {
-    let heights: Vec<f64> = buckets(series.depth.p50.len(), columns)
-        .map(|bucket| series.depth.p50[bucket].iter().copied().fold(0.0, f64::max))
+/// A bar a stretch of time, as high as its largest value.
+fn bar_line(values: &[f64], columns: usize) -> String {
+    let heights: Vec<f64> = buckets(values.len(), columns)
+        .map(|bucket| values[bucket].iter().copied().fold(0.0, f64::max))
         .collect();
     let highest = heights.iter().copied().fold(0.0, f64::max);
     let bar = |height: f64| {
@@ -173,6 +209,22 @@ fn outcome(scenario: &Scenario, summary: &Summary, width: usize, paint: Paint) -
     sections
 }
 
+/// What clients made of it, where there are clients.
+fn clients(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint) -> Vec<String> {
+    let Some(figures) = ClientFigures::of(scenario, findings) else { return Vec::new() };
+    let mut lines = vec![paint.bold("█ CLIENTS")];
+    for (name, text) in figures.lines() {
+        let indent = " ".repeat(LABEL);
+        let shown = wrapped(&text, width, &indent);
+        lines.extend(
+            shown.into_iter().enumerate().map(|(row, line)| {
+                if row == 0 { format!("  {name:<8}  {}", line.trim_start()) } else { line }
+            }),
+        );
+    }
+    lines
+}
+
 fn breaks_first(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     let mut lines = vec![paint.bold("█ BREAKS FIRST")];
     if summary.limits_reached.is_empty() {
@@ -196,7 +248,8 @@ fn breaks_first(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     }
     let ahead = reading::limits_ahead(summary);
     if !ahead.is_empty() {
-        lines.extend(wrapped(&format!("not reached: {ahead}"), width, "  "));
+        lines.extend(wrapped(reading::LIMITS_AHEAD, width, "  "));
+        lines.extend(filled_list(&ahead, width, "    "));
     }
     lines
 }
@@ -302,8 +355,13 @@ impl Paint {
 
 /// Breaks a text into lines between words; a longer word stays whole.
 pub(super) fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
+    filled(text.split_whitespace(), width, indent)
+}
+
+/// Puts words, or groups of words that stay together, into lines.
+fn filled<'a>(words: impl Iterator<Item = &'a str>, width: usize, indent: &str) -> Vec<String> {
     let mut lines = vec![indent.to_owned()];
-    for word in text.split_whitespace() {
+    for word in words {
         let line = lines.last_mut().expect("there is always a line");
         let fresh = line.trim().is_empty();
         if !fresh && columns_of(line) + 1 + columns_of(word) > width {

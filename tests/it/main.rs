@@ -18,6 +18,7 @@ mod plan;
 mod plan_report;
 mod random;
 mod report;
+mod report_parts;
 mod scenario;
 mod schema;
 mod selection;

@@ -12,7 +12,7 @@ use backpressure_sim::experiment::summary::{
     Estimate, LimitReached, Named, SCHEMA, SloResult, Summary, Verdict,
 };
 use backpressure_sim::model::config::{
-    ArrivalProcess, ArrivalSource, Gateway, JobClass, MemoryModel, ModelConfig, Observe, Phase, PolicyConfig,
+    ArrivalProcess, ArrivalSource, Curve, Gateway, JobClass, MemoryModel, ModelConfig, Observe, Phase, PolicyConfig,
     Queue, Redis, Start, Workers,
 };
 use backpressure_sim::model::distribution::Distribution;
@@ -268,10 +268,11 @@ fn findings(case: &Case) -> Findings {
         completed: totals(&|t, share, _| rate(t).min(1e4) * share),
         lost: totals(&|_, _, _| 0.0),
         redis_bytes: band(2012.0, 1024.0 * 1024.0),
-        utilisation: seconds.iter().map(|t| (rate(*t) / 1.05e4).min(1.0)).collect(),
+        utilisation: seconds.iter().map(|t| Some((rate(*t) / 1.05e4).min(1.0))).collect(),
         wait_p50: wait(0.5),
         wait_p95: wait(1.3),
         wait_p99: wait(1.9),
+        parts: None,
         seconds,
     };
     let replications: Vec<Metrics> =

@@ -9,6 +9,7 @@ use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::{Metric, Unit};
 use crate::report::palette::Colour;
+use crate::report::reading::FaultPeriod;
 use crate::report::{number, reading};
 use crate::scenario::Scenario;
 
@@ -49,7 +50,10 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     let rows = labels::rows(&spans);
     let row_count = rows.iter().max().map_or(0, |last| last + 1);
     let key_y = plot::HEADING + 12.0;
-    let first_row = key_y + 26.0;
+    // Above the markers, whose lines run down from their labels and would cross the names of faults.
+    let faults = FaultBars::of(scenario, &frame);
+    let faults_top = key_y + 18.0;
+    let first_row = key_y + 26.0 + faults.height();
     let lanes_top = first_row + row_count as f64 * MARKER_ROW - 4.0;
     let circuit = !limits.is_empty();
     let top = lanes_top + if circuit { LANES.len() as f64 * LANE + 6.0 } else { 6.0 };
@@ -70,6 +74,7 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     ));
     plot::key(&mut picture, key_y, &entries);
 
+    faults.draw(&mut picture, &frame, faults_top);
     if circuit {
         shade(&mut picture, &frame, series);
         lanes(&mut picture, &frame, lanes_top, series);
@@ -130,7 +135,7 @@ fn markers(scenario: &Scenario, findings: &Findings) -> Vec<Marker> {
         markers.push(at(seconds, "first opening", Colour::Alert));
     }
     if let Some(seconds) = reading::typical(findings, Metric::Recovery) {
-        let moment = reading::recovery_origin(scenario) + seconds;
+        let moment = reading::recovery_origin(scenario).1 + seconds;
         // A system that was never out of order has nothing to recover from.
         if seconds > 0.0 {
             markers.push(at(moment, "recovered", Colour::Good));
@@ -138,6 +143,71 @@ fn markers(scenario: &Scenario, findings: &Findings) -> Vec<Marker> {
     }
     markers.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
     markers
+}
+
+/// The faults as bars with their names above the plot, in as many rows as keep them apart, and tinted below.
+struct FaultBars {
+    periods: Vec<FaultPeriod>,
+    /// Of each, as far as there is room: its row, what it is called, and where that begins.
+    names: Vec<(usize, String, f64)>,
+    rows: usize,
+}
+
+impl FaultBars {
+    fn of(scenario: &Scenario, frame: &Plot) -> Self {
+        let periods = reading::faults(scenario);
+        let named = periods.iter().take(MOST_FAULTS).map(|fault| {
+            let name = Font::SMALL.shortened(&fault.name, LONGEST_FAULT);
+            let width = Font::SMALL.width_of(&name) + 2.0 * MARKER_PADDING;
+            // Within the chart: a name may begin before its bar, but not end beyond the paper.
+            let start = frame.x_of(fault.start).min(plot::WIDTH - width);
+            let end = frame.x_of(fault.end).max(start + width);
+            (name, (start, end))
+        });
+        let (names, mut spans): (Vec<String>, Vec<(f64, f64)>) = named.unzip();
+        // In the order of the places, which near the right edge need not be that of the times.
+        let mut order: Vec<usize> = (0..spans.len()).collect();
+        order.sort_by(|&a, &b| spans[a].0.total_cmp(&spans[b].0));
+        let sorted: Vec<(f64, f64)> = order.iter().map(|&index| spans[index]).collect();
+        let mut rows = vec![0; spans.len()];
+        for (index, row) in order.into_iter().zip(labels::packed(&sorted)) {
+            rows[index] = row;
+        }
+        let count = rows.iter().max().map_or(0, |last| last + 1);
+        let names =
+            rows.into_iter().zip(names).zip(spans.drain(..)).map(|((row, name), span)| (row, name, span.0));
+        Self { names: names.collect(), periods, rows: count }
+    }
+
+    fn height(&self) -> f64 {
+        if self.rows == 0 { 0.0 } else { self.rows as f64 * FAULT_ROW + 6.0 }
+    }
+
+    fn draw(&self, picture: &mut Picture, frame: &Plot, top: f64) {
+        for fault in &self.periods {
+            let (from, to) = self.places(fault, frame);
+            picture.rect((from, frame.top), (to, frame.bottom), Colour::Faint, FAULT_SHADE);
+        }
+        for (fault, (row, name, start)) in self.periods.iter().zip(&self.names) {
+            let (from, to) = self.places(fault, frame);
+            let y = top + *row as f64 * FAULT_ROW;
+            picture.rect((from, y), (to, y + FAULT_ROW - 2.0), Colour::Faint, FAULT_BAR);
+            picture.line(vec![(from, y), (from, y + FAULT_ROW - 2.0)], Colour::Faint, 2.0);
+            let font = Font::SMALL.coloured(Colour::Ink);
+            let middle = y + (FAULT_ROW - 2.0) / 2.0;
+            picture.label((start + MARKER_PADDING, middle), name.clone(), font, Anchor::Start);
+        }
+        if self.rows > 0 {
+            let middle = top + (FAULT_ROW - 2.0) / 2.0;
+            picture.label((frame.left - 8.0, middle), "faults", Font::SMALL, Anchor::End);
+        }
+    }
+
+    /// Where its bar begins and ends: one that is over at once still shows.
+    fn places(&self, fault: &FaultPeriod, frame: &Plot) -> (f64, f64) {
+        let from = frame.x_of(fault.start);
+        (from, frame.x_of(fault.end).max(from + 2.0))
+    }
 }
 
 /// Tints the plot where circuits are open or half-open, the more of them the stronger.
@@ -201,9 +271,16 @@ fn caption(scenario: &Scenario, findings: &Findings) -> String {
             thresholds.join(", ")
         )
     };
+    let faults = if scenario.model.faults.is_empty() {
+        ""
+    } else {
+        " Grey bars above the plot name the faults; the plot is grey while one lasts."
+    };
     match findings.summary.replications {
-        1 => circuit,
-        n => format!("{circuit} Line and band: median and 5th to 95th percentile over {n} replications."),
+        1 => format!("{circuit}{faults}"),
+        n => format!(
+            "{circuit}{faults} Line and band: median and 5th to 95th percentile over {n} replications."
+        ),
     }
 }
 
@@ -236,6 +313,12 @@ fn table(series: &Series) -> Table {
 const LANES: [(&str, Colour); 3] =
     [("O open", Colour::Alert), ("H half", Colour::Caution), ("C closed", Colour::Good)];
 const LANE: f64 = 15.0;
+const FAULT_ROW: f64 = 20.0;
+const FAULT_SHADE: f64 = 0.12;
+const FAULT_BAR: f64 = 0.22;
+const LONGEST_FAULT: f64 = 260.0;
+/// More than that are only tinted; the section about faults has them all.
+const MOST_FAULTS: usize = 24;
 const PLOT_HEIGHT: f64 = 300.0;
 const MARKER_ROW: f64 = 18.0;
 const MARKER_PADDING: f64 = 5.0;

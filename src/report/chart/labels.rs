@@ -53,6 +53,19 @@ pub(super) fn rows(spans: &[(f64, f64)]) -> Vec<usize> {
     rows
 }
 
+/// Gives spans, in order of their start, the first row in which each is free.
+pub(super) fn packed(spans: &[(f64, f64)]) -> Vec<usize> {
+    let mut ends: Vec<f64> = Vec::new();
+    let mut rows = Vec::new();
+    for &(start, end) in spans {
+        let row = ends.iter().position(|&taken| taken <= start).unwrap_or(ends.len());
+        ends.resize(ends.len().max(row + 1), end);
+        ends[row] = end;
+        rows.push(row);
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +97,11 @@ mod tests {
     #[test]
     fn no_line_crosses_a_label() {
         assert_eq!(rows(&[(0.0, 10.0), (5.0, 15.0), (11.0, 20.0), (25.0, 30.0)]), [0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn spans_take_the_first_free_row() {
+        assert_eq!(packed(&[(0.0, 10.0), (5.0, 15.0), (10.0, 20.0), (12.0, 13.0)]), [0, 1, 0, 2]);
+        assert_eq!(packed(&[]), [0; 0]);
     }
 }

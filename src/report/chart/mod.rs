@@ -18,6 +18,7 @@ use crate::scenario::Scenario;
 use picture::Picture;
 
 mod axis;
+mod clients;
 mod depth;
 mod forest;
 mod labels;
@@ -31,6 +32,7 @@ pub(crate) mod sweep;
 mod utilisation;
 mod versus;
 mod waits;
+mod workers;
 
 /// One chart with all that belongs to it.
 #[derive(Clone, Debug)]
@@ -59,13 +61,14 @@ pub struct Table {
 
 /// All charts of a report in their order.
 pub fn all(scenario: &Scenario, findings: &Findings) -> Vec<Chart> {
-    let mut charts = vec![
-        depth::chart(scenario, findings),
-        rates::chart(scenario, findings),
+    let mut charts = vec![depth::chart(scenario, findings), rates::chart(scenario, findings)];
+    charts.extend(clients::chart(scenario, findings));
+    charts.extend(workers::chart(scenario, findings));
+    charts.extend([
         memory::chart(scenario, findings),
         utilisation::chart(scenario, findings),
         waits::chart(scenario, findings),
-    ];
+    ]);
     charts.extend(recovery::chart(scenario, findings));
     charts
 }
@@ -81,7 +84,8 @@ pub(crate) const DEPTH: &str = "depth";
 pub(crate) const DIFFERENCES: &str = "differences";
 
 /// The names of all charts that any report may have.
-pub(crate) const NAMES: [&str; 6] = ["depth", "rates", "memory", "utilisation", "waits", "recovery"];
+pub(crate) const NAMES: [&str; 8] =
+    ["depth", "rates", "clients", "workers", "memory", "utilisation", "waits", "recovery"];
 
 /// A drawing that did not work out.
 #[derive(Debug)]

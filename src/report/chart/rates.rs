@@ -60,11 +60,11 @@ fn panels(scenario: &Scenario, series: &Series) -> Vec<Panel> {
 impl Panel {
     /// At most about `most_points` points: where there are more steps than that, rates are over several of them.
     fn of(name: String, series: &Series, classes: &[usize], most_points: usize) -> Self {
-        let points = series.seconds.len();
-        let stride = points.div_ceil(most_points).max(1);
-        let ends: Vec<usize> = (0..points).skip(stride - 1).step_by(stride).collect();
-        let rate =
-            |totals: &[Vec<f64>]| per_second(totals, classes, &ends, series.step_seconds * stride as f64);
+        let ends = ends(series.seconds.len(), most_points);
+        let rate = |totals: &[Vec<f64>]| {
+            let of_classes: Vec<&Vec<f64>> = classes.iter().filter_map(|&class| totals.get(class)).collect();
+            per_second(&of_classes, &ends, &series.seconds)
+        };
         let (admitted, rejected) = (rate(&series.admitted), rate(&series.rejected));
         let offered =
             admitted.iter().zip(&rejected).map(|(admitted, rejected)| admitted + rejected).collect();
@@ -73,14 +73,20 @@ impl Panel {
     }
 }
 
-/// Jobs per second in the spans of `seconds` that end at the points `ends`, summed over classes, from totals since the start.
-fn per_second(totals: &[Vec<f64>], classes: &[usize], ends: &[usize], seconds: f64) -> Vec<f64> {
-    let total =
-        |index: usize| -> f64 { classes.iter().filter_map(|&class| totals.get(class)?.get(index)).sum() };
-    let mut before = 0.0;
+/// Where the spans end over which rates are: at every point, or at every so manieth if there are more than `most_points`.
+pub(super) fn ends(points: usize, most_points: usize) -> Vec<usize> {
+    let stride = points.div_ceil(most_points).max(1);
+    (0..points).skip(stride - 1).step_by(stride).collect()
+}
+
+/// Jobs per second in the spans that end at the points `ends`, summed over several totals since the start.
+pub(super) fn per_second(totals: &[&Vec<f64>], ends: &[usize], seconds: &[f64]) -> Vec<f64> {
+    let total = |index: usize| -> f64 { totals.iter().filter_map(|totals| totals.get(index)).sum() };
+    let (mut before, mut begin) = (0.0, 0.0);
     let rate = |&end: &usize| {
-        let rate = (total(end) - before) / seconds;
-        before = total(end);
+        let length = seconds[end] - begin;
+        let rate = if length > 0.0 { (total(end) - before) / length } else { 0.0 };
+        (before, begin) = (total(end), seconds[end]);
         rate
     };
     ends.iter().map(rate).collect()

@@ -19,11 +19,11 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
         return None;
     }
     let title = "Recovery time of each replication".to_owned();
-    let since = if reading::spikes(scenario).is_empty() { "start" } else { "end of the last spike" };
+    let since = reading::recovery_origin(scenario).0.moment();
     Some(Chart {
         name: "recovery",
         caption: format!(
-            "One dot a replication, from the quickest to the slowest, in seconds since the {since}; its height is the share of \
+            "One dot a replication, from the quickest to the slowest, in seconds since {since}; its height is the share of \
              replications that had recovered by then. A cross marks a replication that had not recovered when the run ended."
         ),
         table: table(&times),

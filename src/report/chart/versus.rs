@@ -93,14 +93,27 @@ fn limits(a: &Course<'_>, b: &Course<'_>) -> Vec<Limit> {
     limits
 }
 
-/// Tints the spikes that both have.
+/// Tints the spikes and faults that both have, with their names where there is room.
 fn spikes(picture: &mut Picture, frame: &Plot, a: &Course<'_>, b: &Course<'_>) {
-    let of_b = reading::spikes(b.scenario);
-    for spike in reading::spikes(a.scenario).iter().filter(|spike| of_b.contains(spike)) {
-        let (from, to) = (frame.x_of(spike.start), frame.x_of(spike.end));
-        picture.rect((from, frame.top), (to, frame.bottom), Colour::Grid, SPIKE);
-        if to - from > Font::SMALL.width_of("spike") {
-            picture.label(((from + to) / 2.0, frame.top - 9.0), "spike", Font::SMALL, Anchor::Middle);
+    let (spikes_of_b, faults_of_b) = (reading::spikes(b.scenario), reading::faults(b.scenario));
+    let spikes = reading::spikes(a.scenario).into_iter().filter(|spike| spikes_of_b.contains(spike));
+    let faults = reading::faults(a.scenario).into_iter().filter(|fault| faults_of_b.contains(fault));
+    let mut tints: Vec<(f64, f64, String, Colour)> = spikes
+        .map(|spike| (spike.start, spike.end, "spike".to_owned(), Colour::Grid))
+        .chain(faults.map(|fault| (fault.start, fault.end, fault.name, Colour::Faint)))
+        .collect();
+    tints.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let mut taken = f64::NEG_INFINITY;
+    for (start, end, name, colour) in tints {
+        let (from, to) = (frame.x_of(start), frame.x_of(end));
+        let opacity = if colour == Colour::Grid { SPIKE } else { FAULT };
+        picture.rect((from, frame.top), (to, frame.bottom), colour, opacity);
+        // A name of which hardly anything is left says nothing.
+        let name = if to - from < SHORTEST { name } else { Font::SMALL.shortened(&name, to - from) };
+        let (width, middle) = (Font::SMALL.width_of(&name), (from + to) / 2.0);
+        if to - from >= width && middle - width / 2.0 > taken {
+            picture.label((middle, frame.top - 9.0), name, Font::SMALL, Anchor::Middle);
+            taken = middle + width / 2.0 + LABEL_ROOM;
         }
     }
 }
@@ -150,6 +163,10 @@ const A_WIDTH: f64 = 2.2;
 const B_WIDTH: f64 = 2.2;
 const BAND: f64 = 0.2;
 const SPIKE: f64 = 0.4;
+const FAULT: f64 = 0.12;
+/// Room in which a name may be shortened.
+const SHORTEST: f64 = 70.0;
+const LABEL_ROOM: f64 = 8.0;
 const KEY_ROW: f64 = 20.0;
 const NAME_ROOM: f64 = 440.0;
 const TOP: f64 = plot::HEADING + 64.0;

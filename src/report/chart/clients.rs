@@ -1,0 +1,110 @@
+//! What clients send, and how much of the work is for nobody.
+//!
+//! First attempts and retries stand on one another, so that their upper edge is all that is sent.
+
+use super::axis::{self, Axis};
+use super::picture::Picture;
+use super::plot::{self, Key, Plot};
+use super::{Chart, Table, rates};
+use crate::experiment::Findings;
+use crate::experiment::series::{PartSeries, Series};
+use crate::model::metric::{Metric, Unit};
+use crate::report::palette::Colour;
+use crate::report::{number, reading};
+use crate::scenario::Scenario;
+
+/// `None` without clients.
+pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
+    let parts = reading::parts(&scenario.model, findings.series.parts.as_ref()).clients?;
+    let title = "Clients: first attempts, retries and work for nobody".to_owned();
+    let metric = |metric: Metric, unit| number::estimate(unit, findings.summary.metric(metric));
+    let caption = format!(
+        "First attempts (below) and retries (on top) add up to what is sent; over the run {} attempts for each request (the \
+         amplification). The line is jobs completed each second whose client had gone: work for nobody. The dashed line is requests given up. \
+         {}.",
+        metric(Metric::Amplification, Unit::Count),
+        match findings.summary.replications {
+            1 => "One replication".to_owned(),
+            n => format!("Mean over {n} replications"),
+        }
+    );
+    let all = Rates::of(&findings.series, parts, usize::MAX);
+    let table = Table::over_time(
+        &findings.series,
+        &["time (s)", "first attempts/s", "retries/s", "given up/s", "wasted/s"],
+        |index| {
+            let rates = [&all.first, &all.retries, &all.abandoned, &all.wasted];
+            rates.map(|rates| number::grouped(rates[index], 0)).to_vec()
+        },
+    );
+    Some(Chart { name: "clients", caption, table, picture: draw(scenario, findings, parts, &title), title })
+}
+
+struct Rates {
+    seconds: Vec<f64>,
+    first: Vec<f64>,
+    retries: Vec<f64>,
+    abandoned: Vec<f64>,
+    wasted: Vec<f64>,
+}
+
+impl Rates {
+    fn of(series: &Series, parts: &PartSeries, most_points: usize) -> Self {
+        let ends = rates::ends(series.seconds.len(), most_points);
+        let rate = |totals: &Vec<f64>| rates::per_second(&[totals], &ends, &series.seconds);
+        Self {
+            seconds: ends.iter().map(|&end| series.seconds[end]).collect(),
+            first: rate(&parts.requests),
+            retries: rate(&parts.retried),
+            abandoned: rate(&parts.abandoned),
+            wasted: rate(&parts.wasted),
+        }
+    }
+}
+
+fn draw(scenario: &Scenario, findings: &Findings, parts: &PartSeries, title: &str) -> Picture {
+    let rates = Rates::of(&findings.series, parts, MOST_POINTS);
+    let sent: Vec<f64> =
+        rates.first.iter().zip(&rates.retries).map(|(first, retries)| first + retries).collect();
+    let highest = axis::reach(sent.iter().chain(&rates.wasted).chain(&rates.abandoned).copied(), &[]);
+    let mut y = Axis::linear(Unit::PerSecond, highest);
+    y.unit = "per second".to_owned();
+    let frame = Plot::over_time(TOP, TOP + PLOT_HEIGHT, scenario.model.horizon.as_secs_f64(), y);
+    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
+    let summary = &findings.summary;
+    let mean = |metric: Metric| summary.metric(metric).mean.unwrap_or(0.0);
+    let wasted = mean(Metric::Wasted) / mean(Metric::Completed).max(1.0);
+    let subtitle = format!(
+        "{} attempts for each request; {} of the completed work is for nobody.",
+        number::estimate(Unit::Count, summary.metric(Metric::Amplification)),
+        number::value(Unit::Fraction, wasted),
+    );
+    plot::heading(&mut picture, title, &subtitle);
+    plot::key(
+        &mut picture,
+        plot::HEADING + 12.0,
+        &[
+            Key::Area("first attempts", Colour::Main, FILL),
+            Key::Area("retries", Colour::Caution, RETRY_FILL),
+            Key::Line("sent", Colour::Ink, 1.2),
+            Key::Line("completed for nobody", Colour::Alert, 2.2),
+            Key::Dashes("given up", Colour::Limit, 1.8),
+        ],
+    );
+    frame.grid(&mut picture);
+    let zero = vec![0.0; rates.seconds.len()];
+    frame.band(&mut picture, &rates.seconds, &zero, &rates.first, Colour::Main, FILL);
+    frame.band(&mut picture, &rates.seconds, &rates.first, &sent, Colour::Caution, RETRY_FILL);
+    frame.line(&mut picture, &rates.seconds, sent.iter().copied().map(Some), Colour::Ink, 1.2);
+    let points: Vec<_> = rates.seconds.iter().zip(&rates.abandoned).map(|(x, y)| frame.at(*x, *y)).collect();
+    picture.dashes(&points, Colour::Limit, 1.8);
+    frame.line(&mut picture, &rates.seconds, rates.wasted.iter().copied().map(Some), Colour::Alert, 2.2);
+    frame.base_line(&mut picture);
+    picture
+}
+
+const TOP: f64 = plot::HEADING + 34.0;
+const PLOT_HEIGHT: f64 = 190.0;
+const MOST_POINTS: usize = 450;
+const FILL: f64 = 0.35;
+const RETRY_FILL: f64 = 0.55;
