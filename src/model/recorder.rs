@@ -4,7 +4,7 @@ use super::circuits::{CircuitRecord, Circuits};
 use super::config::{JobClass, ModelConfig};
 use super::limits::{Limit, Limits};
 use super::outcome::{
-    ClassCounts, ClassExtras, Outcome, PartPoint, Parts, RejectionReason, RunSeries, ScalingDecision,
+    ClassCounts, ClassExtras, Flow, Outcome, PartPoint, Parts, RejectionReason, RunSeries, ScalingDecision,
 };
 use super::redis::Memory;
 use crate::engine::time::{SimDuration, SimTime};

@@ -12,8 +12,8 @@ use backpressure_sim::experiment::summary::{
     Estimate, LimitReached, Named, SCHEMA, SloResult, Summary, Verdict,
 };
 use backpressure_sim::model::config::{
-    ArrivalProcess, ArrivalSource, Curve, Gateway, JobClass, MemoryModel, ModelConfig, Observe, Phase, PolicyConfig,
-    Queue, Redis, Start, Workers,
+    ArrivalProcess, ArrivalSource, Curve, Gateway, JobClass, MemoryModel, ModelConfig, Observe, Phase,
+    PolicyConfig, Queue, Redis, Start, Workers,
 };
 use backpressure_sim::model::distribution::Distribution;
 use backpressure_sim::model::metric::{Metric, Metrics};
