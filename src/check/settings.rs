@@ -124,6 +124,12 @@ fn contents(loaded: &Loaded) -> Vec<(String, String)> {
             });
             contents.push((format!("arrivals (recorded trace {})", index + 1), hash(arrivals.len(), values)));
         }
+        if let ArrivalProcess::Batches { batches, .. } = &source.process {
+            let values = batches.iter().flat_map(|batch| {
+                [batch.at.0, batch.within.0, batch.count, batch.class.map_or(u64::MAX, u64::from)]
+            });
+            contents.push((format!("arrivals (counts {})", index + 1), hash(batches.len(), values)));
+        }
     }
     for JobClass { name, payload, service_time, .. } in &model.classes {
         let mut add = |path: String, distribution: &Distribution| {

@@ -368,7 +368,8 @@ impl ClassChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::config::Phase;
+    use crate::model::config::{ModulationState, Phase};
+    use crate::model::distribution::Distribution;
 
     fn phase(end: u64, rate: f64) -> Phase {
         Phase { name: String::new(), end: SimTime(end), rate, curve: Curve::Flat, spike: false }
@@ -435,5 +436,132 @@ mod tests {
             (f64::from(counts[0]) - 20_000.0).abs() < 5.0 * (100_000.0f64 * 0.2 * 0.8).sqrt(),
             "{counts:?}"
         );
+    }
+
+    fn times(source: &ArrivalSource, horizon: SimTime, replication: u32) -> Vec<SimTime> {
+        let mut running = Source::new(source, horizon, "test", 9, replication);
+        let next = || {
+            let time = running.next_time();
+            (time < horizon).then(|| running.take());
+            time
+        };
+        std::iter::repeat_with(next).take_while(|time| *time < horizon).collect()
+    }
+
+    /// By the time-rescaling theorem (Brown, Barbieri, Ventura, Kass and Frank, Neural Computation 14, 2002) the gaps of the
+    /// cumulative rate at the arrivals are exponential with mean 1 if and only if it is the process's own: Kolmogorov and Smirnov's
+    /// test at 0.1%.
+    #[test]
+    fn arrivals_of_ramps_and_cycles_are_poisson_in_operational_time() {
+        let second = 1_000_000_000;
+        let mut phases = vec![phase(100 * second, 5.0), phase(300 * second, 20.0), phase(400 * second, 60.0)];
+        phases[0].curve = Curve::Ramp(60.0);
+        phases[1].curve = Curve::Cycle { amplitude: 0.9, period: 37.0, peak_at: 3.0 };
+        phases[2].curve = Curve::Ramp(0.0);
+        let source = ArrivalSource { process: ArrivalProcess::Poisson, phases, classes: vec![(0, 1.0)] };
+        let cumulative = |time: SimTime| -> f64 {
+            let passed = |(begin, phase): (SimTime, &Phase)| {
+                let end = phase.end.min(time);
+                phase.arrivals_in(begin, end.since(begin).as_secs_f64())
+            };
+            source.parts().filter(|(begin, _)| *begin < time).map(passed).sum()
+        };
+        let mut gaps: Vec<f64> = Vec::new();
+        for replication in 0..2 {
+            let mut last = 0.0;
+            for time in times(&source, SimTime(400 * second), replication) {
+                let now = cumulative(time);
+                gaps.push(1.0 - f64::exp(last - now));
+                last = now;
+            }
+        }
+        gaps.sort_by(f64::total_cmp);
+        let count = gaps.len() as f64;
+        assert!(count > 15_000.0, "{count}");
+        let distance = |(index, value): (usize, &f64)| {
+            (value - index as f64 / count).abs().max((value - (index + 1) as f64 / count).abs())
+        };
+        let largest = gaps.iter().enumerate().map(distance).fold(0.0, f64::max);
+        assert!(largest * count.sqrt() < 1.949, "{largest} of {count}");
+    }
+
+    #[test]
+    fn constant_arrivals_of_a_ramp_are_at_the_roots_of_its_cumulative_rate() {
+        // 2/s to 6/s in 4 s: t + t^2 / 4 = k / 2.
+        let mut ramp = phase(4_000_000_000, 2.0);
+        ramp.curve = Curve::Ramp(6.0);
+        let times = arrivals(ArrivalProcess::Constant, vec![ramp], 16);
+        for (index, time) in times[..15].iter().enumerate() {
+            let exact = 2.0 * ((1.0 + 0.5 * (index + 1) as f64).sqrt() - 1.0);
+            assert!((*time as f64 / 1e9 - exact).abs() < 2e-9, "{index}: {time} {exact}");
+        }
+        // The sixteenth is due at the very end, which is no longer part of it.
+        assert_eq!(times[15], u64::MAX);
+    }
+
+    /// Fischer and Meier-Hellstern, "The Markov-modulated Poisson process (MMPP) cookbook", Performance Evaluation 18 (1993),
+    /// section 3.2: mean and index of dispersion of the counts of a stationary MMPP of two states.
+    #[test]
+    fn counts_of_a_modulated_process_are_dispersed_as_theory_says() {
+        let (rates, leave, time) = ([40.0, 5.0], [2.0, 0.5], 10.0);
+        let state = |index: usize, next: [f64; 2]| ModulationState {
+            name: String::new(),
+            rate: rates[index],
+            sojourn: Distribution::Exponential { mean: 1.0 / leave[index] },
+            next: next.to_vec(),
+        };
+        let modulation = Modulation { states: vec![state(0, [0.0, 1.0]), state(1, [1.0, 0.0])], start: None };
+        let mean = modulation.mean_rate() * time;
+        let source = ArrivalSource {
+            process: ArrivalProcess::Modulated(modulation),
+            phases: vec![phase(u64::MAX, mean / time)],
+            classes: vec![(0, 1.0)],
+        };
+        let horizon = SimTime(10_000_000_000);
+        let counts: Vec<f64> =
+            (0..6000).map(|replication| times(&source, horizon, replication).len() as f64).collect();
+        let count = counts.len() as f64;
+        let moment =
+            |power: i32, around: f64| counts.iter().map(|x| (x - around).powi(power)).sum::<f64>() / count;
+        let sum = leave[0] + leave[1];
+        let weight = 2.0 * (rates[0] - rates[1]).powi(2) * leave[0] * leave[1]
+            / (sum.powi(2) * (rates[0] * leave[1] + rates[1] * leave[0]));
+        let dispersion = 1.0 + weight * (1.0 - (1.0 - (-sum * time).exp()) / (sum * time));
+        let own_mean = moment(1, 0.0);
+        let variance = moment(2, own_mean);
+        assert!((own_mean - mean).abs() < 5.0 * (variance / count).sqrt(), "{own_mean} {mean}");
+        let error = ((moment(4, own_mean) - variance.powi(2)) / count).sqrt();
+        assert!(
+            (variance - mean * dispersion).abs() < 5.0 * error,
+            "{variance} {} {error}",
+            mean * dispersion
+        );
+    }
+
+    #[test]
+    fn counts_are_met_and_lie_as_they_should() {
+        let batch = |at, within, count, class| ArrivalBatch {
+            at: SimTime(at),
+            within: SimDuration(within),
+            count,
+            class: Some(class),
+        };
+        let source = |batches: Vec<ArrivalBatch>, spread| ArrivalSource {
+            process: ArrivalProcess::Batches { batches: batches.into(), spread },
+            phases: vec![phase(u64::MAX, 0.0)],
+            classes: vec![(0, 1.0)],
+        };
+        // Two that overlap: each keeps its own places.
+        let two = source(vec![batch(100, 40, 4, 0), batch(105, 0, 3, 1), batch(200, 10, 0, 1)], Spread::Even);
+        let exact = [100, 105, 105, 105, 110, 120, 130].map(SimTime);
+        assert_eq!(times(&two, SimTime(1_000), 0), exact);
+        // The mean of the first of n uniform places is 1 / (n + 1) of the time, its variance n / ((n + 1)^2 (n + 2)).
+        let spread = source(vec![batch(0, 1_000_000_000, 9, 0)], Spread::Uniform);
+        let runs: Vec<_> = (0..4000).map(|run| times(&spread, SimTime(1_000_000_000), run)).collect();
+        assert!(runs.iter().all(|times| times.len() == 9 && times.is_sorted()));
+        let mean = |index: usize| runs.iter().map(|times| times[index].as_secs_f64()).sum::<f64>() / 4000.0;
+        let error = (9.0f64 / (100.0 * 11.0) / 4000.0).sqrt();
+        assert!((mean(0) - 0.1).abs() < 5.0 * error, "{}", mean(0));
+        assert!((mean(8) - 0.9).abs() < 5.0 * error, "{}", mean(8));
     }
 }

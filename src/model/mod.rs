@@ -461,11 +461,14 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         if self.config.start.jobs == 0 {
             return;
         }
+        // As they come at time zero; by the shares alone where nothing says how many come.
+        let has_rate = self.config.rate_at(SimTime::ZERO) > 0.0;
         let mut bounds = Vec::new();
         let mut sum = 0.0;
         for source in &self.config.sources {
+            let weight = if has_rate { source.rate_at(SimTime::ZERO) } else { 1.0 };
             for &(class, share) in &source.classes {
-                sum += share * source.phases.first().map_or(0.0, |phase| phase.rate);
+                sum += share * weight;
                 bounds.push((sum, class));
             }
         }

@@ -55,8 +55,10 @@ pub fn usual(base: &Loaded) -> Vec<String> {
 /// arrivals are recorded, or that has none.
 pub fn at_rate(base: &Loaded, peak: f64) -> Option<Vec<String>> {
     let own = base.scenario.model.peak_rate();
-    let is_rate =
-        |setting: &&Setting| setting.pattern.ends_with(".rate") && setting.pattern.contains("arrivals");
+    let is_rate = |setting: &&Setting| {
+        let is_one = [".rate", ".off_rate", ".ramp_to"].iter().any(|name| setting.pattern.ends_with(name));
+        is_one && setting.pattern.contains("arrivals")
+    };
     let scaled = |setting: &Setting| {
         let text = setting.value.as_deref()?.trim_matches('"');
         let rate = crate::units::parse_rate(text).ok()?;

@@ -3,10 +3,10 @@
 //! The limit leaves out noise, latencies and the spread of service times. How much that matters is not assumed
 //! here but measured by the search on simulated pilots.
 
-use crate::engine::time::SimTime;
+use crate::engine::time::{SimDuration, SimTime};
 use crate::fluid::{self, EventKind, Fluid, Level, PerClass, Segment, State, System};
 use crate::memory::JobState;
-use crate::model::config::{ArrivalProcess, JobClass, ModelConfig};
+use crate::model::config::{ArrivalProcess, ArrivalSource, Curve, JobClass, ModelConfig};
 use crate::model::metric::Metric;
 
 /// What the fluid limit says of a configuration.
@@ -30,6 +30,9 @@ pub struct Forecast {
 
 /// More cycles than this take longer to follow than a simulation.
 const MOST_CYCLES: f64 = 20_000.0;
+/// Steps of a ramp and of each period of a cycle.
+const STEPS: f64 = 50.0;
+const MOST_SEGMENTS: usize = 10_000;
 /// Closer than this to a memory or queue limit, the forecast does not say on which side it is.
 const LIMIT_MARGIN: f64 = 0.1;
 /// Stands for a threshold that is never reached.
@@ -140,25 +143,22 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
     if is_disturbed {
         return None;
     }
-    if model.sources.iter().any(|source| matches!(source.process, ArrivalProcess::Trace(_))) {
+    let has_rates = |source: &ArrivalSource| {
+        matches!(
+            source.process,
+            ArrivalProcess::Constant | ArrivalProcess::Poisson | ArrivalProcess::Renewal(_)
+        )
+    };
+    if !model.sources.iter().all(has_rates) {
         return None;
     }
-    let horizon = SimTime(model.horizon.0);
-    let mut ends: Vec<SimTime> = model
-        .sources
-        .iter()
-        .flat_map(|source| source.phases.iter().map(|phase| phase.end.min(horizon)))
-        .collect();
-    ends.push(horizon);
-    ends.sort_unstable();
-    ends.dedup();
-    let mut start = SimTime::ZERO;
-    let mut segments = Vec::new();
-    for end in ends {
-        let rates = rates_at(model, start);
-        segments.push(Segment { seconds: end.since(start).as_secs_f64(), rates });
-        start = end;
-    }
+    let ends = ends_of_segments(model)?;
+    let begins = std::iter::once(SimTime::ZERO).chain(ends.iter().copied());
+    let segment = |(begin, &end): (SimTime, &SimTime)| Segment {
+        seconds: end.since(begin).as_secs_f64(),
+        rates: rates_between(model, begin, end),
+    };
+    let segments = begins.zip(&ends).map(segment).collect();
     let config = &model.policy.config;
     let capacity = model.capacity();
     let when_enabled = |depth: u64| if config.enabled() { depth as f64 } else { NEVER };
@@ -185,11 +185,43 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
     })
 }
 
-/// Offered rates at a time, for each group of classes that admission tells apart.
-fn rates_at(model: &ModelConfig, time: SimTime) -> PerClass {
+/// The times at which rates change: a ramp is cut into steps, a cycle into some for each period. `None` if they are too many.
+fn ends_of_segments(model: &ModelConfig) -> Option<Vec<SimTime>> {
+    let horizon = SimTime(model.horizon.0);
+    let mut ends = vec![horizon];
+    for (begin, phase) in model.sources.iter().flat_map(ArrivalSource::parts) {
+        let end = phase.end.min(horizon);
+        let length = end.since(begin);
+        let steps = match phase.curve {
+            Curve::Flat => 1.0,
+            Curve::Ramp(_) => STEPS,
+            Curve::Cycle { period, .. } => (STEPS * length.as_secs_f64() / period).ceil().max(1.0),
+        };
+        if steps > MOST_SEGMENTS as f64 || ends.len() > MOST_SEGMENTS {
+            return None;
+        }
+        let part = |step: u64| SimDuration((u128::from(length.0) * u128::from(step) / steps as u128) as u64);
+        ends.extend((1..=steps as u64).map(|step| begin + part(step)).filter(|end| *end <= horizon));
+    }
+    ends.retain(|end| *end > SimTime::ZERO);
+    ends.sort_unstable();
+    ends.dedup();
+    Some(ends)
+}
+
+/// Mean offered rates of a segment, for each group of classes that admission tells apart.
+fn rates_between(model: &ModelConfig, begin: SimTime, end: SimTime) -> PerClass {
     let mut rates = [0.0; 3];
     for source in &model.sources {
-        let rate = source.rate_at(time);
+        // A segment is all in one phase.
+        let phase = source.parts().find(|(_, phase)| phase.end > begin);
+        let rate = phase.map_or(0.0, |(start, phase)| match phase.curve {
+            Curve::Flat => phase.rate,
+            Curve::Ramp(_) | Curve::Cycle { .. } => {
+                let until = |time: SimTime| phase.arrivals_in(start, time.since(start).as_secs_f64());
+                (until(end) - until(begin)) / end.since(begin).as_secs_f64()
+            }
+        });
         for &(class, share) in &source.classes {
             rates[group_of(model, class)] += rate * share;
         }

@@ -1,146 +1,23 @@
-//! Arrivals and job classes: who comes, how often, in which phases.
+//! Arrivals: who comes, how often, when.
 
-use std::collections::BTreeMap;
+mod modulated;
+mod phases;
+mod schedule;
+mod trace;
 
+use super::classes::ReadClass;
 use super::diagnostic::Code;
 use super::distribution::{self, Of};
 use super::log::Fault;
 use super::reader::Section;
-use super::trace::{self, Candidate};
-use super::tree::{Place, Value};
+use super::tree::Value;
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::config::{ArrivalProcess, ArrivalSource, Curve, JobClass, Phase};
-use crate::model::distribution::Distribution;
-use crate::units::{Quantity, fmt_duration};
+use crate::model::config::{ArrivalProcess, ArrivalSource, Curve, Phase};
+use crate::units::Quantity;
+use trace::Candidate;
 
-/// What a class is called where a scenario has none.
-const ONLY_CLASS: &str = "default";
-/// Reports with more classes than this help nobody.
-const MOST_CLASSES: usize = 1_000;
-const MOST_PHASES: usize = 10_000;
 /// Between the sum of the shares and 1.
 const SHARE_TOLERANCE: f64 = 1e-9;
-
-/// A class as it stands in the file; its service time may still come from the workers.
-pub(super) struct ReadClass<'a> {
-    pub(super) name: String,
-    pub(super) priority: backpressure::Priority,
-    /// BullMQ's own: 0 is none.
-    pub(super) queue_priority: u32,
-    pub(super) payload: Distribution,
-    pub(super) service_time: Option<Distribution>,
-    /// Whether its service time is there but wrong.
-    pub(super) service_is_bad: bool,
-    section: Option<Section<'a>>,
-    own_arrivals: Option<Section<'a>>,
-    share: Option<f64>,
-}
-
-impl ReadClass<'_> {
-    /// The class, with the service time of the workers where it has none of its own.
-    pub(super) fn resolve(&self, service_time: Option<&Distribution>) -> Option<JobClass> {
-        Some(JobClass {
-            name: self.name.clone(),
-            priority: self.priority,
-            queue_priority: self.queue_priority,
-            payload: self.payload.clone(),
-            service_time: self.service_time.as_ref().or(service_time)?.clone(),
-        })
-    }
-}
-
-/// Reads `[[class]]`; without any there is one.
-pub(super) fn read_classes<'a>(
-    top: &mut Section<'a>,
-    default_priority: backpressure::Priority,
-) -> Vec<ReadClass<'a>> {
-    let mut sections = top.sections("class", "Job classes; without any there is one, named default.");
-    if sections.len() > MOST_CLASSES {
-        let message = format!("{} classes are more than the most allowed, {MOST_CLASSES}", sections.len());
-        top.complain("class", Fault::new(Code::OutOfRange, message, "put similar ones together"));
-        sections.truncate(MOST_CLASSES);
-    }
-    if sections.is_empty() {
-        return vec![ReadClass {
-            name: ONLY_CLASS.to_string(),
-            priority: default_priority,
-            queue_priority: default_priority.get().into(),
-            payload: Distribution::Deterministic { mean: 256.0 },
-            service_time: None,
-            service_is_bad: false,
-            section: None,
-            own_arrivals: None,
-            share: Some(1.0),
-        }];
-    }
-    let mut first_of: BTreeMap<String, Place> = BTreeMap::new();
-    let mut classes = Vec::with_capacity(sections.len());
-    for section in sections {
-        classes.push(read_class(section, default_priority, &mut first_of));
-    }
-    classes
-}
-
-fn read_class<'a>(
-    mut section: Section<'a>,
-    default_priority: backpressure::Priority,
-    first_of: &mut BTreeMap<String, Place>,
-) -> ReadClass<'a> {
-    let name = section.key("name", "Name of the class in reports, objectives and traces.").text().required();
-    if let Some(name) = &name {
-        let is_plain = |c: char| c.is_alphanumeric() || "-_.:/".contains(c);
-        if name.is_empty() || name.len() > 100 || !name.chars().all(is_plain) {
-            let label = "1 to 100 letters, digits or any of - _ . : /";
-            section
-                .complain("name", Fault::new(Code::OutOfRange, format!("`{name}` cannot be a name"), label));
-        } else if let Some(first) = first_of.get(name) {
-            let label = section.log().line_of(first).map(|line| format!("the first one is in line {line}"));
-            let message = format!("there is already a class `{name}`");
-            section.complain("name", Fault::new(Code::Conflict, message, label.unwrap_or_default()));
-        } else {
-            first_of.insert(name.clone(), section.place_of("name"));
-        }
-    }
-    let priority = section
-        .key("priority", "Priority of its jobs: 1 is the most urgent, 10 the least.")
-        .count(1, 10)
-        .or_else("policy.default_priority", default_priority.to_string(), default_priority.get().into());
-    let queue_priority = section
-        .key(
-            "queue_priority",
-            "BullMQ's priority of its jobs, which the discipline `priority` serves by; 0 goes first.",
-        )
-        .count(0, 2_097_151)
-        .or_else("priority", priority.to_string(), priority);
-    let share = section
-        .key("share", "Share of the arrivals that are of this class.")
-        .quantity(Quantity::Fraction)
-        .optional();
-    let payload = distribution::or(&mut section, "payload", "Size of a job's payload.", Of::SIZE, "256B");
-    let doc = "Service time of its jobs, where it differs from that of the workers.";
-    let service_time = distribution::optional(&mut section, "service_time", doc, Of::TIME);
-    let has_own = section.has("arrivals");
-    let own = section.section("arrivals", "Arrivals of this class alone, instead of a share.");
-    if has_own && section.has("share") {
-        let message = "a class with arrivals of its own has no share";
-        section.complain("share", Fault::new(Code::Conflict, message, "remove `share` or `arrivals`"));
-    }
-    section.close();
-    ReadClass {
-        name: name.unwrap_or_default(),
-        priority: u8::try_from(priority)
-            .ok()
-            .and_then(backpressure::Priority::new)
-            .unwrap_or(default_priority),
-        queue_priority: queue_priority as u32,
-        payload,
-        service_time,
-        service_is_bad: section.is_bad("service_time"),
-        own_arrivals: has_own.then_some(own),
-        share,
-        section: Some(section),
-    }
-}
 
 /// Reads `[arrivals]` and the arrivals of single classes.
 pub(super) fn read_sources(
@@ -165,22 +42,22 @@ pub(super) fn read_sources(
         top.miss("arrivals", "add [arrivals] with a line such as rate = \"6k/s\"");
     } else if !sharing.is_empty() {
         let source = read_source(&mut arrivals, &candidates, horizon);
-        let is_trace = matches!(&source, Some(Source { process: ArrivalProcess::Trace(_), .. }));
-        let shares = match &source {
-            Some(Source { process: ArrivalProcess::Trace(trace), .. }) => shares_in(trace, classes.len()),
+        let brings_classes = source.as_ref().is_some_and(|source| !source.shares.is_empty());
+        let shares = match source.as_ref().map(|source| &source.shares) {
+            Some(shares) if brings_classes => shares.clone(),
             _ if arrivals.is_bad("process") && !has_rates(&arrivals) => Vec::new(),
-            _ if is_written(&arrivals, "process", "trace") => Vec::new(),
+            _ if is_written(&arrivals, "process", "trace") && source.is_none() => Vec::new(),
             _ => read_shares(classes, &sharing),
         };
-        if let Some(Source { process, phases }) = source
-            && (is_trace || !shares.is_empty())
+        if let Some(Source { process, phases, .. }) = source
+            && !shares.is_empty()
         {
             sources.push(ArrivalSource { process, phases, classes: shares });
         }
     }
     for (class, candidate) in classes.iter_mut().zip(&candidates) {
         if let Some(own) = &mut class.own_arrivals
-            && let Some(Source { process, phases }) =
+            && let Some(Source { process, phases, .. }) =
                 read_source(own, std::slice::from_ref(candidate), horizon)
         {
             sources.push(ArrivalSource { process, phases, classes: vec![(candidate.index, 1.0)] });
@@ -247,23 +124,18 @@ fn shorten(text: &str) -> String {
     }
 }
 
-fn shares_in(trace: &[crate::model::config::TracedArrival], classes: usize) -> Vec<(usize, f64)> {
-    let mut counts = vec![0_u64; classes];
-    for arrival in trace {
-        counts[usize::from(arrival.class)] += 1;
-    }
-    let total = trace.len() as f64;
-    counts
-        .into_iter()
-        .enumerate()
-        .filter(|(_, count)| *count > 0)
-        .map(|(index, count)| (index, count as f64 / total))
-        .collect()
-}
-
+/// What `[arrivals]` says, of all classes or of one.
 struct Source {
     process: ArrivalProcess,
     phases: Vec<Phase>,
+    /// Class index and share, where the process itself knows them.
+    shares: Vec<(usize, f64)>,
+}
+
+impl Source {
+    fn new(process: ArrivalProcess, phases: Vec<Phase>) -> Self {
+        Self { process, phases, shares: Vec::new() }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -271,13 +143,19 @@ enum Process {
     Constant,
     Poisson,
     Renewal,
+    Modulated,
+    OnOff,
     Trace,
+    Cron,
 }
 
 const PROCESSES: &[(&str, Process)] = &[
     ("poisson", Process::Poisson),
     ("constant", Process::Constant),
     ("renewal", Process::Renewal),
+    ("mmpp", Process::Modulated),
+    ("on-off", Process::OnOff),
+    ("cron", Process::Cron),
     ("trace", Process::Trace),
 ];
 
@@ -286,181 +164,56 @@ fn read_source(
     classes: &[Candidate],
     horizon: Option<SimDuration>,
 ) -> Option<Source> {
-    let process = section
-        .key("process", "How the gaps between arrivals come about.")
-        .choice_but(PROCESSES, &["mmpp", "schedule"])
-        .or("poisson");
+    let process =
+        section.key("process", "How the gaps between arrivals come about.").choice(PROCESSES).or("poisson");
     if section.is_bad("process") {
         // Which other settings there may be is open, but those that are there can be checked.
         if has_rates(section) {
-            read_phases(section, horizon);
+            phases::read(section, horizon);
         }
         return None;
     }
     section.varies_with("process");
+    let modulated = |modulation: crate::model::config::Modulation| {
+        let rate = modulation.mean_rate();
+        Source::new(ArrivalProcess::Modulated(modulation), vec![only_phase("all", rate)])
+    };
     let source = match process {
-        Process::Constant => read_phases(section, horizon).map(|phases| (ArrivalProcess::Constant, phases)),
-        Process::Poisson => read_phases(section, horizon).map(|phases| (ArrivalProcess::Poisson, phases)),
-        Process::Renewal => {
-            let doc = "Distribution of the gap between arrivals; the rate is 1 / mean.";
-            let gap = distribution::optional(section, "interarrival", doc, Of::TIME);
-            if gap.is_none() && !section.is_bad("interarrival") {
-                section.miss(
-                    "interarrival",
-                    "add a distribution such as `interarrival = { distribution = \"gamma\", shape = 0.5, mean = \"1ms\" }`",
-                );
-            }
-            gap.and_then(|gap| {
-                let rate = 1.0 / gap.mean();
-                if rate > Quantity::Rate.most() {
-                    let message = "gaps this short are more than the most arrivals allowed, 1e9 per second";
-                    section
-                        .complain("interarrival", Fault::new(Code::OutOfRange, message, "at least \"1ns\""));
-                    return None;
-                }
-                Some((ArrivalProcess::Renewal(gap), vec![only_phase("all", rate)]))
-            })
+        Process::Constant => {
+            phases::read(section, horizon).map(|phases| Source::new(ArrivalProcess::Constant, phases))
         }
-        Process::Trace => {
-            let file =
-                section.key("file", "Recorded arrivals, a CSV file beside the scenario.").text().required();
-            file.and_then(|name| trace::read(section, &name, classes)).map(|arrivals| {
-                warn_of_late_arrivals(section, &arrivals, horizon);
-                (ArrivalProcess::Trace(arrivals.into()), vec![only_phase("trace", 0.0)])
-            })
+        Process::Poisson => {
+            phases::read(section, horizon).map(|phases| Source::new(ArrivalProcess::Poisson, phases))
         }
+        Process::Renewal => read_renewal(section),
+        Process::Modulated => modulated::read_states(section).map(modulated),
+        Process::OnOff => modulated::read_on_off(section).map(modulated),
+        Process::Cron => schedule::read(section, horizon),
+        Process::Trace => trace::read(section, classes, horizon),
     };
     section.close();
-    source.map(|(process, phases)| Source { process, phases })
+    source
 }
 
-fn warn_of_late_arrivals(
-    section: &Section<'_>,
-    arrivals: &[crate::model::config::TracedArrival],
-    horizon: Option<SimDuration>,
-) {
-    let Some(horizon) = horizon else { return };
-    let late = arrivals.len() - arrivals.partition_point(|arrival| arrival.at.0 < horizon.0);
-    if late > 0 {
-        let (of, all) = (section.path_of("file"), arrivals.len());
-        section
-            .log()
-            .warn(format!("`{of}`: {late} of the {all} arrivals come after `duration` and are left out"));
+fn read_renewal(section: &mut Section<'_>) -> Option<Source> {
+    let doc = "Distribution of the gap between arrivals; the rate is 1 / mean.";
+    let gap = distribution::optional(section, "interarrival", doc, Of::TIME);
+    if gap.is_none() && !section.is_bad("interarrival") {
+        section.miss(
+            "interarrival",
+            "add a distribution such as `interarrival = { distribution = \"gamma\", shape = 0.5, mean = \"1ms\" }`",
+        );
     }
+    let gap = gap?;
+    let rate = 1.0 / gap.mean();
+    if rate > Quantity::Rate.most() {
+        let message = "gaps this short are more than the most arrivals allowed, 1e9 per second";
+        section.complain("interarrival", Fault::new(Code::OutOfRange, message, "at least \"1ns\""));
+        return None;
+    }
+    Some(Source::new(ArrivalProcess::Renewal(gap), vec![only_phase("all", rate)]))
 }
 
 fn only_phase(name: &str, rate: f64) -> Phase {
     Phase { name: name.to_string(), end: SimTime::NEVER, rate, curve: Curve::Flat, spike: false }
-}
-
-/// Reads `rate` or `phases`.
-fn read_phases(section: &mut Section<'_>, horizon: Option<SimDuration>) -> Option<Vec<Phase>> {
-    let rate = section.key("rate", "Arrivals per time, all along.").quantity(Quantity::Rate).optional();
-    let phases = section.sections("phases", "Rates one after the other; the last one lasts to the end.");
-    match (section.has("rate"), section.has("phases")) {
-        (true, true) => {
-            let message = "there is a rate as well as phases";
-            section.complain("phases", Fault::new(Code::Conflict, message, "remove one of them"));
-            None
-        }
-        (false, false) => {
-            section.miss("rate", "add `rate = \"6k/s\"`, or `phases` one after the other");
-            None
-        }
-        (true, false) => rate.map(|rate| vec![only_phase("all", rate)]),
-        (false, true) if section.is_bad("phases") => None,
-        (false, true) if phases.is_empty() => {
-            let label = "write [{ name = \"calm\", rate = \"6k/s\" }, ...]";
-            section.complain("phases", Fault::new(Code::OutOfRange, "the list is empty", label));
-            None
-        }
-        (false, true) => read_phase_list(section, phases, horizon),
-    }
-}
-
-fn read_phase_list(
-    section: &mut Section<'_>,
-    sections: Vec<Section<'_>>,
-    horizon: Option<SimDuration>,
-) -> Option<Vec<Phase>> {
-    let count = sections.len();
-    if count > MOST_PHASES {
-        let message = format!("{count} phases are more than the most allowed, {MOST_PHASES}");
-        section.complain(
-            "phases",
-            Fault::new(Code::OutOfRange, message, "a trace can hold any number of arrivals"),
-        );
-        return None;
-    }
-    let mut phases: Vec<Phase> = Vec::with_capacity(count);
-    let mut clock = SimTime::ZERO;
-    // Once one length is unknown or too long, what follows says nothing about the horizon.
-    let mut comparable = true;
-    let mut all_good = true;
-    for (index, mut section) in sections.into_iter().enumerate() {
-        let is_last = index + 1 == count;
-        let name = section.key("name", "Name of the phase in reports.").text().or_else(
-            "its number",
-            format!("\"phase-{}\"", index + 1),
-            format!("phase-{}", index + 1),
-        );
-        let length = section
-            .key("for", "How long it lasts; the last one lasts to the end.")
-            .positive_span()
-            .optional();
-        let rate = section.key("rate", "Arrivals per time.").quantity(Quantity::Rate).required();
-        let spike = section.key("spike", "Whether recovery is counted from its end.").boolean().or("false");
-        section.close();
-        all_good &= rate.is_some() && !section.is_bad("for") && !section.is_bad("name");
-        if phases.iter().any(|other| other.name == name) {
-            let message = format!("there is already a phase `{name}`");
-            section
-                .complain("name", Fault::new(Code::Conflict, message, "give each phase a name of its own"));
-        }
-        let begin = clock;
-        let late = |section: &mut Section<'_>, horizon: SimDuration| {
-            let (begin, horizon) = (fmt_duration(begin.as_secs_f64()), fmt_duration(horizon.as_secs_f64()));
-            let message = format!("the phase `{name}` would begin at {begin}, but `duration` is {horizon}");
-            let label = "make the phases shorter or `duration` longer";
-            let place = section.place_of(if section.has("for") { "for" } else { "rate" });
-            section.log().report(&place, Code::Conflict, message, label);
-        };
-        match (length, horizon) {
-            (Some(length), _) => {
-                clock += length;
-                comparable &= horizon.is_some();
-            }
-            (None, _) if section.is_bad("for") => comparable = false,
-            (None, _) if is_last => {}
-            (None, _) => {
-                section.miss("for", "only the last phase may go without `for`: say how long this one lasts");
-                comparable = false;
-            }
-        }
-        if let (true, Some(horizon)) = (comparable, horizon) {
-            let (end, total) = (fmt_duration(clock.as_secs_f64()), fmt_duration(horizon.as_secs_f64()));
-            let beyond = clock.0 > horizon.0;
-            if begin.0 >= horizon.0 {
-                late(&mut section, horizon);
-                comparable = false;
-            } else if beyond {
-                let message = format!("the phases last until {end}, but `duration` is {total}");
-                let label =
-                    if is_last { "leave out the `for` of the last phase" } else { "make `duration` longer" };
-                section.complain("for", Fault::new(Code::Conflict, message, label));
-                comparable = false;
-            } else if is_last && length.is_some() && clock.0 < horizon.0 {
-                let message = format!("the phases end at {end}, but `duration` is {total}");
-                let label = "leave out the `for` of the last phase, which then lasts to the end";
-                section.complain("for", Fault::new(Code::Conflict, message, label));
-            } else if is_last && spike {
-                section.log().warn(format!(
-                    "the phase `{name}` is a spike that lasts to the end: no recovery can be seen after it"
-                ));
-            }
-        }
-        let end = if is_last { SimTime::NEVER } else { clock };
-        phases.push(Phase { name, end, rate: rate.unwrap_or_default(), curve: Curve::Flat, spike });
-    }
-    all_good.then_some(phases)
 }

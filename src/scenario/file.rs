@@ -6,7 +6,8 @@ use std::path::Path;
 use backpressure::{Priority, State};
 
 use super::Scenario;
-use super::arrivals::{ReadClass, read_classes, read_sources};
+use super::arrivals::read_sources;
+use super::classes::{ReadClass, read_classes};
 use super::diagnostic::Code;
 use super::distribution::generous;
 use super::log::{Fault, Log};
@@ -18,7 +19,7 @@ use super::tree::{Item, Table, Value};
 use super::{autoscaler, clients, faults, gateway, policy, queue, redis, workers};
 use crate::engine::time::SimDuration;
 use crate::model::config::{
-    ArrivalProcess, ArrivalSource, FaultKind, JobClass, ModelConfig, Observe, OnFull, Queue, Start,
+    ArrivalProcess, ArrivalSource, Curve, FaultKind, JobClass, ModelConfig, Observe, OnFull, Queue, Start,
 };
 use crate::units::{fmt_duration, fmt_rate};
 
@@ -332,12 +333,13 @@ fn warn(log: &Log<'_>, model: &ModelConfig, replications: u64) {
 fn warn_of_overload(log: &Log<'_>, model: &ModelConfig) {
     let mut rate = 0.0;
     for ArrivalSource { process, phases, .. } in &model.sources {
-        let (ArrivalProcess::Constant | ArrivalProcess::Poisson | ArrivalProcess::Renewal(_)) = process
-        else {
+        if matches!(process, ArrivalProcess::Trace(_) | ArrivalProcess::Batches { .. }) {
             return;
-        };
-        let Some(last) = phases.last() else { continue };
-        rate += last.rate;
+        }
+        rate += phases.last().map_or(0.0, |last| match last.curve {
+            Curve::Flat | Curve::Cycle { .. } => last.rate,
+            Curve::Ramp(to) => to,
+        });
     }
     let load = rate / model.capacity();
     if load > 1.0 {

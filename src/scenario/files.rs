@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
+
 use super::diagnostic::{Code, Diagnostic, Location, nearest};
 use super::log::Fault;
 use super::reader::Section;
@@ -13,6 +15,8 @@ use super::tree::Place;
 pub(super) const MOST_SCENARIO_BYTES: u64 = 16 << 20;
 /// The largest file that a scenario names.
 const MOST_DATA_BYTES: u64 = 1 << 30;
+/// How a file begins that is compressed by gzip (RFC 1952, section 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// More mistakes than this in one data file are not looked for.
 pub(super) const MOST_DATA_MISTAKES: usize = 20;
 
@@ -42,7 +46,7 @@ impl FileFault {
     }
 }
 
-/// Reads a file whole.
+/// Reads a file whole; one compressed by gzip is unpacked, whatever its name.
 pub(super) fn read_text(path: &Path, most_bytes: u64) -> Result<String, FileFault> {
     let shown = path.display();
     let failed =
@@ -60,11 +64,26 @@ pub(super) fn read_text(path: &Path, most_bytes: u64) -> Result<String, FileFaul
             _ => failed(&error.to_string(), String::new()),
         });
     }
+    let too_large = |what: &str| {
+        failed(&format!("{what} larger than {} MiB, the most allowed", most_bytes >> 20), String::new())
+    };
     if bytes.len() as u64 > most_bytes {
-        return Err(failed(
-            &format!("it is larger than {} MiB, the most allowed", most_bytes >> 20),
-            String::new(),
-        ));
+        return Err(too_large("it is"));
+    }
+    if bytes.starts_with(&GZIP) {
+        let mut unpacked = Vec::new();
+        let read = MultiGzDecoder::new(&bytes[..]).take(most_bytes + 1).read_to_end(&mut unpacked);
+        if let Err(error) = read {
+            let what = format!(
+                "its gzip data break off or are damaged after {} bytes of text: {error}",
+                unpacked.len()
+            );
+            return Err(failed(&what, "compress the file again".to_string()));
+        }
+        if unpacked.len() as u64 > most_bytes {
+            return Err(too_large("unpacked, it is"));
+        }
+        bytes = unpacked;
     }
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();

@@ -19,6 +19,7 @@ use tree::Place;
 
 mod arrivals;
 mod autoscaler;
+mod classes;
 mod clients;
 mod diagnostic;
 mod distribution;
@@ -36,7 +37,6 @@ pub mod schema;
 mod set;
 mod setting;
 pub mod slo;
-mod trace;
 mod tree;
 mod workers;
 

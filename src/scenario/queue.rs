@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::arrivals::ReadClass;
+use super::classes::ReadClass;
 use super::diagnostic::{Code, did_you_mean};
 use super::file::MOST_COUNT;
 use super::log::Fault;

@@ -360,26 +360,13 @@ impl<'s, 'a> Key<'s, 'a> {
 
     /// One of some names.
     pub(super) fn choice<T: Copy>(self, choices: &'static [(&'static str, T)]) -> Field<'s, 'a, T> {
-        self.choice_but(choices, &[])
-    }
-
-    /// One of some names, but not yet one of others.
-    pub(super) fn choice_but<T: Copy>(
-        self,
-        choices: &'static [(&'static str, T)],
-        later: &'static [&'static str],
-    ) -> Field<'s, 'a, T> {
         let names = choices.iter().map(|(name, _)| *name).collect();
         self.typed(Kind::Choice(names), |item, kind| match &item.value {
             Value::Text(text) => {
                 let found = choices.iter().find(|(name, _)| name == text);
                 found.map(|(_, choice)| *choice).ok_or_else(|| {
                     let near = did_you_mean(text, choices.iter().map(|(name, _)| *name));
-                    let message = match later.contains(&text.as_str()) {
-                        true => format!("`{text}` comes in a later version"),
-                        false => format!("`{text}` is not known here{near}"),
-                    };
-                    Fault::new(Code::UnknownName, message, kind.label())
+                    Fault::new(Code::UnknownName, format!("`{text}` is not known here{near}"), kind.label())
                 })
             }
             other => Err(wrong_type(other, "one of the names allowed", kind)),

@@ -1,6 +1,6 @@
 //! The workers and the database behind them.
 
-use super::arrivals::ReadClass;
+use super::classes::ReadClass;
 use super::diagnostic::Code;
 use super::distribution::{self, Of};
 use super::log::Fault;

@@ -1,17 +1,22 @@
-//! Recorded arrivals: a CSV file with a header, one arrival per line, ordered by time.
+//! Recorded arrivals: a CSV file with a header, ordered by time, as it is or compressed by gzip.
 //!
-//! Columns go by name: `time_s`, `time_ms`, `time_us` or `time_ns`; `class` (a name) or `priority` (one that
-//! exactly one class has), which may be left out where there is one class only; and, if it was recorded, the
-//! service demand as `service_s`, `_ms`, `_us` or `_ns`. Fields may be quoted, but hold no commas.
+//! A line is an arrival, or, with a column `count`, so many of them from its time on until the time of the next
+//! ones. Columns go by name: `time_s`, `time_ms`, `time_us` or `time_ns`; `class` (a name) or `priority` (one that
+//! exactly one class has), which may be left out where there is one class only; `count`; and, if it was recorded
+//! of single arrivals, the service demand as `service_s`, `_ms`, `_us` or `_ns`. Fields may be quoted, but hold no commas.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::diagnostic::{Code, did_you_mean};
-use super::files::{DataFile, offset_in};
-use super::log::Fault;
-use super::reader::Section;
+use super::schedule::SPREADS;
+use super::{Source, only_phase};
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::config::TracedArrival;
+use crate::model::config::{ArrivalBatch, ArrivalProcess, TracedArrival};
+use crate::scenario::diagnostic::{Code, did_you_mean};
+use crate::scenario::file::MOST_COUNT;
+use crate::scenario::files::{DataFile, MOST_DATA_MISTAKES, offset_in};
+use crate::scenario::log::Fault;
+use crate::scenario::reader::Section;
 use crate::units::Quantity;
 
 /// A class that a trace may name.
@@ -25,13 +30,23 @@ pub(super) struct Candidate {
 /// Reads the trace that the setting `file` of the section names. Mistakes are logged with their lines.
 pub(super) fn read(
     section: &mut Section<'_>,
-    name: &str,
     classes: &[Candidate],
-) -> Option<Vec<TracedArrival>> {
-    let mut file = DataFile::read(section, "file", name)?;
+    horizon: Option<SimDuration>,
+) -> Option<Source> {
+    let doc = "Recorded arrivals, a CSV file beside the scenario, also compressed by gzip.";
+    let name = section.key("file", doc).text().required();
+    let interval = section
+        .key("interval", "Time that each count is of; up to the next time in the file if not given.")
+        .positive_span()
+        .optional();
+    let spread = section
+        .key("spread", "Where in its time the arrivals of a count come.")
+        .choice(SPREADS)
+        .or("uniform");
+    let mut file = DataFile::read(section, "file", &name?)?;
     let text = std::mem::take(&mut file.text);
     let mut mistakes = Vec::new();
-    let arrivals = parse(&text, classes, &mut mistakes);
+    let records = parse(&text, classes, &mut mistakes);
     file.text = text;
     for Mistake { line, span, fault } in mistakes {
         file.complain(section, line, (span.start, span.len()), fault);
@@ -40,13 +55,100 @@ pub(super) fn read(
         section.mark_bad("file");
         return None;
     }
-    if arrivals.is_empty() {
+    let Some((records, is_counted)) = records.filter(|(records, _)| !records.is_empty()) else {
         let message = format!("there are no arrivals in `{}`", file.shown);
         let label = "a header such as `time_us,class` and a line for each arrival";
         section.complain("file", Fault::new(Code::File, message, label));
         return None;
+    };
+    warn_of_late_arrivals(section, &records, horizon);
+    let shares = shares_in(&records);
+    if shares.is_empty() {
+        section.log().warn(format!("`{}`: all counts are zero", section.path_of("file")));
+        return None;
     }
-    Some(arrivals)
+    let process = if is_counted {
+        ArrivalProcess::Batches { batches: batches_of(section, &records, interval)?.into(), spread }
+    } else {
+        let arrival =
+            |record: &Record| TracedArrival { at: record.at, class: record.class, service: record.service };
+        for name in ["interval", "spread"] {
+            if section.has(name) {
+                let message = "there is no column `count` in the file";
+                section.complain(name, Fault::new(Code::Conflict, message, "remove it, or record counts"));
+            }
+        }
+        ArrivalProcess::Trace(records.iter().map(arrival).collect())
+    };
+    Some(Source { process, phases: vec![only_phase("trace", 0.0)], shares })
+}
+
+/// A line of the file.
+#[derive(Clone, Copy)]
+struct Record {
+    at: SimTime,
+    class: u16,
+    count: u64,
+    service: Option<SimDuration>,
+}
+
+/// Each count with the time that it is of.
+fn batches_of(
+    section: &mut Section<'_>,
+    records: &[Record],
+    interval: Option<SimDuration>,
+) -> Option<Vec<ArrivalBatch>> {
+    let mut lengths: Vec<Option<SimDuration>> = vec![interval; records.len()];
+    if interval.is_none() {
+        // Lines with the same time, of different classes, are of the same interval. The last one is as long as that before it.
+        let mut later: Option<SimTime> = None;
+        for index in (0..records.len()).rev() {
+            let at = records[index].at;
+            if let Some(next) = records.get(index + 1).filter(|next| next.at > at) {
+                later = Some(next.at);
+            }
+            lengths[index] = later.map(|later| later.since(at));
+        }
+        let last = lengths.iter().rev().find_map(|length| *length);
+        let Some(last) = last else {
+            section.miss(
+                "interval",
+                "the file has one time only: add how long it lasts, such as interval = \"1s\"",
+            );
+            return None;
+        };
+        lengths.iter_mut().for_each(|length| *length = length.or(Some(last)));
+    }
+    let batch = |(record, within): (&Record, &Option<SimDuration>)| ArrivalBatch {
+        at: record.at,
+        within: within.unwrap_or_default(),
+        count: record.count,
+        class: Some(record.class),
+    };
+    Some(records.iter().zip(&lengths).map(batch).collect())
+}
+
+fn warn_of_late_arrivals(section: &Section<'_>, records: &[Record], horizon: Option<SimDuration>) {
+    let Some(horizon) = horizon else { return };
+    let count = |records: &[Record]| records.iter().map(|record| record.count).sum::<u64>();
+    let begin = records.partition_point(|record| record.at.0 < horizon.0);
+    let (late, all) = (count(&records[begin..]), count(records));
+    if late > 0 {
+        let of = section.path_of("file");
+        section
+            .log()
+            .warn(format!("`{of}`: {late} of the {all} arrivals come after `duration` and are left out"));
+    }
+}
+
+fn shares_in(records: &[Record]) -> Vec<(usize, f64)> {
+    let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
+    for record in records {
+        *counts.entry(usize::from(record.class)).or_default() += record.count;
+    }
+    let total: u64 = counts.values().sum();
+    let shares = counts.into_iter().filter(|(_, count)| *count > 0);
+    shares.map(|(index, count)| (index, count as f64 / total as f64)).collect()
 }
 
 struct Mistake {
@@ -62,6 +164,7 @@ enum Column {
     Service(u64),
     Class,
     Priority,
+    Count,
 }
 
 const COLUMNS: &[(&str, Column)] = &[
@@ -71,30 +174,30 @@ const COLUMNS: &[(&str, Column)] = &[
     ("time_ns", Column::Time(1)),
     ("class", Column::Class),
     ("priority", Column::Priority),
+    ("count", Column::Count),
     ("service_s", Column::Service(1_000_000_000)),
     ("service_ms", Column::Service(1_000_000)),
     ("service_us", Column::Service(1_000)),
     ("service_ns", Column::Service(1)),
 ];
 
-fn parse(text: &str, classes: &[Candidate], mistakes: &mut Vec<Mistake>) -> Vec<TracedArrival> {
+/// The lines of the file, and whether they are counts.
+fn parse(text: &str, classes: &[Candidate], mistakes: &mut Vec<Mistake>) -> Option<(Vec<Record>, bool)> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = body.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let Some((header_index, header)) = lines.next() else { return Vec::new() };
-    let Some(columns) = columns_of(text, header_index + 1, header, classes, mistakes) else {
-        return Vec::new();
-    };
-    let mut arrivals: Vec<TracedArrival> = Vec::new();
+    let (header_index, header) = lines.next()?;
+    let columns = columns_of(text, header_index + 1, header, classes, mistakes)?;
+    let mut records: Vec<Record> = Vec::new();
     for (index, line) in lines {
-        match arrival_of(text, line, &columns, classes, arrivals.last().map(|last| last.at)) {
-            Ok(arrival) => arrivals.push(arrival),
+        match record_of(text, line, &columns, classes, records.last().map(|last| last.at)) {
+            Ok(record) => records.push(record),
             Err((span, fault)) => mistakes.push(Mistake { line: index + 1, span, fault }),
         }
-        if mistakes.len() >= super::files::MOST_DATA_MISTAKES {
+        if mistakes.len() >= MOST_DATA_MISTAKES {
             break;
         }
     }
-    arrivals
+    Some((records, columns.contains(&Column::Count)))
 }
 
 fn columns_of(
@@ -114,6 +217,7 @@ fn columns_of(
     let is_time = |column: &Column| matches!(column, Column::Time(_));
     let is_service = |column: &Column| matches!(column, Column::Service(_));
     let is_class = |column: &Column| matches!(column, Column::Class | Column::Priority);
+    let is_count = |column: &Column| matches!(column, Column::Count);
     for field in header.split(',') {
         let name = unquoted(field);
         let Some((_, column)) = COLUMNS.iter().find(|(known, _)| *known == name) else {
@@ -129,6 +233,7 @@ fn columns_of(
             (&is_time as &dyn Fn(&Column) -> bool, "the time"),
             (&is_service, "the service demand"),
             (&is_class, "the class"),
+            (&is_count, "the count"),
         ] {
             if same(column) && columns.iter().any(same) {
                 wrong(span_of(text, name), format!("a second column says {what}"), "keep one of them".into());
@@ -142,26 +247,34 @@ fn columns_of(
     }
     if !columns.iter().any(is_class) && classes.len() != 1 {
         let label = "a column `class` or `priority`".to_string();
-        wrong(whole, format!("no column says which of the {} classes a job is of", classes.len()), label);
+        wrong(
+            whole.clone(),
+            format!("no column says which of the {} classes a job is of", classes.len()),
+            label,
+        );
+    }
+    if columns.iter().any(is_count) && columns.iter().any(is_service) {
+        let label = "record single arrivals, or leave out the service demand".to_string();
+        wrong(whole, "counts have no service demand of their own".into(), label);
     }
     (mistakes.len() == before).then_some(columns)
 }
 
 type LineFault = (Range<usize>, Fault);
 
-fn arrival_of(
+fn record_of(
     text: &str,
     line: &str,
     columns: &[Column],
     classes: &[Candidate],
     last: Option<SimTime>,
-) -> Result<TracedArrival, LineFault> {
+) -> Result<Record, LineFault> {
     let fields = line.split(',').count();
     if fields != columns.len() {
         let message = format!("the line has {fields} fields, but the header has {}", columns.len());
         return Err((span_of(text, line), Fault::new(Code::File, message, "")));
     }
-    let (mut at, mut class, mut service) = (SimTime::ZERO, classes.first(), None);
+    let (mut at, mut class, mut service, mut count) = (SimTime::ZERO, classes.first(), None, 1);
     for (field, column) in line.split(',').zip(columns) {
         let field = unquoted(field);
         let fail =
@@ -180,6 +293,13 @@ fn arrival_of(
             }
             Column::Service(_) if field.is_empty() => {}
             Column::Service(unit) => service = Some(SimDuration(nanos(*unit)?)),
+            Column::Count => {
+                let whole = field.parse::<u64>().ok().filter(|count| *count <= MOST_COUNT);
+                count = whole.ok_or_else(|| {
+                    let message = format!("`{field}` is not a count");
+                    fail(message, format!("a whole number from 0 to {MOST_COUNT}"))
+                })?;
+            }
             Column::Class => {
                 class = classes.iter().find(|class| class.name == field);
                 if class.is_none() {
@@ -206,7 +326,7 @@ fn arrival_of(
         }
     }
     let class = class.map_or(0, |class| class.index) as u16;
-    Ok(TracedArrival { at, class, service })
+    Ok(Record { at, class, count, service })
 }
 
 /// A time in nanoseconds; whole numbers are exact.
