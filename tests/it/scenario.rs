@@ -110,13 +110,13 @@ fn read(text: &str, set: &[&str]) -> Result<Loaded, ScenarioError> {
 }
 
 #[track_caller]
-fn good(text: &str, set: &[&str]) -> Scenario {
+pub(crate) fn good(text: &str, set: &[&str]) -> Scenario {
     read(text, set).unwrap_or_else(|error| panic!("{error}")).scenario
 }
 
 /// The rendering of the mistakes contains the fragments, in this order.
 #[track_caller]
-fn check_set(text: &str, set: &[&str], expected: &[&str]) {
+pub(crate) fn check_set(text: &str, set: &[&str], expected: &[&str]) {
     let rendered = match read(text, set) {
         Ok(_) => panic!("must be refused"),
         Err(error) => error.to_string(),
@@ -140,12 +140,12 @@ fn but(piece: &str, replacement: &str) -> String {
     GOOD.replace(piece, replacement)
 }
 
-fn seconds(seconds: f64) -> SimDuration {
+pub(crate) fn seconds(seconds: f64) -> SimDuration {
     SimDuration::from_secs_f64(seconds)
 }
 
 /// A folder with data files beside a scenario.
-fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+pub(crate) fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
         std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -154,7 +154,7 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 }
 
 #[track_caller]
-fn load_from(folder: &tempfile::TempDir, name: &str) -> Result<Loaded, String> {
+pub(crate) fn load_from(folder: &tempfile::TempDir, name: &str) -> Result<Loaded, String> {
     let result = load(&folder.path().join(name), &[]);
     if let Ok(loaded) = &result {
         crate::schema::knows(loaded);
@@ -650,8 +650,11 @@ fn arrivals_and_phases() {
     );
     check_set(
         SMALL,
-        &["arrivals.process=mmpp"],
-        &["`mmpp` comes in a later version", "allowed: poisson, constant, renewal, trace"],
+        &["arrivals.process=mpp"],
+        &[
+            "`mpp` is not known here; did you mean `mmpp`?",
+            "allowed: poisson, constant, renewal, mmpp, on-off, cron, trace",
+        ],
     );
 }
 
@@ -711,7 +714,7 @@ fn empirical_distributions_come_from_files() {
     assert!(error.contains("there is no such file") && error.contains("times.csv"), "{error}");
 }
 
-const TWO_CLASSES: &str = r#"duration = "60s"
+pub(crate) const TWO_CLASSES: &str = r#"duration = "60s"
 arrivals = { process = "trace", file = "trace.csv" }
 workers = { service_time = "8ms", overhead = "0s" }
 [[class]]

@@ -28,6 +28,7 @@ pub(super) fn read_on_off(section: &mut Section<'_>) -> Option<Modulation> {
     };
     let on = sojourn("on", "How long it is on.");
     let off = sojourn("off", "How long it is off.");
+    let start = read_start(section, &["on", "off"]);
     let state = |name: &str, rate, sojourn, next: [f64; 2]| ModulationState {
         name: name.to_string(),
         rate,
@@ -35,7 +36,7 @@ pub(super) fn read_on_off(section: &mut Section<'_>) -> Option<Modulation> {
         next: next.to_vec(),
     };
     let states = vec![state("on", on_rate?, on?, [0.0, 1.0]), state("off", off_rate, off?, [1.0, 0.0])];
-    Some(Modulation { states, start: read_start(section, &["on", "off"]) })
+    (!section.is_bad("start")).then_some(Modulation { states, start })
 }
 
 /// Any number of states, each of an exponential time.

@@ -27,7 +27,7 @@ pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> O
     let start = section
         .key("starts_at", "Date and time of day at time zero; the default is a Monday.")
         .text()
-        .or("2026-01-05T00:00:00");
+        .or("\"2026-01-05T00:00:00\"");
     let start = date_of(section, &start);
     let cron = schedule.and_then(|text| match text.parse::<Cron>() {
         Ok(cron) => Some(cron),
