@@ -1,5 +1,6 @@
 //! The flight simulator of queue-backed services.
 
+pub mod alerts;
 pub mod check;
 pub mod compare;
 pub mod engine;

@@ -146,7 +146,7 @@ fn run_all(questions: Vec<Question>, folder: &Path, args: &PlanArgs) -> Result<u
 }
 
 fn publish(plans: &[Plan], folder: &Path, args: &PlanArgs) -> Result<u8> {
-    let page = report::plan::write(folder, plans, &report::Options { png: args.png })?;
+    let page = report::plan::write(folder, plans, &report::Options { png: args.png, ..Default::default() })?;
     let mut stdout = io::stdout().lock();
     if args.tell.json {
         write!(stdout, "{}", report::plan::json(plans)?)?;

@@ -29,6 +29,25 @@ pub(super) struct RunArgs {
     /// Also write every chart as PNG.
     #[arg(long)]
     png: bool,
+    /// Also write the samples of the first replication as OpenMetrics, the alerts as rules, and a test of these.
+    #[arg(long)]
+    prometheus: bool,
+    /// When these samples begin, as 2026-01-05T00:00:00Z or in seconds since 1970.
+    #[arg(long, value_name = "TIME", default_value = "2026-01-05T00:00:00Z", value_parser = epoch, requires = "prometheus")]
+    epoch: u64,
+}
+
+/// The last second that has four digits of a year.
+const LAST_EPOCH: u64 = 253_402_300_799;
+
+fn epoch(text: &str) -> Result<u64, String> {
+    let seconds = text.parse().ok().or_else(|| {
+        let date = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+        u64::try_from(date.timestamp()).ok()
+    });
+    seconds
+        .filter(|seconds| *seconds <= LAST_EPOCH)
+        .ok_or_else(|| "not a time from 1970 to 9999 such as 2026-01-05T00:00:00Z or 1767571200".to_owned())
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<u8> {
@@ -43,7 +62,8 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
         eprintln!("interrupted before the first replication was complete; nothing was written");
         return Ok(exit::INTERRUPTED);
     };
-    let page = report::write(&folder, &scenario, &findings, &report::Options { png: args.png })?;
+    let options = report::Options { png: args.png, prometheus: args.prometheus.then_some(args.epoch) };
+    let page = report::write(&folder, &scenario, &findings, &options)?;
     print(&scenario, &findings, &page, &args.tell)?;
     Ok(match (findings.summary.interrupted, findings.summary.verdict) {
         (true, _) => exit::INTERRUPTED,

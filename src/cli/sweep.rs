@@ -181,7 +181,7 @@ fn run_shard(grid: Grid, shard: Shard, folder: &Path, args: &SweepArgs) -> Resul
 
 /// Writes the report, prints the result and finds the exit code.
 pub(super) fn publish(sweep: &Sweep, folder: &Path, tell: &TellArgs, png: bool) -> Result<u8> {
-    let page = report::sweep::write(folder, sweep, &report::Options { png })?;
+    let page = report::sweep::write(folder, sweep, &report::Options { png, ..Default::default() })?;
     let mut stdout = io::stdout().lock();
     if tell.json {
         report::sweep::json(sweep, &mut stdout)?;

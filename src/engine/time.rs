@@ -10,7 +10,9 @@ use std::ops::{Add, AddAssign, Sub};
 pub struct SimTime(pub u64);
 
 /// A span of simulated time in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct SimDuration(pub u64);
 
 const NANOS_PER_SECOND: f64 = 1e9;

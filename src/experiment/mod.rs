@@ -11,6 +11,7 @@ pub mod series;
 pub mod summary;
 
 use crate::model::outcome::Outcome;
+use crate::model::scrape::Scrape;
 use crate::scenario::Scenario;
 use replication::{Replication, simulate};
 use series::{Series, SeriesFold};
@@ -25,6 +26,8 @@ pub struct Findings {
     pub series: Series,
     /// The numbers of each replication, in order.
     pub replications: Vec<Replication>,
+    /// What a monitoring system read of the first one.
+    pub scrapes: Vec<Scrape>,
 }
 
 /// Told how far an experiment is, and asked whether to go on. Called from many threads.
@@ -54,6 +57,7 @@ const BATCH: u32 = 64;
 pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
     let mut series = SeriesFold::new(&scenario.model);
     let mut replications = Vec::new();
+    let mut scrapes = Vec::new();
     let mut is_complete = true;
     let mut begin = 0;
     while begin < scenario.replications && is_complete {
@@ -64,9 +68,12 @@ pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
             |task| simulate(scenario, begin + task as u32, progress),
             |task, outcome| outcomes[task] = Some(outcome),
         );
-        for outcome in outcomes.into_iter().flatten() {
+        for mut outcome in outcomes.into_iter().flatten() {
             replications.push(Replication::of(&outcome, &scenario.model));
             series.add(&outcome);
+            if replications.len() == 1 {
+                scrapes = std::mem::take(&mut outcome.scrapes);
+            }
         }
         begin = end;
     }
@@ -74,7 +81,7 @@ pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
         return None;
     }
     let summary = Summary::of(scenario, &replications, !is_complete);
-    Some(Findings { summary, series: series.finish(), replications })
+    Some(Findings { summary, series: series.finish(), replications, scrapes })
 }
 
 /// Runs the numbers alone of several scenarios, `replications` of each, in one pool: by scenario, in order.

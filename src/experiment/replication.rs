@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::alerts::{self, AlertCourse};
 use crate::engine::time::SimTime;
 use crate::model::Simulation;
 use crate::model::config::ModelConfig;
@@ -29,6 +30,8 @@ pub struct Replication {
     pub nearness: Nearness,
     /// When a job was first lost.
     pub first_loss: Option<SimTime>,
+    /// What each alert did, in the order of the rules.
+    pub alerts: Vec<AlertCourse>,
 }
 
 impl Replication {
@@ -41,13 +44,14 @@ impl Replication {
             limits: outcome.limits,
             nearness: Nearness::of(outcome, config),
             first_loss: outcome.first_loss,
+            alerts: alerts::courses(&config.monitoring, &outcome.scrapes, config.horizon),
         }
     }
 
     /// Metrics of which nothing else is known.
     pub fn bare(digest: u64, system: Metrics, classes: Vec<Metrics>) -> Self {
         let (limits, nearness) = (Limits::default(), Nearness::default());
-        Self { digest, system, classes, limits, nearness, first_loss: None }
+        Self { digest, system, classes, limits, nearness, first_loss: None, alerts: Vec::new() }
     }
 
     /// The metrics of a class, or of the whole system.

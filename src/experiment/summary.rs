@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::replication::Replication;
 use crate::engine::digest::Digest;
 use crate::engine::time::SimTime;
+use crate::model::config::AlertRule;
 use crate::model::limits::Limit;
 use crate::model::metric::{Metric, Metrics};
 use crate::scenario::Scenario;
@@ -44,6 +45,8 @@ pub struct Summary {
     pub limits_reached: Vec<LimitReached>,
     /// Limits that were not, the nearest first.
     pub limits_ahead: Vec<LimitAhead>,
+    /// What the alerts did, in the order of the rules.
+    pub alerts: Vec<AlertSummary>,
     /// Remarks on settings that are legal but hazardous.
     pub warnings: Vec<String>,
 }
@@ -114,6 +117,33 @@ pub struct LimitAhead {
     pub used: f64,
 }
 
+/// An alert and when it would have called somebody.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct AlertSummary {
+    /// Its name.
+    pub alert: &'static str,
+    /// Who is told.
+    pub severity: &'static str,
+    /// Its condition in PromQL.
+    pub expression: String,
+    /// Seconds for which that must be true.
+    pub for_seconds: f64,
+    /// Replications in which the condition was true at all.
+    pub true_in: u32,
+    /// Median over these of the longest time for which it was, in seconds.
+    pub longest_seconds: Option<f64>,
+    /// Replications in which it fired.
+    pub fired_in: u32,
+    /// Median over these of the first time, in seconds.
+    pub fired_seconds: Option<f64>,
+    /// Replications that lost a job.
+    pub lost_in: u32,
+    /// Of these, those in which it had not fired before the first one.
+    pub too_late_in: u32,
+    /// Median, over those that lost a job and in which it fired, of the seconds from then to the loss; negative if it fired later.
+    pub lead_seconds: Option<f64>,
+}
+
 /// A map that keeps its order.
 #[derive(Clone, Debug, Default)]
 pub struct Named<T>(pub Vec<(String, T)>);
@@ -159,6 +189,7 @@ impl Summary {
             slo,
             limits_reached: limits_reached(replications),
             limits_ahead: limits_ahead(replications),
+            alerts: alerts(scenario, replications),
             warnings: scenario.warnings.clone(),
         }
     }
@@ -256,6 +287,38 @@ fn estimates(
 ) -> Named<Estimate> {
     let metrics = Metric::ALL.iter().copied().filter(|&metric| wanted(metric));
     Named(metrics.map(|metric| (metric.name().to_owned(), estimate(replications, class, metric))).collect())
+}
+
+fn alerts(scenario: &Scenario, replications: &[Replication]) -> Vec<AlertSummary> {
+    let seconds = SimTime::as_secs_f64;
+    let summary = |(index, rule): (usize, &AlertRule)| {
+        let courses = || replications.iter().map(|run| (run.alerts[index], run.first_loss));
+        let longest: Sample = courses()
+            .filter(|(course, _)| course.first_true.is_some())
+            .map(|(course, _)| course.longest.as_secs_f64())
+            .collect();
+        let fired: Sample = courses().filter_map(|(course, _)| course.fired.map(seconds)).collect();
+        let lost = || courses().filter_map(|(course, loss)| Some((course.fired, loss?)));
+        let leads: Sample =
+            lost().filter_map(|(fired, loss)| Some(seconds(loss) - seconds(fired?))).collect();
+        let too_late = lost().filter(|(fired, loss)| fired.is_none_or(|fired| fired >= *loss)).count();
+        AlertSummary {
+            alert: rule.name,
+            severity: rule.severity.as_str(),
+            expression: rule.condition.promql(),
+            for_seconds: rule.wait.as_secs_f64(),
+            true_in: longest.len() as u32,
+            longest_seconds: longest.quantile(0.5),
+            fired_in: fired.len() as u32,
+            fired_seconds: fired.quantile(0.5),
+            lost_in: lost().count() as u32,
+            too_late_in: too_late as u32,
+            lead_seconds: leads.quantile(0.5),
+        }
+    };
+    let is_known = replications.iter().all(|run| run.alerts.len() == scenario.model.monitoring.rules.len());
+    let rules = if is_known { &scenario.model.monitoring.rules[..] } else { &[] };
+    rules.iter().enumerate().map(summary).collect()
 }
 
 /// The limits that any replication reached, the earliest first.

@@ -168,6 +168,11 @@ impl Circuits {
         states
     }
 
+    /// The state of each gateway's circuit; `None` of one that is dead.
+    pub(crate) fn each_state(&self) -> impl Iterator<Item = Option<State>> {
+        self.circuits.iter().map(|circuit| circuit.alive.then(|| circuit.controller.state()))
+    }
+
     /// Closes the books at the end of the run.
     pub(crate) fn finish(mut self, now: SimTime) -> CircuitRecord {
         for gateway in 0..self.circuits.len() {

@@ -4,6 +4,7 @@ mod arrivals;
 mod clients;
 mod faults;
 mod gateway;
+mod monitoring;
 mod queue;
 mod redis;
 mod workers;
@@ -24,6 +25,7 @@ pub use arrivals::{
 pub use clients::{Backoff, Clients, WaitFor};
 pub use faults::{Fault, FaultKind};
 pub use gateway::{Gateway, Readiness};
+pub use monitoring::{AlertRule, Condition, Monitoring, Severity};
 pub use queue::{Discipline, Lane, Queue};
 pub(crate) use redis::tables_of;
 pub use redis::{Keep, MemoryModel, OnFull, Operations, Redis};
@@ -62,6 +64,8 @@ pub struct ModelConfig {
     pub faults: Vec<Fault>,
     /// Who changes the number of worker processes; `None` if it stays.
     pub autoscaler: Option<AutoscalerConfig>,
+    /// Who watches.
+    pub monitoring: Monitoring,
 }
 
 impl ModelConfig {

@@ -33,6 +33,7 @@ mod line;
 mod plain;
 mod recorder;
 mod redis;
+pub mod scrape;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -58,6 +59,7 @@ use plain::Plain;
 use probe::{NoProbe, Probe};
 use recorder::Recorder;
 use redis::Memory;
+use scrape::QueueScrape;
 
 /// What the general calendar holds.
 #[derive(Debug)]
@@ -70,6 +72,8 @@ enum Rare<E> {
     SeriesStep,
     /// A second is over, for the priority inversions in it.
     Second,
+    /// The monitoring system reads the metrics.
+    Scrape,
     /// The circuits look at the depth on their timer.
     Observe,
     /// A crashed Redis is back.
@@ -140,6 +144,10 @@ trait Level: Sized + fmt::Debug {
     fn distorted_depth(&self) -> Option<Depth>;
     /// What the gateways take for the time.
     fn clock(&self, now: SimTime) -> Nanos;
+    /// Jobs in service.
+    fn active<P: Probe>(run: &Run<'_, P, Self>) -> u64;
+    /// Worker processes that take jobs.
+    fn worker_processes<P: Probe>(run: &Run<'_, P, Self>) -> u32;
     /// A step of the series ends.
     fn series_step<P: Probe>(run: &mut Run<'_, P, Self>);
     /// The books are closed: hands over what this level alone has counted, and all jobs that are neither in flight nor in
@@ -347,6 +355,10 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
                 self.recorder.second_ends(&self.config.classes);
                 self.calendar.schedule(now + SimDuration::SECOND, Rare::Second);
             }
+            Rare::Scrape => {
+                self.scrape();
+                self.calendar.schedule(now + self.config.monitoring.scrape, Rare::Scrape);
+            }
             Rare::Observe => {
                 let depth = self.read_depth();
                 self.circuits.observe_all(self.level.clock(now), depth, now, &mut self.probe);
@@ -456,6 +468,27 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         self.recorder.series_step(self.now, self.depth, self.circuits.states(), self.redis.used());
     }
 
+    fn scrape(&mut self) {
+        let active = L::active(self);
+        let workers = L::worker_processes(self);
+        let pending = match self.read_depth() {
+            Depth::Known(depth) => Some(depth),
+            Depth::Unknown => None,
+        };
+        let redis = self.redis.used();
+        self.recorder.scraped(self.now, self.circuits.each_state(), |total| {
+            pending.map(|pending| QueueScrape {
+                pending,
+                active: active.min(pending),
+                completed: total.completed,
+                failed: total.failed,
+                lost: total.lost,
+                workers,
+                redis,
+            })
+        });
+    }
+
     /// The jobs that are there at the start; each is of a class drawn by the first phases' rates.
     fn place_initial_jobs(&mut self, mut stream: Stream) {
         if self.config.start.jobs == 0 {
@@ -491,6 +524,9 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         self.calendar.schedule(SimTime::ZERO + SimDuration::SECOND, Rare::Second);
         if matches!(config.policy.observe, Observe::Every(_)) {
             self.calendar.schedule(SimTime::ZERO, Rare::Observe);
+        }
+        if !config.monitoring.rules.is_empty() {
+            self.calendar.schedule(SimTime::ZERO + config.monitoring.first_scrape(), Rare::Scrape);
         }
         L::schedule(self);
     }

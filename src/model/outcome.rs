@@ -5,6 +5,7 @@ use backpressure::State;
 use super::config::ModelConfig;
 use super::limits::{Limit, Limits};
 use super::metric::{Metric, Metrics};
+use super::scrape::Scrape;
 use crate::engine::digest::Digest;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::stats::histogram::Histogram;
@@ -46,6 +47,8 @@ pub struct Outcome {
     pub parts: Parts,
     /// What the autoscaler decided, without repetitions.
     pub decisions: Vec<ScalingDecision>,
+    /// What a monitoring system read.
+    pub scrapes: Vec<Scrape>,
     /// The course over time.
     pub series: RunSeries,
 }

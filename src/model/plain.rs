@@ -150,6 +150,14 @@ impl Level for Plain {
         Nanos(now.0)
     }
 
+    fn active<P: Probe>(run: &PlainRun<'_, P>) -> u64 {
+        run.level.busy()
+    }
+
+    fn worker_processes<P: Probe>(run: &PlainRun<'_, P>) -> u32 {
+        run.config.workers.processes
+    }
+
     fn series_step<P: Probe>(_run: &mut PlainRun<'_, P>) {}
 
     fn finish<P: Probe>(run: &mut PlainRun<'_, P>) -> Vec<Job<()>> {

@@ -1,5 +1,7 @@
 //! Collects what a replication measures, as it happens.
 
+use backpressure::State;
+
 use super::circuits::{CircuitRecord, Circuits};
 use super::config::{JobClass, ModelConfig};
 use super::limits::{Limit, Limits};
@@ -7,6 +9,7 @@ use super::outcome::{
     ClassCounts, ClassExtras, Flow, Outcome, PartPoint, Parts, RejectionReason, RunSeries, ScalingDecision,
 };
 use super::redis::Memory;
+use super::scrape::{QueueScrape, Scrape, state_number};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::stats::histogram::Histogram;
 use crate::stats::time_integral::TimeIntegral;
@@ -37,6 +40,15 @@ pub(crate) struct Recorder {
     pub(crate) parts: Parts,
     /// What the autoscaler decided.
     pub(crate) decisions: Vec<ScalingDecision>,
+    scrapes: Vec<Scrape>,
+}
+
+/// Jobs so far, of all classes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueTotals {
+    pub(crate) completed: u64,
+    pub(crate) failed: u64,
+    pub(crate) lost: u64,
 }
 
 /// Waits for the system to recover after the last spike.
@@ -107,6 +119,7 @@ impl Recorder {
             inverted: 0,
             parts: Parts::default(),
             decisions: Vec::new(),
+            scrapes: Vec::new(),
         }
     }
 
@@ -260,6 +273,27 @@ impl Recorder {
         self.step.wait.clear();
     }
 
+    /// The monitoring system reads the metrics; those of the queue are made of the sums over all classes.
+    pub(crate) fn scraped(
+        &mut self,
+        at: SimTime,
+        circuits: impl Iterator<Item = Option<State>>,
+        queue: impl Fn(QueueTotals) -> Option<QueueScrape>,
+    ) {
+        let sum = |of: fn(&ClassCounts) -> u64| self.classes.iter().map(of).sum();
+        let totals = QueueTotals {
+            completed: sum(|counts| counts.completed),
+            failed: sum(|counts| counts.failed),
+            lost: sum(|counts| counts.lost),
+        };
+        self.scrapes.push(Scrape {
+            at,
+            queue: queue(totals),
+            rejected: self.classes.iter().map(ClassCounts::rejected).collect(),
+            circuits: circuits.map(|state| state.map(state_number)).collect(),
+        });
+    }
+
     /// A step of the series ends, for the parts of the detailed level: processes that take jobs, connections in use and
     /// their integral, and nanoseconds of commands of the busiest shard.
     pub(crate) fn part_point(
@@ -340,6 +374,7 @@ impl Recorder {
             redis_peak: redis.peak(),
             parts: self.parts,
             decisions: self.decisions,
+            scrapes: self.scrapes,
             series: self.series,
             classes: self.classes,
         }

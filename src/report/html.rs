@@ -20,6 +20,7 @@ pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> Str
     page += &objectives(summary);
     page += &breaks_first(summary);
     page += &outcome(scenario, summary);
+    page += &parts::alerts(scenario, summary);
     page += &parts::clients(scenario, findings);
     page += &parts::faults(scenario, summary);
     page += &parts::autoscaler(scenario, findings);

@@ -24,15 +24,19 @@ mod outcome;
 mod palette;
 mod parts;
 pub mod plan;
+mod prometheus;
 mod reading;
 pub mod sweep;
 pub mod terminal;
+mod text;
 
 /// What a report contains beyond the usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Also write each chart as PNG.
     pub png: bool,
+    /// Also write the samples and the alerts of the first replication for Prometheus, with time zero at so many seconds since 1970.
+    pub prometheus: Option<u64>,
 }
 
 /// A report that could not be written; the folder is as it was.
@@ -75,7 +79,7 @@ impl From<FolderError> for WriteError {
 /// Writes the report into the folder `dir` and returns the path of its page.
 ///
 /// Contents: `report.html`, each chart as `<name>.svg` (and `<name>.png` if asked for), `summary.json`,
-/// `timeseries.csv` and `replications.csv`. An earlier report in `dir` is replaced, other files in it stay. The
+/// `timeseries.csv` and `replications.csv`; for Prometheus, if asked for, `metrics.om`, `alerts.yaml` and `alerts-test.yaml`. An earlier report in `dir` is replaced, other files in it stay. The
 /// folder is complete or, after an error, as it was before.
 pub fn write(
     dir: &Path,
@@ -97,6 +101,12 @@ pub fn write(
     draft.write(SUMMARY, &summary_json(&findings.summary)?)?;
     draft.write(TIMESERIES, &csv::timeseries(scenario, &findings.series))?;
     draft.write(REPLICATIONS, &csv::replications(findings))?;
+    if let Some(epoch) = options.prometheus {
+        let scrapes = &findings.scrapes;
+        draft.stream(prometheus::METRICS, |out| prometheus::write_metrics(out, scenario, scrapes, epoch))?;
+        draft.write(prometheus::RULES, &prometheus::render_rules(scenario))?;
+        draft.write(prometheus::TEST, &prometheus::render_test(scenario, scrapes))?;
+    }
     draft.publish(is_ours)?;
     Ok(dir.join(PAGE))
 }
@@ -116,6 +126,7 @@ pub fn summary_json(summary: &Summary) -> Result<String, WriteError> {
 fn is_ours(name: &str) -> bool {
     let is_chart = |stem: &str| chart::NAMES.contains(&stem);
     [PAGE, SUMMARY, TIMESERIES, REPLICATIONS].contains(&name)
+        || [prometheus::METRICS, prometheus::RULES, prometheus::TEST].contains(&name)
         || name.strip_suffix(".svg").is_some_and(is_chart)
         || name.strip_suffix(".png").is_some_and(is_chart)
 }

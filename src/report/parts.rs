@@ -150,6 +150,57 @@ pub(super) fn rejections(summary: &Summary) -> String {
     html + TABLE_END
 }
 
+/// The section about alerts; empty where no rules are evaluated.
+pub(super) fn alerts(scenario: &Scenario, summary: &Summary) -> String {
+    if summary.alerts.is_empty() {
+        return String::new();
+    }
+    let seconds = |seconds: f64| number::value(Unit::Seconds, seconds);
+    let mut html = String::from("<section id=\"alerts\">\n<h2>Alerts</h2>\n");
+    html += &table_start(&[
+        "alert",
+        "condition",
+        "for",
+        "true in",
+        "fires in",
+        "fires at",
+        "before the first loss",
+        "in words",
+    ]);
+    let of = |count: u32| format!("{count} of {}", summary.replications);
+    for alert in &summary.alerts {
+        push(
+            &mut html,
+            format_args!(
+                "<tr{}><th scope=\"row\">{} <small>{}</small></th><td class=\"words\"><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+                 <td>{}</td><td class=\"words\">{}</td></tr>\n",
+                if alert.fired_in > 0 { " class=\"changed\"" } else { "" },
+                alert.alert,
+                alert.severity,
+                escape(&alert.expression),
+                seconds(alert.for_seconds),
+                of(alert.true_in),
+                of(alert.fired_in),
+                number::optional(Unit::Seconds, alert.fired_seconds),
+                number::optional(Unit::Seconds, alert.lead_seconds),
+                escape(&reading::alert(alert, summary.replications)),
+            ),
+        );
+    }
+    html += TABLE_END;
+    let monitoring = &scenario.model.monitoring;
+    push(
+        &mut html,
+        format_args!(
+            "<p class=\"note\">As Prometheus would raise them, scraping every {} and evaluating every {}. Times are medians over the \
+             replications in question. <code>--prometheus</code> writes the samples and the rules.</p>\n</section>\n",
+            seconds(monitoring.scrape.as_secs_f64()),
+            seconds(monitoring.evaluation.as_secs_f64())
+        ),
+    );
+    html
+}
+
 /// The section about faults; empty where there are none.
 pub(super) fn faults(scenario: &Scenario, summary: &Summary) -> String {
     let faults = reading::faults(scenario);

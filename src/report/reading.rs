@@ -3,7 +3,7 @@
 use crate::engine::time::SimTime;
 use crate::experiment::Findings;
 use crate::experiment::series::PartSeries;
-use crate::experiment::summary::{LimitAhead, Summary, Verdict};
+use crate::experiment::summary::{AlertSummary, LimitAhead, Summary, Verdict};
 use crate::model::config::{Fault, FaultKind, ModelConfig};
 use crate::model::metric::{Metric, Unit};
 use crate::report::number;
@@ -65,6 +65,40 @@ pub(crate) fn spikes(scenario: &Scenario) -> Vec<Spike> {
         }
     }
     merged
+}
+
+/// What an alert did, in words.
+pub(crate) fn alert(alert: &AlertSummary, replications: u32) -> String {
+    let seconds = |seconds: f64| number::value(Unit::Seconds, seconds);
+    if alert.fired_in == 0 {
+        let quiet = match alert.longest_seconds {
+            None => "quiet".to_owned(),
+            Some(longest) => {
+                let how_long = match longest {
+                    0.0 => "at single evaluations only".to_owned(),
+                    longest => format!("for {}", seconds(longest)),
+                };
+                format!("does not fire: true {how_long}, needs {}", seconds(alert.for_seconds))
+            }
+        };
+        return match alert.lost_in {
+            0 => quiet,
+            lost => format!("{quiet}, although jobs are lost in {lost} of {replications}"),
+        };
+    }
+    let mut text = format!("fires at {}", number::optional(Unit::Seconds, alert.fired_seconds));
+    if replications > 1 {
+        text += &format!(" in {} of {replications} replications", alert.fired_in);
+    }
+    match alert.lead_seconds {
+        Some(lead) if lead > 0.0 => text += &format!(", {} before the first loss", seconds(lead)),
+        Some(lead) => text += &format!(", {} after the first loss", seconds(-lead)),
+        None => {}
+    }
+    if alert.too_late_in > 0 && alert.lost_in > 1 {
+        text += &format!(", too late in {} of {} that lose jobs", alert.too_late_in, alert.lost_in);
+    }
+    text
 }
 
 /// A fault, in seconds, within the run.

@@ -8,7 +8,7 @@ use super::reading::FaultPeriod;
 use super::{number, reading};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
-use crate::experiment::summary::{SloResult, Summary, Verdict};
+use crate::experiment::summary::{AlertSummary, SloResult, Summary, Verdict};
 use crate::model::metric::{Metric, Unit};
 use crate::scenario::Scenario;
 
@@ -21,6 +21,7 @@ pub fn render(scenario: &Scenario, findings: &Findings, width: usize, colour: bo
     sections.extend(outcome(scenario, &findings.summary, width, paint));
     sections.push(clients(scenario, findings, width, paint));
     sections.push(breaks_first(&findings.summary, width, paint));
+    sections.push(alerts(&findings.summary, width, paint));
     sections.push(warnings(&findings.summary, width, paint));
     sections.push(vec![verdict(&findings.summary, paint)]);
     let mut text = String::new();
@@ -251,6 +252,31 @@ fn breaks_first(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
         lines.extend(wrapped(reading::LIMITS_AHEAD, width, "  "));
         lines.extend(filled_list(&ahead, width, "    "));
     }
+    lines
+}
+
+/// The alerts that had something to say, and the others as one line.
+fn alerts(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
+    let has_news = |alert: &&AlertSummary| alert.true_in > 0 || alert.lost_in > 0;
+    let (news, quiet): (Vec<_>, Vec<_>) = summary.alerts.iter().partition(has_news);
+    if summary.alerts.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![paint.bold("█ ALERTS")];
+    let longest = news.iter().map(|alert| columns_of(alert.alert)).max().unwrap_or(0);
+    let indent = " ".repeat(longest + 4);
+    for alert in news {
+        let name = padded_right(alert.alert, longest);
+        let words = wrapped(&reading::alert(alert, summary.replications), width, &indent);
+        for (row, line) in words.into_iter().enumerate() {
+            lines.push(if row == 0 { format!("  {name}  {}", line.trim_start()) } else { line });
+        }
+    }
+    let quiet: Vec<String> = quiet.iter().map(|alert| alert.alert.to_owned()).collect();
+    let list = filled_list(&quiet, width.saturating_sub(": quiet".len()), "  ");
+    let last = list.len().saturating_sub(1);
+    let quietly = |(row, line)| if row == last { format!("{line}: quiet") } else { line };
+    lines.extend(list.into_iter().enumerate().map(quietly));
     lines
 }
 

@@ -16,7 +16,7 @@ use super::reader::Section;
 use super::setting::Kind;
 use super::slo::Slo;
 use super::tree::{Item, Table, Value};
-use super::{autoscaler, clients, faults, gateway, policy, queue, redis, workers};
+use super::{alerts, autoscaler, clients, faults, gateway, policy, queue, redis, workers};
 use crate::engine::time::SimDuration;
 use crate::model::config::{
     ArrivalProcess, ArrivalSource, Curve, FaultKind, JobClass, ModelConfig, Observe, OnFull, Queue, Start,
@@ -74,6 +74,12 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
     // Where it is neither short of connections nor slow, it is a part of the service time like any other.
     let may_be_slow = faults.iter().any(|fault| matches!(fault.kind, FaultKind::DatabaseSlow { .. }));
     workers.database = (database.pool.is_some() || may_be_slow).then_some(database);
+    let monitoring = alerts::read(
+        top.section("alerts", "The specification's alerts, evaluated as Prometheus would."),
+        duration,
+        policy.as_ref(),
+        &workers,
+    );
     let slo = read_slo(log, &slo_items, &classes);
     let sweep = planning::read_sweep(
         top.section("sweep", "The configurations that `simulate sweep` and `plan` try."),
@@ -101,6 +107,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         clients,
         faults,
         autoscaler,
+        monitoring,
     };
     must_fit_the_clock(&mut top, &model);
     if !log.is_clean() {

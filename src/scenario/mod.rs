@@ -17,6 +17,7 @@ use log::Log;
 use slo::Slo;
 use tree::Place;
 
+mod alerts;
 mod arrivals;
 mod autoscaler;
 mod classes;

@@ -17,6 +17,7 @@ mod model;
 mod new;
 mod plan;
 mod plan_report;
+mod prometheus;
 mod random;
 mod report;
 mod report_parts;

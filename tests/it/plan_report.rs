@@ -662,7 +662,7 @@ fn a_new_plan_takes_the_place_of_the_old_one_and_of_nothing_else() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("plan");
     let several = plans(&[USUAL, Case { rate: Some(10_000.0), ..USUAL }]);
-    report::plan::write(&folder, &several, &Options { png: true }).unwrap();
+    report::plan::write(&folder, &several, &Options { png: true, ..Options::default() }).unwrap();
     assert!(folder.join("hpa-10k.yaml").exists() && folder.join("load-10k.png").exists());
     fs::write(folder.join("hpa-mine.yaml"), "mine").unwrap();
     report::plan::write(&folder, &several[..1], &Options::default()).unwrap();
@@ -692,7 +692,7 @@ fn plan_gallery() {
     for (name, cases) in cases() {
         let plans = plans(&cases);
         let folder = Path::new(&folder).join(format!("plan-{name}"));
-        report::plan::write(&folder, &plans, &Options { png: true }).unwrap();
+        report::plan::write(&folder, &plans, &Options { png: true, ..Options::default() }).unwrap();
         for width in [80, 140] {
             println!(
                 "---- {name} at {width} columns\n{}",

@@ -192,6 +192,7 @@ fn scenario(case: &Case) -> Scenario {
             clients: None,
             faults: Vec::new(),
             autoscaler: None,
+            monitoring: usual.model.monitoring,
         },
         warnings: vec!["worker capacity is below the offered load of the spike".to_owned()],
     }
@@ -300,6 +301,7 @@ fn findings(case: &Case) -> Findings {
             .collect()
     };
     let summary = Summary {
+        alerts: Vec::new(),
         schema: SCHEMA,
         version: "0.1.0",
         scenario: "spike-20k".to_owned(),
@@ -361,7 +363,7 @@ fn findings(case: &Case) -> Findings {
     };
     let replications =
         replications.into_iter().map(|system| Replication::bare(0, system, Vec::new())).collect();
-    Findings { summary, series, replications }
+    Findings { summary, series, replications, scrapes: Vec::new() }
 }
 
 /// Depth at a share of the horizon: 300, then a saw between 10,000 and 50,000, then a drain.
@@ -629,7 +631,7 @@ fn csv_has_a_row_a_point_and_a_row_a_replication() {
 fn png_comes_on_request_and_goes_with_the_next_report() {
     let parent = folder();
     let folder = parent.path().join("r");
-    write(&folder, &spike(), &Options { png: true });
+    write(&folder, &spike(), &Options { png: true, ..Options::default() });
     let png = fs::read(folder.join("recovery.png")).expect("a picture");
     assert!(png.starts_with(b"\x89PNG"));
     write(&folder, &small(), &Options::default());
@@ -708,7 +710,8 @@ fn gallery() {
     for (name, case) in cases() {
         let (scenario, findings) = (scenario(&case), findings(&case));
         let folder = Path::new(&folder).join(name);
-        report::write(&folder, &scenario, &findings, &Options { png: true }).expect("the report is written");
+        report::write(&folder, &scenario, &findings, &Options { png: true, ..Options::default() })
+            .expect("the report is written");
         for width in [80, 120] {
             println!(
                 "---- {name} at {width} columns\n{}",

@@ -398,7 +398,7 @@ fn equal_sweeps_give_equal_files_and_png_on_request() {
     let (one, other) =
         (written(&sweep("twenty"), &Options::default()), written(&sweep("twenty"), &Options::default()));
     assert!(read(&one) == read(&other));
-    let with_png = written(&sweep("two"), &Options { png: true });
+    let with_png = written(&sweep("two"), &Options { png: true, ..Options::default() });
     let png = fs::read(with_png.path().join("r/map-recovery.png")).unwrap();
     assert!(png.starts_with(b"\x89PNG"));
     reports::write(&with_png.path().join("r"), &sweep("alone"), &Options::default()).unwrap();

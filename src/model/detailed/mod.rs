@@ -396,6 +396,14 @@ impl Level for Detailed {
         Nanos(now.0.saturating_add_signed(self.troubles.clock_offset))
     }
 
+    fn active<P: Probe>(run: &DetailedRun<'_, P>) -> u64 {
+        run.level.work.iter().map(|work| work.jobs.len() as u64).sum()
+    }
+
+    fn worker_processes<P: Probe>(run: &DetailedRun<'_, P>) -> u32 {
+        run.level.fleet.up()
+    }
+
     fn series_step<P: Probe>(run: &mut DetailedRun<'_, P>) {
         let (now, level) = (run.now, &run.level);
         run.recorder.part_point(

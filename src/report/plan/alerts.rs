@@ -6,27 +6,21 @@
 
 use std::fmt::Write;
 
-use super::text;
 use super::view::View;
+use crate::alerts::names::{CIRCUIT, MEMORY, PENDING, REJECTED, WORKERS};
+use crate::alerts::prometheus_duration;
+use crate::engine::time::SimDuration;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
-use crate::report::number;
+use crate::report::prometheus::rules::{self, Rule};
+use crate::report::{number, text};
 
-/// One alert.
+/// One alert and what sets it off.
 #[derive(Clone, Debug)]
 pub(super) struct Alert {
-    name: &'static str,
-    expression: String,
-    /// Seconds that it must be true before anybody is told.
-    wait: u64,
-    severity: &'static str,
-    summary: String,
-    /// What it means and what to do.
-    description: String,
-    /// Why these numbers.
-    evidence: String,
+    rule: Rule,
     /// For the test: the series that sets it off, as promtool writes series, and how long until its rate is known.
-    firing: (&'static str, String, u64),
+    firing: (&'static str, String, SimDuration),
 }
 
 pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
@@ -58,19 +52,22 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
     };
     let mut alerts = vec![
         Alert {
+            rule: Rule {
             name: "CircuitBreakerOpen",
             expression: "rule_engine_backpressure_circuit_state == 2".to_owned(),
-            wait: waits(300),
+            wait: seconds(waits(300)),
             severity: "critical",
             summary: "The backpressure circuit stays open".to_owned(),
             description: "Only priority 1 is admitted. Scale workers, investigate the traffic source.".to_owned(),
             evidence: why(300),
-            firing: (CIRCUIT, "2+0x120".to_owned(), 0),
+            },
+            firing: (CIRCUIT, "2+0x120".to_owned(), SimDuration::ZERO),
         },
         Alert {
+            rule: Rule {
             name: "QueueDepthCritical",
             expression: format!("{PENDING} > {}", policy.critical()),
-            wait: waits(120),
+            wait: seconds(waits(120)),
             severity: "critical",
             summary: format!("More than {} jobs are pending", jobs(policy.critical())),
             description: "The depth is above the critical threshold. Scale workers immediately.".to_owned(),
@@ -79,12 +76,14 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
                 number::estimate(Unit::Jobs, summary.metric(Metric::PeakDepth)),
                 why(120)
             ),
-            firing: (PENDING, format!("{}+0x120", policy.critical() + 1), 0),
+            },
+            firing: (PENDING, format!("{}+0x120", policy.critical() + 1), SimDuration::ZERO),
         },
         Alert {
+            rule: Rule {
             name: "HighRejectionRate",
             expression: format!("sum(rate({REJECTED}[5m])) > {rejections}"),
-            wait: waits(300),
+            wait: seconds(waits(300)),
             severity: "critical",
             summary: format!("More than {} jobs a second are rejected", jobs(rejections)),
             description: "More is rejected than the plan expects. Investigate the traffic spike, scale the infrastructure."
@@ -94,35 +93,41 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
                  if that is more. Summed over the gateways.",
                 number::value(Unit::PerSecond, planned_rejections)
             ),
-            firing: (REJECTED, format!("0+{}x120", 120 * rejections), 600),
+            },
+            firing: (REJECTED, format!("0+{}x120", 120 * rejections), seconds(600)),
         },
         Alert {
+            rule: Rule {
             name: "QueueDepthWarning",
             expression: format!("{PENDING} > {}", policy.warning()),
-            wait: waits(300),
+            wait: seconds(waits(300)),
             severity: "warning",
             summary: format!("More than {} jobs are pending", jobs(policy.warning())),
             description: "The depth is above the warning threshold. Monitor, prepare to scale.".to_owned(),
             evidence: format!("The planned warning threshold. {}", why(300)),
-            firing: (PENDING, format!("{}+0x120", policy.warning() + 1), 0),
+            },
+            firing: (PENDING, format!("{}+0x120", policy.warning() + 1), SimDuration::ZERO),
         },
         Alert {
+            rule: Rule {
             name: "WorkerCountLow",
             expression: format!("{WORKERS} < {processes}"),
-            wait: 0,
+            wait: SimDuration::ZERO,
             severity: "warning",
             summary: format!("Fewer than {processes} workers run"),
             description: format!("{one_less} Restart worker processes."),
             evidence: "The planned worker processes.".to_owned(),
-            firing: (WORKERS, format!("{}+0x120", processes - 1), 0),
+            },
+            firing: (WORKERS, format!("{}+0x120", processes - 1), SimDuration::ZERO),
         },
     ];
     if let Some(bytes) = model.redis.maxmemory {
         let watermark = bytes / 10 * 8;
         alerts.push(Alert {
+            rule: Rule {
             name: "RedisMemoryHigh",
             expression: format!("{MEMORY} > {watermark}"),
-            wait: 60,
+            wait: seconds(60),
             severity: "critical",
             summary: "Redis is above 80 % of maxmemory".to_owned(),
             description: "At maxmemory Redis refuses jobs, and workers that restart cannot fetch any. Drain, or raise maxmemory."
@@ -132,7 +137,8 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
                 bytes,
                 number::estimate(Unit::Bytes, summary.metric(Metric::RedisPeak)),
             ),
-            firing: (MEMORY, format!("{}+0x120", watermark + 1), 0),
+            },
+            firing: (MEMORY, format!("{}+0x120", watermark + 1), SimDuration::ZERO),
         });
     }
     alerts
@@ -140,33 +146,19 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
 
 /// The rule file.
 pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
-    let mut file = String::new();
-    let mut comment = |line: &str| {
-        let _ = writeln!(file, "# {}", text::one_line(line));
-    };
-    comment(&format!("Planned by simulate {} for {}.", choice.findings.summary.version, view.name()));
-    comment(&format!("Again: {}", view.command()));
-    comment(&format!("Check: promtool test rules {}", view.file(TEST_STEM, "yaml")));
+    let mut comments = vec![
+        format!("Planned by simulate {} for {}.", choice.findings.summary.version, view.name()),
+        format!("Again: {}", view.command()),
+        format!("Check: promtool test rules {}", view.file(TEST_STEM, "yaml")),
+    ];
     if choice.queues > 1 {
-        comment(&format!(
+        comments.push(format!(
             "One queue was simulated: with {} queues each has its share of the depths and rates below.",
             choice.queues
         ));
     }
-    file += "groups:\n- name: backpressure\n  rules:\n";
-    for alert in alerts(choice) {
-        let _ = writeln!(file, "  # {}", text::one_line(&alert.evidence));
-        let _ = writeln!(file, "  - alert: {}", alert.name);
-        let _ = writeln!(file, "    expr: {}", alert.expression);
-        if alert.wait > 0 {
-            let _ = writeln!(file, "    for: {}", minutes(alert.wait));
-        }
-        let _ = writeln!(file, "    labels:\n      severity: {}\n    annotations:", alert.severity);
-        for (name, shown) in [("summary", &alert.summary), ("description", &alert.description)] {
-            let _ = writeln!(file, "      {name}: {}", text::yaml(&text::prometheus(shown)));
-        }
-    }
-    file
+    let rules: Vec<Rule> = alerts(choice).into_iter().map(|alert| alert.rule).collect();
+    rules::render(&comments, &rules)
 }
 
 /// A unit test of the rule file for promtool: nothing fires while all is as planned, and each alert fires when and
@@ -194,28 +186,27 @@ pub(super) fn render_test(view: &View<'_>, choice: &Choice) -> String {
     }
     file += "  alert_rule_test:\n";
     for alert in &alerts {
-        let _ = writeln!(file, "  - eval_time: 2h\n    alertname: {}\n    exp_alerts: []", alert.name);
+        let _ = writeln!(file, "  - eval_time: 2h\n    alertname: {}\n    exp_alerts: []", alert.rule.name);
     }
-    for alert in &alerts {
-        let (series, values, known) = &alert.firing;
+    for Alert { rule, firing: (series, values, known) } in &alerts {
         let _ = writeln!(
             file,
             "# {}\n- interval: 1m\n  input_series:\n  - series: {series}\n    values: {values}\n  alert_rule_test:",
-            alert.name
+            rule.name
         );
-        if alert.wait > 0 {
-            let early = minutes(alert.wait - 60);
+        if rule.wait > SimDuration::ZERO {
+            let early = prometheus_duration(rule.wait - seconds(60));
             let _ =
-                writeln!(file, "  - eval_time: {early}\n    alertname: {}\n    exp_alerts: []", alert.name);
+                writeln!(file, "  - eval_time: {early}\n    alertname: {}\n    exp_alerts: []", rule.name);
         }
         let _ = writeln!(
             file,
             "  - eval_time: {}\n    alertname: {}\n    exp_alerts:\n    - exp_labels:\n        severity: {}\n      exp_annotations:",
-            minutes(alert.wait + known),
-            alert.name,
-            alert.severity
+            prometheus_duration(SimDuration(rule.wait.0 + known.0)),
+            rule.name,
+            rule.severity
         );
-        for (name, shown) in [("summary", &alert.summary), ("description", &alert.description)] {
+        for (name, shown) in rule.annotations() {
             let _ = writeln!(file, "        {name}: {}", text::yaml(shown));
         }
     }
@@ -237,16 +228,11 @@ fn rounded_up(value: f64) -> u64 {
     ((value / unit).ceil() * unit) as u64
 }
 
-fn minutes(seconds: u64) -> String {
-    format!("{}m", seconds / 60)
+fn seconds(seconds: u64) -> SimDuration {
+    SimDuration(seconds * SimDuration::SECOND.0)
 }
 
 pub(super) const TEST_STEM: &str = "alerts-test";
 
-const CIRCUIT: &str = "rule_engine_backpressure_circuit_state";
-const PENDING: &str = "rule_engine_queue_total_pending";
-const REJECTED: &str = "rule_engine_backpressure_rejected_total";
-const WORKERS: &str = "rule_engine_workers";
-const MEMORY: &str = "redis_memory_used_bytes";
 /// An alert that waits longer comes too late to be one.
 const MOST_WAIT: u64 = 1_800;

@@ -5,11 +5,11 @@
 
 use std::fmt::Write;
 
-use super::text;
 use super::view::{View, times};
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::report::number;
+use crate::report::text;
 
 /// What the autoscaler is told, and why.
 #[derive(Clone, Debug, PartialEq)]

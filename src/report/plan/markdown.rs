@@ -2,12 +2,12 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::text::{code, markdown};
 use super::view::{Ending, View};
 use crate::experiment::summary::Verdict;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::report::number;
+use crate::report::text::{code, markdown};
 
 pub(super) fn render(views: &[View<'_>]) -> String {
     let mut page = String::new();

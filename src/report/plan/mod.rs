@@ -19,7 +19,6 @@ mod hpa;
 mod markdown;
 mod page;
 pub mod terminal;
-mod text;
 pub(crate) mod view;
 
 /// Writes the report of the plans into the folder `dir`, whole or not at all, and returns the path of its page.

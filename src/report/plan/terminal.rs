@@ -1,12 +1,12 @@
 //! Plans in the terminal: a row each, and how each was chosen.
 
 use super::files;
-use super::text::one_line;
 use super::view::{Ending, View};
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Plan;
 use crate::report::number;
 use crate::report::terminal::{NARROWEST, Paint, columns_of, padded_left, padded_right, wrapped};
+use crate::report::text::one_line;
 
 /// The text, as lines of at most `width` columns where names allow it.
 pub fn render(plans: &[Plan], width: usize, colour: bool) -> String {

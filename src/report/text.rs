@@ -3,7 +3,7 @@
 use crate::report::reading;
 
 /// A text in one line without characters that could end it: for comments.
-pub(super) fn one_line(text: &str) -> String {
+pub(in crate::report) fn one_line(text: &str) -> String {
     // What YAML, or an editor, takes for the end of a line.
     let ends = ['\n', '\r', '\t', '\u{85}', '\u{2028}', '\u{2029}'];
     let line: String = text.chars().map(|c| if ends.contains(&c) { ' ' } else { c }).collect();
@@ -11,7 +11,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// A YAML string in double quotes. What is not printable anywhere is escaped.
-pub(super) fn yaml(text: &str) -> String {
+pub(in crate::report) fn yaml(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
         match character {
@@ -28,12 +28,12 @@ pub(super) fn yaml(text: &str) -> String {
 }
 
 /// A text that Prometheus, which reads annotations as templates, shows as it is.
-pub(super) fn prometheus(text: &str) -> String {
+pub(in crate::report) fn prometheus(text: &str) -> String {
     text.replace("{{", "{{ `{{` }}")
 }
 
 /// A text in Markdown, in a table too.
-pub(super) fn markdown(text: &str) -> String {
+pub(in crate::report) fn markdown(text: &str) -> String {
     let mut escaped = String::new();
     for character in one_line(text).chars() {
         if r"\`*_[]<>|#~$&".contains(character) {
@@ -45,7 +45,7 @@ pub(super) fn markdown(text: &str) -> String {
 }
 
 /// A text in Markdown as code, in a table too.
-pub(super) fn code(text: &str) -> String {
+pub(in crate::report) fn code(text: &str) -> String {
     let text = one_line(text).replace('|', "\\|");
     let longest_run = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest_run + 1);

@@ -1,0 +1,289 @@
+//! Which alerts a monitoring system would have raised, and when.
+//!
+//! The rules are evaluated on the scrapes of a run as Prometheus evaluates them on its own (`promql`), so that what is
+//! said here is what would happen there; `tests/it/prometheus.rs` holds it against Prometheus itself.
+
+mod promql;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::time::{SimDuration, SimTime};
+use crate::model::config::{AlertRule, Condition, Monitoring};
+use crate::model::scrape::{QueueScrape, Scrape};
+use promql::Samples;
+
+/// The metrics that the rules and the dashboards of the specification use, under its names.
+pub mod names {
+    /// State of a gateway's circuit: 0, 1, 2 for CLOSED, HALF_OPEN, OPEN.
+    pub const CIRCUIT: &str = "rule_engine_backpressure_circuit_state";
+    /// Jobs waiting and in service.
+    pub const PENDING: &str = "rule_engine_queue_total_pending";
+    /// Jobs waiting.
+    pub const WAITING: &str = "rule_engine_queue_waiting";
+    /// Jobs in service.
+    pub const ACTIVE: &str = "rule_engine_queue_active";
+    /// Jobs finished.
+    pub const COMPLETED: &str = "rule_engine_queue_completed";
+    /// Jobs given up.
+    pub const FAILED: &str = "rule_engine_queue_failed";
+    /// Jobs rejected.
+    pub const REJECTED: &str = "rule_engine_backpressure_rejected_total";
+    /// Worker processes.
+    pub const WORKERS: &str = "rule_engine_workers";
+    /// Thresholds of the policy: this, then `_recovery`, `_warning` or `_critical`.
+    pub const THRESHOLD: &str = "rule_engine_backpressure_threshold";
+    /// Redis memory in use; the name is that of redis_exporter.
+    pub const MEMORY: &str = "redis_memory_used_bytes";
+}
+
+/// What one alert did in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertCourse {
+    /// When its condition was first true.
+    pub first_true: Option<SimTime>,
+    /// When it first fired.
+    pub fired: Option<SimTime>,
+    /// The longest time for which its condition was true at every evaluation.
+    pub longest: SimDuration,
+}
+
+/// One alert of one series that was firing at an evaluation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firing {
+    /// Index of its rule.
+    pub rule: usize,
+    /// Index of the gateway that it is about, where there is one for each.
+    pub gateway: Option<usize>,
+}
+
+/// What every rule did over a run, in the order of the rules.
+pub fn courses(monitoring: &Monitoring, scrapes: &[Scrape], horizon: SimDuration) -> Vec<AlertCourse> {
+    let mut courses = vec![AlertCourse::default(); monitoring.rules.len()];
+    follow(monitoring, scrapes, horizon, |now, alert| {
+        let course = &mut courses[alert.rule];
+        course.first_true = course.first_true.or(Some(alert.active_since));
+        course.longest = course.longest.max(now.since(alert.active_since));
+        if alert.is_firing {
+            course.fired = course.fired.or(Some(now));
+        }
+    });
+    courses
+}
+
+/// The alerts that fire at each evaluation, for those at which any does.
+pub fn firings(
+    monitoring: &Monitoring,
+    scrapes: &[Scrape],
+    horizon: SimDuration,
+) -> Vec<(SimTime, Vec<Firing>)> {
+    let mut firings: Vec<(SimTime, Vec<Firing>)> = Vec::new();
+    follow(monitoring, scrapes, horizon, |now, alert| {
+        if !alert.is_firing {
+            return;
+        }
+        if firings.last().is_none_or(|(time, _)| *time != now) {
+            firings.push((now, Vec::new()));
+        }
+        if let Some((_, list)) = firings.last_mut() {
+            list.push(Firing { rule: alert.rule, gateway: alert.gateway });
+        }
+    });
+    firings
+}
+
+/// An alert that is pending or firing.
+struct Active {
+    rule: usize,
+    gateway: Option<usize>,
+    active_since: SimTime,
+    is_firing: bool,
+}
+
+/// Evaluates all rules one time after the other, and tells of every alert that is pending or firing. One is pending from the
+/// first evaluation at which its condition is true, and fires once that has lasted for its time.
+fn follow(
+    monitoring: &Monitoring,
+    scrapes: &[Scrape],
+    horizon: SimDuration,
+    mut tell: impl FnMut(SimTime, Active),
+) {
+    let gateways = scrapes.first().map_or(0, |scrape| scrape.circuits.len());
+    let mut since: Vec<Vec<Option<SimTime>>> = monitoring
+        .rules
+        .iter()
+        .map(|rule| vec![None; if rule.condition == Condition::CircuitOpen { gateways } else { 1 }])
+        .collect();
+    let mut now = SimTime::ZERO;
+    let mut seen = 0;
+    while now.0 <= horizon.0 {
+        while scrapes.get(seen).is_some_and(|scrape| scrape.at <= now) {
+            seen += 1;
+        }
+        let samples = Samples { all: &scrapes[..seen], now };
+        for (rule, (AlertRule { condition, wait, .. }, since)) in
+            monitoring.rules.iter().zip(&mut since).enumerate()
+        {
+            let is_circuit = *condition == Condition::CircuitOpen;
+            for (series, since) in since.iter_mut().enumerate() {
+                if !holds(*condition, samples, series) {
+                    *since = None;
+                    continue;
+                }
+                let active_since = *since.get_or_insert(now);
+                tell(
+                    now,
+                    Active {
+                        rule,
+                        gateway: is_circuit.then_some(series),
+                        active_since,
+                        is_firing: now.since(active_since) >= *wait,
+                    },
+                );
+            }
+        }
+        now += monitoring.evaluation;
+    }
+}
+
+/// Whether a condition is true of a series.
+fn holds(condition: Condition, samples: Samples<'_>, series: usize) -> bool {
+    let queue = |value: fn(&QueueScrape) -> u64| samples.latest(|scrape| scrape.queue.as_ref().map(value));
+    match condition {
+        Condition::CircuitOpen => samples.latest(|scrape| scrape.circuits[series]) == Some(2),
+        Condition::PendingAbove(jobs) => queue(|queue| queue.pending).is_some_and(|pending| pending > jobs),
+        Condition::WorkersBelow(processes) => {
+            queue(|queue| u64::from(queue.workers)).is_some_and(|workers| workers < u64::from(processes))
+        }
+        Condition::RejectionsAbove { rate, window } => {
+            rejection_rate_at(samples, window).is_some_and(|rejections| rejections > rate)
+        }
+    }
+}
+
+/// `sum(rate(rule_engine_backpressure_rejected_total[window]))`: jobs per second, `None` before there are two scrapes.
+pub fn rejection_rate(scrapes: &[Scrape], now: SimTime, window: SimDuration) -> Option<f64> {
+    rejection_rate_at(Samples::until(scrapes, now), window)
+}
+
+/// `rate(rule_engine_queue_completed[window])`: jobs per second.
+pub fn processing_rate(scrapes: &[Scrape], now: SimTime, window: SimDuration) -> Option<f64> {
+    Samples::until(scrapes, now).rate(window, |scrape| scrape.queue.map(|queue| queue.completed))
+}
+
+/// What the gateways said last of the queue.
+pub fn queue_at(scrapes: &[Scrape], now: SimTime) -> Option<QueueScrape> {
+    Samples::until(scrapes, now).latest(|scrape| scrape.queue)
+}
+
+fn rejection_rate_at(samples: Samples<'_>, window: SimDuration) -> Option<f64> {
+    let classes = samples.all.last()?.rejected.len();
+    let rates = (0..classes).map(|class| samples.rate(window, |scrape| Some(scrape.rejected[class])));
+    rates.flatten().reduce(|sum, rate| sum + rate)
+}
+
+impl Condition {
+    /// The condition as an expression of PromQL.
+    pub fn promql(self) -> String {
+        match self {
+            Condition::CircuitOpen => format!("{} == 2", names::CIRCUIT),
+            Condition::PendingAbove(jobs) => format!("{} > {jobs}", names::PENDING),
+            Condition::RejectionsAbove { rate, window } => {
+                format!("sum(rate({}[{}])) > {rate}", names::REJECTED, prometheus_duration(window))
+            }
+            Condition::WorkersBelow(processes) => format!("{} < {processes}", names::WORKERS),
+        }
+    }
+}
+
+/// A duration as Prometheus writes it: `1h30m`, `7s500ms`.
+pub fn prometheus_duration(duration: SimDuration) -> String {
+    let mut millis = duration.0 / 1_000_000;
+    if millis == 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::new();
+    for (unit, length) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
+        if millis >= length {
+            text += &format!("{}{unit}", millis / length);
+            millis %= length;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::config::Severity;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn scrape(second: u64, pending: u64, rejected: u64) -> Scrape {
+        let queue =
+            QueueScrape { pending, active: 0, completed: 0, failed: 0, lost: 0, workers: 3, redis: 0 };
+        Scrape {
+            at: SimTime(second * SECOND + SECOND / 2),
+            queue: Some(queue),
+            rejected: vec![rejected],
+            circuits: vec![Some(0), Some(if pending > 10 { 2 } else { 0 })],
+        }
+    }
+
+    fn monitoring(condition: Condition, wait: u64) -> Monitoring {
+        Monitoring {
+            scrape: SimDuration::SECOND,
+            evaluation: SimDuration::SECOND,
+            rules: vec![AlertRule {
+                name: "A",
+                condition,
+                wait: SimDuration(wait * SECOND),
+                severity: Severity::Warning,
+            }],
+        }
+    }
+
+    #[test]
+    fn an_alert_waits_and_forgets() {
+        // Above 10 from second 2 to 4, and from 7 on: seen at the evaluations at 3 to 5, and from 8 on.
+        let depths = [0, 5, 20, 30, 11, 10, 0, 12, 12, 12, 12, 12];
+        let scrapes: Vec<_> =
+            depths.iter().enumerate().map(|(second, depth)| scrape(second as u64, *depth, 0)).collect();
+        let at = |second| Some(SimTime(second * SECOND));
+        for condition in [Condition::PendingAbove(10), Condition::CircuitOpen] {
+            let course = |wait| courses(&monitoring(condition, wait), &scrapes, SimDuration(12 * SECOND))[0];
+            let longest = SimDuration(4 * SECOND);
+            assert_eq!(course(0), AlertCourse { first_true: at(3), fired: at(3), longest });
+            assert_eq!(course(2), AlertCourse { first_true: at(3), fired: at(5), longest });
+            assert_eq!(course(3), AlertCourse { first_true: at(3), fired: at(11), longest });
+            assert_eq!(course(5), AlertCourse { first_true: at(3), fired: None, longest });
+        }
+        let firings = firings(&monitoring(Condition::CircuitOpen, 3), &scrapes, SimDuration(12 * SECOND));
+        let second_gateway = vec![Firing { rule: 0, gateway: Some(1) }];
+        assert_eq!(
+            firings,
+            [(SimTime(11 * SECOND), second_gateway.clone()), (SimTime(12 * SECOND), second_gateway)]
+        );
+    }
+
+    #[test]
+    fn what_is_not_scraped_is_remembered_for_five_minutes() {
+        let mut scrapes = vec![scrape(0, 20, 0)];
+        for second in 1..400 {
+            let mut blind = scrape(second, 0, 0);
+            blind.queue = None;
+            scrapes.push(blind);
+        }
+        let course =
+            courses(&monitoring(Condition::PendingAbove(10), 0), &scrapes, SimDuration(400 * SECOND))[0];
+        assert_eq!(course.longest, SimDuration(299 * SECOND));
+    }
+
+    #[test]
+    fn durations_are_written_as_prometheus_reads_them() {
+        let shown = |millis: u64| prometheus_duration(SimDuration(millis * 1_000_000));
+        assert_eq!(shown(300_000), "5m");
+        assert_eq!(shown(7_500), "7s500ms");
+        assert_eq!(shown(5_415_000), "1h30m15s");
+        assert_eq!(shown(0), "0s");
+    }
+}

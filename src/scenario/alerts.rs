@@ -1,0 +1,111 @@
+//! The alerts: the specification's five rules, with its thresholds and times unless something else is said.
+
+use super::diagnostic::Code;
+use super::log::Fault;
+use super::reader::Section;
+use crate::engine::time::SimDuration;
+use crate::model::config::{AlertRule, Condition, Monitoring, PolicyConfig, Severity, Workers};
+use crate::units::Quantity;
+
+/// More scrapes or evaluations than this are no series that anybody looks at.
+const MOST_SCRAPES: u64 = 1_000_000;
+const MINUTE: SimDuration = SimDuration(60_000_000_000);
+/// Prometheus forgets a sample after five minutes.
+const LONGEST_SCRAPE: SimDuration = SimDuration(120_000_000_000);
+
+/// Reads `[alerts]`.
+pub(super) fn read(
+    mut alerts: Section<'_>,
+    duration: Option<SimDuration>,
+    policy: Option<&PolicyConfig>,
+    workers: &Workers,
+) -> Monitoring {
+    let default_scrape = SimDuration(15_000_000_000);
+    let is_short = duration.is_none_or(|duration| duration.0 / default_scrape.0 <= MOST_SCRAPES);
+    let enabled = alerts.key("enabled", "Whether the rules are evaluated.").boolean().or_else(
+        "true up to a `duration` of 173 days",
+        is_short.to_string(),
+        is_short,
+    );
+    let scrape =
+        alerts.key("scrape_interval", "Distance of the scrapes of the metrics.").positive_span().or("15s");
+    let evaluation = alerts
+        .key("evaluation_interval", "Distance of the evaluations of the rules.")
+        .positive_span()
+        .or("15s");
+    let threshold = |of: fn(&backpressure::Config) -> u64| policy.map_or(0, |policy| of(&policy.config));
+    let (critical, warning) =
+        (threshold(backpressure::Config::critical), threshold(backpressure::Config::warning));
+    let open_for =
+        alerts.key("circuit_open_for", "CircuitBreakerOpen: how long a circuit is OPEN.").span().or("5m");
+    let depth_critical = alerts
+        .key("depth_critical", "QueueDepthCritical: more pending jobs than this.")
+        .count(0, super::file::MOST_COUNT)
+        .or_else("policy.critical", critical.to_string(), critical);
+    let depth_critical_for =
+        alerts.key("depth_critical_for", "QueueDepthCritical: for how long.").span().or("2m");
+    let rejection_rate = alerts
+        .key("rejection_rate", "HighRejectionRate: more rejected jobs per time than this.")
+        .quantity(Quantity::Rate)
+        .or("100/s");
+    let rejection_window = alerts
+        .key("rejection_window", "HighRejectionRate: the time over which they are counted.")
+        .positive_span()
+        .or("5m");
+    let rejection_for = alerts.key("rejection_for", "HighRejectionRate: for how long.").span().or("5m");
+    let depth_warning = alerts
+        .key("depth_warning", "QueueDepthWarning: more pending jobs than this.")
+        .count(0, super::file::MOST_COUNT)
+        .or_else("policy.warning", warning.to_string(), warning);
+    let depth_warning_for =
+        alerts.key("depth_warning_for", "QueueDepthWarning: for how long.").span().or("5m");
+    let usual = 3.min(workers.processes);
+    let least_workers = alerts
+        .key("least_workers", "WorkerCountLow: fewer worker processes than this.")
+        .count(0, 1_000_000)
+        .or_else("3, or `workers.processes` if they are fewer", usual.to_string(), usual.into());
+    alerts.close();
+    for (name, interval, longest) in [
+        ("scrape_interval", scrape, LONGEST_SCRAPE),
+        ("evaluation_interval", evaluation, SimDuration(60 * MINUTE.0)),
+    ] {
+        if !(SimDuration::SECOND..=longest).contains(&interval) || interval.0 % 1_000_000 != 0 {
+            let message = format!("{interval} is not allowed");
+            let label = format!("from 1s to {longest} in whole milliseconds");
+            alerts.complain(name, Fault::new(Code::OutOfRange, message, label));
+        } else if let Some(duration) =
+            duration.filter(|duration| enabled && duration.0 / interval.0 > MOST_SCRAPES)
+        {
+            let message = format!(
+                "{} of them in `duration` are more than the most, {MOST_SCRAPES}",
+                duration.0 / interval.0
+            );
+            alerts.complain(name, Fault::new(Code::OutOfRange, message, "or set `enabled = false`"));
+        }
+    }
+    let rule = |name, condition, wait, severity| AlertRule { name, condition, wait, severity };
+    let rejections = Condition::RejectionsAbove { rate: rejection_rate, window: rejection_window };
+    let rules = vec![
+        rule("CircuitBreakerOpen", Condition::CircuitOpen, open_for, Severity::Critical),
+        rule(
+            "QueueDepthCritical",
+            Condition::PendingAbove(depth_critical),
+            depth_critical_for,
+            Severity::Critical,
+        ),
+        rule("HighRejectionRate", rejections, rejection_for, Severity::Critical),
+        rule(
+            "QueueDepthWarning",
+            Condition::PendingAbove(depth_warning),
+            depth_warning_for,
+            Severity::Warning,
+        ),
+        rule(
+            "WorkerCountLow",
+            Condition::WorkersBelow(least_workers as u32),
+            SimDuration::ZERO,
+            Severity::Warning,
+        ),
+    ];
+    Monitoring { scrape, evaluation, rules: if enabled { rules } else { Vec::new() } }
+}
