@@ -339,7 +339,7 @@ service_time = { distribution = "lognormal", mean = "8ms" }
  --> scenarios/x.toml:2:1
   |
 2 | duratoin = "60s"
-  | ^^^^^^^^ allowed: name, duration, warmup, seed, replications, recovery_hold, slo, report, policy, class, arrivals, queue, start, gateway, workers, database, autoscaler, redis, clients, fault, sweep, cost, plan
+  | ^^^^^^^^ allowed: name, duration, warmup, seed, replications, recovery_hold, slo, report, policy, class, arrivals, queue, start, gateway, workers, database, autoscaler, redis, clients, fault, alerts, sweep, cost, plan
 
 error: `seed`: `-1` is negative
  --> scenarios/x.toml:3:8
