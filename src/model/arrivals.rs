@@ -46,8 +46,20 @@ struct PhasePace {
     end: SimTime,
     /// Nanoseconds for each unit of operational time; infinite at rate 0, and no number where the rate changes.
     nanos_per_arrival: f64,
-    /// The phase, its beginning, and the operational time that has passed in it, where the rate changes.
-    curved: Option<Box<(Phase, SimTime, f64)>>,
+    /// The phase, where its rate changes.
+    curved: Option<Box<Curved>>,
+}
+
+/// A phase whose rate changes, and how far it has been run through.
+#[derive(Clone, Debug)]
+struct Curved {
+    phase: Phase,
+    begin: SimTime,
+    /// Operational time of all of it.
+    all: f64,
+    /// Operational time and seconds since its beginning.
+    passed: f64,
+    seconds: f64,
 }
 
 /// A modulated process.
@@ -127,7 +139,7 @@ impl Source {
             })),
         };
         let phases = source.parts().map(|(begin, phase)| {
-            let curved = (phase.curve != Curve::Flat).then(|| Box::new((phase.clone(), begin, 0.0)));
+            let curved = (phase.curve != Curve::Flat).then(|| Box::new(Curved::new(phase.clone(), begin)));
             let nanos_per_arrival = if curved.is_some() { f64::NAN } else { 1e9 / phase.rate };
             PhasePace { end: phase.end.min(FAR), nanos_per_arrival, curved }
         });
@@ -199,7 +211,7 @@ impl Source {
             }
             let end = pace.end;
             if let Some(curved) = &mut pace.curved {
-                match run_through_curve(curved, end, gap) {
+                match curved.run_through(end, gap) {
                     Ok(time) => {
                         self.now = time;
                         return time;
@@ -219,17 +231,24 @@ impl Source {
     }
 }
 
-/// Moves on by that much operational time in a phase whose rate changes: to a time, or to its end with the rest.
-#[inline(never)]
-fn run_through_curve(curved: &mut (Phase, SimTime, f64), end: SimTime, gap: f64) -> Result<SimTime, f64> {
-    let (phase, begin, passed) = curved;
-    *passed += gap;
-    let all = phase.arrivals_in(*begin, end.since(*begin).as_secs_f64());
-    if *passed >= all {
-        return Err(*passed - all);
+impl Curved {
+    fn new(phase: Phase, begin: SimTime) -> Self {
+        let all = phase.arrivals_in(begin, phase.end.min(FAR).since(begin).as_secs_f64());
+        Self { phase, begin, all, passed: 0.0, seconds: 0.0 }
     }
-    let time = *begin + SimDuration::from_secs_f64(phase.seconds_until(*begin, *passed));
-    Ok(SimTime(time.0.min(end.0 - 1)))
+
+    /// Moves on by that much operational time: to a time, or to the end with what is left.
+    #[inline(never)]
+    fn run_through(&mut self, end: SimTime, gap: f64) -> Result<SimTime, f64> {
+        let Self { phase, begin, all, passed, seconds } = self;
+        *passed += gap;
+        if *passed >= *all {
+            return Err(*passed - *all);
+        }
+        *seconds = phase.seconds_until(*begin, *passed, *seconds);
+        let time = *begin + SimDuration::from_secs_f64(*seconds);
+        Ok(SimTime(time.0.min(end.0 - 1)))
+    }
 }
 
 impl Modulated {

@@ -138,7 +138,10 @@ fn every_choice_is_in_the_schema() {
         let enums = properties(pattern).into_iter().filter_map(|property| property["enum"].as_array());
         enums.flatten().filter_map(Value::as_str).collect()
     };
-    assert_eq!(choices("arrivals.process"), ["poisson", "constant", "renewal", "mmpp", "on-off", "cron", "trace"]);
+    assert_eq!(
+        choices("arrivals.process"),
+        ["poisson", "constant", "renewal", "mmpp", "on-off", "cron", "trace"]
+    );
     assert_eq!(choices("class[].arrivals.process"), choices("arrivals.process"));
     let shapes =
         ["deterministic", "exponential", "erlang", "gamma", "lognormal", "hyperexponential", "empirical"];

@@ -192,8 +192,9 @@ impl Phase {
         }
     }
 
-    /// The seconds of it after which so many arrivals are expected: the inverse of `arrivals_in`.
-    pub fn seconds_until(&self, begin: SimTime, arrivals: f64) -> f64 {
+    /// The seconds of it after which so many arrivals are expected: the inverse of `arrivals_in`. `near` is a guess that costs
+    /// time alone where it is bad.
+    pub fn seconds_until(&self, begin: SimTime, arrivals: f64, near: f64) -> f64 {
         match self.curve {
             Curve::Flat => arrivals / self.rate,
             Curve::Ramp(to) => {
@@ -208,7 +209,7 @@ impl Phase {
                 let surplus = amplitude * period / std::f64::consts::PI;
                 let (mut low, mut high) =
                     ((arrivals / self.rate - surplus).max(0.0), arrivals / self.rate + surplus);
-                let mut seconds = (arrivals / self.rate).clamp(low, high);
+                let mut seconds = near.clamp(low, high);
                 for _ in 0..MOST_STEPS {
                     let error = self.arrivals_in(begin, seconds) - arrivals;
                     if error > 0.0 {
@@ -218,11 +219,10 @@ impl Phase {
                     }
                     let time = begin + SimDuration::from_secs_f64(seconds);
                     let newton = seconds - error / self.rate_at(begin, time);
-                    let next = if newton > low && newton < high { newton } else { f64::midpoint(low, high) };
-                    if (next - seconds).abs() <= PRECISION {
-                        return next;
+                    if (newton - seconds).abs() <= PRECISION {
+                        return newton;
                     }
-                    seconds = next;
+                    seconds = if newton > low && newton < high { newton } else { f64::midpoint(low, high) };
                 }
                 seconds
             }
@@ -298,7 +298,7 @@ mod tests {
                 let arrivals = phase.arrivals_in(begin, seconds);
                 let exact = integral(begin, &phase, seconds);
                 assert!((arrivals - exact).abs() < 1e-4 * exact, "{curve:?} {seconds}: {arrivals} {exact}");
-                let back = phase.arrivals_in(begin, phase.seconds_until(begin, arrivals));
+                let back = phase.arrivals_in(begin, phase.seconds_until(begin, arrivals, 0.0));
                 assert!((back - arrivals).abs() < 1e-7, "{curve:?} {seconds}");
             }
         }
