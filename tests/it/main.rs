@@ -22,6 +22,7 @@ mod random;
 mod report;
 mod report_parts;
 mod scenario;
+mod scenarios;
 mod schema;
 mod selection;
 mod spike;
