@@ -1,6 +1,7 @@
 //! What a model run is told: plain settings, checked by the scenario that made them.
 
 mod arrivals;
+mod capacity;
 mod clients;
 mod faults;
 mod gateway;
@@ -22,6 +23,7 @@ pub use arrivals::{
     ArrivalBatch, ArrivalProcess, ArrivalSource, Curve, Modulation, ModulationState, Phase, Spread,
     TracedArrival,
 };
+pub use capacity::RetryCapacity;
 pub use clients::{Backoff, Clients, WaitFor};
 pub use faults::{Fault, FaultKind};
 pub use gateway::{Gateway, Readiness};
@@ -111,71 +113,6 @@ impl ModelConfig {
     /// In which state the jobs of a class wait: with a priority of BullMQ's or without.
     pub fn waiting_state(&self, class: usize) -> JobState {
         if self.classes[class].queue_priority > 0 { JobState::Prioritized } else { JobState::Waiting }
-    }
-
-    /// Jobs per second that all workers do with every slot busy: the least of what slots, database connections and Redis
-    /// can do. Attempts that fail count as work and not as jobs.
-    pub fn capacity(&self) -> f64 {
-        let of_pool = self.workers.database.map_or(f64::INFINITY, |database| {
-            let connections = database.pool.map_or(f64::INFINITY, f64::from);
-            connections / (self.busy_service() * database.share)
-        });
-        let of_redis = self.redis.operations.map_or(f64::INFINITY, |operations| {
-            let depth = match self.policy.observe {
-                Observe::Every(_) => SimDuration::ZERO,
-                Observe::Arrival | Observe::Continuous => operations.depth,
-            };
-            let per_job = operations.enqueue + operations.cycle + depth;
-            f64::from(self.redis.shards.min(self.queue.queues)) / per_job.as_secs_f64()
-        });
-        self.slot_capacity().min(of_pool.min(of_redis) / self.mean_attempts())
-    }
-
-    /// The same of the slots alone.
-    pub fn slot_capacity(&self) -> f64 {
-        let batch = f64::from(self.workers.batch.size);
-        let cycle = self.busy_service() + self.workers.overhead.as_secs_f64() / batch;
-        f64::from(self.workers.slots()) / cycle / self.mean_attempts()
-    }
-
-    /// Seconds of service that a job takes in the mean while all slots are busy, alone or in a batch.
-    fn busy_service(&self) -> f64 {
-        let Workers { batch, contention, concurrency, .. } = self.workers;
-        let service = self.mean_over_jobs(|class| class.service_time.mean());
-        let size = f64::from(batch.size);
-        service * (1.0 + batch.marginal_cost * (size - 1.0)) / size * contention.stretch(concurrency)
-    }
-
-    /// What is wrong with a recovery threshold above what clients wait for: at that depth a job takes longer than its client
-    /// waits, so all the work is for nobody, the retries keep the queue as deep as it is, and the circuit closes on it. The
-    /// bound is capacity x timeout, and half of it is a margin for noise (the law of scenario M1: recovery below half of it never got
-    /// stuck, 1.25 times it did at a load of 80%).
-    pub fn recovery_beyond_patience(&self) -> Option<String> {
-        let clients = self.clients.filter(|clients| clients.wait_for == WaitFor::Completion)?;
-        let timeout = clients.timeout?.as_secs_f64();
-        let policy = &self.policy.config;
-        let patience = self.capacity() * timeout;
-        let recovery = policy.recovery() as f64;
-        if clients.retries == 0 || !policy.enabled() || !patience.is_finite() || recovery <= patience / 2.0 {
-            return None;
-        }
-        let is = if recovery > patience { "above" } else { "more than half of" };
-        Some(format!(
-            "`policy.recovery`, {recovery} jobs, is {is} what clients wait for: {timeout} s at {:.0} jobs/s are {patience:.0} \
-             jobs. Retries may keep the system overloaded for ever; at most {:.0} is safe",
-            self.capacity(),
-            (patience / 2.0).floor()
-        ))
-    }
-
-    /// Attempts that a job takes in the mean, the last one included: 1 + p + p^2 + ... over as many as it has.
-    pub fn mean_attempts(&self) -> f64 {
-        let Some(failures) = self.workers.failures else { return 1.0 };
-        let attempts = f64::from(failures.attempts);
-        if failures.probability >= 1.0 {
-            return attempts;
-        }
-        (1.0 - failures.probability.powf(attempts)) / (1.0 - failures.probability)
     }
 
     /// The mean of something over all jobs that the rates offer; over the classes alike where there are no rates.

@@ -6,6 +6,7 @@ use super::outcome::capitalised;
 use super::{number, reading};
 use crate::experiment::Findings;
 use crate::experiment::summary::{Estimate, Named, Summary};
+use crate::model::config::RetryCapacity;
 use crate::model::metric::{Metric, Unit};
 use crate::model::outcome::ScalingDecision;
 use crate::scenario::Scenario;
@@ -21,6 +22,7 @@ pub(crate) struct ClientFigures {
     amplification: Option<f64>,
     completed: f64,
     wasted: f64,
+    capacity: Option<RetryCapacity>,
 }
 
 impl ClientFigures {
@@ -37,11 +39,12 @@ impl ClientFigures {
             amplification: findings.summary.metric(Metric::Amplification).mean,
             completed: mean(Metric::Completed),
             wasted: mean(Metric::Wasted),
+            capacity: scenario.model.retry_capacity(),
         })
     }
 
     /// A name of at most eight letters and a sentence without its full stop, for each thing worth knowing.
-    pub(crate) fn lines(&self) -> [(&'static str, String); 3] {
+    pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
         let answered = self.requests - self.abandoned - self.open;
         let (requests, parts) = number::apportion(self.requests, &[answered, self.abandoned, self.open], 1.0);
         let count = |count: f64| number::grouped(count, 0);
@@ -67,7 +70,29 @@ impl ClientFigures {
             ),
             None => "no job was completed".to_owned(),
         };
-        [("requests", answer), ("attempts", attempts), ("wasted", wasted)]
+        let mut lines = vec![("requests", answer), ("attempts", attempts), ("wasted", wasted)];
+        lines.extend(self.capacity.map(|capacity| ("capacity", retry_capacity(capacity))));
+        lines
+    }
+}
+
+/// Advertised and hidden capacity as a sentence without its full stop.
+pub(crate) fn retry_capacity(capacity: RetryCapacity) -> String {
+    let RetryCapacity { advertised, hidden, attempts } = capacity;
+    let rate = |rate: f64| number::value(Unit::PerSecond, rate);
+    if attempts > 1.0 {
+        format!(
+            "advertised {}, hidden {}: after an overload the service returns by itself only below that, because a request is \
+             then sent {} times",
+            rate(advertised),
+            rate(hidden),
+            number::trimmed(attempts, 2)
+        )
+    } else {
+        format!(
+            "advertised {}, and none of it hidden: the circuit closes below what clients wait for",
+            rate(advertised)
+        )
     }
 }
 
@@ -82,13 +107,15 @@ fn amplification(factor: Option<f64>) -> String {
 /// The section about clients; empty where there are none.
 pub(super) fn clients(scenario: &Scenario, findings: &Findings) -> String {
     let Some(figures) = ClientFigures::of(scenario, findings) else { return String::new() };
-    let [(_, requests), (_, attempts), (_, wasted)] = figures.lines();
+    let sentence = |(name, text): (&str, String)| format!("{}: {}.", capitalised(name), escape(&text));
+    let sentences: Vec<String> = figures.lines().into_iter().map(sentence).collect();
     let mut html = String::from("<section id=\"clients\">\n<h2>Clients</h2>\n");
     push(
         &mut html,
         format_args!(
-            "<p>{}. Requests: {requests}. Attempts: {attempts}. Wasted: {wasted}.</p>\n",
-            capitalised(&reading::basis(findings.summary.replications))
+            "<p>{}. {}</p>\n",
+            capitalised(&reading::basis(findings.summary.replications)),
+            sentences.join(" ")
         ),
     );
     let header = [

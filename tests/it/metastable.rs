@@ -185,9 +185,66 @@ fn fluid_recovers(load: f64, factor: f64, trigger: f64) -> bool {
     last_in_time + 2 * TIMEOUT > steps
 }
 
+/// Bronson et al., HotOS 2021: below the hidden capacity the service returns by itself, above it a trigger is for ever.
+#[test]
+fn hidden_capacity_is_what_a_service_returns_from() {
+    let after_a_long_spike = |gate: Option<Gate>, rate: f64| {
+        let mut scenario = m1(gate, 6);
+        let phases = &mut scenario.model.sources[0].phases;
+        phases[0].rate = rate;
+        phases[2].rate = rate;
+        scenario
+    };
+    let ungated = after_a_long_spike(None, 1.0).model.retry_capacity().expect("clients that retry");
+    assert!((ungated.advertised - 10.0).abs() < 1e-9 && (ungated.hidden - 2.5).abs() < 1e-9, "{ungated:?}");
+    for (load, expected) in [(0.7, 0), (1.3, 32)] {
+        let rate = load * ungated.hidden;
+        assert_eq!(stuck(&after_a_long_spike(None, rate), rate, 32), expected, "at {rate}/s");
+    }
+    // A circuit that closes in time hides nothing.
+    let gated = after_a_long_spike(Some((32, 16)), 1.0).model.retry_capacity().expect("clients that retry");
+    assert_eq!(gated.hidden, gated.advertised);
+    assert_eq!(stuck(&after_a_long_spike(Some((32, 16)), 8.0), 8.0, 32), 0);
+    let late = after_a_long_spike(Some((160, 80)), 1.0).model.retry_capacity().expect("clients that retry");
+    assert_eq!(late.hidden, 2.5);
+}
+
 #[test]
 fn a_threshold_beyond_patience_is_warned_of() {
     let warning = |gate| m1(Some(gate), 6).model.recovery_beyond_patience();
     assert_eq!(warning((32, 16)), None);
     assert!(warning((160, 80)).is_some_and(|text| text.contains("above what clients wait for")));
+}
+
+#[test]
+fn a_plan_says_what_is_hidden_and_warns_of_a_threshold_beyond_patience() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/metastable-recovery-threshold.toml");
+    let plan = |recovery: u32, critical: u32| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_simulate"))
+            .current_dir(folder.path())
+            .args(["plan", "-o", "plan", "-n", "2", "--set", "slo=[]", "--grid"])
+            .arg(format!("policy.recovery={recovery}"))
+            .args(["--set", &format!("policy.warning={}", recovery + 1)])
+            .args(["--set", &format!("policy.critical={critical}")])
+            .arg(&scenario)
+            .output()
+            .expect("it starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let file = |name: &str| std::fs::read_to_string(folder.path().join("plan").join(name)).expect(name);
+        let document: serde_json::Value = serde_json::from_str(&file("plan.json")).expect("JSON");
+        let words =
+            String::from_utf8(output.stdout).expect("text").split_whitespace().collect::<Vec<_>>().join(" ");
+        (words, file("plan.md"), document["plans"][0]["choice"].clone())
+    };
+    let warning = "is above what clients wait for";
+    let (terminal, markdown, chosen) = plan(80, 160);
+    assert!(terminal.contains(warning) && terminal.contains("Advertised 10/s, hidden 2.50/s"), "{terminal}");
+    assert!(markdown.contains(warning) && markdown.contains("hidden 2.50/s"), "{markdown}");
+    assert_eq!(chosen["capacity"]["hidden_per_second"], 2.5, "{chosen}");
+    assert_eq!(chosen["warnings"].as_array().expect("a list").len(), 1);
+    let (terminal, markdown, chosen) = plan(16, 32);
+    assert!(!terminal.contains(warning) && !markdown.contains(warning), "{terminal}");
+    assert_eq!(chosen["capacity"]["hidden_per_second"], 10.0);
+    assert_eq!(chosen["warnings"].as_array().expect("a list").len(), 0);
 }

@@ -59,6 +59,8 @@ struct Chosen<'a> {
     criterion: &'static str,
     guarantee: Sure,
     undecided: Vec<Candidate>,
+    capacity: Option<Capacity>,
+    warnings: Vec<String>,
     summary: &'a Summary,
     what_if: Changes<'a>,
 }
@@ -86,6 +88,14 @@ struct Autoscaling {
     min_replicas: u32,
     max_replicas: u32,
     average_value: u64,
+}
+
+/// Arithmetic, not simulated; of services whose clients send again.
+#[derive(Serialize)]
+struct Capacity {
+    advertised_per_second: f64,
+    hidden_per_second: f64,
+    attempts_per_request: f64,
 }
 
 #[derive(Serialize)]
@@ -315,6 +325,12 @@ fn chosen<'a>(view: &View<'a>, choice: &'a Choice) -> Chosen<'a> {
             .iter()
             .map(|&id| Candidate { id, settings: settings_of(view.plan, id) })
             .collect(),
+        capacity: model.retry_capacity().map(|capacity| Capacity {
+            advertised_per_second: capacity.advertised,
+            hidden_per_second: capacity.hidden,
+            attempts_per_request: capacity.attempts,
+        }),
+        warnings: model.recovery_beyond_patience().into_iter().collect(),
         summary: &choice.findings.summary,
         what_if: changes(&choice.what_if),
     }

@@ -108,6 +108,9 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
         ),
     );
     item("Headroom", &view.headroom_sentence(choice));
+    if let Some(capacity) = View::capacity_sentence(choice) {
+        item("Capacity", &capacity);
+    }
     item("Knee", &view.knee_sentence(choice));
     for (name, factor) in [("At 1.5 times the load", 1.5), ("At 2 times the load", 2.0)] {
         if let Some(load) = View::at_load(what_if, factor) {

@@ -80,9 +80,10 @@ fn answer(view: &View<'_>) -> String {
         Ending::Undecided => format!(" Undecided: {}.", view.guarantee(choice)),
         _ => String::new(),
     };
+    let capacity = View::capacity_sentence(choice).map(|capacity| format!(" {capacity}")).unwrap_or_default();
     let processes = if workers.processes == 1 { "process" } else { "processes" };
     format!(
-        "{} worker {processes} of {} with thresholds {} and Redis {}, at {}. Recovery takes {} (95 % of runs). {}{open}",
+        "{} worker {processes} of {} with thresholds {} and Redis {}, at {}. Recovery takes {} (95 % of runs). {}{capacity}{open}",
         workers.processes,
         workers.concurrency,
         View::thresholds(choice),

@@ -118,6 +118,12 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
             if let Some(knee) = choice.what_if.knee {
                 say("knee", &format!("at {} times the load", super::view::times(knee)));
             }
+            if let Some(capacity) = View::capacity_sentence(choice) {
+                say("capacity", &capacity);
+            }
+            if let Some(warning) = choice.scenario.model.recovery_beyond_patience() {
+                say("warning", &warning);
+            }
             for loss in &choice.what_if.losses {
                 say("loss", &View::loss_sentence(loss));
             }

@@ -8,6 +8,8 @@ use crate::model::metric::{Metric, Unit};
 use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
 use crate::report::number;
+use crate::report::outcome::capitalised;
+use crate::report::parts::retry_capacity;
 use crate::scenario::Scenario;
 use crate::selection::Guarantee;
 use crate::study::grid::VariantId;
@@ -303,6 +305,12 @@ impl<'p> View<'p> {
                 rate(factor)
             ),
         }
+    }
+
+    /// Advertised and hidden capacity, where clients send again.
+    pub(crate) fn capacity_sentence(choice: &Choice) -> Option<String> {
+        let capacity = choice.scenario.model.retry_capacity()?;
+        Some(format!("{}.", capitalised(&retry_capacity(capacity))))
     }
 
     pub(crate) fn knee_sentence(&self, choice: &Choice) -> String {
@@ -608,9 +616,11 @@ impl<'p> View<'p> {
     /// Where the model ends: what a reader must know before applying it.
     pub(crate) fn caveats(&self, choice: &Choice) -> Vec<String> {
         let model = &choice.scenario.model;
-        let mut caveats = vec![
-            "The plan was simulated with these workers running all the time: nothing in it waits for a scale-up.".to_owned(),
-        ];
+        let mut caveats: Vec<String> = model.recovery_beyond_patience().into_iter().collect();
+        caveats.push(match model.autoscaler {
+            None => "The plan was simulated with these workers running all the time: nothing in it waits for a scale-up.".to_owned(),
+            Some(_) => "The plan was simulated with the scenario's autoscaler; `hpa.yaml` is arithmetic beside it.".to_owned(),
+        });
         if choice.queues > 1 {
             caveats.push(format!(
                 "One queue was simulated. {0} queues share the load by arithmetic: each then has 1/{0} of the thresholds and workers.",

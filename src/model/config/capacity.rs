@@ -1,0 +1,102 @@
+//! What a configuration can carry, by arithmetic.
+
+use super::{ModelConfig, Observe, WaitFor, Workers};
+use crate::engine::time::SimDuration;
+
+/// What a service can carry whose clients try again (the terms are those of Bronson, Aghayev, Charapko and Zhu, "Metastable
+/// Failures in Distributed Systems", HotOS 2021).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryCapacity {
+    /// Requests per second that it carries as long as nothing goes wrong.
+    pub advertised: f64,
+    /// Requests per second up to which it gets out of an overload by itself, whatever caused that. Between the two it is
+    /// vulnerable.
+    pub hidden: f64,
+    /// Attempts for each request while all of them time out.
+    pub attempts: f64,
+}
+
+impl ModelConfig {
+    /// Jobs per second that all workers do with every slot busy: the least of what slots, database connections and Redis
+    /// can do. Attempts that fail count as work and not as jobs.
+    pub fn capacity(&self) -> f64 {
+        let of_pool = self.workers.database.map_or(f64::INFINITY, |database| {
+            let connections = database.pool.map_or(f64::INFINITY, f64::from);
+            connections / (self.busy_service() * database.share)
+        });
+        let of_redis = self.redis.operations.map_or(f64::INFINITY, |operations| {
+            let depth = match self.policy.observe {
+                Observe::Every(_) => SimDuration::ZERO,
+                Observe::Arrival | Observe::Continuous => operations.depth,
+            };
+            let per_job = operations.enqueue + operations.cycle + depth;
+            f64::from(self.redis.shards.min(self.queue.queues)) / per_job.as_secs_f64()
+        });
+        self.slot_capacity().min(of_pool.min(of_redis) / self.mean_attempts())
+    }
+
+    /// The same of the slots alone.
+    pub fn slot_capacity(&self) -> f64 {
+        let batch = f64::from(self.workers.batch.size);
+        let cycle = self.busy_service() + self.workers.overhead.as_secs_f64() / batch;
+        f64::from(self.workers.slots()) / cycle / self.mean_attempts()
+    }
+
+    /// Seconds of service that a job takes in the mean while all slots are busy, alone or in a batch.
+    fn busy_service(&self) -> f64 {
+        let Workers { batch, contention, concurrency, .. } = self.workers;
+        let service = self.mean_over_jobs(|class| class.service_time.mean());
+        let size = f64::from(batch.size);
+        service * (1.0 + batch.marginal_cost * (size - 1.0)) / size * contention.stretch(concurrency)
+    }
+
+    /// What is wrong with a recovery threshold above what clients wait for: at that depth a job takes longer than its client
+    /// waits, so all the work is for nobody, the retries keep the queue as deep as it is, and the circuit closes on it. The
+    /// bound is capacity x timeout, and half of it is a margin for noise (the law of scenario M1: recovery below half of it never got
+    /// stuck, 1.25 times it did at a load of 80%).
+    pub fn recovery_beyond_patience(&self) -> Option<String> {
+        let clients = self.clients.filter(|clients| clients.wait_for == WaitFor::Completion)?;
+        let timeout = clients.timeout?.as_secs_f64();
+        let policy = &self.policy.config;
+        let patience = self.capacity() * timeout;
+        let recovery = policy.recovery() as f64;
+        if clients.retries == 0 || !policy.enabled() || !patience.is_finite() || recovery <= patience / 2.0 {
+            return None;
+        }
+        let is = if recovery > patience { "above" } else { "more than half of" };
+        Some(format!(
+            "`policy.recovery`, {recovery} jobs, is {is} what clients wait for: {timeout} s at {:.0} jobs/s are {patience:.0} \
+             jobs. Retries may keep the system overloaded for ever; at most {:.0} is safe",
+            self.capacity(),
+            (patience / 2.0).floor()
+        ))
+    }
+
+    /// Attempts that a job takes in the mean, the last one included: 1 + p + p^2 + ... over as many as it has.
+    pub fn mean_attempts(&self) -> f64 {
+        let Some(failures) = self.workers.failures else { return 1.0 };
+        let attempts = f64::from(failures.attempts);
+        if failures.probability >= 1.0 {
+            return attempts;
+        }
+        (1.0 - failures.probability.powf(attempts)) / (1.0 - failures.probability)
+    }
+
+    /// Advertised and hidden capacity; `None` where no client sends work again that the workers have already done or will do.
+    ///
+    /// In an overload every attempt times out, so every request costs all its attempts, and the queue shrinks only if that is less
+    /// than the capacity: hidden = advertised / attempts. A retry budget bounds the attempts. A circuit that closes no
+    /// higher than what clients wait for bounds the queue instead, and nothing is hidden.
+    pub fn retry_capacity(&self) -> Option<RetryCapacity> {
+        let clients = self.clients.filter(|clients| clients.wait_for == WaitFor::Completion)?;
+        clients.timeout?;
+        let advertised = self.capacity();
+        let retries = clients.retry_budget.unwrap_or(f64::INFINITY).min(f64::from(clients.retries));
+        if retries == 0.0 || !advertised.is_finite() {
+            return None;
+        }
+        let is_gated = self.policy.config.enabled() && self.recovery_beyond_patience().is_none();
+        let attempts = if is_gated { 1.0 } else { 1.0 + retries };
+        Some(RetryCapacity { advertised, hidden: advertised / attempts, attempts })
+    }
+}
