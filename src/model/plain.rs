@@ -87,6 +87,10 @@ impl Level for Plain {
     }
 
     #[inline]
+    fn place<P: Probe>(run: &mut PlainRun<'_, P>, job: Job<()>) {
+        Self::land(run, job);
+    }
+
     fn land<P: Probe>(run: &mut PlainRun<'_, P>, job: Job<()>) {
         if run.redis_is_down() {
             run.recorder.lost(run.now, job.class);

@@ -42,8 +42,8 @@ impl MemoryGuard {
             self.shedding = false;
             return;
         }
-        let used = used as u128 * 1_000_000;
-        let level = |ppm: u32| limit as u128 * ppm as u128;
+        let used = u128::from(used) * 1_000_000;
+        let level = |ppm: u32| u128::from(limit) * u128::from(ppm);
         let release = self.watermark_ppm.saturating_sub(RELEASE_GAP_PPM);
         self.shedding = used >= level(self.watermark_ppm) || (self.shedding && used >= level(release));
     }

@@ -159,20 +159,6 @@ impl Phase {
         }
     }
 
-    /// The highest rate between its beginning and its end or the horizon.
-    pub fn highest_rate(&self, begin: SimTime, horizon: SimTime) -> f64 {
-        let end = self.end.min(horizon);
-        let ends = self.rate_at(begin, begin).max(self.rate_at(begin, end));
-        match self.curve {
-            Curve::Flat | Curve::Ramp(_) => ends,
-            Curve::Cycle { amplitude, period, peak_at } => {
-                let turns = |time: SimTime| (time.as_secs_f64() - peak_at) / period;
-                let has_peak = turns(begin).ceil() <= turns(end);
-                if has_peak { self.rate * (1.0 + amplitude) } else { ends }
-            }
-        }
-    }
-
     /// Expected arrivals in the first `seconds` of it.
     pub fn arrivals_in(&self, begin: SimTime, seconds: f64) -> f64 {
         match self.curve {
@@ -302,17 +288,6 @@ mod tests {
                 assert!((back - arrivals).abs() < 1e-7, "{curve:?} {seconds}");
             }
         }
-    }
-
-    #[test]
-    fn a_cycle_has_its_peak_where_it_should() {
-        let (begin, phase) = phase(Curve::Cycle { amplitude: 0.5, period: 8.0, peak_at: 5.0 });
-        assert_eq!(phase.rate_at(begin, SimTime(5_000_000_000)), 60.0);
-        assert_eq!(
-            phase.highest_rate(begin, SimTime(4_500_000_000)),
-            phase.rate_at(begin, SimTime(4_500_000_000))
-        );
-        assert_eq!(phase.highest_rate(begin, SimTime(6_000_000_000)), 60.0);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct Contention {
     pub coherency: f64,
 }
 
-/// Several jobs of one class taken together: the overhead is paid once.
+/// Several jobs taken together, of whatever classes: the overhead is paid once.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Batch {
     /// Most jobs that a slot takes; it does not wait for more to come.

@@ -3,7 +3,7 @@
 use backpressure::Depth;
 
 use super::fleet::ProcessState;
-use super::{Detailed, DetailedRun, bring_up, fleet_changed, kill};
+use super::{Detailed, DetailedJob, DetailedRun, bring_up, fleet_changed, kill};
 use crate::engine::time::SimDuration;
 use crate::model::Level;
 use crate::model::config::FaultKind;
@@ -57,7 +57,12 @@ pub(super) fn begin<P: Probe>(run: &mut DetailedRun<'_, P>, index: usize) {
         FaultKind::RedisFailover { lag } => {
             run.redis_away += 1;
             let now = run.now;
-            for (job, has_data) in run.line.take_newest(|job| job.details.landed + lag > now) {
+            // One that waits again, after an attempt that failed or the death of its worker, was enqueued before it landed last.
+            let enqueued = |job: &DetailedJob| match job.details.attempts + job.details.stalls {
+                0 => job.details.landed,
+                _ => job.arrived,
+            };
+            for (job, has_data) in run.line.take_newest(|job| enqueued(job) + lag > now) {
                 if has_data {
                     run.redis.remove(job.bytes);
                 }

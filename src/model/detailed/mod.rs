@@ -84,7 +84,11 @@ pub(super) struct Detailed {
     clients: Option<ClientPool>,
     /// Failed attempts that wait for their next one.
     delayed: Calendar<DetailedJob>,
+    /// Those among them that were due while Redis did not answer.
+    overdue: Vec<DetailedJob>,
     stalled: Vec<Stalled>,
+    /// When a worker last looked for stalled jobs.
+    last_check: Option<SimTime>,
     troubles: Troubles,
     guard: Option<MemoryGuard>,
     kept_completed: Kept,
@@ -198,7 +202,9 @@ impl Level for Detailed {
             shards: Shards::new(config.redis.shards),
             clients: config.clients.map(|clients| ClientPool::new(clients, seed, replication)),
             delayed: Calendar::default(),
+            overdue: Vec::new(),
             stalled: Vec::new(),
+            last_check: None,
             troubles: Troubles::default(),
             guard: config.redis.watermark.map(|watermark| MemoryGuard::new((watermark * 1e6) as u32)),
             kept_completed: Kept::new(config.redis.keep_completed),
@@ -278,6 +284,11 @@ impl Level for Detailed {
         // On this level `landed` says until then when it reaches Redis.
         run.next_landing = run.in_flight.front().map_or(SimTime::NEVER, |next| next.details.landed);
         enqueue(run, job);
+    }
+
+    fn place<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
+        job.details.shard = next_shard(run) as u16;
+        Self::land(run, job);
     }
 
     fn land<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
@@ -380,8 +391,14 @@ impl Level for Detailed {
     }
 
     fn redis_returns<P: Probe>(run: &mut DetailedRun<'_, P>) {
+        if run.redis_is_down() {
+            return;
+        }
         for slot in std::mem::take(&mut run.level.unheard) {
             tell_redis(run, slot);
+        }
+        for job in std::mem::take(&mut run.level.overdue) {
+            wait_again(run, job);
         }
         dispatch(run);
     }
@@ -426,6 +443,7 @@ impl Level for Detailed {
         let mut elsewhere: Vec<DetailedJob> = run.level.shards.landing().copied().collect();
         elsewhere.extend(run.level.work.iter().flat_map(|work| &work.jobs));
         elsewhere.extend(run.level.stalled.iter().map(|stalled| stalled.job));
+        elsewhere.extend(&run.level.overdue);
         while let Some((_, job)) = run.level.delayed.pop() {
             elsewhere.push(job);
         }
@@ -554,9 +572,7 @@ fn cost_of_depth<P: Probe>(run: &mut DetailedRun<'_, P>) -> SimDuration {
 
 /// The enqueue of a job reaches Redis and takes its turn among the commands.
 fn enqueue<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
-    let queue = run.level.turns % u64::from(run.config.queue.queues);
-    run.level.turns += 1;
-    let shard = queue as usize % run.level.shards.count();
+    let shard = next_shard(run);
     job.details.shard = shard as u16;
     match run.config.redis.operations {
         Some(operations) if !run.redis_is_down() => {
@@ -566,6 +582,13 @@ fn enqueue<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
         }
         _ => Detailed::land(run, job),
     }
+}
+
+/// The shard of the queue whose turn it is.
+fn next_shard<P: Probe>(run: &mut DetailedRun<'_, P>) -> usize {
+    let queue = run.level.turns % u64::from(run.config.queue.queues);
+    run.level.turns += 1;
+    queue as usize % run.level.shards.count()
 }
 
 /// Redis did not take a job that the gateway had let in. A client is told; where nobody listens, the job is lost.
@@ -713,8 +736,11 @@ fn end_attempt<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
         keep(run, &job, true);
         run.change_depth(run.depth - 1);
         let wanted = match &mut run.level.clients {
-            None => true,
-            Some(clients) => clients.done(job.details.ticket, job.details.wanted),
+            Some(clients) if job.details.ticket.is_somebodys() => {
+                clients.done(job.details.ticket, job.details.wanted)
+            }
+            // One that was there at the start belongs to nobody who could have gone.
+            _ => true,
         };
         run.recorder.completed_for(run.now, job.class, job.arrived, wanted);
         run.probe.completed(run.now, job.arrived);
@@ -766,6 +792,10 @@ fn keep<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob, completed: bo
 
 /// A delayed job is due.
 fn wait_again<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
+    if run.redis_is_down() {
+        run.level.overdue.push(job);
+        return;
+    }
     job.details.landed = run.now;
     run.change_depth(run.depth + 1);
     run.line.push(run.classes[usize::from(job.class)].line, job);
@@ -781,8 +811,11 @@ fn kill<P: Probe>(run: &mut DetailedRun<'_, P>, process: u32) {
         }
         let (phase, started) = (work.phase, work.started);
         let jobs = std::mem::take(&mut work.jobs);
-        let lock_until = stalls::lock_end(run.config.workers.stalls, started, run.now);
-        run.level.stalled.extend(jobs.into_iter().map(|job| Stalled { job, lock_until, marked: false }));
+        let last_renewal = stalls::last_renewal(run.config.workers.stalls, started, run.now);
+        let lock_until = last_renewal + run.config.workers.stalls.lock;
+        // A renewal takes the mark away again.
+        let marked = run.level.last_check.is_some_and(|check| check >= last_renewal);
+        run.level.stalled.extend(jobs.into_iter().map(|job| Stalled { job, lock_until, marked }));
         run.level.slots.vacate(slot);
         match phase {
             Phase::Querying => release_connection(run),
@@ -841,6 +874,9 @@ fn crash_redis<P: Probe>(run: &mut DetailedRun<'_, P>) {
     run.level.unheard.clear();
     for stalled in std::mem::take(&mut run.level.stalled) {
         run.recorder.lost(now, stalled.job.class);
+    }
+    for job in std::mem::take(&mut run.level.overdue) {
+        run.recorder.lost(now, job.class);
     }
     while let Some((_, job)) = run.level.delayed.pop() {
         run.recorder.lost(now, job.class);

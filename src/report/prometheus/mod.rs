@@ -23,8 +23,10 @@ pub(super) const TEST: &str = "alerts-test.yaml";
 /// One series: its name and labels, and its value at a scrape.
 struct Series<'a> {
     name: String,
-    value: Box<dyn Fn(&Scrape) -> Option<u64> + 'a>,
+    value: Value<'a>,
 }
+
+type Value<'a> = Box<dyn Fn(&Scrape) -> Option<u64> + 'a>;
 
 /// Series of one name.
 struct Family<'a> {
@@ -165,7 +167,7 @@ pub(super) fn render_test(scenario: &Scenario, scrapes: &[Scrape]) -> String {
             let at = firings.iter().find(|(at, _)| *at == time);
             at.into_iter().flat_map(|(_, firing)| firing).filter(|firing| firing.rule == index).collect()
         };
-        for time in moments(rule_times(&firings, index), monitoring.evaluation, last) {
+        for time in moments(&rule_times(&firings, index), monitoring.evaluation, last) {
             render_expectation(&mut file, rule, time, &firing_at(time));
         }
     }
@@ -179,10 +181,10 @@ fn rule_times(firings: &[(SimTime, Vec<Firing>)], rule: usize) -> Vec<SimTime> {
 }
 
 /// Evaluations worth a look: those at which a rule begins and ceases to fire, those before them, and the last one.
-fn moments(fires: Vec<SimTime>, evaluation: SimDuration, last: SimTime) -> Vec<SimTime> {
+fn moments(fires: &[SimTime], evaluation: SimDuration, last: SimTime) -> Vec<SimTime> {
     let mut moments = vec![last];
     let before = |time: SimTime| SimTime(time.0.saturating_sub(evaluation.0));
-    for &time in &fires {
+    for &time in fires {
         if !fires.contains(&before(time)) || time == SimTime::ZERO {
             moments.extend([before(time), time]);
         }
