@@ -76,6 +76,28 @@ fn both_levels_find_the_same_in_every_mix_of_what_both_know() {
     }
 }
 
+#[test]
+fn both_levels_find_the_same_in_the_scenarios_that_need_no_detail() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut agreed = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        // A day is more than it takes.
+        let overrides: &[&str] = if name == "daily-cycle" { &["duration=4h"] } else { &[] };
+        let config = config(&text, &folder, overrides);
+        if !model::run(&config, 1, 0).parts.is_detailed {
+            levels_agree(&config, &name);
+            agreed += 1;
+        }
+    }
+    assert!(agreed >= 8, "{agreed} scenarios");
+}
+
 /// Gunther, "Guerrilla Capacity Planning", 2007, eq. 4.20: n / (1 + sigma (n - 1) + kappa n (n - 1)).
 #[test]
 fn a_saturated_process_does_what_the_scalability_law_says() {

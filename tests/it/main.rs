@@ -9,6 +9,7 @@ mod command;
 mod compare;
 mod detailed;
 mod determinism;
+mod exact;
 mod fluid;
 mod forecast;
 mod memory;

@@ -256,6 +256,8 @@ impl Level for Detailed {
         let failures_to_come = match self.failures {
             None => 0,
             // Failures before the first success: geometric, by inversion.
+            // The division below would be by zero.
+            Some(Failures { probability, attempts, .. }) if probability >= 1.0 => attempts,
             Some(Failures { probability, attempts, .. }) => {
                 let draw: f64 = 1.0 - self.failure_stream.random::<f64>();
                 let failures = draw.ln() / probability.ln();
@@ -524,7 +526,9 @@ fn judge<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) -> Result<Pa
         return Err(refuse(RejectionReason::NoGateway));
     };
     let mut latency = run.config.gateway.check_latency.scaled_if(run.level.troubles.redis_factor());
-    if !matches!(run.config.policy.observe, Observe::Every(_)) {
+    let policy = &run.config.policy;
+    // A policy that is switched off looks at nothing.
+    if policy.config.enabled() && !matches!(policy.observe, Observe::Every(_)) {
         latency = latency + cost_of_depth(run);
         let depth = run.read_depth();
         let clock = run.level.clock(now);

@@ -3,5 +3,6 @@
 mod config;
 mod controller;
 mod gate;
+mod memory;
 mod properties;
 mod rules;
