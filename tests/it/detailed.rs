@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use backpressure_sim::model::config::ModelConfig;
+use backpressure_sim::model::limits::Limit;
 use backpressure_sim::model::metric::Metric;
 use backpressure_sim::model::outcome::Outcome;
 use backpressure_sim::{model, scenario};
@@ -90,7 +91,9 @@ fn both_levels_find_the_same_in_the_scenarios_that_need_no_detail() {
         // A day is more than it takes.
         let overrides: &[&str] = if name == "daily-cycle" { &["duration=4h"] } else { &[] };
         let config = config(&text, &folder, overrides);
-        if !model::run(&config, 1, 0).parts.is_detailed {
+        let outcome = model::run(&config, 1, 0);
+        // When Redis is full, the memory of the jobs in service decides, which only one of them counts.
+        if !outcome.parts.is_detailed && outcome.limits.at(Limit::RedisFull).is_none() {
             levels_agree(&config, &name);
             agreed += 1;
         }
