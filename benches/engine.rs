@@ -14,6 +14,8 @@ use std::time::Instant;
 use backpressure_sim::engine::digest::Digest;
 use backpressure_sim::engine::stream::stream;
 use backpressure_sim::model;
+use backpressure_sim::model::config::ModelConfig;
+use backpressure_sim::model::outcome::Outcome;
 use backpressure_sim::scenario::{self, Scenario};
 use rand::RngExt;
 
@@ -54,9 +56,22 @@ fn main() {
             digest.value()
         );
     }
+    price_of_detail(&cases[2].1, rounds);
     if !as_test {
         memory();
     }
+}
+
+/// What the level that scenarios pay for only if they use its parts would cost where they do not.
+fn price_of_detail(scenario: &Scenario, rounds: u32) {
+    let timed = |run: fn(&ModelConfig, u64, u32) -> Outcome, round: u32| {
+        let begin = processor_nanos();
+        let outcome = run(&scenario.model, scenario.seed, round);
+        (processor_nanos() - begin) / outcome.total().offered as f64
+    };
+    let ratio = |round| timed(model::run_detailed, round) / timed(model::run, round);
+    let mut ratios: Vec<f64> = (0..rounds).map(ratio).collect();
+    println!("spike-20k in every detail: {:.2} times the plain level", median(&mut ratios));
 }
 
 /// A scenario of the repository.
