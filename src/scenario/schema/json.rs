@@ -163,7 +163,13 @@ impl Writer<'_> {
             Kind::Quantity(quantity) => any_of([self.quantity(*quantity)]),
             Kind::Choice(names) => choice_of(names),
             Kind::ChoiceOr(names, quantity) => {
-                any_of([Json::Object(choice_of(names)), self.quantity(*quantity)])
+                let (one, written) = (Json::Object(choice_of(names)), self.quantity(*quantity));
+                match quantity {
+                    Quantity::Count => {
+                        any_of([one, written, object([("type", text("integer")), ("minimum", leaf(0))])])
+                    }
+                    _ => any_of([one, written]),
+                }
             }
             Kind::Distribution(quantity) => {
                 any_of([self.quantity(*quantity), self.shape(child.expect(IS_TABLE))])
