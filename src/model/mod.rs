@@ -12,7 +12,7 @@
 //! winner tree over the slots). All that is rare goes through one general calendar. At one and the same
 //! instant rare events come first, then completions, landings and arrivals.
 //!
-//! There are two levels of detail. [`plain`] is the picture above and nothing else, and costs some 40 ns a job. [`detailed`]
+//! There are two levels of detail. `plain` is the picture above and nothing else, and costs some 40 ns a job. `detailed`
 //! has clients that retry, workers that contend, crash and scale, Redis as a server, and faults. Which of them a scenario
 //! needs follows from its settings. Where both could run it, they find the same (`tests/it/detailed.rs`), but for the memory of the
 //! jobs in service: that a lock and two fields more are there only the detailed level counts, some 420 bytes for each slot.

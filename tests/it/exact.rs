@@ -174,7 +174,7 @@ fn lanes_take_their_turns_by_weight() {
     let lanes: String = times
         .started
         .iter()
-        .map(|(arrived, _)| if (arrived * 1e3).round() as u64 % 2 == 0 { 'x' } else { 'y' })
+        .map(|(arrived, _)| if ((arrived * 1e3).round() as u64).is_multiple_of(2) { 'x' } else { 'y' })
         .collect();
     // The first is served when nobody else is there. Then two to one, until one lane is empty.
     assert!(["xxyxxyxxyyyy", "xyxxyxxyxyyy"].contains(&lanes.as_str()), "{lanes}");
