@@ -15,7 +15,7 @@ use crate::model::scrape::Scrape;
 use crate::scenario::Scenario;
 use replication::{Replication, simulate};
 use series::{Series, SeriesFold};
-use summary::Summary;
+use summary::{ScalingStep, Summary};
 
 /// All that an experiment found.
 #[derive(Clone, Debug)]
@@ -80,8 +80,11 @@ pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
     if replications.is_empty() {
         return None;
     }
-    let summary = Summary::of(scenario, &replications, !is_complete);
-    Some(Findings { summary, series: series.finish(), replications, scrapes })
+    let series = series.finish();
+    let mut summary = Summary::of(scenario, &replications, !is_complete);
+    let decisions = series.parts.iter().flat_map(|parts| &parts.decisions);
+    summary.scaling = decisions.map(ScalingStep::of).collect();
+    Some(Findings { summary, series, replications, scrapes })
 }
 
 /// Runs the numbers alone of several scenarios, `replications` of each, in one pool: by scenario, in order.

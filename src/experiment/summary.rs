@@ -9,6 +9,7 @@ use crate::engine::time::SimTime;
 use crate::model::config::AlertRule;
 use crate::model::limits::Limit;
 use crate::model::metric::{Metric, Metrics};
+use crate::model::outcome::ScalingDecision;
 use crate::scenario::Scenario;
 use crate::scenario::slo::{Slo, Statistic};
 use crate::stats::interval::Sample;
@@ -47,6 +48,8 @@ pub struct Summary {
     pub limits_ahead: Vec<LimitAhead>,
     /// What the alerts did, in the order of the rules.
     pub alerts: Vec<AlertSummary>,
+    /// What the autoscaler decided in the first replication, without repetitions.
+    pub scaling: Vec<ScalingStep>,
     /// Remarks on settings that are legal but hazardous.
     pub warnings: Vec<String>,
 }
@@ -144,6 +147,36 @@ pub struct AlertSummary {
     pub lead_seconds: Option<f64>,
 }
 
+/// A decision of the autoscaler.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct ScalingStep {
+    /// When.
+    pub seconds: f64,
+    /// The depth that it was based on; `None` if there was no reading yet.
+    pub depth: Option<u64>,
+    /// Worker processes that were there or ordered.
+    pub current: u32,
+    /// What the depth alone asked for.
+    pub recommended: u32,
+    /// What it was to be.
+    pub wanted: u32,
+    /// What settled it.
+    pub reason: &'static str,
+}
+
+impl ScalingStep {
+    pub(crate) fn of(decision: &ScalingDecision) -> Self {
+        Self {
+            seconds: decision.at.as_secs_f64(),
+            depth: decision.metric,
+            current: decision.current,
+            recommended: decision.recommended,
+            wanted: decision.wanted,
+            reason: decision.reason.as_str(),
+        }
+    }
+}
+
 /// A map that keeps its order.
 #[derive(Clone, Debug, Default)]
 pub struct Named<T>(pub Vec<(String, T)>);
@@ -190,6 +223,7 @@ impl Summary {
             limits_reached: limits_reached(replications),
             limits_ahead: limits_ahead(replications),
             alerts: alerts(scenario, replications),
+            scaling: Vec::new(),
             warnings: scenario.warnings.clone(),
         }
     }

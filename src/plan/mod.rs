@@ -93,6 +93,11 @@ impl Nearest {
 }
 
 impl Choice {
+    /// Whether there are several queues of which only one was simulated.
+    pub fn is_split(&self) -> bool {
+        self.queues > 1 && self.scenario.model.redis.operations.is_none()
+    }
+
     fn of(grid: &Grid, chosen: search::Chosen, progress: &impl Progress) -> Option<Self> {
         let scenario = grid.variant(chosen.id).expect("a variant that was simulated can be read");
         let findings =
@@ -113,7 +118,10 @@ impl Choice {
             criterion: chosen.criterion,
             guarantee: chosen.guarantee,
             undecided: chosen.undecided,
-            queues: (busiest / scenario.plan.redis_throughput).ceil().max(1.0) as u32,
+            queues: match scenario.model.redis.operations {
+                Some(_) => scenario.model.queue.queues,
+                None => (busiest / scenario.plan.redis_throughput).ceil().max(1.0) as u32,
+            },
             what_if: WhatIf::of(&scenario, progress)?,
             scenario,
             findings,
@@ -194,7 +202,8 @@ pub struct Choice {
     pub guarantee: Guarantee,
     /// Candidates that may be better, or cheaper, but could not be told at the most replications.
     pub undecided: Vec<VariantId>,
-    /// Number of queues, each on a Redis of its own, that its throughput needs; arithmetic, not simulated.
+    /// Number of queues: those simulated, where the scenario says what Redis' commands cost; else those that the throughput needs
+    /// by arithmetic, each on a Redis of its own.
     pub queues: u32,
     /// What becomes of it when things change.
     pub what_if: WhatIf,

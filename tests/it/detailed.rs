@@ -211,3 +211,17 @@ fn an_answer_of_a_later_second_is_no_inversion() {
     let outcome = clockwork("20s", "1/s", tables);
     assert_eq!((outcome.inverted, outcome.total().rejected()), (0, 0));
 }
+
+#[test]
+fn an_evicted_job_whose_worker_dies_gives_back_no_memory_twice() {
+    let tables = "[redis]\nbase = \"0B\"\njob_overhead = \"500B\"\npayload_factor = 1.0\nmaxmemory = \"3KB\"\non_full = \"evict\"\n\
+                  [workers]\nservice_time = \"5s\"\ncrash_every = \"20s\"\nrestart_after = \"1s\"\nlock = \"1s\"\n\
+                  stalled_interval = \"3s\"\nmax_stalled = 0\n";
+    for seed in 1..20 {
+        let text = format!(
+            "duration = \"300s\"\n[arrivals]\nprocess = \"constant\"\nrate = \"1/s\"\n[policy]\nenabled = false\n{tables}"
+        );
+        let total = model::run(&read(&text), seed, 0).total();
+        assert!(total.lost > 100, "{} lost", total.lost);
+    }
+}

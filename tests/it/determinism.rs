@@ -97,9 +97,128 @@ on_full = "crash"
 restart_after = "1s"
 "#;
 
+/// Every part of the detailed level, at once.
+const ALL_PARTS: &str = r#"
+name = "all-parts"
+duration = "40s"
+seed = 5
+replications = 30
+
+[arrivals]
+process = "mmpp"
+states = [
+    { name = "quiet", rate = "40/s", mean = "4s" },
+    { name = "burst", rate = "160/s", mean = "2s" },
+]
+
+[[class]]
+name = "alarm"
+priority = 1
+arrivals = { phases = [{ for = "20s", rate = "2/s", ramp_to = "20/s" }, { rate = "5/s", cycle = { amplitude = 1.0, period = "7s" } }] }
+
+[[class]]
+name = "telemetry"
+priority = 5
+share = 1
+payload = { distribution = "lognormal", mean = "2KiB", cv = 1 }
+
+[[class]]
+name = "nightly"
+priority = 10
+arrivals = { process = "cron", schedule = "*/10 * * * * *", jobs = 100, within = "2s" }
+
+[policy]
+recovery = 20
+warning = 40
+critical = 110
+observe = "500ms"
+
+[gateway]
+instances = 3
+check_latency = "5ms"
+in_flight_limit = 50
+readiness = "circuit"
+readiness_period = "1s"
+readiness_failures = 2
+
+[queue]
+discipline = "lanes"
+queues = 3
+lane = [{ weight = 3, classes = ["alarm"] }, { weight = 2, classes = ["telemetry"] }, { weight = 1, classes = ["nightly"] }]
+
+[workers]
+processes = 2
+concurrency = 4
+overhead = "1ms"
+service_time = { distribution = "exponential", mean = "60ms" }
+contention = 0.02
+coherency = 0.001
+batch = 2
+batch_marginal_cost = 0.7
+failure_probability = 0.1
+attempts = 3
+retry_backoff = "200ms"
+retry_backoff_kind = "exponential"
+crash_every = "30s"
+restart_after = "2s"
+lock = "2s"
+stalled_interval = "2s"
+
+[database]
+pool = 8
+share = 0.5
+
+[autoscaler]
+min = 2
+max = 6
+target = 30
+sync = "3s"
+metric_age = "2s"
+start_up = { distribution = "lognormal", mean = "2s", cv = 0.5 }
+
+[redis]
+maxmemory = "5MiB"
+watermark = 0.95
+keep_completed = 100
+keep_failed = "all"
+shards = 2
+operations = { enqueue = "100us", cycle = "200us", depth = "50us" }
+
+[clients]
+timeout = "2s"
+wait_for = "completion"
+retries = 3
+backoff = "exponential"
+retry_budget = 0.5
+
+[[fault]]
+kind = "redis-failover"
+at = "15s"
+for = "2s"
+lag = "200ms"
+
+[[fault]]
+kind = "worker-loss"
+at = "22s"
+for = "3s"
+count = 1
+
+[[fault]]
+kind = "gateway-loss"
+at = "26s"
+for = "3s"
+count = 1
+
+[[fault]]
+kind = "clock-step"
+at = "30s"
+for = "2s"
+step = "-10s"
+"#;
+
 #[test]
 fn the_number_of_threads_changes_no_byte() {
-    for text in [PLAIN, ALL_FEATURES] {
+    for text in [PLAIN, ALL_FEATURES, ALL_PARTS] {
         let alone = bytes(text, 1);
         for threads in [2, 8] {
             assert!(alone == bytes(text, threads), "{threads} threads differ from 1: {text}");
@@ -124,11 +243,34 @@ fn all_features_happen_in_the_scenario_of_that_name() {
     }
 }
 
+#[test]
+fn all_parts_happen_in_the_scenario_of_that_name() {
+    let findings = experiment::run(&load(ALL_PARTS), &Unattended).expect("nobody interrupts");
+    for metric in [
+        "retried_jobs",
+        "timed_out_jobs",
+        "abandoned_requests",
+        "wasted_jobs",
+        "failed_attempts",
+        "redelivered_jobs",
+        "redis_utilisation",
+        "database_utilisation",
+        "rejected_enqueue_jobs",
+        "lost_jobs",
+        "circuit_openings",
+    ] {
+        let estimate = findings.summary.metrics.get(metric).expect(metric);
+        assert!(estimate.max > Some(0.0), "{metric}: {estimate:?}");
+    }
+    assert!(!findings.summary.scaling.is_empty());
+}
+
 /// Pinned: generators, streams, the order of draws and the engine. If it moves, the commit says why.
 #[test]
 fn small_runs_are_pinned() {
     check_digest(PLAIN, "f0eddbe53c32cac7");
     check_digest(ALL_FEATURES, "a4c3e8736e68a08a");
+    check_digest(ALL_PARTS, "ea682f7573de6c1c");
 }
 
 #[track_caller]

@@ -147,6 +147,10 @@ fn arrivals() -> impl Strategy<Value = String> {
         "phases = [{ for = \"5s\", rate = \"20/s\" }, { for = \"5s\", rate = \"150/s\", spike = true }, { rate = \"20/s\" }]",
         "phases = [{ for = \"8s\", rate = \"5/s\", ramp_to = \"120/s\" }, { rate = \"30/s\" }]",
         "process = \"renewal\"\ninterarrival = { distribution = \"gamma\", shape = 0.5, mean = \"20ms\" }",
+        "phases = [{ rate = \"40/s\", cycle = { amplitude = 1.0, period = \"7s\", peak_at = \"3s\" } }]",
+        "process = \"on-off\"\nrate = \"150/s\"\non = \"2s\"\noff = { distribution = \"exponential\", mean = \"3s\" }",
+        "process = \"cron\"\nschedule = \"*/5 * * * * *\"\njobs = 200\nwithin = \"3s\"",
+        "process = \"cron\"\nschedule = \"*/4 * * * * *\"\njobs = 50\nspread = \"even\"",
         "process = \"mmpp\"\nstates = [{ name = \"quiet\", rate = \"10/s\", mean = \"3s\" }, { name = \"burst\", rate = \"200/s\", mean = \"1s\" }]",
     ];
     select(PROCESSES).prop_map(|process| format!("\n[arrivals]\n{process}\n"))

@@ -302,6 +302,7 @@ fn findings(case: &Case) -> Findings {
     };
     let summary = Summary {
         alerts: Vec::new(),
+        scaling: Vec::new(),
         schema: SCHEMA,
         version: "0.1.0",
         scenario: "spike-20k".to_owned(),

@@ -772,6 +772,12 @@ fn bytes_while_active<P: Probe>(run: &DetailedRun<'_, P>, job: &DetailedJob) -> 
 
 /// A job has failed for good.
 fn give_up<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
+    if job.details.is_empty {
+        // Its data was lost before it could fail.
+        run.change_depth(run.depth - 1);
+        run.recorder.lost(run.now, job.class);
+        return;
+    }
     run.redis.remove(job.bytes);
     keep(run, job, false);
     run.change_depth(run.depth - 1);

@@ -151,7 +151,7 @@ pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
         format!("Again: {}", view.command()),
         format!("Check: promtool test rules {}", view.file(TEST_STEM, "yaml")),
     ];
-    if choice.queues > 1 {
+    if choice.is_split() {
         comments.push(format!(
             "One queue was simulated: with {} queues each has its share of the depths and rates below.",
             choice.queues

@@ -78,7 +78,7 @@ struct Settings {
     worker_concurrency: u32,
     gateways: u32,
     redis_maxmemory_bytes: Option<u64>,
-    /// Arithmetic, not simulated.
+    /// Simulated where the scenario has `redis.operations`, else arithmetic.
     queues: u32,
 }
 

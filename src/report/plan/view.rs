@@ -212,11 +212,19 @@ impl<'p> View<'p> {
             None => "no limit".to_owned(),
         };
         add("Redis maxmemory", memory, "redis.conf: maxmemory, with maxmemory-policy noeviction".to_owned());
-        let queues = match choice.queues {
-            1 => "1, on one Redis".to_owned(),
-            n => format!("{n}, each on a Redis of its own"),
+        let (queues, how) = match (choice.queues, model.redis.operations) {
+            (n, Some(_)) => {
+                (format!("{n}, Redis shards: {}", model.redis.shards), "simulated, with Redis' commands")
+            }
+            (1, None) => {
+                ("1, on one Redis".to_owned(), "arithmetic from plan.redis_throughput, not simulated")
+            }
+            (n, None) => (
+                format!("{n}, each on a Redis of its own"),
+                "arithmetic from plan.redis_throughput, not simulated",
+            ),
         };
-        add("queues", queues, "arithmetic from plan.redis_throughput, not simulated".to_owned());
+        add("queues", queues, how.to_owned());
         add("gateways", model.gateway.instances.to_string(), "replicas of the gateway".to_owned());
         for (axis, value) in self.plan.grid.axes.iter().zip(self.plan.grid.values(choice.id)) {
             if !SHOWN_PATHS.contains(&axis.path.as_str()) {
@@ -621,7 +629,7 @@ impl<'p> View<'p> {
             None => "The plan was simulated with these workers running all the time: nothing in it waits for a scale-up.".to_owned(),
             Some(_) => "The plan was simulated with the scenario's autoscaler; `hpa.yaml` is arithmetic beside it.".to_owned(),
         });
-        if choice.queues > 1 {
+        if choice.is_split() {
             caveats.push(format!(
                 "One queue was simulated. {0} queues share the load by arithmetic: each then has 1/{0} of the thresholds and workers.",
                 choice.queues

@@ -55,15 +55,18 @@ beside the scenario, one with its unit on each line.
 ## Arrivals
 
 `process` says how the gaps between arrivals come about: `poisson` for many independent clients, `constant` for
-a clock, `renewal` for gaps of any distribution, `trace` for arrivals recorded in a CSV file. A rate holds all along
-(`rate`) or changes in `phases`; recovery time counts from the end of the last phase with `spike = true`.
+a clock, `renewal` for gaps of any distribution, `mmpp` and `on-off` for bursts at the rate of a state that changes by
+itself, `cron` for what a schedule starts, `trace` for arrivals recorded in a CSV file. A rate holds all along (`rate`) or
+changes in `phases`, also within one, by a ramp (`ramp_to`) or a daily `cycle`; recovery time counts from the end of the last
+phase with `spike = true`.
 
 All classes share the common `[arrivals]` by their `share`, which add up to 1, unless a class has `arrivals` of its
 own.
 
-The CSV file of a trace has one arrival a line under a header: a time (`time_ns`, `time_us`, `time_ms` or `time_s`,
-never decreasing), the `class` or the `priority` where there are several classes, and optionally the service time
-(`service_us` and so on).
+The CSV file of a trace, which may be compressed by gzip, has one arrival a line under a header: a time (`time_ns`, `time_us`,
+`time_ms` or `time_s`, never decreasing), the `class` or the `priority` where there are several classes, and optionally the
+service time (`service_us` and so on). With a column `count` a line is so many arrivals, from its time up to the next one in
+the file, or for an `interval`.
 
 ## Overrides
 
