@@ -173,6 +173,13 @@ pub struct PolicyConfig {
     pub observe: Observe,
 }
 
+impl PolicyConfig {
+    /// Whether a gateway reads the depth for each arrival. A policy that is switched off looks at nothing.
+    pub fn reads_at_arrivals(&self) -> bool {
+        self.config.enabled() && !matches!(self.observe, Observe::Every(_))
+    }
+}
+
 /// When the circuit looks at the depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observe {

@@ -86,11 +86,11 @@ impl Level for Plain {
         Self::land(run, job);
     }
 
-    #[inline]
     fn place<P: Probe>(run: &mut PlainRun<'_, P>, job: Job<()>) {
         Self::land(run, job);
     }
 
+    #[inline]
     fn land<P: Probe>(run: &mut PlainRun<'_, P>, job: Job<()>) {
         if run.redis_is_down() {
             run.recorder.lost(run.now, job.class);

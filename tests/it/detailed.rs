@@ -8,26 +8,29 @@ use backpressure_sim::model::metric::Metric;
 use backpressure_sim::model::outcome::Outcome;
 use backpressure_sim::{model, scenario};
 
-fn config(text: &str, folder: &Path, overrides: &[&str]) -> ModelConfig {
+pub(crate) fn config(text: &str, folder: &Path, overrides: &[&str]) -> ModelConfig {
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
     let loaded = scenario::from_str(text, "detailed.toml", folder, &overrides);
     loaded.unwrap_or_else(|error| panic!("{text}\n{error}")).scenario.model
 }
 
-fn read(text: &str) -> ModelConfig {
+pub(crate) fn read(text: &str) -> ModelConfig {
     config(text, Path::new("."), &[])
 }
 
-/// A deterministic service without a policy; `arrivals` is a rate.
+/// Constant arrivals and no policy; what else there is says `tables`.
+pub(crate) fn constant(duration: &str, arrivals: &str, tables: &str) -> ModelConfig {
+    read(&format!(
+        "duration = \"{duration}\"\n[arrivals]\nprocess = \"constant\"\n{arrivals}\n[policy]\nenabled = false\n{tables}"
+    ))
+}
+
 fn clockwork(duration: &str, rate: &str, tables: &str) -> Outcome {
-    let text = format!(
-        "duration = \"{duration}\"\n[arrivals]\nprocess = \"constant\"\nrate = \"{rate}\"\n[policy]\nenabled = false\n{tables}"
-    );
-    model::run(&read(&text), 1, 0)
+    model::run(&constant(duration, &format!("rate = \"{rate}\""), tables), 1, 0)
 }
 
 #[track_caller]
-fn near(found: f64, expected: f64, error: f64) {
+pub(crate) fn near(found: f64, expected: f64, error: f64) {
     assert!((found - expected).abs() <= error, "{found}, expected {expected} +- {error}");
 }
 

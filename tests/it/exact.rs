@@ -1,15 +1,15 @@
 //! Parts of the detailed level one by one, to the nanosecond where nothing is drawn, and against formulas where something is.
 
-use std::path::Path;
-
 use backpressure_sim::engine::time::SimTime;
 use backpressure_sim::memory::JobState;
+use backpressure_sim::model;
 use backpressure_sim::model::Simulation;
 use backpressure_sim::model::config::ModelConfig;
 use backpressure_sim::model::metric::Metric;
 use backpressure_sim::model::outcome::Outcome;
 use backpressure_sim::model::probe::Probe;
-use backpressure_sim::{model, scenario};
+
+use crate::detailed::{config, constant, near, read};
 
 /// When jobs came, began and were done; by the time of their arrival.
 #[derive(Debug, Default)]
@@ -31,47 +31,26 @@ impl Probe for Times {
     }
 }
 
-fn read_in(folder: &Path, text: &str) -> ModelConfig {
-    scenario::from_str(text, "exact.toml", folder, &[])
-        .unwrap_or_else(|error| panic!("{text}\n{error}"))
-        .scenario
-        .model
-}
-
-fn read(text: &str) -> ModelConfig {
-    read_in(Path::new("."), text)
-}
-
 fn watch(config: &ModelConfig, seed: u64) -> (Outcome, Times) {
     let mut times = Times::default();
     let outcome = Simulation::new(config, seed, 0, &mut times).run();
     (outcome, times)
 }
 
-/// No policy, and an arrival at each whole second; what else there is says `tables`.
+/// An arrival at second 1, and no other.
+const ONCE: &str = "phases = [{ for = \"1500ms\", rate = \"1/s\" }, { rate = \"0/s\" }]";
+
+/// An arrival at each whole second.
 fn clockwork(duration: &str, tables: &str) -> (Outcome, Times) {
-    let text = format!(
-        "duration = \"{duration}\"\n[policy]\nenabled = false\n[arrivals]\nprocess = \"constant\"\nrate = \"1/s\"\n{tables}"
-    );
-    watch(&read(&text), 1)
+    watch(&constant(duration, "rate = \"1/s\"", tables), 1)
 }
 
-/// The same with a single arrival, at second 1.
 fn single(duration: &str, tables: &str) -> (Outcome, Times) {
-    let phases = "phases = [{ for = \"1500ms\", rate = \"1/s\" }, { rate = \"0/s\" }]";
-    let text = format!(
-        "duration = \"{duration}\"\n[policy]\nenabled = false\n[arrivals]\nprocess = \"constant\"\n{phases}\n{tables}"
-    );
-    watch(&read(&text), 1)
+    watch(&constant(duration, ONCE, tables), 1)
 }
 
 fn starts(times: &Times) -> Vec<f64> {
     times.started.iter().map(|(_, start)| *start).collect()
-}
-
-#[track_caller]
-fn near(found: f64, expected: f64, error: f64) {
-    assert!((found - expected).abs() <= error, "{found}, expected {expected} +- {error}");
 }
 
 /// Kolmogorov and Smirnov's test at 0.1% of values that should be uniform from 0 to 1.
@@ -149,7 +128,7 @@ fn traced(tables: &str, trace: &str) -> (Outcome, Times) {
     let text = format!(
         "duration = \"1000s\"\n[policy]\nenabled = false\n[arrivals]\nprocess = \"trace\"\nfile = \"trace.csv\"\n{tables}"
     );
-    watch(&read_in(folder.path(), &text), 1)
+    watch(&config(&text, folder.path(), &[]), 1)
 }
 
 /// BullMQ: jobs without a priority first, then by priority, and in order of arrival within one (docs.bullmq.io, prioritized).
@@ -237,8 +216,6 @@ fn refused(arrivals: &str, duration: &str, clients: &str, seed: u64) -> (Outcome
     );
     watch(&read(&text), seed)
 }
-
-const ONCE: &str = "phases = [{ for = \"1500ms\", rate = \"1/s\" }, { rate = \"0/s\" }]";
 
 #[test]
 fn refused_clients_try_again_after_their_pause() {

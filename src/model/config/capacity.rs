@@ -1,6 +1,6 @@
 //! What a configuration can carry, by arithmetic.
 
-use super::{ModelConfig, Observe, WaitFor, Workers};
+use super::{Clients, ModelConfig, WaitFor, Workers};
 use crate::engine::time::SimDuration;
 
 /// What a service can carry whose clients try again (the terms are those of Bronson, Aghayev, Charapko and Zhu, "Metastable
@@ -25,10 +25,7 @@ impl ModelConfig {
             connections / (self.busy_service() * database.share)
         });
         let of_redis = self.redis.operations.map_or(f64::INFINITY, |operations| {
-            let depth = match self.policy.observe {
-                Observe::Every(_) => SimDuration::ZERO,
-                Observe::Arrival | Observe::Continuous => operations.depth,
-            };
+            let depth = if self.policy.reads_at_arrivals() { operations.depth } else { SimDuration::ZERO };
             let per_job = operations.enqueue + operations.cycle + depth;
             f64::from(self.redis.shards.min(self.queue.queues)) / per_job.as_secs_f64()
         });
@@ -55,21 +52,25 @@ impl ModelConfig {
     /// bound is capacity x timeout, and half of it is a margin for noise (the law of scenario M1: recovery below half of it never got
     /// stuck, 1.25 times it did at a load of 80%).
     pub fn recovery_beyond_patience(&self) -> Option<String> {
-        let clients = self.clients.filter(|clients| clients.wait_for == WaitFor::Completion)?;
-        let timeout = clients.timeout?.as_secs_f64();
-        let policy = &self.policy.config;
-        let patience = self.capacity() * timeout;
+        let (clients, timeout) = self.clients_that_wait()?;
+        let (policy, capacity) = (&self.policy.config, self.capacity());
+        let patience = capacity * timeout;
         let recovery = policy.recovery() as f64;
         if clients.retries == 0 || !policy.enabled() || !patience.is_finite() || recovery <= patience / 2.0 {
             return None;
         }
         let is = if recovery > patience { "above" } else { "more than half of" };
         Some(format!(
-            "`policy.recovery`, {recovery} jobs, is {is} what clients wait for: {timeout} s at {:.0} jobs/s are {patience:.0} \
+            "`policy.recovery`, {recovery} jobs, is {is} what clients wait for: {timeout} s at {capacity:.0} jobs/s are {patience:.0} \
              jobs. Retries may keep the system overloaded for ever; at most {:.0} is safe",
-            self.capacity(),
             (patience / 2.0).floor()
         ))
+    }
+
+    /// The clients, if they wait until the work is done but not for ever, and for how many seconds.
+    fn clients_that_wait(&self) -> Option<(Clients, f64)> {
+        let clients = self.clients.filter(|clients| clients.wait_for == WaitFor::Completion)?;
+        Some((clients, clients.timeout?.as_secs_f64()))
     }
 
     /// Attempts that a job takes in the mean, the last one included: 1 + p + p^2 + ... over as many as it has.
@@ -86,10 +87,9 @@ impl ModelConfig {
     ///
     /// In an overload every attempt times out, so every request costs all its attempts, and the queue shrinks only if that is less
     /// than the capacity: hidden = advertised / attempts. A retry budget bounds the attempts. A circuit that closes no
-    /// higher than what clients wait for bounds the queue instead, and nothing is hidden.
+    /// higher than half of what clients wait for (`recovery_beyond_patience`) bounds the queue instead, and nothing is hidden.
     pub fn retry_capacity(&self) -> Option<RetryCapacity> {
-        let clients = self.clients.filter(|clients| clients.wait_for == WaitFor::Completion)?;
-        clients.timeout?;
+        let (clients, _) = self.clients_that_wait()?;
         let advertised = self.capacity();
         let retries = clients.retry_budget.unwrap_or(f64::INFINITY).min(f64::from(clients.retries));
         if retries == 0.0 || !advertised.is_finite() {

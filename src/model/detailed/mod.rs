@@ -23,7 +23,7 @@ mod stalls;
 use backpressure::{Decision, Depth, MemoryGuard, Nanos};
 use rand::RngExt;
 
-use super::config::{Failures, ModelConfig, Observe, OnFull, WaitFor};
+use super::config::{Failures, ModelConfig, OnFull, WaitFor};
 use super::distribution::exponential;
 use super::job::Job;
 use super::limits::Limit;
@@ -255,9 +255,8 @@ impl Level for Detailed {
     fn details(&mut self, payload: f64) -> Details {
         let failures_to_come = match self.failures {
             None => 0,
-            // Failures before the first success: geometric, by inversion.
-            // The division below would be by zero.
             Some(Failures { probability, attempts, .. }) if probability >= 1.0 => attempts,
+            // Failures before the first success: geometric, by inversion.
             Some(Failures { probability, attempts, .. }) => {
                 let draw: f64 = 1.0 - self.failure_stream.random::<f64>();
                 let failures = draw.ln() / probability.ln();
@@ -526,9 +525,7 @@ fn judge<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) -> Result<Pa
         return Err(refuse(RejectionReason::NoGateway));
     };
     let mut latency = run.config.gateway.check_latency.scaled_if(run.level.troubles.redis_factor());
-    let policy = &run.config.policy;
-    // A policy that is switched off looks at nothing.
-    if policy.config.enabled() && !matches!(policy.observe, Observe::Every(_)) {
+    if run.config.policy.reads_at_arrivals() {
         latency = latency + cost_of_depth(run);
         let depth = run.read_depth();
         let clock = run.level.clock(now);
@@ -729,9 +726,7 @@ fn finish_jobs<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
 fn end_attempt<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
     run.redis.shrink(u64::from(bytes_while_active(run, &job)));
     if job.details.is_empty {
-        // Its data had been evicted: BullMQ calls it completed, but nothing was done.
-        run.change_depth(run.depth - 1);
-        run.recorder.lost(run.now, job.class);
+        drop_evicted(run, &job);
         return;
     }
     job.details.attempts += 1;
@@ -773,9 +768,7 @@ fn bytes_while_active<P: Probe>(run: &DetailedRun<'_, P>, job: &DetailedJob) -> 
 /// A job has failed for good.
 fn give_up<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
     if job.details.is_empty {
-        // Its data was lost before it could fail.
-        run.change_depth(run.depth - 1);
-        run.recorder.lost(run.now, job.class);
+        drop_evicted(run, job);
         return;
     }
     run.redis.remove(job.bytes);
@@ -786,6 +779,13 @@ fn give_up<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
     if waits_for_it {
         client_hears_no(run, job, SimDuration::ZERO);
     }
+}
+
+/// A job is through whose data had been evicted, and its memory with them: BullMQ calls it completed, or failed, but nothing
+/// was done.
+fn drop_evicted<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
+    run.change_depth(run.depth - 1);
+    run.recorder.lost(run.now, job.class);
 }
 
 /// A finished job stays in Redis as long as the settings say.

@@ -1,9 +1,9 @@
 //! Jobs whose worker has died, and how BullMQ finds them.
 //!
-//! A worker holds a lock on each of its jobs and renews it every half of the lock's life. A check marks all jobs in service, and a
-//! renewal takes the mark away; the next check moves those that are still marked and have no lock to the front of the waiting line. So a job comes back one to two
-//! intervals after the death of its worker (measured: 60.2 s with the defaults of 30 s), and only if some worker is alive to
-//! run the check.
+//! A worker holds a lock on each of its jobs and renews it every half of the lock's life. A check marks all jobs in service,
+//! and a renewal takes the mark away; the next check moves those that are still marked and have no lock to the front of the
+//! waiting line. So a job comes back one to two intervals after the death of its worker (measured: 60.2 s with the defaults of
+//! 30 s), and only if some worker is alive to run the check.
 
 use super::{DetailedJob, DetailedRun, bytes_while_active, dispatch, give_up};
 use crate::engine::time::{SimDuration, SimTime};
