@@ -58,6 +58,7 @@ pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
     let mut series = SeriesFold::new(&scenario.model);
     let mut replications = Vec::new();
     let mut scrapes = Vec::new();
+    let mut scaling = Vec::new();
     let mut is_complete = true;
     let mut begin = 0;
     while begin < scenario.replications && is_complete {
@@ -73,6 +74,7 @@ pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
             series.add(&outcome);
             if replications.len() == 1 {
                 scrapes = std::mem::take(&mut outcome.scrapes);
+                scaling = outcome.decisions.iter().map(ScalingStep::of).collect();
             }
         }
         begin = end;
@@ -80,11 +82,8 @@ pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
     if replications.is_empty() {
         return None;
     }
-    let series = series.finish();
-    let mut summary = Summary::of(scenario, &replications, !is_complete);
-    let decisions = series.parts.iter().flat_map(|parts| &parts.decisions);
-    summary.scaling = decisions.map(ScalingStep::of).collect();
-    Some(Findings { summary, series, replications, scrapes })
+    let summary = Summary { scaling, ..Summary::of(scenario, &replications, !is_complete) };
+    Some(Findings { summary, series: series.finish(), replications, scrapes })
 }
 
 /// Runs the numbers alone of several scenarios, `replications` of each, in one pool: by scenario, in order.

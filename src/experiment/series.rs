@@ -2,7 +2,7 @@
 
 use crate::engine::time::SimTime;
 use crate::model::config::ModelConfig;
-use crate::model::outcome::{Outcome, PartPoint, RunSeries, ScalingDecision};
+use crate::model::outcome::{Outcome, PartPoint, RunSeries};
 use crate::stats::interval::Sample;
 
 /// One point of time after another, all vectors of equal length (but those by class: one such vector a class).
@@ -70,8 +70,6 @@ pub struct PartSeries {
     pub wasted: Vec<f64>,
     /// Requests whose client still waited at the horizon, mean over the replications.
     pub open_requests: f64,
-    /// What the autoscaler decided in the first replication, without repetitions.
-    pub decisions: Vec<ScalingDecision>,
 }
 
 /// A value over the replications, point by point.
@@ -110,7 +108,6 @@ struct PartFold {
     workers: Vec<Vec<u64>>,
     sums: Vec<PartSums>,
     open_requests: u64,
-    decisions: Vec<ScalingDecision>,
 }
 
 /// Sums over the replications at one point.
@@ -242,9 +239,6 @@ impl SeriesFold {
 
 impl PartFold {
     fn add(&mut self, outcome: &Outcome, times: &[f64], scaled_from: Option<u32>) {
-        if self.workers.is_empty() {
-            self.decisions.clone_from(&outcome.decisions);
-        }
         self.open_requests += outcome.parts.open_requests;
         self.sums.resize(times.len(), PartSums::default());
         let mut workers = Vec::with_capacity(times.len());
@@ -290,7 +284,6 @@ impl PartFold {
             abandoned: mean(|sums| sums.abandoned),
             wasted: mean(|sums| sums.wasted),
             open_requests: self.open_requests as f64 / runs,
-            decisions: self.decisions,
         }
     }
 }

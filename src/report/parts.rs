@@ -5,10 +5,9 @@ use super::html::{TABLE_END, push, table_start};
 use super::outcome::capitalised;
 use super::{number, reading};
 use crate::experiment::Findings;
-use crate::experiment::summary::{Estimate, Named, Summary};
+use crate::experiment::summary::{Estimate, Named, ScalingStep, Summary};
 use crate::model::config::RetryCapacity;
 use crate::model::metric::{Metric, Unit};
-use crate::model::outcome::ScalingDecision;
 use crate::scenario::Scenario;
 
 /// What became of the requests of clients: means over the replications.
@@ -204,7 +203,8 @@ pub(super) fn alerts(scenario: &Scenario, summary: &Summary) -> String {
                 if alert.fired_in > 0 { " class=\"changed\"" } else { "" },
                 alert.alert,
                 alert.severity,
-                escape(&alert.expression),
+                // Long names of metrics break between their words.
+                escape(&alert.expression).replace('_', "_<wbr/>"),
                 seconds(alert.for_seconds),
                 of(alert.true_in),
                 of(alert.fired_in),
@@ -271,9 +271,7 @@ pub(super) fn faults(scenario: &Scenario, summary: &Summary) -> String {
 
 /// The log of the autoscaler; empty where there is none.
 pub(super) fn autoscaler(scenario: &Scenario, findings: &Findings) -> String {
-    let (Some(config), Some(parts)) = (&scenario.model.autoscaler, &findings.series.parts) else {
-        return String::new();
-    };
+    let Some(config) = &scenario.model.autoscaler else { return String::new() };
     let mut html = String::from("<section id=\"autoscaler\">\n<h2>Autoscaler</h2>\n");
     push(
         &mut html,
@@ -287,7 +285,7 @@ pub(super) fn autoscaler(scenario: &Scenario, findings: &Findings) -> String {
             number::estimate(Unit::Count, findings.summary.metric(Metric::WorkerProcesses)),
         ),
     );
-    let decisions = &parts.decisions;
+    let decisions = &findings.summary.scaling;
     if decisions.is_empty() {
         return html + "<p class=\"note\">It decided nothing within the run.</p>\n</section>\n";
     }
@@ -318,16 +316,16 @@ pub(super) fn autoscaler(scenario: &Scenario, findings: &Findings) -> String {
     html + "</section>\n"
 }
 
-fn row(decision: &ScalingDecision) -> String {
-    let metric = decision.metric.map_or_else(|| "–".to_owned(), |jobs| number::grouped(jobs as f64, 0));
+fn row(decision: &ScalingStep) -> String {
+    let depth = decision.depth.map_or_else(|| "–".to_owned(), |jobs| number::grouped(jobs as f64, 0));
     let mark = if decision.wanted == decision.current { "" } else { " class=\"changed\"" };
     format!(
-        "<tr{mark}><td>{}</td><td>{metric}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"words\">{}</td></tr>\n",
-        number::value(Unit::Seconds, decision.at.as_secs_f64()),
+        "<tr{mark}><td>{}</td><td>{depth}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"words\">{}</td></tr>\n",
+        number::value(Unit::Seconds, decision.seconds),
         decision.current,
         decision.recommended,
         decision.wanted,
-        decision.reason.as_str()
+        decision.reason
     )
 }
 

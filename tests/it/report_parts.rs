@@ -344,8 +344,9 @@ fn the_log_of_the_autoscaler_is_that_of_the_first_replication() {
     // Twice the load that two workers can do.
     let run = Run::of("overhead = '10ms'", "[autoscaler]\nmax = 8\ntarget = 100\nstart_up = '5s'");
     let parts = run.findings.series.parts.as_ref().expect("the detailed level");
-    assert!(parts.decisions.len() > 1, "{:?}", parts.decisions);
-    let last = parts.decisions.last().expect("there is one");
+    let decisions = &run.findings.summary.scaling;
+    assert!(decisions.len() > 1, "{decisions:?}");
+    let last = decisions.last().expect("there is one");
     assert_eq!(*parts.wanted.last().expect("a point"), f64::from(last.wanted));
     assert_eq!(at(&run.recorded("worker_processes_wanted"), 60), last.wanted.to_string());
     let page = run.page();
@@ -353,8 +354,8 @@ fn the_log_of_the_autoscaler_is_that_of_the_first_replication() {
     let section = &section[..section.find("</section>").expect("its end") + "</section>".len()];
     check_xml("autoscaler", section);
     let body = &section[section.find("<tbody>").expect("a table")..];
-    assert_eq!(body.matches("<tr").count(), parts.decisions.len());
-    assert!(body.contains(last.reason.as_str()));
+    assert_eq!(body.matches("<tr").count(), decisions.len());
+    assert!(body.contains(last.reason));
 }
 
 #[test]

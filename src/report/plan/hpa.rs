@@ -68,7 +68,7 @@ pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
         "The metric is one number: the adapter must not add up what several gateways say of the same queue,",
     );
     comment(0, "as in: max(rule_engine_queue_total_pending)");
-    if choice.is_split() {
+    if choice.queues > 1 {
         comment(
             0,
             &format!(

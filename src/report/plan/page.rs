@@ -80,7 +80,8 @@ fn answer(view: &View<'_>) -> String {
         Ending::Undecided => format!(" Undecided: {}.", view.guarantee(choice)),
         _ => String::new(),
     };
-    let capacity = View::capacity_sentence(choice).map(|capacity| format!(" {capacity}")).unwrap_or_default();
+    let capacity =
+        View::capacity_sentence(choice).map_or_else(String::new, |capacity| format!(" {capacity}"));
     let processes = if workers.processes == 1 { "process" } else { "processes" };
     format!(
         "{} worker {processes} of {} with thresholds {} and Redis {}, at {}. Recovery takes {} (95 % of runs). {}{capacity}{open}",
@@ -176,10 +177,12 @@ fn plan(view: &View<'_>, charts: &[Chart], several: bool) -> String {
     html += "</section>\n";
     let warnings = &view.scenario().warnings;
     let caveats = view.plan.choice.as_ref().map(|choice| view.caveats(choice)).unwrap_or_default();
+    // What is true of the scenario as well as of the choice is said once.
+    let only_of_scenario = warnings.iter().filter(|warning| !caveats.contains(warning));
     if !warnings.is_empty() || !caveats.is_empty() {
         html += &section("Assumptions and warnings");
         html += "<ul>\n";
-        for warning in caveats.iter().chain(warnings) {
+        for warning in caveats.iter().chain(only_of_scenario) {
             push(&mut html, format_args!("<li>{}</li>\n", escape(warning)));
         }
         html += "</ul>\n</section>\n";

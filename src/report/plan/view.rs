@@ -212,19 +212,16 @@ impl<'p> View<'p> {
             None => "no limit".to_owned(),
         };
         add("Redis maxmemory", memory, "redis.conf: maxmemory, with maxmemory-policy noeviction".to_owned());
-        let (queues, how) = match (choice.queues, model.redis.operations) {
-            (n, Some(_)) => {
-                (format!("{n}, Redis shards: {}", model.redis.shards), "simulated, with Redis' commands")
-            }
-            (1, None) => {
-                ("1, on one Redis".to_owned(), "arithmetic from plan.redis_throughput, not simulated")
-            }
-            (n, None) => (
-                format!("{n}, each on a Redis of its own"),
-                "arithmetic from plan.redis_throughput, not simulated",
-            ),
-        };
-        add("queues", queues, how.to_owned());
+        if model.redis.operations.is_some() {
+            let queues = format!("{}, Redis shards: {}", choice.queues, model.redis.shards);
+            add("queues", queues, "simulated, with Redis' commands".to_owned());
+        } else {
+            let queues = match choice.queues {
+                1 => "1, on one Redis".to_owned(),
+                n => format!("{n}, each on a Redis of its own"),
+            };
+            add("queues", queues, "arithmetic from plan.redis_throughput, not simulated".to_owned());
+        }
         add("gateways", model.gateway.instances.to_string(), "replicas of the gateway".to_owned());
         for (axis, value) in self.plan.grid.axes.iter().zip(self.plan.grid.values(choice.id)) {
             if !SHOWN_PATHS.contains(&axis.path.as_str()) {
