@@ -160,6 +160,27 @@ impl Controller {
         if self.config.enabled() { self.rule } else { Gate::new(10, 10, self.state, Nanos::MAX) }
     }
 
+    /// The depth from which a job of this priority is turned away in the present state: for a store that compares the depth
+    /// and takes the job in one step, so that no other job can come in between.
+    ///
+    /// To admit exactly the depths below it is to [`observe`](Controller::observe) the depth and then
+    /// [`decide`](Controller::decide). [`u64::MAX`] means at any depth.
+    #[must_use]
+    pub fn admits_below(&self, priority: Priority) -> u64 {
+        if !self.config.enabled() || priority.get() <= URGENT {
+            return u64::MAX;
+        }
+        let may_pass_half_open = priority.get() <= NOT_BATCH;
+        match self.state {
+            State::Closed if may_pass_half_open => self.config.critical(),
+            State::Closed => self.config.shed_at(),
+            State::HalfOpen if may_pass_half_open => self.config.reopen_at(),
+            State::Open if may_pass_half_open => self.config.warning(),
+            // A depth that closes the circuit, and is not to be shed once it is.
+            State::HalfOpen | State::Open => (self.config.recovery() + 1).min(self.config.shed_at()),
+        }
+    }
+
     /// The oldest event not polled yet. At most [`CAPACITY`](crate::event::CAPACITY) wait; then the oldest are lost and
     /// counted in [`Snapshot::events_dropped`].
     pub fn poll_event(&mut self) -> Option<Event> {

@@ -7,8 +7,10 @@
 //!
 //! A gate counts nothing and calculates no retry-after hint: it is for callers who need the yes or no alone.
 
-#[cfg(target_has_atomic = "64")]
+#[cfg(all(target_has_atomic = "64", not(loom)))]
 use core::sync::atomic::{AtomicU64, Ordering};
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
 
 use core::fmt;
 
@@ -176,8 +178,16 @@ pub struct SharedGate(AtomicU64);
 #[cfg(target_has_atomic = "64")]
 impl SharedGate {
     /// Shares `gate`.
+    #[cfg(not(loom))]
     #[must_use]
     pub const fn new(gate: Gate) -> SharedGate {
+        SharedGate(AtomicU64::new(gate.to_bits()))
+    }
+
+    /// Shares `gate`, under the model checker.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new(gate: Gate) -> SharedGate {
         SharedGate(AtomicU64::new(gate.to_bits()))
     }
 

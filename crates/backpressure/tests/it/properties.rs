@@ -35,8 +35,16 @@ proptest! {
             }
             match call.what {
                 What::Observe(depth) => {
+                    let limits: Vec<u64> =
+                        Priority::ALL.iter().map(|&priority| controller.admits_below(priority)).collect();
                     controller.observe(depth, Nanos(now));
                     model.observe(depth);
+                    if let Depth::Known(jobs) = depth {
+                        for (priority, limit) in Priority::ALL.into_iter().zip(limits) {
+                            let admits = controller.gate().admits(priority, Nanos(model.now));
+                            prop_assert_eq!(admits, jobs < limit || limit == u64::MAX);
+                        }
+                    }
                 }
                 What::Decide(priority) => {
                     let gate = controller.gate();

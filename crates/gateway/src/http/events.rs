@@ -1,0 +1,264 @@
+//! `POST /api/v1/datastreams`: events in, verdicts out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Problem, media_type, problem};
+use crate::app::App;
+use crate::bus::{Accepted, Verdict};
+use crate::event::{self, Format, Mistake};
+use crate::refusal::{Reason, Refusal};
+
+/// An event as it is sent.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code, reason = "bodies are read by hand, for all their mistakes at once; this is their documentation")]
+pub struct EventBody {
+    /// Its type, which decides its priority if it gives none.
+    #[serde(rename = "type")]
+    #[schema(example = "telemetry-data", min_length = 1, max_length = 128)]
+    event_type: String,
+    /// What is to be done; passed on byte for byte.
+    #[schema(value_type = Value)]
+    data: serde_json::Value,
+    /// Whose event it is: text or a whole number.
+    #[schema(example = "org-1")]
+    organization_id: Option<String>,
+    /// 1 (most urgent) to 10.
+    #[schema(minimum = 1, maximum = 10)]
+    priority: Option<u8>,
+}
+
+/// What became of one event.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", untagged)]
+pub enum EventAnswer {
+    /// It is accepted.
+    Accepted {
+        /// `true`.
+        success: bool,
+        /// The BullMQ id of its job.
+        #[serde(rename = "jobId")]
+        job_id: String,
+        /// `queued`, or `spilled` if it waits on disk for the queue.
+        #[schema(example = "queued")]
+        status: &'static str,
+        /// Its priority.
+        priority: u8,
+    },
+    /// It is refused.
+    Rejected(Rejected),
+}
+
+/// A refusal.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejected {
+    /// `false`.
+    pub success: bool,
+    /// `rejected`.
+    pub error: &'static str,
+    /// The state of the circuit.
+    #[schema(example = "OPEN")]
+    pub state: &'static str,
+    /// The rule that applied.
+    #[schema(example = "open")]
+    pub reason: &'static str,
+    /// The class of the event: its type, or `other`.
+    #[schema(example = "telemetry-data")]
+    pub class: String,
+    /// Its priority.
+    pub priority: u8,
+    /// When to come back.
+    pub retry_after_seconds: u64,
+    /// The same for people.
+    pub message: &'static str,
+}
+
+/// What became of several events.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchAnswer {
+    /// Whether all were accepted.
+    pub success: bool,
+    /// How many were.
+    pub accepted: usize,
+    /// How many were not.
+    pub rejected: usize,
+    /// Each, in their order.
+    pub results: Vec<EventAnswer>,
+}
+
+/// All that is wrong with a body.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Invalid {
+    /// `false`.
+    pub success: bool,
+    /// `invalid`.
+    pub error: &'static str,
+    /// Each mistake; nothing was enqueued.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// Takes one event, an array of events, or one a line.
+#[utoipa::path(
+    post, path = "/api/v1/datastreams", tag = "events",
+    request_body(content(
+        (EventBody = "application/json"),
+        (String = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 202, description = "accepted: in the queue, or on disk for it", body = EventAnswer),
+        (status = 207, description = "of several events, some were accepted", body = BatchAnswer),
+        (status = 400, description = "all mistakes of the body", body = Invalid),
+        (status = 408, description = "the body did not come in time", body = Problem),
+        (status = 413, description = "the body is too long", body = Problem),
+        (status = 415, description = "neither JSON nor NDJSON, or compressed", body = Problem),
+        (status = 429, description = "the quota of the organization is used up", body = Rejected),
+        (status = 503, description = "rejected; Retry-After says when to come back", body = Rejected),
+    )
+)]
+pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let format = match media_type(&parts.headers).as_deref() {
+        Some("application/json") => Format::Json,
+        Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Format::Lines,
+        _ => return unsupported("send application/json or application/x-ndjson"),
+    };
+    if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return unsupported("send the body without a content encoding");
+    }
+    // The bytes are held until the verdict is out, so that a slow queue cannot make bodies pile up in memory.
+    let (body, _budget) = match read(&app, &parts.headers, body).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let body = match event::parse(&body, format, app.settings.limits.batch_events) {
+        Ok(body) => body,
+        Err(mistakes) => {
+            let answer = Invalid { success: false, error: "invalid", mistakes };
+            return (StatusCode::BAD_REQUEST, Json(answer)).into_response();
+        }
+    };
+    let begun = Instant::now();
+    let verdicts = app.bus.emit(body.events).await;
+    app.metrics.emitted_in(begun.elapsed());
+    answer(verdicts, body.is_single)
+}
+
+/// The body, and its share of the bytes that may be worked on at a time.
+async fn read(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(axum::body::Bytes, tokio::sync::OwnedSemaphorePermit), Response> {
+    let most = app.settings.limits.body_bytes;
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+        .unwrap_or(most);
+    let too_long =
+        || problem(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", format!("a body has at most {most} bytes"));
+    if announced > most {
+        return Err(too_long());
+    }
+    let kibibytes = u32::try_from(announced.div_ceil(1024).max(1)).unwrap_or(u32::MAX);
+    let Ok(budget) = app.body_budget.clone().try_acquire_many_owned(kibibytes) else {
+        app.metrics.rejected("unread", Reason::Busy);
+        let refusal = app.circuit.refuse(Reason::Busy);
+        let rejected = Rejected::new("unread".to_owned(), backpressure::Priority::DEFAULT.get(), &refusal);
+        return Err(with_retry_after(
+            (StatusCode::SERVICE_UNAVAILABLE, Json(rejected)).into_response(),
+            refusal.retry_after_seconds(),
+        ));
+    };
+    let bytes = axum::body::to_bytes(body, most);
+    match tokio::time::timeout(app.settings.limits.request_timeout, bytes).await {
+        Ok(Ok(bytes)) => Ok((bytes, budget)),
+        // The only error of a body that is not the connection's own is that it is too long.
+        Ok(Err(_)) => Err(too_long()),
+        Err(_) => {
+            Err(problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time"))
+        }
+    }
+}
+
+fn unsupported(message: &str) -> Response {
+    problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+}
+
+fn answer(mut verdicts: Vec<Verdict>, is_single: bool) -> Response {
+    let retry_after = verdicts
+        .iter()
+        .filter_map(|verdict| verdict.result.as_ref().err())
+        .map(Refusal::retry_after_seconds)
+        .max();
+    let accepted = verdicts.iter().filter(|verdict| verdict.result.is_ok()).count();
+    let rejected = verdicts.len() - accepted;
+    let is_quota = |verdict: &Verdict| matches!(&verdict.result, Err(refusal) if refusal.reason == Reason::Quota);
+    let status = match (accepted, rejected) {
+        (_, 0) => StatusCode::ACCEPTED,
+        (0, _) if verdicts.iter().all(is_quota) => StatusCode::TOO_MANY_REQUESTS,
+        (0, _) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::MULTI_STATUS,
+    };
+    let answer = match (is_single, verdicts.pop()) {
+        (true, Some(verdict)) => (status, Json(EventAnswer::from(verdict))).into_response(),
+        (_, last) => {
+            let results = verdicts.into_iter().chain(last).map(EventAnswer::from).collect();
+            let answer = BatchAnswer { success: rejected == 0, accepted, rejected, results };
+            (status, Json(answer)).into_response()
+        }
+    };
+    match retry_after {
+        Some(seconds) => with_retry_after(answer, seconds),
+        None => answer,
+    }
+}
+
+fn with_retry_after(mut answer: Response, seconds: u64) -> Response {
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    answer
+}
+
+impl Rejected {
+    fn new(class: String, priority: u8, refusal: &Refusal) -> Rejected {
+        Rejected {
+            success: false,
+            error: "rejected",
+            state: refusal.state.as_str(),
+            reason: refusal.reason.as_str(),
+            class,
+            priority,
+            retry_after_seconds: refusal.retry_after_seconds(),
+            message: refusal.reason.explanation(),
+        }
+    }
+}
+
+impl From<Verdict> for EventAnswer {
+    fn from(Verdict { class, priority, result }: Verdict) -> EventAnswer {
+        match result {
+            Ok(Accepted { job_id, is_spilled }) => EventAnswer::Accepted {
+                success: true,
+                job_id,
+                status: if is_spilled { "spilled" } else { "queued" },
+                priority: priority.get(),
+            },
+            Err(refusal) => EventAnswer::Rejected(Rejected::new(class, priority.get(), &refusal)),
+        }
+    }
+}
+
+/// So that a drained process is told apart in one place.
+pub(super) fn is_draining(app: &App) -> bool {
+    app.is_draining.load(Ordering::Relaxed)
+}

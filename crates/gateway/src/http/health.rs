@@ -1,0 +1,293 @@
+//! `/api/v1/health...`: for people and for Kubernetes.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use backpressure::{Health, State as Circuit};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::events::is_draining;
+use super::timestamp;
+use crate::app::{App, Status};
+use crate::circuit::Pressure;
+
+/// All services.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HealthAnswer {
+    /// `healthy`, `degraded` (the circuit is open, or memory or depth critical) or `unhealthy` (a service does not answer).
+    #[schema(example = "healthy")]
+    pub status: &'static str,
+    /// When, UTC.
+    pub timestamp: String,
+    /// Seconds since the start.
+    pub uptime: u64,
+    /// Each of them.
+    pub services: Services,
+}
+
+/// Each service.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Services {
+    /// The database of the workers.
+    pub database: DatabaseHealth,
+    /// The store of the queue.
+    pub redis: RedisHealth,
+    /// The queue.
+    pub rule_engine_queue: QueueHealth,
+    /// This process.
+    pub application: ApplicationHealth,
+}
+
+/// The database of the workers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DatabaseHealth {
+    /// `healthy`, `unhealthy` or `not configured`.
+    pub status: &'static str,
+    /// `mysql` or `postgres`; `null` when not configured.
+    #[serde(rename = "type")]
+    pub kind: Option<&'static str>,
+    /// `active`, `lost` or `none`.
+    pub connection: &'static str,
+}
+
+/// The store of the queue.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisHealth {
+    /// `healthy`, `degraded` (memory above its watermark, or it evicts) or `unhealthy`.
+    pub status: &'static str,
+    /// `active`, `lost`, or `embedded` without Redis.
+    pub connection: &'static str,
+    /// Bytes in use and allowed; 0 for no limit.
+    pub memory_used_bytes: Option<u64>,
+    /// See there.
+    pub memory_max_bytes: Option<u64>,
+}
+
+/// The queue.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueHealth {
+    /// As `health`; `unhealthy` while the queue does not answer.
+    pub status: &'static str,
+    /// `healthy`, `warning` or `critical`, by its last known depth.
+    pub health: &'static str,
+    /// Waiting and active.
+    pub queue_depth: Option<u64>,
+    /// Workers that serve it.
+    pub workers: Option<usize>,
+    /// `CLOSED`, `HALF_OPEN` or `OPEN`.
+    pub circuit_state: &'static str,
+    /// Whether the policy rejects.
+    pub backpressure_enabled: bool,
+    /// Priority-1 events that wait on disk.
+    pub spilled_jobs: u64,
+}
+
+/// This process.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationHealth {
+    /// `healthy`, or `draining` before its end.
+    pub status: &'static str,
+    /// The specification's name for the version of what runs the service.
+    #[schema(example = "backpressure-gateway v0.1.0")]
+    pub node_version: &'static str,
+    /// As configured.
+    #[schema(example = "production")]
+    pub environment: String,
+    /// Of the process; `null` where the system does not tell.
+    pub memory: Option<ProcessMemory>,
+}
+
+/// Memory of the process, in the specification's words.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessMemory {
+    /// Resident.
+    #[schema(example = "12.45 MB")]
+    pub rss: String,
+    /// Of that, what no file is behind.
+    pub heap_used: String,
+    /// Data segment, resident or not.
+    pub heap_total: String,
+}
+
+/// Whether the instance should get traffic.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    /// `ready` or `not ready`.
+    #[schema(example = "ready")]
+    pub status: &'static str,
+    /// When, UTC.
+    pub timestamp: String,
+    /// Each check.
+    pub checks: Checks,
+}
+
+/// Each check.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Checks {
+    /// `ready`, `not ready` or `not configured`.
+    pub database: &'static str,
+    /// `ready` or `not ready`.
+    pub redis: &'static str,
+    /// `ready`, or what the circuit lets in.
+    pub backpressure: &'static str,
+}
+
+/// Whether the process lives.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Liveness {
+    /// `alive`.
+    pub status: &'static str,
+    /// When, UTC.
+    pub timestamp: String,
+}
+
+/// All services.
+#[utoipa::path(
+    get, path = "/api/v1/health", tag = "health",
+    responses(
+        (status = OK, description = "healthy or degraded", body = HealthAnswer),
+        (status = 503, description = "unhealthy", body = HealthAnswer),
+    )
+)]
+pub async fn health(State(app): State<Arc<App>>) -> Response {
+    let status = app.status().await;
+    let redis = RedisHealth::of(&app, &status);
+    let database = DatabaseHealth::of(&app, &status);
+    let queue = QueueHealth::of(&status);
+    let is_degraded = status.circuit.state == Circuit::Open
+        || status.circuit.health == Health::Critical
+        || redis.status == "degraded";
+    let overall = if redis.status == UNHEALTHY || database.status == UNHEALTHY {
+        UNHEALTHY
+    } else if is_degraded {
+        "degraded"
+    } else {
+        HEALTHY
+    };
+    let code = if overall == UNHEALTHY { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let application = ApplicationHealth {
+        status: if is_draining(&app) { "draining" } else { HEALTHY },
+        node_version: concat!(env!("CARGO_PKG_NAME"), " v", env!("CARGO_PKG_VERSION")),
+        environment: app.settings.environment.clone(),
+        memory: ProcessMemory::of_this_process(),
+    };
+    let answer = HealthAnswer {
+        status: overall,
+        timestamp: timestamp(SystemTime::now()),
+        uptime: app.circuit.uptime().as_secs(),
+        services: Services { database, redis, rule_engine_queue: queue, application },
+    };
+    (code, Json(answer)).into_response()
+}
+
+/// Whether the instance should get traffic, by the checks that the settings name.
+#[utoipa::path(
+    get, path = "/api/v1/health/readiness", tag = "health",
+    responses((status = OK, body = Readiness), (status = 503, description = "not ready", body = Readiness))
+)]
+pub async fn readiness(State(app): State<Arc<App>>) -> Response {
+    let counts = app.settings.readiness;
+    let has_redis = app.queue.is_connected() && app.queue.depth().await.is_ok();
+    let database = app.monitor.seen().database;
+    let is_open = app.circuit.state() == Circuit::Open && app.settings.policy.enabled();
+    let fails = [
+        counts.database && database == Some(false),
+        counts.redis && !has_redis,
+        counts.backpressure && is_open,
+        is_draining(&app),
+    ];
+    let is_ready = !fails.contains(&true);
+    let word = |is_good| if is_good { "ready" } else { "not ready" };
+    let answer = Readiness {
+        status: word(is_ready),
+        timestamp: timestamp(SystemTime::now()),
+        checks: Checks {
+            database: database.map_or("not configured", word),
+            redis: word(has_redis),
+            backpressure: match (is_open, counts.backpressure) {
+                (false, _) => "ready",
+                (true, true) => "circuit open - not accepting traffic",
+                (true, false) => "circuit open - accepting priority 1",
+            },
+        },
+    };
+    let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(answer)).into_response()
+}
+
+/// Whether the process lives. Asks nobody: a queue that does not answer is no reason to restart the gateway.
+#[utoipa::path(get, path = "/api/v1/health/liveness", tag = "health", responses((status = OK, body = Liveness)))]
+pub async fn liveness(State(_): State<Arc<App>>) -> Json<Liveness> {
+    Json(Liveness { status: "alive", timestamp: timestamp(SystemTime::now()) })
+}
+
+impl DatabaseHealth {
+    fn of(app: &App, status: &Status) -> DatabaseHealth {
+        let kind = app.settings.database.as_ref().map(|database| database.kind.as_str());
+        let (status, connection) = match status.database {
+            None => ("not configured", "none"),
+            Some(true) => (HEALTHY, "active"),
+            Some(false) => (UNHEALTHY, "lost"),
+        };
+        DatabaseHealth { status, kind, connection }
+    }
+}
+
+impl RedisHealth {
+    fn of(app: &App, status: &Status) -> RedisHealth {
+        let evicts = status.memory.as_ref().is_some_and(|memory| memory.evicts.is_some());
+        let is_embedded = app.settings.redis.is_none();
+        let (word, connection) = match status.counts {
+            None => (UNHEALTHY, "lost"),
+            Some(_) if is_embedded => (HEALTHY, "embedded"),
+            Some(_) if evicts || app.circuit.pressure() > Pressure::None => ("degraded", "active"),
+            Some(_) => (HEALTHY, "active"),
+        };
+        RedisHealth {
+            status: word,
+            connection,
+            memory_used_bytes: status.memory.as_ref().map(|memory| memory.used),
+            memory_max_bytes: status.memory.as_ref().map(|memory| memory.max),
+        }
+    }
+}
+
+impl QueueHealth {
+    fn of(status: &Status) -> QueueHealth {
+        QueueHealth {
+            status: if status.counts.is_some() { status.health() } else { UNHEALTHY },
+            health: status.health(),
+            queue_depth: status.counts.map(|counts| counts.depth()),
+            workers: status.workers.as_ref().map(Vec::len),
+            circuit_state: status.circuit.state.as_str(),
+            backpressure_enabled: status.policy.enabled(),
+            spilled_jobs: status.spill.0,
+        }
+    }
+}
+
+impl ProcessMemory {
+    /// From the kernel (proc(5), `/proc/pid/status`), where there is one that tells.
+    fn of_this_process() -> Option<ProcessMemory> {
+        let text = std::fs::read_to_string("/proc/self/status").ok()?;
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+            let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+            Some(format!("{:.2} MB", kilobytes / 1024.0))
+        };
+        Some(ProcessMemory { rss: field("VmRSS")?, heap_used: field("RssAnon")?, heap_total: field("VmData")? })
+    }
+}
+
+const HEALTHY: &str = "healthy";
+const UNHEALTHY: &str = "unhealthy";

@@ -1,0 +1,294 @@
+//! `/api/v1/metrics/...`: how the queue and the circuit stand, and the reset.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::Json;
+use serde::Serialize;
+use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
+
+use super::{Peer, Problem, problem, timestamp};
+use crate::app::{App, Status};
+use crate::queue::WorkerInfo;
+
+/// Everything about the queue.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueMetrics {
+    /// When, UTC.
+    #[schema(example = "2026-01-21T10:30:00.000Z")]
+    pub timestamp: String,
+    /// The queue; its numbers are `null` while it does not answer.
+    pub queue: QueueState,
+    /// Its workers.
+    pub workers: Workers,
+    /// The policy.
+    pub backpressure: Backpressure,
+    /// Priority-1 events that wait on disk.
+    pub spill: SpillState,
+}
+
+/// The queue.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueState {
+    /// Its BullMQ name.
+    pub name: String,
+    /// Jobs by state.
+    pub counts: Option<CountsAnswer>,
+    /// Waiting and active.
+    pub total_pending: Option<u64>,
+    /// Of the critical threshold.
+    pub utilization_percent: Option<f64>,
+    /// `healthy`, `warning` or `critical`.
+    #[schema(example = "healthy")]
+    pub health: &'static str,
+    /// Whether workers are told to take nothing.
+    pub is_paused: Option<bool>,
+}
+
+/// Jobs by state.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CountsAnswer {
+    /// All that a worker could take.
+    pub waiting: u64,
+    /// Being worked on.
+    pub active: u64,
+    /// Completed and kept.
+    pub completed: u64,
+    /// Failed and kept.
+    pub failed: u64,
+    /// Waiting for a time.
+    pub delayed: u64,
+    /// Of the waiting ones, those in BullMQ's `prioritized`.
+    pub waiting_prioritized: u64,
+    /// Of the waiting ones, those in BullMQ's `paused`.
+    pub waiting_paused: u64,
+    /// Completed since the queue exists.
+    pub completed_total: u64,
+}
+
+/// The workers of the queue.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Workers {
+    /// How many; `null` when they could not be listed.
+    pub count: Option<usize>,
+    /// Each, without its address.
+    pub list: Vec<WorkerInfo>,
+}
+
+/// The policy.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Backpressure {
+    /// Whether it rejects.
+    pub enabled: bool,
+    /// `CLOSED`, `HALF_OPEN` or `OPEN`.
+    #[schema(example = "CLOSED")]
+    pub circuit_state: &'static str,
+    /// In jobs.
+    pub thresholds: Thresholds,
+    /// Rejections since the start or the last reset.
+    pub rejected_count: u64,
+    /// When the circuit came into its state.
+    pub last_state_change: String,
+    /// Milliseconds since then.
+    pub state_age_ms: u64,
+}
+
+/// Thresholds, in jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Thresholds {
+    /// Health becomes `warning`.
+    pub warning: u64,
+    /// The circuit opens.
+    pub critical: u64,
+    /// The circuit closes.
+    pub recovery: u64,
+}
+
+/// The spill.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SpillState {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Jobs in it.
+    pub jobs: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// The queue in five lines.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// `healthy`, `warning` or `critical`.
+    #[schema(example = "healthy")]
+    pub health: &'static str,
+    /// Waiting and active; `null` while the queue does not answer.
+    pub queue_depth: Option<u64>,
+    /// How many; `null` when they could not be listed.
+    pub workers: Option<usize>,
+    /// `CLOSED`, `HALF_OPEN` or `OPEN`.
+    #[schema(example = "CLOSED")]
+    pub circuit_state: &'static str,
+    /// Rejections since the start or the last reset.
+    pub rejected_count: u64,
+}
+
+/// What a reset has done.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResetAnswer {
+    /// `true`.
+    pub success: bool,
+    /// The same for people.
+    pub message: &'static str,
+    /// How things stand now.
+    pub status: ResetStatus,
+}
+
+/// How things stand after a reset.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResetStatus {
+    /// `CLOSED`.
+    pub circuit_state: &'static str,
+    /// 0.
+    pub rejected_count: u64,
+}
+
+/// Queue, workers and circuit in detail.
+#[utoipa::path(get, path = "/api/v1/metrics/queue", tag = "metrics", responses((status = OK, body = QueueMetrics)))]
+pub async fn queue(State(app): State<Arc<App>>) -> Json<QueueMetrics> {
+    let status = app.status().await;
+    let depth = status.counts.map(|counts| counts.depth());
+    let now = app.circuit.now();
+    let list = status.workers.clone();
+    Json(QueueMetrics {
+        timestamp: timestamp(SystemTime::now()),
+        queue: QueueState {
+            name: app.settings.queue_name.clone(),
+            counts: status.counts.map(|counts| CountsAnswer {
+                waiting: counts.waiting(),
+                active: counts.active,
+                completed: counts.completed,
+                failed: counts.failed,
+                delayed: counts.delayed,
+                waiting_prioritized: counts.prioritized,
+                waiting_paused: counts.paused,
+                completed_total: counts.completed_total,
+            }),
+            total_pending: depth,
+            utilization_percent: depth.map(|depth| percent(depth, status.policy.critical())),
+            health: status.health(),
+            is_paused: status.counts.map(|counts| counts.is_paused),
+        },
+        workers: Workers { count: list.as_ref().map(Vec::len), list: list.unwrap_or_default() },
+        backpressure: Backpressure {
+            enabled: status.policy.enabled(),
+            circuit_state: status.circuit.state.as_str(),
+            thresholds: Thresholds {
+                warning: status.policy.warning(),
+                critical: status.policy.critical(),
+                recovery: status.policy.recovery(),
+            },
+            rejected_count: status.rejected,
+            last_state_change: timestamp(app.circuit.wall(status.circuit.since)),
+            state_age_ms: now.since(status.circuit.since).as_millis(),
+        },
+        spill: SpillState { enabled: app.spill.is_some(), jobs: status.spill.0, bytes: status.spill.1 },
+    })
+}
+
+/// The queue in five lines.
+#[utoipa::path(get, path = "/api/v1/metrics/queue/summary", tag = "metrics", responses((status = OK, body = Summary)))]
+pub async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
+    let status = app.status().await;
+    Json(Summary {
+        health: status.health(),
+        queue_depth: status.counts.map(|counts| counts.depth()),
+        workers: status.workers.as_ref().map(Vec::len),
+        circuit_state: status.circuit.state.as_str(),
+        rejected_count: status.rejected,
+    })
+}
+
+/// For Prometheus, text format 0.0.4.
+#[utoipa::path(
+    get, path = "/api/v1/metrics/prometheus", tag = "metrics",
+    responses((status = OK, body = String, content_type = "text/plain; version=0.0.4"))
+)]
+pub async fn prometheus(State(app): State<Arc<App>>) -> Response {
+    let text = app.metrics.render(&app.status().await);
+    let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, format)], text).into_response()
+}
+
+/// Closes the circuit by hand and begins the count of rejections anew.
+///
+/// Needs the token of the settings; where none is set, a connection from the machine itself.
+#[utoipa::path(
+    post, path = "/api/v1/metrics/backpressure/reset", tag = "metrics",
+    security(("resetToken" = [])),
+    responses(
+        (status = OK, body = ResetAnswer),
+        (status = 401, description = "the token is missing or wrong", body = Problem),
+        (status = 403, description = "no token is configured, and the request is from elsewhere", body = Problem),
+    )
+)]
+pub async fn reset(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+) -> Response {
+    match &app.settings.reset_token {
+        Some(token) => {
+            let given = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+            if !given.is_some_and(|given| bool::from(given.ct_eq(token.as_bytes()))) {
+                let mut answer = problem(StatusCode::UNAUTHORIZED, "unauthorized", "a reset needs the bearer token");
+                answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                return answer;
+            }
+        }
+        None => {
+            // A proxy on this machine speaks for others.
+            let is_forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
+            let is_local = peer.is_some_and(|Extension(Peer(address))| address.ip().to_canonical().is_loopback());
+            if is_forwarded || !is_local {
+                let message = "no RESET_TOKEN is configured, so only this machine itself may reset";
+                return problem(StatusCode::FORBIDDEN, "forbidden", message);
+            }
+        }
+    }
+    let snapshot = app.reset();
+    Json(ResetAnswer {
+        success: true,
+        message: "Backpressure manager reset successfully",
+        status: ResetStatus { circuit_state: snapshot.state.as_str(), rejected_count: 0 },
+    })
+    .into_response()
+}
+
+/// The token of an `Authorization` header (RFC 6750, section 2.1; the scheme in any case, RFC 9110, section 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// To a hundredth.
+fn percent(depth: u64, critical: u64) -> f64 {
+    (depth as f64 / critical as f64 * 10_000.0).round() / 100.0
+}
+
+impl Status {
+    /// The health of the queue in the specification's words.
+    #[must_use]
+    pub fn health(&self) -> &'static str {
+        self.circuit.health.as_str()
+    }
+}

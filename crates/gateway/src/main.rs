@@ -1,0 +1,95 @@
+//! `gateway`: the service. Arguments only ask about it; what it does is in its environment variables.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use backpressure_gateway::app::App;
+use backpressure_gateway::http;
+use backpressure_gateway::settings::{self, Settings};
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Event ingestion behind a BullMQ queue on Redis, with admission by depth, priority and memory.
+///
+/// Settings are environment variables; --settings lists them. Without REDIS_URL the queue is in memory.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Check the settings, report all mistakes, and end: 0 when there is none, 3 otherwise.
+    #[arg(long)]
+    check_config: bool,
+    /// Print the table of settings, in Markdown.
+    #[arg(long)]
+    settings: bool,
+    /// Print the OpenAPI document.
+    #[arg(long)]
+    openapi: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.settings {
+        print!("{}", settings::markdown());
+        return ExitCode::SUCCESS;
+    }
+    if arguments.openapi {
+        let document = http::openapi().to_pretty_json().expect("the document is JSON");
+        println!("{document}");
+        return ExitCode::SUCCESS;
+    }
+    let settings = match Settings::from_env() {
+        Ok(settings) => settings,
+        Err(mistakes) => {
+            eprintln!("error: {mistakes}");
+            return ExitCode::from(INVALID);
+        }
+    };
+    for warning in settings.policy.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    if arguments.check_config {
+        println!("the settings are valid");
+        return ExitCode::SUCCESS;
+    }
+    start_log(&settings);
+    match run(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    let address = settings.listen;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let app = App::start(settings).await?;
+    let queue = if app.settings.redis.is_some() { "BullMQ on Redis" } else { "in memory, with workers of its own" };
+    tracing::info!(address = %listener.local_addr()?, queue, "listening");
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    http::server::serve(app, listener, stop).await?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn start_log(settings: &Settings) {
+    let is_colourful = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let log = tracing_subscriber::fmt()
+        .with_max_level(settings.log_level)
+        .with_ansi(is_colourful)
+        .with_writer(std::io::stderr);
+    if settings.log_json { log.json().init() } else { log.with_target(false).init() }
+}
+
+/// As `simulate`: a scenario or settings that are invalid.
+const INVALID: u8 = 3;

@@ -1,0 +1,121 @@
+//! What goes on without any traffic: the depth is read, so that a circuit whose queue has drained closes although nobody sends
+//! anything; memory and workers are looked at; and rejections are logged, by the second and not by the event.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backpressure::Depth;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::app::App;
+use crate::queue::{Memory, WorkerInfo};
+
+/// What was last seen; `None` when it could not be seen.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Memory of the queue.
+    pub memory: Option<Memory>,
+    /// Workers of the queue.
+    pub workers: Option<Vec<WorkerInfo>>,
+    /// Whether the database answers.
+    pub database: Option<bool>,
+}
+
+/// The last look, shared.
+#[derive(Default)]
+pub struct Monitor {
+    seen: Mutex<Seen>,
+}
+
+impl Monitor {
+    /// What was last seen.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Seen)) {
+        change(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Starts all of it, for as long as the process lives. Memory and workers have been looked at once when this returns.
+pub async fn start(app: &Arc<App>) {
+    look(app, true).await;
+    tokio::spawn(watch_depth(app.clone()));
+    tokio::spawn(watch_the_rest(app.clone()));
+    tokio::spawn(log_rejections(app.clone()));
+    if let Some(spill) = app.spill.clone() {
+        let app = app.clone();
+        tokio::spawn(async move { spill.replay(&*app.queue, &app.circuit).await });
+    }
+}
+
+async fn watch_depth(app: Arc<App>) {
+    let mut ticks = every(app.settings.depth_interval);
+    loop {
+        ticks.tick().await;
+        app.circuit.observe(app.queue.depth().await.map_or(Depth::Unknown, Depth::Known));
+    }
+}
+
+async fn watch_the_rest(app: Arc<App>) {
+    let mut ticks = every(MEMORY_INTERVAL);
+    for tick in 0u64.. {
+        ticks.tick().await;
+        look(&app, tick.is_multiple_of(MEMORY_LOOKS)).await;
+    }
+}
+
+/// Looks at memory and, if `all`, at workers and the database.
+async fn look(app: &App, all: bool) {
+    let memory = app.queue.memory().await.ok();
+    if let Some(memory) = &memory {
+        app.circuit.observe_memory(memory.used, memory.max);
+    }
+    app.monitor.update(|seen| {
+        let evicts = |memory: &Option<Memory>| memory.as_ref().and_then(|memory| memory.evicts.clone());
+        if let Some(policy) = evicts(&memory).filter(|_| evicts(&seen.memory).is_none()) {
+            tracing::error!(policy, "Redis evicts at maxmemory: jobs will be lost silently; set noeviction");
+        }
+        seen.memory = memory;
+    });
+    if !all {
+        return;
+    }
+    let workers = app.queue.workers().await.ok();
+    let database = match &app.settings.database {
+        Some(database) => Some(database.answers(DATABASE_PATIENCE).await),
+        None => None,
+    };
+    app.monitor.update(|seen| (seen.workers, seen.database) = (workers, database));
+    app.bus.forget_idle_organizations();
+}
+
+async fn log_rejections(app: Arc<App>) {
+    let mut ticks = every(Duration::from_secs(1));
+    let mut told: BTreeMap<(String, String), u64> = BTreeMap::new();
+    loop {
+        ticks.tick().await;
+        for (class, reason, count) in app.metrics.rejections() {
+            let before = told.insert((class.clone(), reason.clone()), count).unwrap_or(0);
+            if count > before {
+                let state = app.circuit.state();
+                tracing::warn!(class, reason, events = count - before, %state, "events rejected in the last second");
+            }
+        }
+    }
+}
+
+fn every(time: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(time);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Fast enough to see Redis fill at any rate it can be written to: a watermark leaves a tenth of its memory and more.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(200);
+/// Looks at memory for one at workers, whose list Redis takes longer to write.
+const MEMORY_LOOKS: u64 = 5;
+const DATABASE_PATIENCE: Duration = Duration::from_millis(500);

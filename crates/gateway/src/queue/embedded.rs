@@ -1,0 +1,191 @@
+//! A queue in memory with workers of its own: everything the gateway does can be tried without Redis. Nothing outlives the process.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, Semaphore};
+
+use super::{Counts, Job, Memory, Offer, Outcome, Queue, QueueError, WorkerInfo};
+use crate::settings::EmbeddedSettings;
+
+/// The queue.
+pub struct EmbeddedQueue {
+    shared: Arc<Shared>,
+    workers: u32,
+    started: std::time::Instant,
+    dispatcher: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    filled: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// By priority and, within one, by arrival.
+    waiting: BTreeMap<(u8, u64), Job>,
+    active: u64,
+    completed: u64,
+    added: u64,
+    bytes: u64,
+    /// Ids of the gateway's own, as far back as there is room for.
+    seen: HashSet<String>,
+    seen_in_order: VecDeque<String>,
+}
+
+impl EmbeddedQueue {
+    /// A queue with its workers at work, `concurrency` jobs at a time each.
+    #[must_use]
+    pub fn start(settings: EmbeddedSettings, concurrency: u32) -> EmbeddedQueue {
+        let shared = Arc::new(Shared { state: Mutex::default(), filled: Notify::new() });
+        let slots = Arc::new(Semaphore::new((settings.workers * concurrency) as usize));
+        let source = shared.clone();
+        let dispatcher = tokio::spawn(async move {
+            loop {
+                // Never closed: it lives in this very task.
+                let Ok(slot) = slots.clone().acquire_owned().await else { return };
+                let job = loop {
+                    let filled = source.filled.notified();
+                    if let Some(job) = source.lock().take() {
+                        break job;
+                    }
+                    filled.await;
+                };
+                let source = source.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(settings.service_time).await;
+                    source.lock().complete(&job);
+                    drop(slot);
+                });
+            }
+        });
+        EmbeddedQueue { shared, workers: settings.workers, started: std::time::Instant::now(), dispatcher }
+    }
+}
+
+impl Drop for EmbeddedQueue {
+    fn drop(&mut self) {
+        self.dispatcher.abort();
+    }
+}
+
+impl Shared {
+    /// No call of [`State`] can panic half-way.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn depth(&self) -> u64 {
+        self.waiting.len() as u64 + self.active
+    }
+
+    fn offer(&mut self, Offer { job, limit }: Offer<'_>) -> Result<Outcome, QueueError> {
+        let depth = self.depth();
+        if limit.is_some_and(|limit| depth >= limit) {
+            return Ok(Outcome::Refused { depth });
+        }
+        if self.bytes + size(job) > MOST_BYTES {
+            return Err(QueueError::Full(format!("{MOST_BYTES} bytes of jobs")));
+        }
+        if let Some(id) = &job.id {
+            if !self.seen.insert(id.clone()) {
+                return Ok(Outcome::Duplicate { id: id.clone() });
+            }
+            self.seen_in_order.push_back(id.clone());
+            if self.seen_in_order.len() > MOST_SEEN
+                && let Some(oldest) = self.seen_in_order.pop_front()
+            {
+                self.seen.remove(&oldest);
+            }
+        }
+        self.added += 1;
+        self.bytes += size(job);
+        self.waiting.insert((job.priority.get(), self.added), job.clone());
+        let id = job.id.clone().unwrap_or_else(|| self.added.to_string());
+        Ok(Outcome::Enqueued { id, depth })
+    }
+
+    fn take(&mut self) -> Option<Job> {
+        let (_, job) = self.waiting.pop_first()?;
+        self.active += 1;
+        Some(job)
+    }
+
+    fn complete(&mut self, job: &Job) {
+        self.active -= 1;
+        self.completed += 1;
+        self.bytes -= size(job);
+    }
+}
+
+fn size(job: &Job) -> u64 {
+    (job.name.len() + job.data.len() + size_of::<Job>()) as u64
+}
+
+#[async_trait]
+impl Queue for EmbeddedQueue {
+    async fn depth(&self) -> Result<u64, QueueError> {
+        Ok(self.shared.lock().depth())
+    }
+
+    async fn counts(&self) -> Result<Counts, QueueError> {
+        let state = self.shared.lock();
+        Ok(Counts {
+            prioritized: state.waiting.len() as u64,
+            active: state.active,
+            completed: state.completed,
+            completed_total: state.completed,
+            ..Counts::default()
+        })
+    }
+
+    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Outcome, QueueError>> {
+        let mut state = self.shared.lock();
+        let outcomes = offers.iter().map(|offer| state.offer(*offer)).collect();
+        drop(state);
+        self.shared.filled.notify_one();
+        outcomes
+    }
+
+    async fn memory(&self) -> Result<Memory, QueueError> {
+        Ok(Memory { used: self.shared.lock().bytes, max: MOST_BYTES, evicts: None })
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {
+        let age_seconds = self.started.elapsed().as_secs();
+        let worker = |number: u32| WorkerInfo {
+            id: number.to_string(),
+            name: Some(format!("embedded-{number}")),
+            queue: "embedded".to_owned(),
+            age_seconds,
+            idle_seconds: 0,
+        };
+        Ok((1..=self.workers).map(worker).collect())
+    }
+
+    fn is_connected(&self) -> bool {
+        true
+    }
+
+    /// Lets the workers empty the queue, as it ends with the process.
+    async fn close(&self, patience: Duration) {
+        let empty = async {
+            while self.shared.lock().depth() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(patience, empty).await.is_err() {
+            tracing::error!(jobs = self.shared.lock().depth(), "jobs in memory are lost at the end of the process");
+        }
+    }
+}
+
+/// Bound of what the waiting jobs take.
+const MOST_BYTES: u64 = 512 << 20;
+/// Bound of the ids remembered.
+const MOST_SEEN: usize = 100_000;

@@ -1,0 +1,237 @@
+//! One connection to the Redis of one shard, made again whenever it is lost.
+//!
+//! Nothing is ever sent twice: a command whose answer is lost may have been done, and only its sender knows whether doing it again
+//! would do harm. While there is no connection every command fails at once, so that no queue of commands builds up behind it.
+//! On a cluster the link finds the master of its slot by itself, and again when that has moved.
+
+use std::sync::atomic::{AtomicU64, AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, ServerErrorKind};
+use tokio::sync::Notify;
+
+use super::QueueError;
+
+/// Where the Redis of a link is found.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// Of one server, or of any node of the cluster.
+    pub(super) url: String,
+    /// A key of the slot, on a cluster.
+    pub(super) slot_key: Option<String>,
+    pub(super) timeout: Duration,
+}
+
+/// The connection, or the lack of it.
+pub(super) struct Link {
+    place: Place,
+    current: RwLock<Option<(u64, MultiplexedConnection)>>,
+    generation: AtomicU64,
+    /// Commands in a row that were not answered in time.
+    silent: AtomicU32,
+    lost: Notify,
+    connected: Notify,
+}
+
+impl Link {
+    /// A link that keeps itself up until it is dropped.
+    pub(super) fn start(place: Place) -> Arc<Link> {
+        let link = Arc::new(Link {
+            place,
+            current: RwLock::new(None),
+            generation: AtomicU64::new(0),
+            silent: AtomicU32::new(0),
+            lost: Notify::new(),
+            connected: Notify::new(),
+        });
+        let keeper = Arc::downgrade(&link);
+        tokio::spawn(async move {
+            let mut wait = SHORTEST_WAIT;
+            let mut told = false;
+            while let Some(link) = keeper.upgrade() {
+                match link.connect().await {
+                    Ok(connection) => {
+                        let generation = link.generation.fetch_add(1, Ordering::Relaxed) + 1;
+                        link.put(Some((generation, connection)));
+                        link.silent.store(0, Ordering::Relaxed);
+                        tracing::info!(generation, "connected to Redis");
+                        (wait, told) = (SHORTEST_WAIT, false);
+                        link.connected.notify_waiters();
+                        link.lost.notified().await;
+                    }
+                    Err(error) => {
+                        if !std::mem::replace(&mut told, true) {
+                            tracing::error!(%error, "cannot connect to Redis; trying on");
+                        }
+                        drop(link);
+                        tokio::time::sleep(wait).await;
+                        wait = (wait * 2).min(LONGEST_WAIT);
+                    }
+                }
+            }
+        });
+        link
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Waits for a connection, but not for ever.
+    pub(super) async fn wait(&self, patience: Duration) -> bool {
+        let connected = self.connected.notified();
+        self.is_connected() || tokio::time::timeout(patience, connected).await.is_ok()
+    }
+
+    /// Sends one command.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
+        let (generation, mut connection) = self.get()?;
+        let answer = command.query_async::<T>(&mut connection).await;
+        answer.map_err(|error| self.judge(generation, &error))
+    }
+
+    /// Sends commands in one go; one error fails them all, so it is for questions.
+    pub(super) async fn ask_all<T: FromRedisValue>(&self, commands: &::redis::Pipeline) -> Result<T, QueueError> {
+        let (generation, mut connection) = self.get()?;
+        let answer = commands.query_async::<T>(&mut connection).await;
+        answer.map_err(|error| self.judge(generation, &error))
+    }
+
+    /// Runs a script that Redis knows by its hash, or is told now. Redis has done nothing of a script it does not know.
+    pub(super) async fn run<T: FromRedisValue>(&self, script: &Script, command: &Cmd) -> Result<T, QueueError> {
+        let (generation, mut connection) = self.get()?;
+        let mut answer = command.query_async::<T>(&mut connection).await;
+        if let Err(error) = &answer
+            && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+        {
+            let load = ::redis::cmd("SCRIPT").arg("LOAD").arg(script.code).to_owned();
+            answer = match load.query_async::<String>(&mut connection).await {
+                Ok(_) => command.query_async::<T>(&mut connection).await,
+                Err(error) => Err(error),
+            };
+        }
+        let answer = answer.map_err(|error| self.judge(generation, &error))?;
+        // A store makes every reader fetch the line again.
+        if self.silent.load(Ordering::Relaxed) > 0 {
+            self.silent.store(0, Ordering::Relaxed);
+        }
+        Ok(answer)
+    }
+
+    fn get(&self) -> Result<(u64, MultiplexedConnection), QueueError> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.clone().ok_or_else(|| QueueError::Unavailable("no connection to Redis".to_owned()))
+    }
+
+    fn put(&self, connection: Option<(u64, MultiplexedConnection)>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = connection;
+    }
+
+    /// What an error means for the caller, and for the connection.
+    fn judge(&self, generation: u64, error: &RedisError) -> QueueError {
+        let text = error.to_string();
+        if error.code() == Some("OOM") || text.contains("OOM command not allowed") {
+            return QueueError::Full("Redis is at maxmemory".to_owned());
+        }
+        let is_silent = error.is_timeout() && {
+            let silent = self.silent.fetch_add(1, Ordering::Relaxed) + 1;
+            silent >= MOST_SILENT
+        };
+        // A server that became a replica, lost the slot, or is about to go: another one has to be found.
+        let is_elsewhere = matches!(
+            error.kind(),
+            ErrorKind::Server(
+                ServerErrorKind::ReadOnly
+                    | ServerErrorKind::Moved
+                    | ServerErrorKind::Ask
+                    | ServerErrorKind::MasterDown
+                    | ServerErrorKind::ClusterDown
+            )
+        );
+        if is_silent || is_elsewhere || error.is_connection_dropped() || (error.is_io_error() && !error.is_timeout()) {
+            self.lose(generation, &text);
+        }
+        QueueError::Unavailable(text)
+    }
+
+    fn lose(&self, generation: u64, why: &str) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|(number, _)| *number == generation) {
+            *current = None;
+            tracing::warn!(generation, why, "connection to Redis given up");
+            self.lost.notify_one();
+        }
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+        let first = self.open(Client::open(self.place.url.as_str())?).await?;
+        let Some(key) = &self.place.slot_key else { return Ok(first) };
+        self.at_master_of(first, key).await
+    }
+
+    async fn open(&self, client: Client) -> Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.place.timeout))
+            .set_response_timeout(Some(self.place.timeout))
+            .set_pipeline_buffer_size(1024);
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        // A server that is still loading, or hangs, is no connection.
+        ::redis::cmd("PING").query_async::<()>(&mut connection).await?;
+        Ok(connection)
+    }
+
+    async fn at_master_of(&self, mut node: MultiplexedConnection, key: &str) -> Result<MultiplexedConnection, RedisError> {
+        let slot: u16 = ::redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query_async(&mut node).await?;
+        type Range = (u16, u16, (String, u16));
+        let ranges: Vec<::redis::Value> = ::redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut node).await?;
+        let master = ranges.iter().find_map(|range| {
+            // First and last slot, the master, then replicas.
+            let ::redis::Value::Array(parts) = range else { return None };
+            let ::redis::Value::Array(address) = parts.get(2)? else { return None };
+            let range: Range = (
+                ::redis::from_redis_value_ref(parts.first()?).ok()?,
+                ::redis::from_redis_value_ref(parts.get(1)?).ok()?,
+                (
+                    ::redis::from_redis_value_ref(address.first()?).ok()?,
+                    ::redis::from_redis_value_ref(address.get(1)?).ok()?,
+                ),
+            );
+            (range.0..=range.1).contains(&slot).then_some(range.2)
+        });
+        let Some((host, port)) = master else {
+            return Err((ErrorKind::Client, "no node of the cluster serves the slot of the queue").into());
+        };
+        let info = self.place.url.as_str().into_connection_info()?;
+        let address = match info.addr() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+                ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+            }
+            _ => ConnectionAddr::Tcp(host, port),
+        };
+        self.open(Client::open(info.set_addr(address))?).await
+    }
+}
+
+/// A script and its hash.
+pub(super) struct Script {
+    code: &'static str,
+    hash: String,
+}
+
+impl Script {
+    pub(super) fn new(code: &'static str) -> Script {
+        Script { code, hash: ::redis::Script::new(code).get_hash().to_owned() }
+    }
+
+    /// The call of it, with one key; arguments are to be added.
+    pub(super) fn call(&self, key: &str) -> Cmd {
+        ::redis::cmd("EVALSHA").arg(&self.hash).arg(1).arg(key).to_owned()
+    }
+}
+
+const SHORTEST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_millis(1000);
+/// Unanswered commands in a row after which the connection itself is suspected.
+const MOST_SILENT: u32 = 32;
