@@ -1,2 +1,133 @@
-//! x
-fn main() {}
+//! How far does the depth go above critical, in truth and by the model? A steady stream meets a queue that nobody empties; whoever has
+//! read the depth before the others have enqueued is let in. The model is told the rate and the time between reading and
+//! landing, which is half of the emit path (two equal round trips), and predicts the overshoot; the atomic mode has none.
+//!
+//! ```sh
+//! cargo bench -p backpressure-gateway --bench overshoot
+//! ```
+
+#![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
+
+#[path = "../tests/it/support.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests use more of it")]
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::{Gateway, Redis, event};
+use tokio::time::Instant;
+
+const CRITICAL: u64 = 3_000;
+
+#[tokio::main(worker_threads = 1)]
+async fn main() {
+    println!("critical {CRITICAL}, one gateway, no worker, one Redis on loopback");
+    println!(
+        "{:<10} {:>10} {:>16} {:>20} {:>10}",
+        "mode", "offered/s", "read to landing", "overshoot", "model"
+    );
+    for mode in ["atomic", "request"] {
+        for rate in [1_000, 2_000, 4_000] {
+            let (depth, rate, landing) = measure(mode, rate).await;
+            let overshoot = depth.saturating_sub(CRITICAL);
+            let model = if mode == "request" { predict(rate, landing) } else { "0".to_owned() };
+            println!("{mode:<10} {rate:>10.0} {landing:>16.2?} {overshoot:>20} {model:>10}");
+        }
+    }
+}
+
+/// Highest depth, the rate in truth, and the mean time from the reading of a depth to the landing of its job.
+async fn measure(mode: &str, rate: u64) -> (u64, f64, Duration) {
+    let redis = Redis::start(&[]);
+    let url = redis.url();
+    let critical = CRITICAL.to_string();
+    let variables = [
+        ("REDIS_URL", url.as_str()),
+        ("DEPTH_MODE", mode),
+        ("QUEUE_RECOVERY_THRESHOLD", "100"),
+        ("QUEUE_WARNING_THRESHOLD", "200"),
+        ("QUEUE_CRITICAL_THRESHOLD", critical.as_str()),
+    ];
+    let gateway = Gateway::start(&variables).await;
+    let begun = Instant::now();
+    let mut answers = tokio::task::JoinSet::new();
+    let (client, address) = (gateway.client(), gateway.path("/datastreams"));
+    let total = CRITICAL + CRITICAL / 2;
+    for number in 0..total {
+        tokio::time::sleep_until(begun + Duration::from_micros(number * 1_000_000 / rate)).await;
+        let request = client.post(&address).json(&event("telemetry-data", number)).send();
+        answers.spawn(async move { request.await.unwrap().bytes().await.unwrap() });
+    }
+    let rate = total as f64 / begun.elapsed().as_secs_f64();
+    while answers.join_next().await.is_some() {}
+    let text = client.get(gateway.path("/metrics/prometheus")).send().await.unwrap().text().await.unwrap();
+    let sample = |name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok()).unwrap()
+    };
+    let emit =
+        sample("rule_engine_gateway_emit_seconds_sum") / sample("rule_engine_gateway_emit_seconds_count");
+    (sample("rule_engine_queue_total_pending") as u64, rate, Duration::from_secs_f64(emit / 2.0))
+}
+
+/// The same, simulated: mean overshoot and half-width of its 95% interval.
+fn predict(rate: f64, landing: Duration) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let scenario = dir.path().join("overshoot.toml");
+    let seconds = CRITICAL as f64 * 1.5 / rate;
+    std::fs::write(
+        &scenario,
+        format!(
+            r#"
+name = "overshoot"
+duration = "{}ms"
+replications = 20
+[arrivals]
+process = "constant"
+rate = "{rate:.3}/s"
+[[class]]
+name = "telemetry-data"
+priority = 5
+share = 1.0
+[policy]
+recovery = 100
+warning = 200
+critical = {CRITICAL}
+[gateway]
+instances = 1
+check_latency = "{}us"
+[workers]
+processes = 1
+concurrency = 1
+overhead = "0s"
+service_time = {{ distribution = "deterministic", mean = "1h" }}
+"#,
+            (seconds * 1e3).round(),
+            landing.as_micros(),
+        ),
+    )
+    .unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "run",
+            "--release",
+            "--quiet",
+            "--locked",
+            "-p",
+            "backpressure-sim",
+            "--bin",
+            "simulate",
+            "--",
+        ])
+        .arg(&scenario)
+        .args(["--json", "--quiet", "--output"])
+        .arg(dir.path().join("report"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
+    let overshoot = &summary["metrics"]["overshoot_jobs"];
+    let number = |name: &str| overshoot[name].as_f64().unwrap();
+    format!("{:.1} ± {:.1}", number("mean"), number("half_width"))
+}

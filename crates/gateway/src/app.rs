@@ -104,15 +104,17 @@ impl App {
                 let opened = opened
                     .with_context(|| format!("SPILL_DIR: cannot use the folder {:?}", spill.dir.display()))?;
                 if opened.backlog().0 > 0 {
-                    tracing::warn!(jobs = opened.backlog().0, "spilled jobs of an earlier run will be replayed");
+                    tracing::warn!(
+                        jobs = opened.backlog().0,
+                        "spilled jobs of an earlier run will be replayed"
+                    );
                 }
                 Some(Arc::new(opened))
             }
         };
-        let circuit = Arc::new(Circuit::new(settings.policy.clone(), settings.memory_watermarks_ppm));
+        let circuit = Arc::new(Circuit::new(settings.policy, settings.memory_watermarks_ppm));
         let metrics = Arc::new(Metrics::default());
-        let bus =
-            Bus::new(settings.clone(), circuit.clone(), queue.clone(), spill.clone(), metrics.clone())?;
+        let bus = Bus::new(settings.clone(), circuit.clone(), queue.clone(), spill.clone(), metrics.clone())?;
         let app = Arc::new(App {
             body_budget: Arc::new(Semaphore::new(settings.limits.inflight_bytes.div_ceil(1024))),
             settings,

@@ -124,14 +124,16 @@ impl Bus {
         let priority = event.priority.unwrap_or_else(|| self.settings.priority_of(&event.event_type));
         let is_known = self.settings.priorities.contains_key(&event.event_type);
         let class = if is_known { event.event_type.clone() } else { OTHER.to_owned() };
-        let quota = self.quotas.as_ref().zip(event.organization.as_ref()).and_then(|(quotas, organization)| {
-            quotas.check_key_n(organization, ONE).ok()?.err().map(|not_until| {
-                let clock = governor::clock::DefaultClock::default();
-                not_until.wait_time_from(governor::clock::Clock::now(&clock))
-            })
+        let quota =
+            self.quotas.as_ref().zip(event.organization.as_ref()).and_then(|(quotas, organization)| {
+                quotas.check_key_n(organization, ONE).ok()?.err().map(|not_until| {
+                    let clock = governor::clock::DefaultClock::default();
+                    not_until.wait_time_from(governor::clock::Clock::now(&clock))
+                })
+            });
+        let verdict = quota.map(|retry_after| {
+            Err(Refusal { reason: Reason::Quota, state: self.circuit.state(), retry_after })
         });
-        let verdict = quota
-            .map(|retry_after| Err(Refusal { reason: Reason::Quota, state: self.circuit.state(), retry_after }));
         let data = serde_json::to_string(&JobData {
             event_type: &event.event_type,
             organization_id: event.organization.as_deref(),
@@ -199,9 +201,11 @@ impl Bus {
             let outcomes = self.queue.enqueue(&offers).await;
             for (candidate, outcome) in admitted.iter_mut().zip(outcomes) {
                 candidate.verdict = match outcome {
-                    Ok(Outcome::Refused { depth }) => {
-                        self.circuit.observe_and_decide(Depth::Known(depth), candidate.job.priority).err().map(Err)
-                    }
+                    Ok(Outcome::Refused { depth }) => self
+                        .circuit
+                        .observe_and_decide(Depth::Known(depth), candidate.job.priority)
+                        .err()
+                        .map(Err),
                     outcome => {
                         if let Ok(Outcome::Enqueued { depth, .. }) = &outcome {
                             self.circuit.observe(Depth::Known(*depth));

@@ -157,7 +157,7 @@ impl Circuit {
     /// The settings in force.
     #[must_use]
     pub fn policy(&self) -> Config {
-        self.lock().config().clone()
+        *self.lock().config()
     }
 
     /// Closes the circuit by hand.

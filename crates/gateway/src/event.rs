@@ -141,7 +141,11 @@ fn event(fields: &[(Cow<'_, str>, &RawValue)], place: &str, mistakes: &mut Vec<M
     };
     for (index, (name, _)) in fields.iter().enumerate() {
         if !FIELDS.contains(&name.as_ref()) {
-            mistakes.push(mistake(at(&echo(name)), "an unknown field", format!("only {}", FIELDS.join(", "))));
+            mistakes.push(mistake(
+                at(&echo(name)),
+                "an unknown field",
+                format!("only {}", FIELDS.join(", ")),
+            ));
         } else if fields[..index].iter().any(|(earlier, _)| earlier == name) {
             mistakes.push(mistake(at(name), "the field twice", "each field once"));
         }
@@ -187,7 +191,8 @@ const NAME: &str = "a text of 1 to 128 bytes without control characters";
 
 fn name_of(json: &str) -> Option<String> {
     let text = serde_json::from_str::<String>(json).ok()?;
-    let is_good = !text.trim().is_empty() && text.len() <= LONGEST_NAME && !text.chars().any(char::is_control);
+    let is_good =
+        !text.trim().is_empty() && text.len() <= LONGEST_NAME && !text.chars().any(char::is_control);
     is_good.then_some(text)
 }
 

@@ -69,7 +69,8 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let app = App::start(settings).await?;
-    let queue = if app.settings.redis.is_some() { "BullMQ on Redis" } else { "in memory, with workers of its own" };
+    let queue =
+        if app.settings.redis.is_some() { "BullMQ on Redis" } else { "in memory, with workers of its own" };
     tracing::info!(address = %listener.local_addr()?, queue, "listening");
     let stop = async move {
         tokio::select! {

@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use prometheus::core::Collector;
-use prometheus::{Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
 
 use crate::app::Status;
 use crate::refusal::Reason;
@@ -121,7 +124,8 @@ fn describe(status: &Status, scrape: &Registry) {
         // The specification's name for it does not end as that of a counter must, so it cannot be declared one.
         let help = "Number of jobs completed since the queue exists; never falls";
         gauge("rule_engine_queue_completed", help, counts.completed_total);
-        let completed = IntCounter::new("rule_engine_queue_completed_total", "Number of jobs completed").expect(VALID);
+        let completed =
+            IntCounter::new("rule_engine_queue_completed_total", "Number of jobs completed").expect(VALID);
         completed.inc_by(counts.completed_total);
         scrape.register(Box::new(completed)).expect(VALID);
         let ratio = Gauge::new("rule_engine_queue_utilization_ratio", "Pending jobs per critical threshold");
@@ -159,7 +163,8 @@ fn describe(status: &Status, scrape: &Registry) {
     let (jobs, bytes) = status.spill;
     gauge("rule_engine_spill_jobs", "Accepted jobs that wait for the queue to take them", jobs);
     gauge("rule_engine_spill_bytes", "Bytes of the spill on disk", bytes);
-    let openings = IntCounter::new("rule_engine_backpressure_openings_total", "Openings of the circuit").expect(VALID);
+    let openings =
+        IntCounter::new("rule_engine_backpressure_openings_total", "Openings of the circuit").expect(VALID);
     openings.inc_by(status.circuit.since_start.openings);
     scrape.register(Box::new(openings)).expect(VALID);
 }

@@ -64,7 +64,9 @@ impl Reason {
             Reason::Policy(backpressure::Reason::HalfOpen) => {
                 "the circuit is half open: only priorities 1 to 5 are accepted"
             }
-            Reason::Policy(backpressure::Reason::Shed) => "the queue is nearly full: priorities above 5 are shed",
+            Reason::Policy(backpressure::Reason::Shed) => {
+                "the queue is nearly full: priorities above 5 are shed"
+            }
             Reason::Policy(_) => "the depth of the queue is unknown",
             Reason::Memory => "the memory of the queue is nearly full: only priority 1 is accepted",
             Reason::QueueUnavailable => "the queue does not answer",

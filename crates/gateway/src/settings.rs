@@ -79,7 +79,8 @@ pub const TABLE: &[Setting] = &[
     setting("MAX_BATCH_EVENTS", "1000", "1 to 100000", "most events in a request"),
     setting("MAX_INFLIGHT_BYTES", "67108864", "MAX_BODY_BYTES or more", "bytes of all bodies being worked on; beyond it requests are rejected"),
     setting("MAX_CONNECTIONS", "4096", "1 to 1000000", "open connections; further ones wait"),
-    setting("REQUEST_TIMEOUT_MS", "5000", "1 to 600000", "longest time for a request, and for its header"),
+    setting("REQUEST_TIMEOUT_MS", "5000", "1 to 600000", "longest time for a body to come in"),
+    setting("KEEP_ALIVE_TIMEOUT_MS", "75000", "1 to 3600000", "longest time for a header to come in, also on a connection that is kept: more than a load balancer keeps one idle"),
     setting("SHUTDOWN_TIMEOUT_MS", "25000", "0 to 600000", "time for open requests to end after a signal"),
     setting("EMBEDDED_WORKERS", "3", "1 to 1000", "in-process workers when there is no REDIS_URL"),
     setting("EMBEDDED_SERVICE_MS", "8", "0 to 600000", "time they take for a job"),
@@ -174,8 +175,10 @@ pub struct Limits {
     pub inflight_bytes: usize,
     /// Connections at a time.
     pub connections: usize,
-    /// Time for a request.
+    /// Time for a body.
     pub request_timeout: Duration,
+    /// Time for a header, from the connection or the request before it.
+    pub keep_alive_timeout: Duration,
     /// Time to drain.
     pub shutdown_timeout: Duration,
 }
@@ -564,6 +567,7 @@ fn read_limits(reader: &mut Reader<'_>) -> Limits {
         inflight_bytes,
         connections: reader.number("MAX_CONNECTIONS", 1, 1_000_000),
         request_timeout: reader.milliseconds("REQUEST_TIMEOUT_MS", 1, 600_000),
+        keep_alive_timeout: reader.milliseconds("KEEP_ALIVE_TIMEOUT_MS", 1, 3_600_000),
         shutdown_timeout: reader.milliseconds("SHUTDOWN_TIMEOUT_MS", 0, 600_000),
     }
 }
@@ -578,8 +582,7 @@ fn read_quota(reader: &mut Reader<'_>) -> Option<Quota> {
 }
 
 fn read_redis(reader: &mut Reader<'_>) -> Option<RedisSettings> {
-    let schemes: &[&str] =
-        if cfg!(feature = "tls") { &["redis://", "rediss://"] } else { &["redis://"] };
+    let schemes: &[&str] = if cfg!(feature = "tls") { &["redis://", "rediss://"] } else { &["redis://"] };
     let url = reader.optional("REDIS_URL", |text| {
         let is_known = schemes.iter().any(|scheme| text.starts_with(scheme));
         (is_known && redis::Client::open(text).is_ok()).then(|| text.to_owned())

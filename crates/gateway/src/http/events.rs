@@ -21,7 +21,10 @@ use crate::refusal::{Reason, Refusal};
 /// An event as it is sent.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[allow(dead_code, reason = "bodies are read by hand, for all their mistakes at once; this is their documentation")]
+#[allow(
+    dead_code,
+    reason = "bodies are read by hand, for all their mistakes at once; this is their documentation"
+)]
 pub struct EventBody {
     /// Its type, which decides its priority if it gives none.
     #[serde(rename = "type")]
@@ -165,8 +168,13 @@ async fn read(
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
         .unwrap_or(most);
-    let too_long =
-        || problem(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", format!("a body has at most {most} bytes"));
+    let too_long = || {
+        problem(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            format!("a body has at most {most} bytes"),
+        )
+    };
     if announced > most {
         return Err(too_long());
     }
@@ -185,9 +193,7 @@ async fn read(
         Ok(Ok(bytes)) => Ok((bytes, budget)),
         // The only error of a body that is not the connection's own is that it is too long.
         Ok(Err(_)) => Err(too_long()),
-        Err(_) => {
-            Err(problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time"))
-        }
+        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
     }
 }
 
@@ -203,7 +209,8 @@ fn answer(mut verdicts: Vec<Verdict>, is_single: bool) -> Response {
         .max();
     let accepted = verdicts.iter().filter(|verdict| verdict.result.is_ok()).count();
     let rejected = verdicts.len() - accepted;
-    let is_quota = |verdict: &Verdict| matches!(&verdict.result, Err(refusal) if refusal.reason == Reason::Quota);
+    let is_quota =
+        |verdict: &Verdict| matches!(&verdict.result, Err(refusal) if refusal.reason == Reason::Quota);
     let status = match (accepted, rejected) {
         (_, 0) => StatusCode::ACCEPTED,
         (0, _) if verdicts.iter().all(is_quota) => StatusCode::TOO_MANY_REQUESTS,

@@ -285,7 +285,11 @@ impl ProcessMemory {
             let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
             Some(format!("{:.2} MB", kilobytes / 1024.0))
         };
-        Some(ProcessMemory { rss: field("VmRSS")?, heap_used: field("RssAnon")?, heap_total: field("VmData")? })
+        Some(ProcessMemory {
+            rss: field("VmRSS")?,
+            heap_used: field("RssAnon")?,
+            heap_total: field("VmData")?,
+        })
     }
 }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
@@ -250,15 +250,18 @@ pub async fn reset(
         Some(token) => {
             let given = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
             if !given.is_some_and(|given| bool::from(given.ct_eq(token.as_bytes()))) {
-                let mut answer = problem(StatusCode::UNAUTHORIZED, "unauthorized", "a reset needs the bearer token");
+                let mut answer =
+                    problem(StatusCode::UNAUTHORIZED, "unauthorized", "a reset needs the bearer token");
                 answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 return answer;
             }
         }
         None => {
             // A proxy on this machine speaks for others.
-            let is_forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
-            let is_local = peer.is_some_and(|Extension(Peer(address))| address.ip().to_canonical().is_loopback());
+            let is_forwarded =
+                headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
+            let is_local =
+                peer.is_some_and(|Extension(Peer(address))| address.ip().to_canonical().is_loopback());
             if is_forwarded || !is_local {
                 let message = "no RESET_TOKEN is configured, so only this machine itself may reset";
                 return problem(StatusCode::FORBIDDEN, "forbidden", message);

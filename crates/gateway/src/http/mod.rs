@@ -16,8 +16,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi as _, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -49,7 +49,6 @@ impl Modify for ResetToken {
 }
 
 /// The routes of a gateway.
-#[must_use]
 pub fn router(app: Arc<App>) -> Router {
     let (router, _) = documented();
     router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(app)

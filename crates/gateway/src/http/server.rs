@@ -53,7 +53,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: impl Future<Outpu
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.request_timeout)
+            .header_read_timeout(limits.keep_alive_timeout)
             .max_headers(MOST_HEADERS)
             .max_buf_size(LONGEST_HEAD)
             .serve_connection(TokioIo::new(stream), service);

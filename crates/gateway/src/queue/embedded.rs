@@ -1,6 +1,6 @@
 //! A queue in memory with workers of its own: everything the gateway does can be tried without Redis. Nothing outlives the process.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ struct State {
     added: u64,
     bytes: u64,
     /// Ids of the gateway's own, as far back as there is room for.
-    seen: HashSet<String>,
+    seen: BTreeSet<String>,
     seen_in_order: VecDeque<String>,
 }
 
@@ -180,7 +180,10 @@ impl Queue for EmbeddedQueue {
             }
         };
         if tokio::time::timeout(patience, empty).await.is_err() {
-            tracing::error!(jobs = self.shared.lock().depth(), "jobs in memory are lost at the end of the process");
+            tracing::error!(
+                jobs = self.shared.lock().depth(),
+                "jobs in memory are lost at the end of the process"
+            );
         }
     }
 }

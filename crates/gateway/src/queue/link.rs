@@ -4,12 +4,15 @@
 //! would do harm. While there is no connection every command fails at once, so that no queue of commands builds up behind it.
 //! On a cluster the link finds the master of its slot by itself, and again when that has moved.
 
-use std::sync::atomic::{AtomicU64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, ServerErrorKind};
+use ::redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
+    RedisError, ServerErrorKind,
+};
 use tokio::sync::Notify;
 
 use super::QueueError;
@@ -93,14 +96,21 @@ impl Link {
     }
 
     /// Sends commands in one go; one error fails them all, so it is for questions.
-    pub(super) async fn ask_all<T: FromRedisValue>(&self, commands: &::redis::Pipeline) -> Result<T, QueueError> {
+    pub(super) async fn ask_all<T: FromRedisValue>(
+        &self,
+        commands: &::redis::Pipeline,
+    ) -> Result<T, QueueError> {
         let (generation, mut connection) = self.get()?;
         let answer = commands.query_async::<T>(&mut connection).await;
         answer.map_err(|error| self.judge(generation, &error))
     }
 
     /// Runs a script that Redis knows by its hash, or is told now. Redis has done nothing of a script it does not know.
-    pub(super) async fn run<T: FromRedisValue>(&self, script: &Script, command: &Cmd) -> Result<T, QueueError> {
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        command: &Cmd,
+    ) -> Result<T, QueueError> {
         let (generation, mut connection) = self.get()?;
         let mut answer = command.query_async::<T>(&mut connection).await;
         if let Err(error) = &answer
@@ -150,7 +160,11 @@ impl Link {
                     | ServerErrorKind::ClusterDown
             )
         );
-        if is_silent || is_elsewhere || error.is_connection_dropped() || (error.is_io_error() && !error.is_timeout()) {
+        if is_silent
+            || is_elsewhere
+            || error.is_connection_dropped()
+            || (error.is_io_error() && !error.is_timeout())
+        {
             self.lose(generation, &text);
         }
         QueueError::Unavailable(text)
@@ -182,7 +196,11 @@ impl Link {
         Ok(connection)
     }
 
-    async fn at_master_of(&self, mut node: MultiplexedConnection, key: &str) -> Result<MultiplexedConnection, RedisError> {
+    async fn at_master_of(
+        &self,
+        mut node: MultiplexedConnection,
+        key: &str,
+    ) -> Result<MultiplexedConnection, RedisError> {
         let slot: u16 = ::redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query_async(&mut node).await?;
         type Range = (u16, u16, (String, u16));
         let ranges: Vec<::redis::Value> = ::redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut node).await?;

@@ -191,6 +191,7 @@ mod priority_number {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Priority, D::Error> {
-        Priority::try_from(u8::deserialize(deserializer)?).map_err(|_| serde::de::Error::custom("not 1 to 10"))
+        Priority::try_from(u8::deserialize(deserializer)?)
+            .map_err(|_| serde::de::Error::custom("not 1 to 10"))
     }
 }

@@ -89,7 +89,10 @@ impl RedisQueue {
 
     /// Waits until all shards are connected, but no longer than `patience`.
     pub async fn wait(&self, patience: Duration) -> bool {
-        join_all(self.shards.iter().map(|shard| shard.link.wait(patience))).await.into_iter().all(|is_up| is_up)
+        join_all(self.shards.iter().map(|shard| shard.link.wait(patience)))
+            .await
+            .into_iter()
+            .all(|is_up| is_up)
     }
 
     /// The shard of a job. A job with an id of its own always has the same one, or its second sending would not be recognised.
@@ -106,8 +109,11 @@ impl RedisQueue {
         let mut command = self.enqueue.call(&shard.wait);
         let priority = if self.by_priority { job.priority.get() } else { 0 };
         let (head, tail) = &self.options;
-        let options =
-            if priority > 0 { format!("{head},\"priority\":{priority}{tail}") } else { format!("{head}{tail}") };
+        let options = if priority > 0 {
+            format!("{head},\"priority\":{priority}{tail}")
+        } else {
+            format!("{head}{tail}")
+        };
         command.arg(&job.name).arg(&job.data).arg(options).arg(job.timestamp_ms).arg(priority);
         match limit {
             Some(limit) => command.arg(limit / self.parts()),
@@ -141,10 +147,20 @@ impl Queue for RedisQueue {
 
     async fn counts(&self) -> Result<Counts, QueueError> {
         let counts = self.shards.iter().map(async |shard| {
-            let answer: Vec<u64> =
-                shard.link.run(&self.counts, &self.counts.call(&shard.wait)).await?;
-            let [wait, paused, prioritized, active, delayed, completed, failed, children, is_paused, added, counted] =
-                answer[..]
+            let answer: Vec<u64> = shard.link.run(&self.counts, &self.counts.call(&shard.wait)).await?;
+            let [
+                wait,
+                paused,
+                prioritized,
+                active,
+                delayed,
+                completed,
+                failed,
+                children,
+                is_paused,
+                added,
+                counted,
+            ] = answer[..]
             else {
                 return Err(QueueError::Unavailable("counts of another shape".to_owned()));
             };
@@ -249,7 +265,8 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let word =
+            chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..4 {
             let digit = ALPHABET[(word >> (18 - 6 * place) & 63) as usize];
             text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
@@ -265,7 +282,8 @@ mod tests {
     /// RFC 4648, section 10.
     #[test]
     fn base64_is_that_of_the_rfc() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
         assert_eq!(base64(b"rule-engine-events"), "cnVsZS1lbmdpbmUtZXZlbnRz");

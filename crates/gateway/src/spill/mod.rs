@@ -219,10 +219,9 @@ fn append(journal: &mut Journal, payloads: &[Vec<u8>]) -> Vec<Result<(), SpillEr
         }
     };
     match journal.append(payloads) {
-        Err(AppendError::Full) if payloads.len() > 1 => payloads
-            .iter()
-            .map(|payload| told(journal.append(std::slice::from_ref(payload))))
-            .collect(),
+        Err(AppendError::Full) if payloads.len() > 1 => {
+            payloads.iter().map(|payload| told(journal.append(std::slice::from_ref(payload)))).collect()
+        }
         result => {
             let result = told(result);
             vec![result; payloads.len()]

@@ -13,7 +13,16 @@ const QUEUE: &str = "rule-engine-events";
 
 /// Our counts and BullMQ's, side by side. Both are asked while jobs move, so they are compared at rest or by their sum.
 async fn compare(app: &Arc<App>, peer: &mut Peer) {
-    let theirs = peer.ask(&json!(["getJobCounts", "wait", "paused", "prioritized", "active", "delayed", "completed", "failed"]));
+    let theirs = peer.ask(&json!([
+        "getJobCounts",
+        "wait",
+        "paused",
+        "prioritized",
+        "active",
+        "delayed",
+        "completed",
+        "failed"
+    ]));
     let ours = app.queue.counts().await.unwrap();
     let number = |name: &str| theirs[name].as_u64().unwrap();
     assert_eq!(
@@ -27,14 +36,20 @@ async fn compare(app: &Arc<App>, peer: &mut Peer) {
 async fn thousand_jobs(version: u8, order: &str) {
     let redis = Redis::start(&[]);
     let url = redis.url();
-    let app = App::start(settings(&[("REDIS_URL", &url), ("QUEUE_ORDER", order), ("JOB_KEEP_COMPLETED", "all"), ("SPILL_DIR", "off")]));
+    let app = App::start(settings(&[
+        ("REDIS_URL", &url),
+        ("QUEUE_ORDER", order),
+        ("JOB_KEEP_COMPLETED", "all"),
+        ("SPILL_DIR", "off"),
+    ]));
     let app = app.await.unwrap();
     let side = json!({ "version": version, "port": redis.port, "queue": QUEUE, "concurrency": 10, "serviceMs": 1, "name": "w1" });
     let mut peer = Peer::start(&side);
     let types = ["critical-alarm", "telemetry-data", "batch-operation", "scheduled"];
     let mut ids = Vec::new();
     for number in 0..1000 {
-        let event = json!({ "type": types[number % 4], "data": { "number": number }, "organizationId": "org" });
+        let event =
+            json!({ "type": types[number % 4], "data": { "number": number }, "organizationId": "org" });
         let (status, answer) = send(&app, &event).await;
         assert_eq!(status, 202, "{answer}");
         ids.push(answer["jobId"].as_str().unwrap().to_owned());
@@ -45,7 +60,10 @@ async fn thousand_jobs(version: u8, order: &str) {
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 1000);
     let job = peer.ask(&json!(["getJob", ids[5]]));
     assert_eq!(job["name"], "telemetry-data");
-    assert_eq!(job["data"], json!({ "type": "telemetry-data", "organizationId": "org", "priority": 5, "data": { "number": 5 } }));
+    assert_eq!(
+        job["data"],
+        json!({ "type": "telemetry-data", "organizationId": "org", "priority": 5, "data": { "number": 5 } })
+    );
     let expected_priority = if order == "priority" { json!(5) } else { Value::Null };
     assert_eq!(job["opts"]["priority"], expected_priority, "{job}");
     assert_eq!(job["opts"]["attempts"], 3);
@@ -116,7 +134,8 @@ async fn completed_is_a_counter_although_bullmq_keeps_none() {
     let _worker = worker(&side);
     let mut before = 0;
     for round in 1..=5 {
-        let batch: Vec<Value> = (0..100).map(|number| crate::support::event("telemetry-data", number)).collect();
+        let batch: Vec<Value> =
+            (0..100).map(|number| crate::support::event("telemetry-data", number)).collect();
         assert_eq!(send(&app, &Value::from(batch)).await.0, 202);
         within(Duration::from_secs(20), "the round is completed", || {
             let app = app.clone();

@@ -9,8 +9,18 @@ use serde_json::{Value, json};
 use crate::support::{Peer, Redis, event, send, settings, within, worker};
 
 fn cluster() -> Vec<Redis> {
-    let nodes: Vec<Redis> =
-        (0..3).map(|_| Redis::start(&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", &crate::support::free_port().to_string()])).collect();
+    let nodes: Vec<Redis> = (0..3)
+        .map(|_| {
+            Redis::start(&[
+                "--cluster-enabled",
+                "yes",
+                "--cluster-node-timeout",
+                "2000",
+                "--cluster-port",
+                &crate::support::free_port().to_string(),
+            ])
+        })
+        .collect();
     let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
     let created = Command::new("redis-cli")
         .args(["--cluster", "create"])
@@ -32,8 +42,14 @@ async fn jobs_are_spread_over_the_shards_of_a_cluster_and_completed() {
     let nodes = cluster();
     let url = nodes[0].url();
     let app = App::start(settings(&[
-        ("REDIS_URL", &url), ("REDIS_CLUSTER", "true"), ("QUEUE_SHARDS", "4"), ("SPILL_DIR", "off"), ("JOB_KEEP_COMPLETED", "all"),
-        ("QUEUE_RECOVERY_THRESHOLD", "40"), ("QUEUE_WARNING_THRESHOLD", "100"), ("QUEUE_CRITICAL_THRESHOLD", "400"),
+        ("REDIS_URL", &url),
+        ("REDIS_CLUSTER", "true"),
+        ("QUEUE_SHARDS", "4"),
+        ("SPILL_DIR", "off"),
+        ("JOB_KEEP_COMPLETED", "all"),
+        ("QUEUE_RECOVERY_THRESHOLD", "40"),
+        ("QUEUE_WARNING_THRESHOLD", "100"),
+        ("QUEUE_CRITICAL_THRESHOLD", "400"),
     ]));
     let app = app.await.unwrap();
     let batch: Vec<Value> = (0..600).map(|number| event("telemetry-data", number)).collect();
@@ -45,10 +61,17 @@ async fn jobs_are_spread_over_the_shards_of_a_cluster_and_completed() {
     let mut workers = Vec::new();
     for name in &names {
         let side = json!({ "version": 6, "port": nodes[1].port, "cluster": true, "queue": name });
-        assert_eq!(Peer::start(&side).ask(&json!(["getJobCounts", "prioritized"]))["prioritized"], 100, "{name}");
+        assert_eq!(
+            Peer::start(&side).ask(&json!(["getJobCounts", "prioritized"]))["prioritized"],
+            100,
+            "{name}"
+        );
         workers.push(worker(&side));
     }
-    within(Duration::from_secs(30), "all are completed", || async { app.queue.counts().await.unwrap().completed == 400 }).await;
+    within(Duration::from_secs(30), "all are completed", || async {
+        app.queue.counts().await.unwrap().completed == 400
+    })
+    .await;
     within(Duration::from_secs(5), "the workers of all shards are seen", || async {
         app.monitor.seen().workers.is_some_and(|workers| workers.len() == 4)
     })
@@ -60,7 +83,9 @@ async fn jobs_are_spread_over_the_shards_of_a_cluster_and_completed() {
 async fn the_master_of_a_slot_is_found_again_when_it_has_moved() {
     let nodes = cluster();
     let url = nodes[0].url();
-    let app = App::start(settings(&[("REDIS_URL", &url), ("REDIS_CLUSTER", "true"), ("SPILL_DIR", "off")])).await.unwrap();
+    let app = App::start(settings(&[("REDIS_URL", &url), ("REDIS_CLUSTER", "true"), ("SPILL_DIR", "off")]))
+        .await
+        .unwrap();
     assert_eq!(send(&app, &event("telemetry-data", 1)).await.0, 202);
     let slot = nodes[0].ask(&["CLUSTER", "KEYSLOT", "bull:{rule-engine-events-0}:wait"]);
     let is_owner = |node: &&Redis| node.ask(&["CLUSTER", "COUNTKEYSINSLOT", &slot]) != "0";
@@ -76,6 +101,9 @@ async fn the_master_of_a_slot_is_found_again_when_it_has_moved() {
     for node in [to, from] {
         node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);
     }
-    within(Duration::from_secs(10), "events are taken again", || async { send(&app, &event("telemetry-data", 2)).await.0 == 202 }).await;
+    within(Duration::from_secs(10), "events are taken again", || async {
+        send(&app, &event("telemetry-data", 2)).await.0 == 202
+    })
+    .await;
     assert_eq!(app.queue.depth().await.unwrap(), 2);
 }

@@ -102,16 +102,17 @@ fn check(answer: &Value, example: &Value, path: &str) {
     match (example, answer) {
         (Value::Object(fields), Value::Object(answers)) => {
             for (name, example) in fields {
-                let answer = answers.get(name).unwrap_or_else(|| panic!("{path}.{name} is missing in {answer}"));
+                let answer =
+                    answers.get(name).unwrap_or_else(|| panic!("{path}.{name} is missing in {answer}"));
                 check(answer, example, &format!("{path}.{name}"));
             }
         }
         (Value::String(kind), answer) if kind.starts_with('*') => {
             let is_good = match (&kind[1..], answer) {
                 ("time", Value::String(text)) => is_timestamp(text),
-                ("memory", Value::String(text)) => {
-                    text.strip_suffix(" MB").is_some_and(|number| number.parse::<f64>().is_ok_and(|number| number > 0.0))
-                }
+                ("memory", Value::String(text)) => text
+                    .strip_suffix(" MB")
+                    .is_some_and(|number| number.parse::<f64>().is_ok_and(|number| number > 0.0)),
                 ("text", Value::String(text)) => !text.is_empty(),
                 ("number", Value::Number(_)) | ("list", Value::Array(_)) => true,
                 _ => false,
@@ -156,8 +157,7 @@ async fn metrics_queue() {
 async fn metrics_queue_summary() {
     let (app, queue) = app(150, &[]).await;
     let (_, answer) = get(&app, "/api/v1/metrics/queue/summary").await;
-    let example =
-        json!({ "health": "healthy", "queueDepth": 200, "workers": 3, "circuitState": "CLOSED", "rejectedCount": 0 });
+    let example = json!({ "health": "healthy", "queueDepth": 200, "workers": 3, "circuitState": "CLOSED", "rejectedCount": 0 });
     assert_eq!(answer, example);
     queue.set(u64::MAX);
     let (status, answer) = get(&app, "/api/v1/metrics/queue/summary").await;
@@ -171,7 +171,8 @@ async fn metrics_prometheus() {
     app.circuit.observe(Depth::Known(60_000));
     send(&app, &event("telemetry-data", 2)).await;
     send(&app, &event("\u{1F525}", 3)).await;
-    let (_, text) = call_text(&app, Request::get("/api/v1/metrics/prometheus").body(Body::empty()).unwrap()).await;
+    let (_, text) =
+        call_text(&app, Request::get("/api/v1/metrics/prometheus").body(Body::empty()).unwrap()).await;
     for part in [
         "# HELP rule_engine_queue_waiting Number of waiting jobs\n# TYPE rule_engine_queue_waiting gauge\nrule_engine_queue_waiting 150\n",
         "# HELP rule_engine_queue_active Number of active jobs\n# TYPE rule_engine_queue_active gauge\nrule_engine_queue_active 50\n",
@@ -202,8 +203,12 @@ async fn metrics_prometheus() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     queue.set(u64::MAX);
-    let (_, text) = call_text(&app, Request::get("/api/v1/metrics/prometheus").body(Body::empty()).unwrap()).await;
-    assert!(text.contains("\nrule_engine_redis_up 0\n") && !text.contains("rule_engine_queue_waiting"), "{text}");
+    let (_, text) =
+        call_text(&app, Request::get("/api/v1/metrics/prometheus").body(Body::empty()).unwrap()).await;
+    assert!(
+        text.contains("\nrule_engine_redis_up 0\n") && !text.contains("rule_engine_queue_waiting"),
+        "{text}"
+    );
 }
 
 fn reset(from: [u8; 4], headers: &[(&str, &str)]) -> Request<Body> {
@@ -310,8 +315,7 @@ async fn health_when_the_circuit_is_open() {
     check(&answer, &example, "");
     let (status, answer) = get(&app, "/api/v1/health/readiness").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    let example =
-        json!({ "status": "not ready", "checks": { "backpressure": "circuit open - not accepting traffic" } });
+    let example = json!({ "status": "not ready", "checks": { "backpressure": "circuit open - not accepting traffic" } });
     check(&answer, &example, "");
 }
 
@@ -320,7 +324,10 @@ async fn readiness_looks_at_what_the_settings_name() {
     let (app, queue) = app(54_950, &[("READINESS_CHECKS", "redis")]).await;
     send(&app, &event("telemetry-data", 1)).await;
     let (status, answer) = get(&app, "/api/v1/health/readiness").await;
-    assert_eq!((status, &answer["checks"]["backpressure"]), (StatusCode::OK, &json!("circuit open - accepting priority 1")));
+    assert_eq!(
+        (status, &answer["checks"]["backpressure"]),
+        (StatusCode::OK, &json!("circuit open - accepting priority 1"))
+    );
     queue.set(u64::MAX);
     let (status, answer) = get(&app, "/api/v1/health/readiness").await;
     assert_eq!((status, &answer["checks"]["redis"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("not ready")));
@@ -338,7 +345,11 @@ async fn a_database_that_does_not_greet_is_unhealthy() {
     let url = format!("mysql://{}", listener.local_addr().unwrap());
     let (app, _) = app(0, &[("DATABASE_URL", &url)]).await;
     let (_, answer) = get(&app, "/api/v1/health").await;
-    check(&answer["services"]["database"], &json!({ "status": "unhealthy", "type": "mysql", "connection": "lost" }), "");
+    check(
+        &answer["services"]["database"],
+        &json!({ "status": "unhealthy", "type": "mysql", "connection": "lost" }),
+        "",
+    );
     let (status, _) = get(&app, "/api/v1/health/readiness").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
 }
@@ -347,16 +358,21 @@ async fn a_database_that_does_not_greet_is_unhealthy() {
 #[tokio::test]
 async fn a_drained_queue_closes_the_circuit_without_traffic() {
     let (app, queue) = app(60_000, &[("DEPTH_INTERVAL_MS", "10")]).await;
-    within(Duration::from_secs(5), "the circuit opens", || async { app.circuit.state().as_str() == "OPEN" }).await;
+    within(Duration::from_secs(5), "the circuit opens", || async { app.circuit.state().as_str() == "OPEN" })
+        .await;
     queue.set(0);
-    within(Duration::from_secs(5), "the circuit closes", || async { app.circuit.state().as_str() == "CLOSED" }).await;
+    within(Duration::from_secs(5), "the circuit closes", || async {
+        app.circuit.state().as_str() == "CLOSED"
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_rejection_says_why_and_when_to_come_back() {
     let (app, _) = app(44_950, &[("DEPTH_MODE", "request")]).await;
     let request = crate::support::post("application/json", event("batch-operation", 1).to_string());
-    let answer = tower::ServiceExt::oneshot(backpressure_gateway::http::router(app.clone()), request).await.unwrap();
+    let answer =
+        tower::ServiceExt::oneshot(backpressure_gateway::http::router(app.clone()), request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     let retry_after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!(retry_after >= 1);
@@ -377,7 +393,8 @@ async fn a_batch_is_told_of_each_event() {
             app.circuit.snapshot().last_known_depth == Some(45_000)
         })
         .await;
-        let batch = json!([event("telemetry-data", 1), event("batch-operation", 2), event("critical-alarm", 3)]);
+        let batch =
+            json!([event("telemetry-data", 1), event("batch-operation", 2), event("critical-alarm", 3)]);
         let (status, answer) = send(&app, &batch).await;
         assert_eq!(status, StatusCode::MULTI_STATUS, "{mode}");
         let example = json!({ "success": false, "accepted": 2, "rejected": 1 });
@@ -395,9 +412,15 @@ async fn the_openapi_document_has_every_path_and_is_the_one_in_the_docs() {
     assert_eq!(
         paths,
         [
-            "/api/v1/datastreams", "/api/v1/health", "/api/v1/health/liveness", "/api/v1/health/readiness",
-            "/api/v1/metrics/backpressure/reset", "/api/v1/metrics/prometheus", "/api/v1/metrics/queue",
-            "/api/v1/metrics/queue/summary", "/api/v1/openapi.json"
+            "/api/v1/datastreams",
+            "/api/v1/health",
+            "/api/v1/health/liveness",
+            "/api/v1/health/readiness",
+            "/api/v1/metrics/backpressure/reset",
+            "/api/v1/metrics/prometheus",
+            "/api/v1/metrics/queue",
+            "/api/v1/metrics/queue/summary",
+            "/api/v1/openapi.json"
         ]
     );
     let stored: Value = serde_json::from_str(include_str!("../../../../docs/gateway.openapi.json")).unwrap();

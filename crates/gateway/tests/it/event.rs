@@ -31,7 +31,8 @@ fn an_event_is_read_with_its_data_as_it_was_written() {
 
 #[test]
 fn what_may_be_left_out_may_be_null_and_an_organization_may_be_a_number() {
-    let body = json_body(r#"[{"type":"t","data":null},{"type":"t","data":0,"priority":null,"organizationId":17}]"#);
+    let body =
+        json_body(r#"[{"type":"t","data":null},{"type":"t","data":0,"priority":null,"organizationId":17}]"#);
     let body = body.unwrap();
     assert!(!body.is_single);
     assert_eq!(body.events[0].organization, None);
@@ -99,8 +100,7 @@ fn nearly_an_event() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 24, 6, move |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::vec((name.clone(), inner), 0..6)
-                .prop_map(|fields| Value::from_iter(fields)),
+            proptest::collection::vec((name.clone(), inner), 0..6).prop_map(Value::from_iter),
         ]
     })
 }

@@ -44,9 +44,11 @@ async fn bodies_of_the_wrong_kind_or_length_are_refused() {
 
 #[tokio::test]
 async fn an_organization_beyond_its_quota_is_told_so_and_others_are_not() {
-    let app = App::start(settings(&[("ORGANIZATION_EVENTS_PER_SECOND", "1"), ("ORGANIZATION_BURST", "3")])).await;
+    let app =
+        App::start(settings(&[("ORGANIZATION_EVENTS_PER_SECOND", "1"), ("ORGANIZATION_BURST", "3")])).await;
     let app = app.unwrap();
-    let of = |organization: &str| json!({ "type": "telemetry-data", "data": 1, "organizationId": organization });
+    let of =
+        |organization: &str| json!({ "type": "telemetry-data", "data": 1, "organizationId": organization });
     for _ in 0..3 {
         assert_eq!(send(&app, &of("a")).await.0, StatusCode::ACCEPTED);
     }
@@ -61,16 +63,19 @@ async fn say(port: u16, text: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("it is ended");
+    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer))
+        .await
+        .expect("it is ended");
     String::from_utf8(answer).unwrap()
 }
 
 #[tokio::test]
 async fn slow_and_large_heads_and_slow_bodies_are_ended() {
-    let gateway = Gateway::start(&[("REQUEST_TIMEOUT_MS", "300")]).await;
+    let gateway = Gateway::start(&[("REQUEST_TIMEOUT_MS", "300"), ("KEEP_ALIVE_TIMEOUT_MS", "400")]).await;
     let head = "POST /api/v1/datastreams HTTP/1.1\r\nhost: x\r\n";
     assert_eq!(say(gateway.port, head).await, "", "a header that does not end");
-    let slow = format!("{head}content-type: application/json\r\ncontent-length: 50\r\nconnection: close\r\n\r\n{{");
+    let slow =
+        format!("{head}content-type: application/json\r\ncontent-length: 50\r\nconnection: close\r\n\r\n{{");
     assert!(say(gateway.port, &slow).await.starts_with("HTTP/1.1 408"), "a body that does not end");
     let many = format!("{head}{}\r\n", "x-a: b\r\n".repeat(100));
     assert!(say(gateway.port, &many).await.starts_with("HTTP/1.1 431"), "too many headers");
@@ -80,7 +85,7 @@ async fn slow_and_large_heads_and_slow_bodies_are_ended() {
 
 #[tokio::test]
 async fn connections_beyond_their_number_wait_for_a_place() {
-    let gateway = Gateway::start(&[("MAX_CONNECTIONS", "2"), ("REQUEST_TIMEOUT_MS", "2000")]).await;
+    let gateway = Gateway::start(&[("MAX_CONNECTIONS", "2"), ("KEEP_ALIVE_TIMEOUT_MS", "2000")]).await;
     // The one that Gateway::start asked with may still be open, so both places are taken for certain by these.
     let mut idle = Vec::new();
     for _ in 0..2 {
@@ -93,13 +98,17 @@ async fn connections_beyond_their_number_wait_for_a_place() {
     let early = tokio::time::timeout(Duration::from_millis(300), waiting.read_exact(&mut byte)).await;
     assert!(early.is_err(), "there was no place for it");
     drop(idle);
-    tokio::time::timeout(Duration::from_secs(5), waiting.read_exact(&mut byte)).await.expect("a place").unwrap();
+    tokio::time::timeout(Duration::from_secs(5), waiting.read_exact(&mut byte))
+        .await
+        .expect("a place")
+        .unwrap();
 }
 
 /// Bodies that are being worked on have a bound of their own.
 #[tokio::test]
 async fn bodies_beyond_the_bytes_in_flight_are_refused_before_they_are_read() {
-    let variables = [("MAX_BODY_BYTES", "4096"), ("MAX_INFLIGHT_BYTES", "4096"), ("REQUEST_TIMEOUT_MS", "3000")];
+    let variables =
+        [("MAX_BODY_BYTES", "4096"), ("MAX_INFLIGHT_BYTES", "4096"), ("REQUEST_TIMEOUT_MS", "3000")];
     let gateway = Gateway::start(&variables).await;
     let head = "POST /api/v1/datastreams HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n{";
     let mut slow = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();

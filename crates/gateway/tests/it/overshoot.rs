@@ -12,14 +12,21 @@ async fn highest_depth(mode: &str) -> u64 {
     let redis = Redis::start(&[]);
     let url = redis.url();
     let variables = [
-        ("REDIS_URL", url.as_str()), ("DEPTH_MODE", mode), ("SPILL_DIR", "off"), ("QUEUE_RECOVERY_THRESHOLD", "50"),
-        ("QUEUE_WARNING_THRESHOLD", "100"), ("QUEUE_CRITICAL_THRESHOLD", "500"),
+        ("REDIS_URL", url.as_str()),
+        ("DEPTH_MODE", mode),
+        ("SPILL_DIR", "off"),
+        ("QUEUE_RECOVERY_THRESHOLD", "50"),
+        ("QUEUE_WARNING_THRESHOLD", "100"),
+        ("QUEUE_CRITICAL_THRESHOLD", "500"),
     ];
-    let gateways = [App::start(settings(&variables)).await.unwrap(), App::start(settings(&variables)).await.unwrap()];
+    let gateways =
+        [App::start(settings(&variables)).await.unwrap(), App::start(settings(&variables)).await.unwrap()];
     for round in 0..8 {
         let requests = (0..400).map(|number| {
             let gateway: Arc<App> = gateways[number % 2].clone();
-            tokio::spawn(async move { send(&gateway, &json!({ "type": "telemetry-data", "data": round })).await })
+            tokio::spawn(
+                async move { send(&gateway, &json!({ "type": "telemetry-data", "data": round })).await },
+            )
         });
         futures_util::future::join_all(requests.collect::<Vec<_>>()).await;
     }

@@ -31,7 +31,11 @@ async fn check(queue: &dyn Queue) {
     let Outcome::Enqueued { id: first, depth: 0 } = offer(queue, &job(5, None), Some(1)).await else {
         panic!("below the limit it is taken");
     };
-    assert_eq!(offer(queue, &job(5, None), Some(1)).await, Outcome::Refused { depth: 1 }, "at the limit it is not");
+    assert_eq!(
+        offer(queue, &job(5, None), Some(1)).await,
+        Outcome::Refused { depth: 1 },
+        "at the limit it is not"
+    );
     let Outcome::Enqueued { id: second, depth: 1 } = offer(queue, &job(5, None), None).await else {
         panic!("without a limit it is always taken");
     };

@@ -1,6 +1,6 @@
 //! Settings: defaults, all mistakes at once, and a documentation that says what the code does.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use backpressure::Priority;
@@ -11,7 +11,7 @@ use proptest::test_runner::RngSeed;
 use crate::support;
 
 fn mistakes(variables: &[(&str, &str)]) -> Vec<String> {
-    let variables: HashMap<&str, &str> = variables.iter().copied().collect();
+    let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
     let result = Settings::read(|name| variables.get(name).map(|text| (*text).to_owned()));
     result.map(|_| ()).unwrap_err().0.iter().map(ToString::to_string).collect()
 }
@@ -27,7 +27,9 @@ fn defaults_are_those_of_the_specification() {
     assert_eq!(settings.worker_concurrency, 20);
     assert_eq!(settings.listen.port(), 3000);
     assert_eq!(settings.depth_mode, DepthMode::Atomic);
-    for (name, priority) in [("scheduled", 1), ("critical-alarm", 1), ("telemetry-data", 5), ("batch-operation", 10)] {
+    for (name, priority) in
+        [("scheduled", 1), ("critical-alarm", 1), ("telemetry-data", 5), ("batch-operation", 10)]
+    {
         assert_eq!(settings.priority_of(name).get(), priority, "{name}");
     }
     assert_eq!(settings.priority_of("anything else").get(), 5);
@@ -35,7 +37,10 @@ fn defaults_are_those_of_the_specification() {
 
 #[test]
 fn types_can_be_added_and_changed() {
-    let settings = support::settings(&[("EVENT_PRIORITIES", "fire = 1, telemetry-data=7"), ("DEFAULT_EVENT_PRIORITY", "9")]);
+    let settings = support::settings(&[
+        ("EVENT_PRIORITIES", "fire = 1, telemetry-data=7"),
+        ("DEFAULT_EVENT_PRIORITY", "9"),
+    ]);
     assert_eq!(settings.priority_of("fire"), Priority::MOST_URGENT);
     assert_eq!(settings.priority_of("telemetry-data").get(), 7);
     assert_eq!(settings.priority_of("scheduled").get(), 1);
@@ -60,8 +65,17 @@ fn all_mistakes_are_told_at_once_without_secrets() {
     assert_eq!(
         names,
         [
-            "DEPTH_INTERVAL_MS", "ENABLE_BACKPRESSURE", "DEFAULT_EVENT_PRIORITY", "QUEUE_WARNING_THRESHOLD",
-            "EVENT_PRIORITIES", "EVENT_PRIORITIES", "READINESS_CHECKS", "REDIS_URL", "RESET_TOKEN", "DEPTH_MODE", "PORT"
+            "DEPTH_INTERVAL_MS",
+            "ENABLE_BACKPRESSURE",
+            "DEFAULT_EVENT_PRIORITY",
+            "QUEUE_WARNING_THRESHOLD",
+            "EVENT_PRIORITIES",
+            "EVENT_PRIORITIES",
+            "READINESS_CHECKS",
+            "REDIS_URL",
+            "RESET_TOKEN",
+            "DEPTH_MODE",
+            "PORT"
         ]
     );
     assert!(told.iter().all(|text| !text.contains("secret") && !text.contains("short")));

@@ -1,6 +1,6 @@
 //! Processes that end with the test, and what all tests need of them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 /// Settings as if the environment held just these.
 pub(crate) fn settings(variables: &[(&str, &str)]) -> Settings {
-    let variables: HashMap<String, String> =
+    let variables: BTreeMap<String, String> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Settings::read(|name| variables.get(name).cloned()).unwrap()
 }
@@ -239,13 +239,17 @@ impl Gateway {
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
-        let answer = self.client.get(self.path(path)).send().await.unwrap();
+        let answer = self.client().get(self.path(path)).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
     }
 
     /// Status and answer; `None` if the connection broke.
     pub(crate) async fn send(&self, body: &Value) -> Option<(u16, Value)> {
-        let answer = self.client.post(self.path("/datastreams")).json(body).send().await.ok()?;
+        let answer = self.client().post(self.path("/datastreams")).json(body).send().await.ok()?;
         let status = answer.status().as_u16();
         Some((status, answer.json().await.ok()?))
     }
