@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use backpressure::{Depth, Priority};
+use futures_util::future::join_all;
 use governor::{DefaultKeyedRateLimiter, RateLimiter};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -87,14 +88,15 @@ impl Bus {
         let mut candidates: Vec<Candidate> = events.into_iter().map(|event| self.candidate(event)).collect();
         let is_enabled = self.settings.policy.enabled();
         let pressure = if is_enabled { self.circuit.pressure() } else { Pressure::None };
-        for candidate in open(&mut candidates) {
+        let by_memory = open(&mut candidates).map(async |candidate| {
             let is_urgent = candidate.job.priority == Priority::MOST_URGENT;
             if pressure >= Pressure::Shedding && !is_urgent {
                 candidate.verdict = Some(Err(self.circuit.refuse(Reason::Memory)));
             } else if is_urgent && self.spill_has_work(pressure) {
                 candidate.verdict = Some(self.spill(&candidate.job, Reason::Memory).await);
             }
-        }
+        });
+        join_all(by_memory).await;
         match self.settings.depth_mode {
             DepthMode::Atomic => self.enqueue_below_limits(&mut candidates).await,
             DepthMode::Request => {
@@ -171,13 +173,11 @@ impl Bus {
 
     /// Enqueues what has not been refused.
     async fn enqueue(&self, candidates: &mut [Candidate]) {
-        let mut admitted: Vec<&mut Candidate> = open(candidates).collect();
+        let admitted: Vec<&mut Candidate> = open(candidates).collect();
         let offers: Vec<Offer<'_>> =
             admitted.iter().map(|candidate| Offer { job: &candidate.job, limit: None }).collect();
         let outcomes = self.queue.enqueue(&offers).await;
-        for (candidate, outcome) in admitted.iter_mut().zip(outcomes) {
-            candidate.verdict = Some(self.settle(&candidate.job, outcome).await);
-        }
+        self.settle(admitted.into_iter().zip(outcomes).collect()).await;
     }
 
     /// Has the queue compare the depth and enqueue in one step. What it refuses moves the circuit, and is then decided on; if the
@@ -186,8 +186,10 @@ impl Bus {
         for candidate in open(candidates) {
             candidate.verdict = self.circuit.decide(candidate.job.priority).err().map(Err);
         }
+        // The depth of one part says nothing about the whole: then the monitor alone moves the circuit.
+        let is_whole = self.queue.parts() == 1;
         for _ in 0..MOST_OFFERS {
-            let mut admitted: Vec<&mut Candidate> = open(candidates).collect();
+            let admitted: Vec<&mut Candidate> = open(candidates).collect();
             if admitted.is_empty() {
                 return;
             }
@@ -199,29 +201,44 @@ impl Bus {
                 })
                 .collect();
             let outcomes = self.queue.enqueue(&offers).await;
-            for (candidate, outcome) in admitted.iter_mut().zip(outcomes) {
-                candidate.verdict = match outcome {
-                    Ok(Outcome::Refused { depth }) => self
-                        .circuit
-                        .observe_and_decide(Depth::Known(depth), candidate.job.priority)
-                        .err()
-                        .map(Err),
+            let mut settled = Vec::new();
+            for (candidate, outcome) in admitted.into_iter().zip(outcomes) {
+                match outcome {
+                    Ok(Outcome::Refused { .. }) if !is_whole => {
+                        candidate.verdict = Some(Err(self.circuit.refuse(Reason::ShardFull)));
+                    }
+                    Ok(Outcome::Refused { depth }) => {
+                        let decision =
+                            self.circuit.observe_and_decide(Depth::Known(depth), candidate.job.priority);
+                        candidate.verdict = decision.err().map(Err);
+                    }
                     outcome => {
-                        if let Ok(Outcome::Enqueued { depth, .. }) = &outcome {
+                        if let Ok(Outcome::Enqueued { depth, .. }) = &outcome
+                            && is_whole
+                        {
                             self.circuit.observe(Depth::Known(*depth));
                         }
-                        Some(self.settle(&candidate.job, outcome).await)
+                        settled.push((candidate, outcome));
                     }
-                };
+                }
             }
+            self.settle(settled).await;
         }
         for candidate in open(candidates) {
             candidate.verdict = Some(Err(self.circuit.refuse(Reason::Contended)));
         }
     }
 
-    /// What the answer of the queue means for the event.
-    async fn settle(&self, job: &Job, outcome: Result<Outcome, QueueError>) -> Result<Accepted, Refusal> {
+    /// What the answers of the queue mean for the events. All at once, so that what has to be spilled shares a sync.
+    async fn settle(&self, answered: Vec<(&mut Candidate, Result<Outcome, QueueError>)>) {
+        let all = answered.into_iter().map(async |(candidate, outcome)| {
+            candidate.verdict = Some(self.accept(&candidate.job, outcome).await);
+        });
+        join_all(all).await;
+    }
+
+    /// What the answer of the queue means for one event.
+    async fn accept(&self, job: &Job, outcome: Result<Outcome, QueueError>) -> Result<Accepted, Refusal> {
         let reason = match outcome {
             Ok(Outcome::Enqueued { id, .. } | Outcome::Duplicate { id }) => {
                 return Ok(Accepted { job_id: id, is_spilled: false });

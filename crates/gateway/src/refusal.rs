@@ -23,6 +23,8 @@ pub enum Reason {
     Policy(backpressure::Reason),
     /// Redis is above its memory watermark.
     Memory,
+    /// The shard that was asked has reached its share of the limit.
+    ShardFull,
     /// Redis does not answer, or answers with an error.
     QueueUnavailable,
     /// Redis refuses writes: it is full.
@@ -46,6 +48,7 @@ impl Reason {
         match self {
             Reason::Policy(reason) => reason.as_str(),
             Reason::Memory => "memory",
+            Reason::ShardFull => "shard_full",
             Reason::QueueUnavailable => "queue_unavailable",
             Reason::QueueFull => "queue_full",
             Reason::SpillFull => "spill_full",
@@ -69,6 +72,7 @@ impl Reason {
             }
             Reason::Policy(_) => "the depth of the queue is unknown",
             Reason::Memory => "the memory of the queue is nearly full: only priority 1 is accepted",
+            Reason::ShardFull => "one of the queues is full for this priority",
             Reason::QueueUnavailable => "the queue does not answer",
             Reason::QueueFull => "the queue is out of memory",
             Reason::SpillFull => "the queue does not answer and the spill is full",

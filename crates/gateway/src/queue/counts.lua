@@ -8,5 +8,5 @@ return {
   set('completed'), set('failed'), set('waiting-children'),
   redis.call('HEXISTS', base .. 'meta', 'paused'),
   tonumber(redis.call('GET', base .. 'id') or 0),
-  tonumber(redis.call('HGET', base .. 'metrics:completed', 'count') or 0),
+  tonumber(redis.call('HGET', base .. 'metrics:failed', 'count') or 0),
 }

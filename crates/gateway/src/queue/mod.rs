@@ -45,7 +45,7 @@ pub enum Outcome {
     Enqueued {
         /// Its id.
         id: String,
-        /// The depth before it.
+        /// The depth of its part of the queue before it.
         depth: u64,
     },
     /// A job with this id had been enqueued before; nothing was done.
@@ -53,9 +53,9 @@ pub enum Outcome {
         /// The id.
         id: String,
     },
-    /// The depth was at the limit or above; nothing was done.
+    /// The depth was at the limit, or the part's share of it, or above; nothing was done.
     Refused {
-        /// The depth.
+        /// The depth of that part of the queue.
         depth: u64,
     },
 }

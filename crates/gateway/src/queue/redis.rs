@@ -122,10 +122,9 @@ impl RedisQueue {
         command.arg(job.id.as_deref().unwrap_or("")).arg(self.deduplication_ms);
         let (code, id, depth): (u8, String, u64) = shard.link.run(&self.enqueue, &command).await?;
         Ok(match code {
-            1 => Outcome::Enqueued { id, depth: depth * self.parts() },
+            1 => Outcome::Enqueued { id, depth },
             2 => Outcome::Duplicate { id },
-            // One full shard is as good as all of them full: the next job would meet the same.
-            _ => Outcome::Refused { depth: depth * self.parts() },
+            _ => Outcome::Refused { depth },
         })
     }
 }
@@ -159,15 +158,15 @@ impl Queue for RedisQueue {
                 children,
                 is_paused,
                 added,
-                counted,
+                failed_ever,
             ] = answer[..]
             else {
                 return Err(QueueError::Unavailable("counts of another shape".to_owned()));
             };
             let in_system = wait + paused + prioritized + active + delayed + children;
-            // Workers that count tell exactly. Else, what was added and is neither here nor failed has been completed.
-            let completed_total =
-                if counted > 0 { counted } else { added.saturating_sub(in_system + failed).max(completed) };
+            // What was added and is neither here nor failed has been completed. Failed jobs that are not kept any more are known
+            // of if workers count them.
+            let completed_total = added.saturating_sub(in_system + failed.max(failed_ever)).max(completed);
             let before = shard.completed.fetch_max(completed_total, Ordering::Relaxed);
             Ok(Counts {
                 wait,
