@@ -1,6 +1,7 @@
-//! How far does the depth go above critical, in truth and by the model? A steady stream meets a queue that nobody empties; whoever has
-//! read the depth before the others have enqueued is let in. The model is told the rate and the time between reading and
-//! landing, which is half of the emit path (two equal round trips), and predicts the overshoot; the atomic mode has none.
+//! How far does the depth go above critical, in truth and by the model? Clients, each with one request at a time, meet a queue that
+//! nobody empties; whoever has read the depth before the others have enqueued is let in. The model is told the rate and the time
+//! between reading and landing, which is half of the emit path (two equal round trips), and predicts the overshoot with
+//! Poisson arrivals; the atomic mode has none.
 //!
 //! ```sh
 //! cargo bench -p backpressure-gateway --bench overshoot
@@ -20,26 +21,34 @@ use support::{Gateway, Redis, event};
 use tokio::time::Instant;
 
 const CRITICAL: u64 = 3_000;
+const RUNS: u32 = 5;
 
 #[tokio::main(worker_threads = 1)]
 async fn main() {
     println!("critical {CRITICAL}, one gateway, no worker, one Redis on loopback");
     println!(
-        "{:<10} {:>10} {:>16} {:>20} {:>10}",
-        "mode", "offered/s", "read to landing", "overshoot", "model"
+        "{:<8} {:>8} {:>10} {:>16} {:>30}   model",
+        "mode", "clients", "offered/s", "read to landing", "overshoot, each run"
     );
     for mode in ["atomic", "request"] {
-        for rate in [1_000, 2_000, 4_000] {
-            let (depth, rate, landing) = measure(mode, rate).await;
-            let overshoot = depth.saturating_sub(CRITICAL);
-            let model = if mode == "request" { predict(rate, landing) } else { "0".to_owned() };
-            println!("{mode:<10} {rate:>10.0} {landing:>16.2?} {overshoot:>20} {model:>10}");
+        for clients in [50, 500] {
+            let mut overshoots = Vec::new();
+            let (mut offered, mut landing) = (0.0, Duration::ZERO);
+            for _ in 0..RUNS {
+                let run = measure(mode, clients).await;
+                overshoots.push(run.0.saturating_sub(CRITICAL));
+                offered += run.1 / f64::from(RUNS);
+                landing += run.2 / RUNS;
+            }
+            let model = if mode == "request" { predict(offered, landing) } else { "0".to_owned() };
+            let overshoots = format!("{overshoots:?}");
+            println!("{mode:<8} {clients:>8} {offered:>10.0} {landing:>16.2?} {overshoots:>30}   {model}");
         }
     }
 }
 
 /// Highest depth, the rate in truth, and the mean time from the reading of a depth to the landing of its job.
-async fn measure(mode: &str, rate: u64) -> (u64, f64, Duration) {
+async fn measure(mode: &str, clients: u64) -> (u64, f64, Duration) {
     let redis = Redis::start(&[]);
     let url = redis.url();
     let critical = CRITICAL.to_string();
@@ -52,16 +61,16 @@ async fn measure(mode: &str, rate: u64) -> (u64, f64, Duration) {
     ];
     let gateway = Gateway::start(&variables).await;
     let begun = Instant::now();
-    let mut answers = tokio::task::JoinSet::new();
     let (client, address) = (gateway.client(), gateway.path("/datastreams"));
     let total = CRITICAL + CRITICAL / 2;
-    for number in 0..total {
-        tokio::time::sleep_until(begun + Duration::from_micros(number * 1_000_000 / rate)).await;
-        let request = client.post(&address).json(&event("telemetry-data", number)).send();
-        answers.spawn(async move { request.await.unwrap().bytes().await.unwrap() });
-    }
+    let each = (0..clients).map(async |number| {
+        for turn in 0..total / clients {
+            let body = event("telemetry-data", number * total + turn);
+            client.post(&address).json(&body).send().await.unwrap().bytes().await.unwrap();
+        }
+    });
+    futures_util::future::join_all(each).await;
     let rate = total as f64 / begun.elapsed().as_secs_f64();
-    while answers.join_next().await.is_some() {}
     let text = client.get(gateway.path("/metrics/prometheus")).send().await.unwrap().text().await.unwrap();
     let sample = |name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok()).unwrap()
@@ -84,7 +93,7 @@ name = "overshoot"
 duration = "{}ms"
 replications = 20
 [arrivals]
-process = "constant"
+process = "poisson"
 rate = "{rate:.3}/s"
 [[class]]
 name = "telemetry-data"
