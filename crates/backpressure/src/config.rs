@@ -163,6 +163,13 @@ impl Config {
         self.jitter_seed
     }
 
+    /// The same settings for another instance, whose hints are to be spread otherwise.
+    #[must_use]
+    pub const fn with_jitter_seed(mut self, seed: u64) -> Config {
+        self.jitter_seed = seed;
+        self
+    }
+
     /// What is to become of rejected jobs of this priority. Default: priority 1 dead-letter, 2 to 5 retry, 6 to 10 drop.
     #[inline]
     #[must_use]

@@ -181,6 +181,19 @@ impl Controller {
         }
     }
 
+    /// The retry-after hint that the next rejection carries, jitter included, for whoever turns a job away for a reason of
+    /// its own. Each call gives another one; nothing is counted.
+    pub fn next_retry_after(&mut self) -> Nanos {
+        self.rejections += 1;
+        drain::retry_after(
+            self.drain_time(),
+            self.config.retry_after_min(),
+            self.config.retry_after_max(),
+            self.config.jitter_seed(),
+            self.rejections,
+        )
+    }
+
     /// The oldest event not polled yet. At most [`CAPACITY`](crate::event::CAPACITY) wait; then the oldest are lost and
     /// counted in [`Snapshot::events_dropped`].
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -346,14 +359,7 @@ impl Controller {
         };
         self.counters.rejected_by_priority[priority.index()] += 1;
         self.counters.rejected_by_reason[reason as usize] += 1;
-        self.rejections += 1;
-        let retry_after = drain::retry_after(
-            self.drain_time(),
-            self.config.retry_after_min(),
-            self.config.retry_after_max(),
-            self.config.jitter_seed(),
-            self.rejections,
-        );
+        let retry_after = self.next_retry_after();
         let disposition = self.config.disposition(priority);
         Decision::Reject(Rejection { reason, state: self.state, retry_after, disposition })
     }

@@ -66,21 +66,20 @@ struct Candidate {
 }
 
 impl Bus {
-    /// A bus in front of `queue`.
-    ///
-    /// # Errors
-    /// The system has no random numbers to name this instance by.
+    /// A bus in front of `queue`; `instance` is a number that no other one and no earlier run of this one has.
+    #[must_use]
     pub fn new(
         settings: Arc<Settings>,
         circuit: Arc<Circuit>,
         queue: Arc<dyn Queue>,
         spill: Option<Arc<Spill>>,
         metrics: Arc<Metrics>,
-    ) -> Result<Bus, getrandom::Error> {
+        instance: u64,
+    ) -> Bus {
         let quotas = settings.quota.map(|Quota { per_second, burst }| {
             RateLimiter::keyed(governor::Quota::per_second(per_second).allow_burst(burst))
         });
-        Ok(Bus { settings, circuit, queue, spill, quotas, metrics, ids: Ids::new()? })
+        Bus { settings, circuit, queue, spill, quotas, metrics, ids: Ids::new(instance) }
     }
 
     /// Decides about events and enqueues those that may come in; the verdicts are in their order.
@@ -305,9 +304,8 @@ struct Ids {
 }
 
 impl Ids {
-    fn new() -> Result<Ids, getrandom::Error> {
-        let random = getrandom::u64()?;
-        Ok(Ids { instance: format!("g{random:016x}"), next: AtomicU64::new(1) })
+    fn new(instance: u64) -> Ids {
+        Ids { instance: format!("g{instance:016x}"), next: AtomicU64::new(1) }
     }
 
     fn next(&self) -> String {

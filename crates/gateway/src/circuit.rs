@@ -138,8 +138,9 @@ impl Circuit {
     /// A refusal for a reason that is not the policy's own, with its hint when to come back.
     #[must_use]
     pub fn refuse(&self, reason: Reason) -> Refusal {
-        let snapshot = self.lock().snapshot();
-        Refusal { reason, state: snapshot.state, retry_after: Duration::from_nanos(snapshot.retry_after.0) }
+        let mut controller = self.lock();
+        let retry_after = Duration::from_nanos(controller.next_retry_after().0);
+        Refusal { reason, state: controller.state(), retry_after }
     }
 
     /// How things stand.

@@ -4,9 +4,8 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use backpressure_gateway::app::App;
-use backpressure_gateway::http;
 use backpressure_gateway::settings::{self, Settings};
+use backpressure_gateway::{http, launch};
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -68,7 +67,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let app = App::start(settings).await?;
+    let app = launch::start(settings).await?;
     let queue =
         if app.settings.redis.is_some() { "BullMQ on Redis" } else { "in memory, with workers of its own" };
     tracing::info!(address = %listener.local_addr()?, queue, "listening");

@@ -11,8 +11,8 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::app::Status;
 use crate::refusal::Reason;
+use crate::status::Status;
 
 /// The counters of this process.
 pub struct Metrics {

@@ -2,43 +2,14 @@
 //! anything; memory and workers are looked at; and rejections are logged, by the second and not by the event.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use backpressure::Depth;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
-use crate::queue::{Memory, WorkerInfo};
-
-/// What was last seen; `None` when it could not be seen.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// Memory of the queue.
-    pub memory: Option<Memory>,
-    /// Workers of the queue.
-    pub workers: Option<Vec<WorkerInfo>>,
-    /// Whether the database answers.
-    pub database: Option<bool>,
-}
-
-/// The last look, shared.
-#[derive(Default)]
-pub struct Monitor {
-    seen: Mutex<Seen>,
-}
-
-impl Monitor {
-    /// What was last seen.
-    #[must_use]
-    pub fn seen(&self) -> Seen {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn update(&self, change: impl FnOnce(&mut Seen)) {
-        change(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
+use crate::queue::Memory;
 
 /// Starts all of it, for as long as the process lives. Memory and workers have been looked at once when this returns.
 pub async fn start(app: &Arc<App>) {
@@ -74,7 +45,7 @@ async fn look(app: &App, all: bool) {
     if let Some(memory) = &memory {
         app.circuit.observe_memory(memory.used, memory.max);
     }
-    app.monitor.update(|seen| {
+    app.last_seen.update(|seen| {
         let evicts = |memory: &Option<Memory>| memory.as_ref().and_then(|memory| memory.evicts.clone());
         if let Some(policy) = evicts(&memory).filter(|_| evicts(&seen.memory).is_none()) {
             tracing::error!(policy, "Redis evicts at maxmemory: jobs will be lost silently; set noeviction");
@@ -89,7 +60,7 @@ async fn look(app: &App, all: bool) {
         Some(database) => Some(database.answers(DATABASE_PATIENCE).await),
         None => None,
     };
-    app.monitor.update(|seen| (seen.workers, seen.database) = (workers, database));
+    app.last_seen.update(|seen| (seen.workers, seen.database) = (workers, database));
     app.bus.forget_idle_organizations();
 }
 

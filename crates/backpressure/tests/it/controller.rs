@@ -245,6 +245,18 @@ fn instances_with_other_seeds_spread_their_hints() {
 }
 
 #[test]
+fn a_refusal_of_the_callers_own_gets_the_next_hint_and_counts_nothing() {
+    let mut controller =
+        Controller::starting_in(Config::default().with_jitter_seed(7), State::Open, Nanos(0));
+    let mut other = controller.clone();
+    let own = controller.next_retry_after();
+    let rejection = other.decide(Priority::DEFAULT, Nanos(0)).rejection().unwrap();
+    assert_eq!(own, rejection.retry_after);
+    assert_ne!(controller.next_retry_after(), own);
+    assert_eq!(controller.snapshot().since_start.rejected_total(), 0);
+}
+
+#[test]
 fn rejections_carry_the_disposition_of_their_priority() {
     let config = small()
         .disposition(1..=10, Disposition::Drop)

@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 
 use super::events::is_draining;
 use super::timestamp;
-use crate::app::{App, Status};
+use crate::app::App;
 use crate::circuit::Pressure;
+use crate::status::Status;
 
 /// All services.
 #[derive(Debug, Serialize, ToSchema)]
@@ -198,7 +199,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
 pub async fn readiness(State(app): State<Arc<App>>) -> Response {
     let counts = app.settings.readiness;
     let has_redis = app.queue.is_connected() && app.queue.depth().await.is_ok();
-    let database = app.monitor.seen().database;
+    let database = app.last_seen.get().database;
     let is_open = app.circuit.state() == Circuit::Open && app.settings.policy.enabled();
     let fails = [
         counts.database && database == Some(false),

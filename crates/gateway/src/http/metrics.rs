@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
 use super::{Peer, Problem, problem, timestamp};
-use crate::app::{App, Status};
+use crate::app::App;
 use crate::queue::WorkerInfo;
 
 /// Everything about the queue.
@@ -286,12 +286,4 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 /// To a hundredth.
 fn percent(depth: u64, critical: u64) -> f64 {
     (depth as f64 / critical as f64 * 10_000.0).round() / 100.0
-}
-
-impl Status {
-    /// The health of the queue in the specification's words.
-    #[must_use]
-    pub fn health(&self) -> &'static str {
-        self.circuit.health.as_str()
-    }
 }

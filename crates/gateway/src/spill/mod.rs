@@ -1,6 +1,6 @@
 //! Where accepted priority-1 events wait while Redis cannot take them: the specification's dead letter queue.
 //!
-//! [`journal`] is the list on disk; here are the thread that owns it and the task that empties it into the queue. Appends that
+//! `journal` is the list on disk; here are the thread that owns it and the task that empties it into the queue. Appends that
 //! come in together share one sync. While anything is in the spill, new priority-1 events go behind it: they reach the queue
 //! in the order in which they were accepted.
 

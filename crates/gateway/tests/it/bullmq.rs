@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backpressure_gateway::app::App;
+use backpressure_gateway::launch;
 use serde_json::{Value, json};
 
 use crate::support::{Peer, Redis, get, send, settings, within, worker};
@@ -36,7 +37,7 @@ async fn compare(app: &Arc<App>, peer: &mut Peer) {
 async fn thousand_jobs(version: u8, order: &str) {
     let redis = Redis::start(&[]);
     let url = redis.url();
-    let app = App::start(settings(&[
+    let app = launch::start(settings(&[
         ("REDIS_URL", &url),
         ("QUEUE_ORDER", order),
         ("JOB_KEEP_COMPLETED", "all"),
@@ -94,7 +95,7 @@ async fn thousand_jobs(version: u8, order: &str) {
 
     // Workers: we see those that BullMQ sees.
     within(Duration::from_secs(5), "the worker is seen", || async {
-        app.monitor.seen().workers.is_some_and(|workers| workers.len() == 1)
+        app.last_seen.get().workers.is_some_and(|workers| workers.len() == 1)
     })
     .await;
     let theirs = peer.ask(&json!(["getWorkers"]));
@@ -129,7 +130,7 @@ async fn version_5_completes_plain_jobs() {
 async fn completed_is_a_counter_although_bullmq_keeps_none() {
     let redis = Redis::start(&[]);
     let url = redis.url();
-    let app = App::start(settings(&[("REDIS_URL", &url), ("SPILL_DIR", "off")])).await.unwrap();
+    let app = launch::start(settings(&[("REDIS_URL", &url), ("SPILL_DIR", "off")])).await.unwrap();
     let side = json!({ "version": 6, "port": redis.port, "queue": QUEUE, "concurrency": 5, "serviceMs": 1 });
     let _worker = worker(&side);
     let mut before = 0;
@@ -157,7 +158,7 @@ async fn completed_is_a_counter_although_bullmq_keeps_none() {
 async fn an_idle_worker_wakes_at_once() {
     let redis = Redis::start(&[]);
     let url = redis.url();
-    let app = App::start(settings(&[("REDIS_URL", &url), ("SPILL_DIR", "off")])).await.unwrap();
+    let app = launch::start(settings(&[("REDIS_URL", &url), ("SPILL_DIR", "off")])).await.unwrap();
     let _worker = worker(&json!({ "version": 6, "port": redis.port, "queue": QUEUE }));
     for round in 1..=3 {
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use backpressure_gateway::app::App;
+use backpressure_gateway::launch;
 use serde_json::{Value, json};
 
 use crate::support::{Peer, Redis, event, send, settings, within, worker};
@@ -41,7 +41,7 @@ fn cluster() -> Vec<Redis> {
 async fn jobs_are_spread_over_the_shards_of_a_cluster_and_completed() {
     let nodes = cluster();
     let url = nodes[0].url();
-    let app = App::start(settings(&[
+    let app = launch::start(settings(&[
         ("REDIS_URL", &url),
         ("REDIS_CLUSTER", "true"),
         ("QUEUE_SHARDS", "4"),
@@ -73,7 +73,7 @@ async fn jobs_are_spread_over_the_shards_of_a_cluster_and_completed() {
     })
     .await;
     within(Duration::from_secs(5), "the workers of all shards are seen", || async {
-        app.monitor.seen().workers.is_some_and(|workers| workers.len() == 4)
+        app.last_seen.get().workers.is_some_and(|workers| workers.len() == 4)
     })
     .await;
 }
@@ -83,9 +83,10 @@ async fn jobs_are_spread_over_the_shards_of_a_cluster_and_completed() {
 async fn the_master_of_a_slot_is_found_again_when_it_has_moved() {
     let nodes = cluster();
     let url = nodes[0].url();
-    let app = App::start(settings(&[("REDIS_URL", &url), ("REDIS_CLUSTER", "true"), ("SPILL_DIR", "off")]))
-        .await
-        .unwrap();
+    let app =
+        launch::start(settings(&[("REDIS_URL", &url), ("REDIS_CLUSTER", "true"), ("SPILL_DIR", "off")]))
+            .await
+            .unwrap();
     assert_eq!(send(&app, &event("telemetry-data", 1)).await.0, 202);
     let slot = nodes[0].ask(&["CLUSTER", "KEYSLOT", "bull:{rule-engine-events-0}:wait"]);
     let is_owner = |node: &&Redis| node.ask(&["CLUSTER", "COUNTKEYSINSLOT", &slot]) != "0";

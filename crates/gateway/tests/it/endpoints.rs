@@ -13,6 +13,7 @@ use axum::http::{Request, StatusCode};
 use backpressure::Depth;
 use backpressure_gateway::app::App;
 use backpressure_gateway::http::{Peer, openapi};
+use backpressure_gateway::launch;
 use backpressure_gateway::queue::{Counts, Memory, Offer, Outcome, Queue, QueueError, WorkerInfo};
 use serde_json::{Value, json};
 
@@ -91,7 +92,7 @@ impl Queue for Pretended {
 
 async fn app(waiting: u64, variables: &[(&str, &str)]) -> (Arc<App>, Arc<Pretended>) {
     let queue = Pretended::new(waiting);
-    let app = App::around(Arc::new(settings(variables)), queue.clone()).await.unwrap();
+    let app = launch::around(Arc::new(settings(variables)), queue.clone()).await.unwrap();
     (app, queue)
 }
 

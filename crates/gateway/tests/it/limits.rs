@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Request, StatusCode};
-use backpressure_gateway::app::App;
+use backpressure_gateway::launch;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::support::{Gateway, call, event, post, send, settings};
 
 #[tokio::test]
 async fn bodies_of_the_wrong_kind_or_length_are_refused() {
-    let app = App::start(settings(&[("MAX_BODY_BYTES", "200"), ("MAX_BATCH_EVENTS", "2")])).await.unwrap();
+    let app = launch::start(settings(&[("MAX_BODY_BYTES", "200"), ("MAX_BATCH_EVENTS", "2")])).await.unwrap();
     let good = event("telemetry-data", 1).to_string();
     let long = json!({ "type": "telemetry-data", "data": "x".repeat(200) }).to_string();
     let three = json!([event("a", 1), event("a", 2), event("a", 3)]).to_string();
@@ -45,7 +45,8 @@ async fn bodies_of_the_wrong_kind_or_length_are_refused() {
 #[tokio::test]
 async fn an_organization_beyond_its_quota_is_told_so_and_others_are_not() {
     let app =
-        App::start(settings(&[("ORGANIZATION_EVENTS_PER_SECOND", "1"), ("ORGANIZATION_BURST", "3")])).await;
+        launch::start(settings(&[("ORGANIZATION_EVENTS_PER_SECOND", "1"), ("ORGANIZATION_BURST", "3")]))
+            .await;
     let app = app.unwrap();
     let of =
         |organization: &str| json!({ "type": "telemetry-data", "data": 1, "organizationId": organization });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use backpressure_gateway::app::App;
+use backpressure_gateway::launch;
 use serde_json::json;
 
 use crate::support::{Redis, send, settings};
@@ -19,8 +20,10 @@ async fn highest_depth(mode: &str) -> u64 {
         ("QUEUE_WARNING_THRESHOLD", "100"),
         ("QUEUE_CRITICAL_THRESHOLD", "500"),
     ];
-    let gateways =
-        [App::start(settings(&variables)).await.unwrap(), App::start(settings(&variables)).await.unwrap()];
+    let gateways = [
+        launch::start(settings(&variables)).await.unwrap(),
+        launch::start(settings(&variables)).await.unwrap(),
+    ];
     for round in 0..8 {
         let requests = (0..400).map(|number| {
             let gateway: Arc<App> = gateways[number % 2].clone();

@@ -1,0 +1,53 @@
+//! From settings to a gateway at work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+
+use crate::app::App;
+use crate::monitor;
+use crate::queue::Queue;
+use crate::queue::embedded::EmbeddedQueue;
+use crate::queue::redis::RedisQueue;
+use crate::settings::Settings;
+
+/// Puts the parts together and starts what runs in the background. An absent Redis is waited for only a moment.
+///
+/// # Errors
+/// The spill cannot be opened, or Redis evicts and settings do not allow that.
+pub async fn start(settings: Settings) -> anyhow::Result<Arc<App>> {
+    let settings = Arc::new(settings);
+    let queue: Arc<dyn Queue> = match &settings.redis {
+        None => Arc::new(EmbeddedQueue::start(settings.embedded, settings.worker_concurrency)),
+        Some(redis) => {
+            let queue = RedisQueue::start(redis, &settings.queue_name);
+            if !queue.wait(FIRST_PATIENCE).await {
+                tracing::error!("Redis does not answer; starting without it");
+            }
+            if let Some(policy) = queue.memory().await.ok().and_then(|memory| memory.evicts)
+                && !redis.allow_eviction
+            {
+                bail!(
+                    "Redis has maxmemory-policy {policy}: at maxmemory it drops jobs silently, and even the counter of their ids; \
+                     set noeviction, or ALLOW_EVICTION=true"
+                );
+            }
+            Arc::new(queue)
+        }
+    };
+    around(settings, queue).await
+}
+
+/// As [`start`], around a queue that is there.
+///
+/// # Errors
+/// The spill cannot be opened.
+pub async fn around(settings: Arc<Settings>, queue: Arc<dyn Queue>) -> anyhow::Result<Arc<App>> {
+    let app = Arc::new(App::new(settings, queue)?);
+    monitor::start(&app).await;
+    Ok(app)
+}
+
+/// Longest wait for Redis at the start.
+const FIRST_PATIENCE: Duration = Duration::from_secs(2);

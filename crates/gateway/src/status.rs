@@ -1,0 +1,64 @@
+//! How things stand, as plain data for metrics and health endpoints.
+
+use std::sync::{Mutex, PoisonError};
+
+use backpressure::{Config, Snapshot};
+
+use crate::queue::{Counts, Memory, WorkerInfo};
+
+/// How things stand.
+pub struct Status {
+    /// `None` if the queue does not answer.
+    pub counts: Option<Counts>,
+    /// `None` if they could not be listed.
+    pub workers: Option<Vec<WorkerInfo>>,
+    /// `None` if it could not be read.
+    pub memory: Option<Memory>,
+    /// `None` without a database to report on.
+    pub database: Option<bool>,
+    /// The circuit.
+    pub circuit: Snapshot,
+    /// The policy's settings.
+    pub policy: Config,
+    /// Rejections since the last reset.
+    pub rejected: u64,
+    /// Jobs and bytes in the spill.
+    pub spill: (u64, u64),
+    /// As configured.
+    pub worker_concurrency: u32,
+}
+
+impl Status {
+    /// The health of the queue in the specification's words.
+    #[must_use]
+    pub fn health(&self) -> &'static str {
+        self.circuit.health.as_str()
+    }
+}
+
+/// What was last seen; `None` when it could not be seen.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Memory of the queue.
+    pub memory: Option<Memory>,
+    /// Workers of the queue.
+    pub workers: Option<Vec<WorkerInfo>>,
+    /// Whether the database answers.
+    pub database: Option<bool>,
+}
+
+/// The same, shared between the monitor and those who ask.
+#[derive(Default)]
+pub struct LastSeen(Mutex<Seen>);
+
+impl LastSeen {
+    /// What was last seen.
+    #[must_use]
+    pub fn get(&self) -> Seen {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Seen)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
