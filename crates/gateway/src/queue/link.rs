@@ -4,14 +4,15 @@
 //! would do harm. While there is no connection every command fails at once, so that no queue of commands builds up behind it.
 //! On a cluster the link finds the master of its slot by itself, and again when that has moved.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    RedisError, ServerErrorKind,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
+    IntoConnectionInfo, RedisError, ServerErrorKind, Value, from_redis_value_ref,
 };
 use tokio::sync::Notify;
 
@@ -31,51 +32,52 @@ pub(super) struct Place {
 pub(super) struct Link {
     place: Place,
     current: RwLock<Option<(u64, MultiplexedConnection)>>,
-    generation: AtomicU64,
     /// Commands in a row that were not answered in time.
     silent: AtomicU32,
     lost: Notify,
     connected: Notify,
+    /// Nodes of the cluster, as last told.
+    nodes: Mutex<Vec<Node>>,
 }
 
 impl Link {
-    /// A link that keeps itself up until it is dropped.
+    /// A link that keeps itself up for as long as the runtime lives.
     pub(super) fn start(place: Place) -> Arc<Link> {
         let link = Arc::new(Link {
             place,
             current: RwLock::new(None),
-            generation: AtomicU64::new(0),
             silent: AtomicU32::new(0),
             lost: Notify::new(),
             connected: Notify::new(),
+            nodes: Mutex::default(),
         });
-        let keeper = Arc::downgrade(&link);
-        tokio::spawn(async move {
-            let mut wait = SHORTEST_WAIT;
-            let mut told = false;
-            while let Some(link) = keeper.upgrade() {
-                match link.connect().await {
-                    Ok(connection) => {
-                        let generation = link.generation.fetch_add(1, Ordering::Relaxed) + 1;
-                        link.put(Some((generation, connection)));
-                        link.silent.store(0, Ordering::Relaxed);
-                        tracing::info!(generation, "connected to Redis");
-                        (wait, told) = (SHORTEST_WAIT, false);
-                        link.connected.notify_waiters();
-                        link.lost.notified().await;
-                    }
+        tokio::spawn(link.clone().keep_up());
+        link
+    }
+
+    async fn keep_up(self: Arc<Link>) {
+        let mut wait = SHORTEST_WAIT;
+        let mut is_told = false;
+        for generation in 1.. {
+            let connection = loop {
+                match self.connect().await {
+                    Ok(connection) => break connection,
                     Err(error) => {
-                        if !std::mem::replace(&mut told, true) {
+                        if !std::mem::replace(&mut is_told, true) {
                             tracing::error!(%error, "cannot connect to Redis; trying on");
                         }
-                        drop(link);
                         tokio::time::sleep(wait).await;
                         wait = (wait * 2).min(LONGEST_WAIT);
                     }
                 }
-            }
-        });
-        link
+            };
+            self.put(Some((generation, connection)));
+            self.silent.store(0, Ordering::Relaxed);
+            tracing::info!(generation, "connected to Redis");
+            (wait, is_told) = (SHORTEST_WAIT, false);
+            self.connected.notify_waiters();
+            self.lost.notified().await;
+        }
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -91,8 +93,7 @@ impl Link {
     /// Sends one command.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
         let (generation, mut connection) = self.get()?;
-        let answer = command.query_async::<T>(&mut connection).await;
-        answer.map_err(|error| self.judge(generation, &error))
+        self.heard(generation, command.query_async::<T>(&mut connection).await)
     }
 
     /// Sends commands in one go; one error fails them all, so it is for questions.
@@ -101,8 +102,7 @@ impl Link {
         commands: &::redis::Pipeline,
     ) -> Result<T, QueueError> {
         let (generation, mut connection) = self.get()?;
-        let answer = commands.query_async::<T>(&mut connection).await;
-        answer.map_err(|error| self.judge(generation, &error))
+        self.heard(generation, commands.query_async::<T>(&mut connection).await)
     }
 
     /// Runs a script that Redis knows by its hash, or is told now. Redis has done nothing of a script it does not know.
@@ -122,12 +122,7 @@ impl Link {
                 Err(error) => Err(error),
             };
         }
-        let answer = answer.map_err(|error| self.judge(generation, &error))?;
-        // A store makes every reader fetch the line again.
-        if self.silent.load(Ordering::Relaxed) > 0 {
-            self.silent.store(0, Ordering::Relaxed);
-        }
-        Ok(answer)
+        self.heard(generation, answer)
     }
 
     fn get(&self) -> Result<(u64, MultiplexedConnection), QueueError> {
@@ -137,6 +132,16 @@ impl Link {
 
     fn put(&self, connection: Option<(u64, MultiplexedConnection)>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = connection;
+    }
+
+    /// What came of a command, and what that says about the connection.
+    fn heard<T>(&self, generation: u64, answer: Result<T, RedisError>) -> Result<T, QueueError> {
+        let answer = answer.map_err(|error| self.judge(generation, &error))?;
+        // A store makes every reader fetch the line again.
+        if self.silent.load(Ordering::Relaxed) > 0 {
+            self.silent.store(0, Ordering::Relaxed);
+        }
+        Ok(answer)
     }
 
     /// What an error means for the caller, and for the connection.
@@ -180,56 +185,81 @@ impl Link {
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
-        let first = self.open(Client::open(self.place.url.as_str())?).await?;
-        let Some(key) = &self.place.slot_key else { return Ok(first) };
-        self.at_master_of(first, key).await
+        let seed = self.place.url.as_str().into_connection_info()?;
+        let Some(key) = &self.place.slot_key else { return self.open(seed).await };
+        // The node that settings name may be the very one that is gone.
+        let known = self.nodes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let others = known.into_iter().map(|node| at(&seed, node));
+        let mut last = None;
+        for candidate in std::iter::once(seed.clone()).chain(others) {
+            let found = async { self.at_master_of(key, &seed, self.open(candidate).await?).await };
+            match found.await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.expect("the seed at least was tried"))
     }
 
-    async fn open(&self, client: Client) -> Result<MultiplexedConnection, RedisError> {
+    async fn open(&self, node: ConnectionInfo) -> Result<MultiplexedConnection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.place.timeout))
             .set_response_timeout(Some(self.place.timeout))
             .set_pipeline_buffer_size(1024);
+        let client = Client::open(node)?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         // A server that is still loading, or hangs, is no connection.
         ::redis::cmd("PING").query_async::<()>(&mut connection).await?;
         Ok(connection)
     }
 
+    /// The connection to the master of the slot of `key`, as `node` tells it; remembers the other nodes, too.
     async fn at_master_of(
         &self,
-        mut node: MultiplexedConnection,
         key: &str,
+        seed: &ConnectionInfo,
+        mut node: MultiplexedConnection,
     ) -> Result<MultiplexedConnection, RedisError> {
         let slot: u16 = ::redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query_async(&mut node).await?;
-        type Range = (u16, u16, (String, u16));
-        let ranges: Vec<::redis::Value> = ::redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut node).await?;
-        let master = ranges.iter().find_map(|range| {
-            // First and last slot, the master, then replicas.
-            let ::redis::Value::Array(parts) = range else { return None };
-            let ::redis::Value::Array(address) = parts.get(2)? else { return None };
-            let range: Range = (
-                ::redis::from_redis_value_ref(parts.first()?).ok()?,
-                ::redis::from_redis_value_ref(parts.get(1)?).ok()?,
-                (
-                    ::redis::from_redis_value_ref(address.first()?).ok()?,
-                    ::redis::from_redis_value_ref(address.get(1)?).ok()?,
-                ),
-            );
-            (range.0..=range.1).contains(&slot).then_some(range.2)
-        });
-        let Some((host, port)) = master else {
-            return Err((ErrorKind::Client, "no node of the cluster serves the slot of the queue").into());
-        };
-        let info = self.place.url.as_str().into_connection_info()?;
-        let address = match info.addr() {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-                ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
-            }
-            _ => ConnectionAddr::Tcp(host, port),
-        };
-        self.open(Client::open(info.set_addr(address))?).await
+        let answer: Vec<Value> = ::redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut node).await?;
+        let ranges: Vec<(RangeInclusive<u16>, Vec<Node>)> = answer.iter().filter_map(slot_range).collect();
+        let mut nodes: Vec<Node> = ranges.iter().flat_map(|(_, nodes)| nodes.clone()).collect();
+        nodes.sort();
+        nodes.dedup();
+        *self.nodes.lock().unwrap_or_else(PoisonError::into_inner) = nodes;
+        let master = ranges.into_iter().find(|(slots, _)| slots.contains(&slot));
+        match master.and_then(|(_, nodes)| nodes.into_iter().next()) {
+            Some(master) => self.open(at(seed, master)).await,
+            None => Err((ErrorKind::Client, "no node of the cluster serves the slot of the queue").into()),
+        }
     }
+}
+
+/// Host and port.
+type Node = (String, u16);
+
+/// `seed` with another address: the same user, password and encryption.
+fn at(seed: &ConnectionInfo, (host, port): Node) -> ConnectionInfo {
+    let address = match seed.addr() {
+        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+        }
+        _ => ConnectionAddr::Tcp(host, port),
+    };
+    seed.clone().set_addr(address)
+}
+
+/// One entry of `CLUSTER SLOTS`: first slot, last slot, the master, its replicas.
+fn slot_range(entry: &Value) -> Option<(RangeInclusive<u16>, Vec<Node>)> {
+    let Value::Array(parts) = entry else { return None };
+    let [first, last, nodes @ ..] = &parts[..] else { return None };
+    let node = |node: &Value| {
+        let Value::Array(fields) = node else { return None };
+        let [host, port, ..] = &fields[..] else { return None };
+        Some((from_redis_value_ref(host).ok()?, from_redis_value_ref(port).ok()?))
+    };
+    let slots = from_redis_value_ref(first).ok()?..=from_redis_value_ref(last).ok()?;
+    Some((slots, nodes.iter().filter_map(node).collect()))
 }
 
 /// A script and its hash.

@@ -14,6 +14,8 @@ fn cluster() -> Vec<Redis> {
             Redis::start(&[
                 "--cluster-enabled",
                 "yes",
+                "--cluster-require-full-coverage",
+                "no",
                 "--cluster-node-timeout",
                 "2000",
                 "--cluster-port",
@@ -74,6 +76,35 @@ async fn jobs_are_spread_over_the_shards_of_a_cluster_and_completed() {
     .await;
     within(Duration::from_secs(5), "the workers of all shards are seen", || async {
         app.last_seen.get().workers.is_some_and(|workers| workers.len() == 4)
+    })
+    .await;
+}
+
+/// The node that the settings name dies, and the connection to the master is lost.
+#[tokio::test]
+async fn another_node_is_asked_when_the_one_of_the_settings_is_gone() {
+    let mut nodes = cluster();
+    let slot = nodes[0].ask(&["CLUSTER", "KEYSLOT", "bull:{rule-engine-events-0}:wait"]);
+    // Each node tells its own slots in the line that says `myself`.
+    let owns = |node: &Redis| {
+        let told = node.ask(&["CLUSTER", "NODES"]);
+        let own = told.lines().find(|line| line.contains("myself")).unwrap();
+        let slot: u16 = slot.parse().unwrap();
+        own.split(' ').skip(8).any(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            (first.parse().unwrap()..=last.parse().unwrap()).contains(&slot)
+        })
+    };
+    let seed = nodes.iter().position(|node| !owns(node)).unwrap();
+    let url = nodes[seed].url();
+    let variables = [("REDIS_URL", url.as_str()), ("REDIS_CLUSTER", "true"), ("SPILL_DIR", "off")];
+    let app = launch::start(settings(&variables)).await.unwrap();
+    assert_eq!(send(&app, &event("telemetry-data", 1)).await.0, 202);
+    nodes[seed].kill();
+    let owner = nodes.iter().enumerate().find(|(index, node)| *index != seed && owns(node)).unwrap().1;
+    owner.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    within(Duration::from_secs(10), "events are taken again", || async {
+        send(&app, &event("telemetry-data", 2)).await.0 == 202
     })
     .await;
 }
