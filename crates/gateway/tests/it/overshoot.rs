@@ -15,6 +15,8 @@ async fn highest_depth(mode: &str) -> u64 {
     let variables = [
         ("REDIS_URL", url.as_str()),
         ("DEPTH_MODE", mode),
+        // Hundreds of requests on one thread: what is asked here is the depth, not the patience.
+        ("REDIS_TIMEOUT_MS", "30000"),
         ("SPILL_DIR", "off"),
         ("QUEUE_RECOVERY_THRESHOLD", "50"),
         ("QUEUE_WARNING_THRESHOLD", "100"),
