@@ -182,6 +182,13 @@ impl Config {
         self.jitter_seed
     }
 
+    /// The same settings, enforced or not.
+    #[must_use]
+    pub const fn with_enabled(mut self, enabled: bool) -> Config {
+        self.enabled = enabled;
+        self
+    }
+
     /// The same settings for another instance, whose hints are to be spread otherwise.
     #[must_use]
     pub const fn with_jitter_seed(mut self, seed: u64) -> Config {
