@@ -126,7 +126,7 @@ impl Config {
         self.reopen_at
     }
 
-    /// The priority of a job that says nothing about its own. For the caller; the controller is always told one. Default 5.
+    /// The priority of a job that says nothing about its own. For the caller; the policy is always told one. Default 5.
     #[inline]
     #[must_use]
     pub const fn default_priority(&self) -> Priority {

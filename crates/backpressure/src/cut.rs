@@ -41,6 +41,12 @@ impl Cut {
         if parts > Cut::EVERYBODY.0 { Cut::EVERYBODY } else { Cut(parts) }
     }
 
+    /// The cut in the bits of a gate: a mark beyond the line admits everybody as well.
+    #[inline]
+    pub(crate) const fn from_bits(bits: u16) -> Cut {
+        Cut(bits)
+    }
+
     /// How many parts it admits.
     #[inline]
     #[must_use]

@@ -70,7 +70,7 @@ impl Gate {
         if self.is_stale(now) {
             Cut::when_unknown(self.when_stale())
         } else {
-            Cut::of_parts((self.0 & CUT_MASK) as u16)
+            Cut::from_bits((self.0 & CUT_MASK) as u16)
         }
     }
 

@@ -3,7 +3,7 @@
 //! # Where to read on
 //!
 //! 1. [`policy`]: the calls that every policy answers, and the kinds there are: [`spec`](policy::spec), [`graded`](policy::graded).
-//! 2. [`controller`]: what all kinds share; one `match` over the states is the whole of the circuit.
+//! 2. `circuit`: what all kinds share; one `match` over the states is the whole of the circuit.
 //! 3. [`config`]: the settings, what they must satisfy, and what is allowed but deserves a warning.
 //! 4. [`cut`] and [`gate`]: the decision rule packed into one word, so that any thread can decide with one load.
 //! 5. [`drain`]: how fast the queue empties, and the retry-after hint made of it.
@@ -14,8 +14,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod circuit;
 pub mod config;
-pub mod controller;
 pub mod cut;
 pub mod decision;
 pub mod drain;
@@ -32,7 +32,6 @@ pub mod state;
 pub mod time;
 
 pub use config::{Config, ConfigBuilder, ConfigError, ConfigErrors, ConfigWarning};
-pub use controller::Controller;
 pub use cut::Cut;
 pub use decision::{Decision, Disposition, Reason, Rejection};
 pub use event::Event;

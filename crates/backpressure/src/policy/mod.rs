@@ -1,7 +1,7 @@
 //! What every admission policy answers, and the kinds there are.
 //!
 //! [`Policy`] is what callers use: observe, decide, ask how things stand. A *kind* of policy is a [`Rule`]: who may come in at
-//! a depth. The [`Controller`] does for each of them what is the same for all: states, health, counters, events, time. To add
+//! a depth. The circuit does for each of them what is the same for all: states, health, counters, events, time. To add
 //! a kind: write its rule in a file of this folder, and name it in the one list below.
 //!
 //! Calls are dispatched statically: [`AnyPolicy`] is an enumeration, so a decision costs a predictable branch and no pointer.
@@ -11,8 +11,8 @@ pub mod spec;
 
 use core::fmt;
 
+use crate::circuit::Circuit;
 use crate::config::{Config, ConfigBuilder};
-use crate::controller::Controller;
 use crate::cut::Cut;
 use crate::decision::{Decision, Reason};
 use crate::event::Event;
@@ -20,7 +20,7 @@ use crate::gate::Gate;
 use crate::observation::Observation;
 use crate::request::Request;
 use crate::snapshot::{Level, Snapshot};
-use crate::state::State;
+use crate::state::{Depth, State};
 use crate::time::Nanos;
 
 pub use graded::Graded;
@@ -89,7 +89,7 @@ pub trait Policy {
     fn snapshot(&self) -> Snapshot;
 }
 
-/// A kind of policy: who may come in at a depth. Everything else is the [`Controller`]'s.
+/// A kind of policy: who may come in at a depth. Everything else is the circuit's.
 ///
 /// A rule must give a more urgent priority at least what it gives a less urgent one, which a [`Cut`] does by itself, and must
 /// be a function of its arguments alone.
@@ -166,7 +166,18 @@ macro_rules! kinds {
 
         /// A policy of any kind, with one owner. Share its decisions among threads through [`Policy::gate`] and a
         /// [`SharedGate`](crate::SharedGate).
+        ///
+        /// **Order of calls.** `observe` the depth, without the job in question, then `decide`. How often to observe is the caller's
+        /// choice: at each arrival, or on a timer. Observe at least by [`poll_timeout`](Policy::poll_timeout) even when no job
+        /// arrives: a circuit that nobody shows an empty queue cannot close.
+        ///
+        /// **Time** may stand still. A `now` earlier than one before it counts as that one, and is counted.
+        ///
+        /// **Equal calls, equal answers.** Two controllers with equal settings and equal calls are equal, events and hints included.
         #[derive(Clone, Debug, PartialEq, Eq)]
+        // With a tag of its own, and the circuit first in every `Controller`, all kinds keep the circuit at the same place:
+        // what does not ask the rule is the same code for all of them, and costs no branch.
+        #[repr(u8)]
         pub enum AnyPolicy {
             $($(#[$doc])* $kind(Controller<$kind>),)*
         }
@@ -204,54 +215,38 @@ macro_rules! kinds {
             }
         }
 
-        impl Policy for AnyPolicy {
+        impl AnyPolicy {
             #[inline]
-            fn observe(&mut self, observation: impl Into<Observation>, now: Nanos) {
-                match self { $(AnyPolicy::$kind(policy) => policy.observe(observation, now),)* }
-            }
-
-            #[inline]
-            fn decide(&mut self, request: impl Into<Request>, now: Nanos) -> Decision {
-                match self { $(AnyPolicy::$kind(policy) => policy.decide(request, now),)* }
+            fn circuit(&self) -> &Circuit {
+                match self { $(AnyPolicy::$kind(policy) => &policy.circuit,)* }
             }
 
             #[inline]
-            fn state(&self) -> State {
-                match self { $(AnyPolicy::$kind(policy) => policy.state(),)* }
+            fn circuit_mut(&mut self) -> &mut Circuit {
+                match self { $(AnyPolicy::$kind(policy) => &mut policy.circuit,)* }
             }
 
             #[inline]
-            fn config(&self) -> &Config {
-                match self { $(AnyPolicy::$kind(policy) => policy.config(),)* }
+            fn follow(&mut self, depth: Depth) {
+                match self { $(AnyPolicy::$kind(policy) => policy.circuit.follow(depth, &policy.rule),)* }
             }
 
-            #[inline]
-            fn gate(&self) -> Gate {
-                match self { $(AnyPolicy::$kind(policy) => policy.gate(),)* }
+            // Out of line, so that what admits stays small enough to be inlined.
+            #[inline(never)]
+            fn refuse(&mut self, request: &Request) -> Decision {
+                match self { $(AnyPolicy::$kind(policy) => policy.circuit.refuse(request, &policy.rule),)* }
             }
 
-            fn admits_below(&self, request: impl Into<Request>) -> u64 {
-                match self { $(AnyPolicy::$kind(policy) => policy.admits_below(request),)* }
+            fn limit_of(&self, request: &Request) -> u64 {
+                match self {
+                    $(AnyPolicy::$kind(policy) => {
+                        policy.rule.admits_below(self.config(), self.state(), request)
+                    })*
+                }
             }
 
-            fn next_retry_after(&mut self) -> Nanos {
-                match self { $(AnyPolicy::$kind(policy) => policy.next_retry_after(),)* }
-            }
-
-            fn poll_timeout(&self) -> Nanos {
-                match self { $(AnyPolicy::$kind(policy) => policy.poll_timeout(),)* }
-            }
-
-            fn poll_event(&mut self) -> Option<Event> {
-                match self { $(AnyPolicy::$kind(policy) => policy.poll_event(),)* }
-            }
-
-            fn reset(&mut self, now: Nanos) {
-                match self { $(AnyPolicy::$kind(policy) => policy.reset(now),)* }
-            }
-
-            fn snapshot(&self) -> Snapshot {
-                match self { $(AnyPolicy::$kind(policy) => policy.snapshot(),)* }
+            fn close(&mut self, now: Nanos) {
+                match self { $(AnyPolicy::$kind(policy) => policy.circuit.reset(&policy.rule, now),)* }
             }
         }
     };
@@ -272,9 +267,81 @@ impl AnyPolicy {
     }
 }
 
-impl Default for KindName {
-    fn default() -> KindName {
-        KindName::Spec
+impl Policy for AnyPolicy {
+    #[inline]
+    fn observe(&mut self, observation: impl Into<Observation>, now: Nanos) {
+        let depth = observation.into().depth;
+        if self.circuit_mut().observe(depth, now) {
+            self.follow(depth);
+        }
+    }
+
+    #[inline]
+    fn decide(&mut self, request: impl Into<Request>, now: Nanos) -> Decision {
+        let request = request.into();
+        match self.circuit_mut().admit(&request, now) {
+            Some(admitted) => admitted,
+            None => self.refuse(&request),
+        }
+    }
+
+    #[inline]
+    fn state(&self) -> State {
+        self.circuit().state
+    }
+
+    #[inline]
+    fn config(&self) -> &Config {
+        &self.circuit().config
+    }
+
+    #[inline]
+    fn gate(&self) -> Gate {
+        self.circuit().gate()
+    }
+
+    fn admits_below(&self, request: impl Into<Request>) -> u64 {
+        if self.config().enabled() { self.limit_of(&request.into()) } else { u64::MAX }
+    }
+
+    fn next_retry_after(&mut self) -> Nanos {
+        self.circuit_mut().next_retry_after()
+    }
+
+    fn poll_timeout(&self) -> Nanos {
+        self.circuit().poll_timeout()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.circuit_mut().poll_event()
+    }
+
+    fn reset(&mut self, now: Nanos) {
+        self.close(now);
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.circuit().snapshot()
+    }
+}
+
+/// A circuit with the rule of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Controller<R> {
+    circuit: Circuit,
+    rule: R,
+}
+
+impl<R: Rule> Controller<R> {
+    fn starting_in(config: Config, rule: R, state: State, now: Nanos) -> Controller<R> {
+        Controller { circuit: Circuit::starting_in(config, &rule, state, now), rule }
+    }
+
+    /// The same circuit with other settings and the rule that they choose.
+    fn with<Q: Rule>(mut self, config: Config, rule: Q, now: Nanos) -> Controller<Q> {
+        self.circuit.reconfigure(config, &rule, now);
+        Controller { circuit: self.circuit, rule }
     }
 }
 

@@ -108,7 +108,10 @@ fn rejections_name_the_cut() {
 }
 
 fn graded() -> AnyPolicy {
-    AnyPolicy::new(Config::builder().kind(KindName::Graded).build().unwrap(), Nanos(0))
+    AnyPolicy::new(
+        Config::builder().kind(KindName::Graded).build().expect("the defaults are valid"),
+        Nanos(0),
+    )
 }
 
 fn admits(policy: &mut AnyPolicy, priority: Priority, id: u64) -> bool {

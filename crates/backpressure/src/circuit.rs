@@ -22,28 +22,19 @@ use crate::decision::{Decision, Reason, Rejection};
 use crate::drain::{self, DrainMeter};
 use crate::event::{Event, EventQueue};
 use crate::gate::Gate;
-use crate::observation::Observation;
-use crate::policy::{Policy, Rule};
+use crate::policy::Rule;
 use crate::request::Request;
 use crate::snapshot::{Counters, Snapshot};
 use crate::state::{Depth, Health, OnUnknownDepth, State};
 use crate::time::Nanos;
 
-/// A circuit with one rule and one owner. [`AnyPolicy`](crate::AnyPolicy) makes them from settings.
-///
-/// **Order of calls.** `observe` the depth, without the job in question, then `decide`. How often to observe is the caller's
-/// choice: at each arrival, or on a timer. Observe at least by [`poll_timeout`](Policy::poll_timeout) even when no job
-/// arrives: a circuit that nobody shows an empty queue cannot close.
-///
-/// **Time** may stand still. A `now` earlier than one before it counts as that one, and is counted.
-///
-/// **Equal calls, equal answers.** Two controllers with equal settings and equal calls are equal, events and hints included.
+/// The circuit, its settings and its books; the rule is an argument where it has a say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Controller<R> {
+pub(crate) struct Circuit {
     /// What admits until the next observation, as if enabled. A decision needs this, `now`, and a counter.
     gate: Gate,
     now: Nanos,
-    state: State,
+    pub(crate) state: State,
     health: Health,
     /// Depths that would change nothing: those between the same two thresholds as the last one.
     calm: Calm,
@@ -55,8 +46,7 @@ pub struct Controller<R> {
     counters: Counters,
     rejections: u64,
     clock_backwards: u64,
-    config: Config,
-    rule: R,
+    pub(crate) config: Config,
     drain: DrainMeter,
     events: EventQueue,
     at_reset: Counters,
@@ -64,54 +54,91 @@ pub struct Controller<R> {
     resets: u64,
 }
 
-impl<R: Rule> Policy for Controller<R> {
-    /// Takes in the depth at `now`.
-    ///
-    /// This alone moves the circuit. One observation may half-open and close it, which are two events at one moment.
-    /// [`Depth::Unknown`] moves nothing; from then on `on_unknown_depth` decides, until the next known depth.
+impl Circuit {
+    /// A circuit that begins in `state`.
+    pub(crate) fn starting_in(config: Config, rule: &impl Rule, state: State, now: Nanos) -> Circuit {
+        let mut circuit = Circuit {
+            gate: Gate::ADMIT_ALL,
+            now,
+            state,
+            health: Health::Healthy,
+            calm: Calm::NOWHERE,
+            observed: None,
+            observed_at: now,
+            last_known_depth: None,
+            since: now,
+            counters: Counters::default(),
+            rejections: 0,
+            clock_backwards: 0,
+            config,
+            drain: DrainMeter::new(),
+            events: EventQueue::new(),
+            at_reset: Counters::default(),
+            reset_at: now,
+            resets: 0,
+        };
+        circuit.gate = circuit.gate_now(rule);
+        circuit
+    }
+
+    /// Puts other settings in force, with the rule that they choose.
+    pub(crate) fn reconfigure(&mut self, config: Config, rule: &impl Rule, now: Nanos) {
+        let now = self.advance(now);
+        self.config = config;
+        if let Some(jobs) = self.last_known_depth {
+            self.update_health(jobs, now);
+        }
+        self.calm = Calm::NOWHERE;
+        self.gate = self.gate_now(rule);
+    }
+
+    /// Takes in a depth. Whether it may change something: then [`Circuit::follow`] is to come next.
     #[inline]
-    fn observe(&mut self, observation: impl Into<Observation>, now: Nanos) {
-        let depth = observation.into().depth;
+    #[must_use]
+    pub(crate) fn observe(&mut self, depth: Depth, now: Nanos) -> bool {
         let now = self.advance(now);
         self.observed_at = now;
         self.counters.observations += 1;
+        self.observed = Some(depth);
         match depth {
             Depth::Known(jobs) if self.calm.contains(jobs) && !self.drain.is_due(now) => {
-                self.observed = Some(depth);
                 self.last_known_depth = Some(jobs);
                 self.gate = self.gate.holding_until(self.depth_holds_until());
+                false
             }
-            _ => self.observe_change(depth, now),
+            _ => true,
         }
     }
 
-    /// Decides about one job by the last observation, and counts it.
-    ///
-    /// When disabled the answer is always [`Decision::Admit`], and what would have been rejected is counted apart.
+    /// Counts a job that the gate admits. `None` if it does not: then [`Circuit::refuse`] says why.
     #[inline]
-    fn decide(&mut self, request: impl Into<Request>, now: Nanos) -> Decision {
-        let request = request.into();
+    pub(crate) fn admit(&mut self, request: &Request, now: Nanos) -> Option<Decision> {
         let now = self.advance(now);
-        if self.gate.admits(request, now) {
+        let admits = self.gate.admits(*request, now);
+        if admits {
             self.counters.admitted_by_priority[request.priority.index()] += 1;
-            Decision::Admit
-        } else {
-            self.refuse(&request, now)
         }
+        admits.then_some(Decision::Admit)
+    }
+
+    /// Rejects a job that the gate has not admitted, or, when disabled, admits it after all.
+    pub(crate) fn refuse(&mut self, request: &Request, rule: &impl Rule) -> Decision {
+        let priority = request.priority;
+        if !self.config.enabled() {
+            self.counters.would_reject += 1;
+            self.counters.admitted_by_priority[priority.index()] += 1;
+            return Decision::Admit;
+        }
+        let reason = self.reason(rule);
+        self.counters.rejected_by_priority[priority.index()] += 1;
+        self.counters.rejected_by_reason[reason as usize] += 1;
+        let retry_after = self.next_retry_after();
+        let disposition = reason.disposition().unwrap_or(self.config.disposition(priority));
+        Decision::Reject(Rejection { reason, state: self.state, retry_after, disposition })
     }
 
     #[inline]
-    fn state(&self) -> State {
-        self.state
-    }
-
-    #[inline]
-    fn config(&self) -> &Config {
-        &self.config
-    }
-
-    #[inline]
-    fn gate(&self) -> Gate {
+    pub(crate) fn gate(&self) -> Gate {
         if self.config.enabled() {
             self.gate
         } else {
@@ -119,14 +146,7 @@ impl<R: Rule> Policy for Controller<R> {
         }
     }
 
-    fn admits_below(&self, request: impl Into<Request>) -> u64 {
-        match self.config.enabled() {
-            true => self.rule.admits_below(&self.config, self.state, &request.into()),
-            false => u64::MAX,
-        }
-    }
-
-    fn next_retry_after(&mut self) -> Nanos {
+    pub(crate) fn next_retry_after(&mut self) -> Nanos {
         self.rejections += 1;
         drain::retry_after(
             self.drain_time(),
@@ -138,14 +158,14 @@ impl<R: Rule> Policy for Controller<R> {
     }
 
     /// `observe_every` after the last observation, or at once before the first.
-    fn poll_timeout(&self) -> Nanos {
+    pub(crate) fn poll_timeout(&self) -> Nanos {
         match self.observed {
             Some(_) => self.observed_at.plus(self.config.observe_every()),
             None => self.observed_at,
         }
     }
 
-    fn poll_event(&mut self) -> Option<Event> {
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop()
     }
 
@@ -153,7 +173,7 @@ impl<R: Rule> Policy for Controller<R> {
     ///
     /// The last depth stays known, so the rule for that depth holds, and if the next observation is at `critical` or above
     /// the circuit opens again.
-    fn reset(&mut self, now: Nanos) {
+    pub(crate) fn reset(&mut self, rule: &impl Rule, now: Nanos) {
         let now = self.advance(now);
         self.events.push(Event::Reset { from: self.state, at: now });
         if self.state != State::Closed {
@@ -163,10 +183,10 @@ impl<R: Rule> Policy for Controller<R> {
         self.reset_at = now;
         self.resets += 1;
         self.calm = Calm::NOWHERE;
-        self.gate = self.gate_now();
+        self.gate = self.gate_now(rule);
     }
 
-    fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             kind: self.config.kind().name(),
             levels: self.config.levels(),
@@ -192,79 +212,15 @@ impl<R: Rule> Policy for Controller<R> {
             events_dropped: self.events.dropped(),
         }
     }
-}
 
-impl<R: Rule> Controller<R> {
-    /// A circuit that begins in `state`, with the rule of its kind.
-    #[must_use]
-    pub(crate) fn starting_in(config: Config, rule: R, state: State, now: Nanos) -> Controller<R> {
-        let mut controller = Controller {
-            gate: Gate::ADMIT_ALL,
-            now,
-            state,
-            health: Health::Healthy,
-            calm: Calm::NOWHERE,
-            observed: None,
-            observed_at: now,
-            last_known_depth: None,
-            since: now,
-            counters: Counters::default(),
-            rejections: 0,
-            clock_backwards: 0,
-            config,
-            rule,
-            drain: DrainMeter::new(),
-            events: EventQueue::new(),
-            at_reset: Counters::default(),
-            reset_at: now,
-            resets: 0,
-        };
-        controller.gate = controller.gate_now();
-        controller
-    }
-
-    /// The same circuit with other settings, perhaps of another kind.
-    pub(crate) fn with<Q: Rule>(self, config: Config, rule: Q, now: Nanos) -> Controller<Q> {
-        let Controller { gate, now: latest, state, health, calm: _, observed, observed_at, .. } = self;
-        let Controller { last_known_depth, since, counters, rejections, clock_backwards, .. } = self;
-        let Controller { config: _, rule: _, drain, events, at_reset, reset_at, resets, .. } = self;
-        let mut controller = Controller {
-            gate,
-            now: latest,
-            state,
-            health,
-            calm: Calm::NOWHERE,
-            observed,
-            observed_at,
-            last_known_depth,
-            since,
-            counters,
-            rejections,
-            clock_backwards,
-            config,
-            rule,
-            drain,
-            events,
-            at_reset,
-            reset_at,
-            resets,
-        };
-        let now = controller.advance(now);
-        if let Some(jobs) = last_known_depth {
-            controller.update_health(jobs, now);
-        }
-        controller.gate = controller.gate_now();
-        controller
-    }
-
-    /// The whole of an observation: every rule about states and health is here.
+    /// What follows from the last observation: every rule about states and health is here.
     #[inline(never)]
-    fn observe_change(&mut self, depth: Depth, now: Nanos) {
-        self.observed = Some(depth);
+    pub(crate) fn follow(&mut self, depth: Depth, rule: &impl Rule) {
+        let now = self.now;
         match depth {
             Depth::Known(jobs) => {
                 self.last_known_depth = Some(jobs);
-                self.calm = Calm::around(jobs, &self.config, &self.rule);
+                self.calm = Calm::around(jobs, &self.config, rule);
                 self.drain.observe(self.state, jobs, now);
                 self.update_health(jobs, now);
                 match self.state {
@@ -295,17 +251,17 @@ impl<R: Rule> Controller<R> {
                 self.counters.unknown_observations += 1;
             }
         }
-        self.gate = self.gate_now();
+        self.gate = self.gate_now(rule);
     }
 
     /// The gate that follows from the state, the last observation and the settings.
     #[inline]
-    fn gate_now(&self) -> Gate {
+    fn gate_now(&self, rule: &impl Rule) -> Gate {
         let when_unknown = self.config.on_unknown_depth();
         let gate = |cut, until| Gate::new(cut, when_unknown, self.state, until);
         match self.observed {
             Some(Depth::Known(jobs)) => {
-                gate(self.rule.cut(&self.config, self.state, jobs), self.depth_holds_until())
+                gate(rule.cut(&self.config, self.state, jobs), self.depth_holds_until())
             }
             Some(Depth::Unknown) => gate(Cut::when_unknown(when_unknown), Nanos::MAX),
             None if self.is_unknown_stricter() => gate(Cut::when_unknown(when_unknown), Nanos::MAX),
@@ -320,12 +276,12 @@ impl<R: Rule> Controller<R> {
     }
 
     /// Why the gate turned a job away.
-    fn reason(&self, now: Nanos) -> Reason {
+    fn reason(&self, rule: &impl Rule) -> Reason {
         let is_known = match self.observed {
             Some(depth) => depth.known().is_some(),
             None => !self.is_unknown_stricter(),
         };
-        if !is_known || self.gate.is_stale(now) { Reason::DepthUnknown } else { self.rule.reason(self.state) }
+        if !is_known || self.gate.is_stale(self.now) { Reason::DepthUnknown } else { rule.reason(self.state) }
     }
 
     /// The last moment at which the last observation may still be believed.
@@ -342,22 +298,6 @@ impl<R: Rule> Controller<R> {
     fn drain_time(&self) -> Nanos {
         let jobs = self.last_known_depth.unwrap_or(0).saturating_sub(self.config.recovery());
         self.drain.time_for(self.state, jobs)
-    }
-
-    /// Rejects a job that the gate does not admit, or, when disabled, admits it after all.
-    fn refuse(&mut self, request: &Request, now: Nanos) -> Decision {
-        let priority = request.priority;
-        if !self.config.enabled() {
-            self.counters.would_reject += 1;
-            self.counters.admitted_by_priority[priority.index()] += 1;
-            return Decision::Admit;
-        }
-        let reason = self.reason(now);
-        self.counters.rejected_by_priority[priority.index()] += 1;
-        self.counters.rejected_by_reason[reason as usize] += 1;
-        let retry_after = self.next_retry_after();
-        let disposition = reason.disposition().unwrap_or(self.config.disposition(priority));
-        Decision::Reject(Rejection { reason, state: self.state, retry_after, disposition })
     }
 
     #[inline]
