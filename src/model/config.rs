@@ -10,7 +10,7 @@ mod queue;
 mod redis;
 mod workers;
 
-use backpressure::{Priority, State};
+use backpressure::{Config, Nanos, Priority, State};
 
 pub use super::autoscaler::{
     AutoscalerConfig, Behavior, PolicyKind, ScalingPolicy, ScalingRules, Select, TargetType,
@@ -189,4 +189,17 @@ pub enum Observe {
     Continuous,
     /// On a timer; decisions in between use the last reading.
     Every(SimDuration),
+}
+
+impl Observe {
+    /// Longest time between two readings of a gateway that does the same.
+    pub fn longest_gap(self) -> Nanos {
+        match self {
+            // Without arrivals nothing is read here. A real circuit must see its queue drain (ruling P16).
+            Observe::Arrival => Config::default().observe_every(),
+            // The shortest timer that a gateway has.
+            Observe::Continuous => Nanos::from_millis(1),
+            Observe::Every(span) => Nanos(span.0),
+        }
+    }
 }

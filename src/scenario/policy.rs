@@ -69,6 +69,7 @@ pub(super) fn read(mut policy: Section<'_>) -> Option<PolicyConfig> {
         .reopen_at(reopen_at)
         .on_unknown_depth(on_unknown_depth)
         .default_priority(default_priority as u8)
+        .observe_every(observe.longest_gap())
         .build();
     match built {
         Ok(config) => Some(PolicyConfig { config, observe }),

@@ -17,6 +17,7 @@ mod metastable;
 mod model;
 mod new;
 mod plan;
+mod plan_env;
 mod plan_report;
 mod prometheus;
 mod random;

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use backpressure::{Depth, Priority, Request};
+use contract::events;
 use futures_util::future::join_all;
 use governor::{DefaultKeyedRateLimiter, RateLimiter};
 use serde::Serialize;
@@ -127,7 +128,7 @@ impl Bus {
     fn candidate(&self, event: Event) -> Candidate {
         let priority = event.priority.unwrap_or_else(|| self.settings.priority_of(&event.event_type));
         let is_known = self.settings.priorities.contains_key(&event.event_type);
-        let class = if is_known { event.event_type.clone() } else { OTHER.to_owned() };
+        let class = if is_known { event.event_type.clone() } else { events::OTHER.to_owned() };
         let quota =
             self.quotas.as_ref().zip(event.organization.as_ref()).and_then(|(quotas, organization)| {
                 quotas.check_key_n(organization, ONE).ok()?.err().map(|not_until| {
@@ -326,8 +327,6 @@ fn milliseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The class of types that settings do not know: clients must not be able to make labels.
-const OTHER: &str = "other";
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 /// The circuit has moved between any two of them, so more than a few are hardly ever needed.
 const MOST_OFFERS: usize = 4;

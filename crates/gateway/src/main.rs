@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use backpressure_gateway::settings::{self, Settings};
+use backpressure_gateway::settings::Settings;
 use backpressure_gateway::{http, launch};
 use clap::Parser;
 use tokio::net::TcpListener;
@@ -30,7 +30,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.settings {
-        print!("{}", settings::markdown());
+        print!("{}", contract::variables::markdown());
         return ExitCode::SUCCESS;
     }
     if arguments.openapi {

@@ -1,10 +1,11 @@
-//! What Prometheus is told, under the specification's names.
+//! The metrics, as the contract names them.
 //!
-//! Two kinds: what this process has counted itself, and how the queue stands at the moment of the scrape. The latter is left out
-//! when it is not known; a stale number would look like a calm queue.
+//! There are two kinds: counters of this process, and the state of the queue at the moment of the scrape. The latter is left out while
+//! it is unknown: a stale number would look like a calm queue.
 
 use std::time::Duration;
 
+use contract::metrics::{self, Kind, Metric};
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
@@ -24,26 +25,17 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Metrics {
-        let accepted = IntCounterVec::new(
-            Opts::new("rule_engine_backpressure_accepted_total", "Events accepted since the start"),
-            &["class"],
-        );
-        let rejected = IntCounterVec::new(
-            Opts::new("rule_engine_backpressure_rejected_total", "Events rejected since the start"),
-            &["class", "reason"],
-        );
-        let emit = Histogram::with_opts(
-            HistogramOpts::new(
-                "rule_engine_gateway_emit_seconds",
-                "Time from the body of a request to the verdicts on its events",
-            )
-            .buckets(vec![0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0]),
-        );
+        let by_label = |metric: Metric| {
+            assert_eq!(metric.kind, Kind::Counter, "{}", metric.name);
+            IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels).expect(VALID)
+        };
+        let emit = HistogramOpts::new(metrics::EMIT_SECONDS.name, metrics::EMIT_SECONDS.help)
+            .buckets(EMIT_BUCKETS.to_vec());
         let metrics = Metrics {
             registry: Registry::new(),
-            accepted: accepted.expect(VALID),
-            rejected: rejected.expect(VALID),
-            emit: emit.expect(VALID),
+            accepted: by_label(metrics::ACCEPTED),
+            rejected: by_label(metrics::REJECTED),
+            emit: Histogram::with_opts(emit).expect(VALID),
         };
         let own: [Box<dyn Collector>; 3] = [
             Box::new(metrics.accepted.clone()),
@@ -107,66 +99,58 @@ impl Metrics {
     }
 }
 
-/// How things stand, into `scrape`.
+/// The present state, into `scrape`.
 fn describe(status: &Status, scrape: &Registry) {
-    let gauge = |name: &str, help: &str, value: u64| {
-        let gauge = IntGauge::new(name, help).expect(VALID);
-        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        scrape.register(Box::new(gauge)).expect(VALID);
+    let register = |metric: Metric, kind: Kind, collector: Box<dyn Collector>| {
+        assert_eq!(metric.kind, kind, "{}", metric.name);
+        scrape.register(collector).expect(VALID);
     };
+    let gauge = |metric: Metric, value: u64| {
+        let gauge = IntGauge::new(metric.name, metric.help).expect(VALID);
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        register(metric, Kind::Gauge, Box::new(gauge));
+    };
+    let counter = |metric: Metric, value: u64| {
+        let counter = IntCounter::new(metric.name, metric.help).expect(VALID);
+        counter.inc_by(value);
+        register(metric, Kind::Counter, Box::new(counter));
+    };
+    let policy = &status.policy;
     if let Some(counts) = &status.counts {
-        gauge("rule_engine_queue_waiting", "Number of waiting jobs", counts.waiting());
-        gauge("rule_engine_queue_active", "Number of active jobs", counts.active);
-        gauge("rule_engine_queue_total_pending", "Number of waiting and active jobs", counts.depth());
-        gauge("rule_engine_queue_delayed", "Number of delayed jobs", counts.delayed);
-        gauge("rule_engine_queue_failed", "Number of failed jobs that are kept", counts.failed);
-        gauge("rule_engine_queue_paused", "Whether the queue is paused", counts.is_paused.into());
-        // The specification's name for it does not end as that of a counter must, so it cannot be declared one.
-        let help = "Number of jobs completed since the queue exists; never falls";
-        gauge("rule_engine_queue_completed", help, counts.completed_total);
-        let completed =
-            IntCounter::new("rule_engine_queue_completed_total", "Number of jobs completed").expect(VALID);
-        completed.inc_by(counts.completed_total);
-        scrape.register(Box::new(completed)).expect(VALID);
-        let ratio = Gauge::new("rule_engine_queue_utilization_ratio", "Pending jobs per critical threshold");
-        let ratio = ratio.expect(VALID);
-        ratio.set(counts.depth() as f64 / status.policy.critical() as f64);
-        scrape.register(Box::new(ratio)).expect(VALID);
+        gauge(metrics::QUEUE_WAITING, counts.waiting());
+        gauge(metrics::QUEUE_ACTIVE, counts.active);
+        gauge(metrics::QUEUE_TOTAL_PENDING, counts.depth());
+        gauge(metrics::QUEUE_DELAYED, counts.delayed);
+        gauge(metrics::QUEUE_FAILED, counts.failed);
+        gauge(metrics::QUEUE_PAUSED, counts.is_paused.into());
+        // The specification's name does not end as that of a counter must, so the same number is there as a counter too.
+        gauge(metrics::QUEUE_COMPLETED, counts.completed_total);
+        counter(metrics::QUEUE_COMPLETED_TOTAL, counts.completed_total);
+        let metric = metrics::QUEUE_UTILIZATION_RATIO;
+        let ratio = Gauge::new(metric.name, metric.help).expect(VALID);
+        ratio.set(counts.depth() as f64 / policy.critical() as f64);
+        register(metric, Kind::Gauge, Box::new(ratio));
     }
     if let Some(workers) = &status.workers {
-        gauge("rule_engine_workers", "Number of worker processes that serve the queue", workers.len() as u64);
+        gauge(metrics::WORKERS, workers.len() as u64);
     }
-    gauge(
-        "rule_engine_worker_concurrency",
-        "Jobs that one worker does at a time, as configured",
-        status.worker_concurrency.into(),
-    );
-    gauge("rule_engine_backpressure_enabled", "Whether the policy rejects", status.policy.enabled().into());
-    gauge(
-        "rule_engine_backpressure_circuit_state",
-        "Circuit state (0=CLOSED, 1=HALF_OPEN, 2=OPEN)",
-        status.circuit.state.code().into(),
-    );
-    for (name, jobs) in [
-        ("warning", status.policy.warning()),
-        ("critical", status.policy.critical()),
-        ("recovery", status.policy.recovery()),
-    ] {
-        let help = format!("The {name} threshold, in jobs");
-        gauge(&format!("rule_engine_backpressure_threshold_{name}"), &help, jobs);
-    }
-    gauge("rule_engine_redis_up", "Whether the queue answers", status.counts.is_some().into());
+    gauge(metrics::WORKER_CONCURRENCY, status.worker_concurrency.into());
+    gauge(metrics::BACKPRESSURE_ENABLED, policy.enabled().into());
+    gauge(metrics::CIRCUIT_STATE, status.circuit.state.code().into());
+    gauge(metrics::THRESHOLD_WARNING, policy.warning());
+    gauge(metrics::THRESHOLD_CRITICAL, policy.critical());
+    gauge(metrics::THRESHOLD_RECOVERY, policy.recovery());
+    counter(metrics::OPENINGS, status.circuit.since_start.openings);
+    gauge(metrics::REDIS_UP, status.counts.is_some().into());
     if let Some(memory) = &status.memory {
-        gauge("rule_engine_redis_memory_used_bytes", "Memory of the fullest Redis in use", memory.used);
-        gauge("rule_engine_redis_memory_max_bytes", "Its maxmemory; 0 for no limit", memory.max);
+        gauge(metrics::REDIS_MEMORY_USED, memory.used);
+        gauge(metrics::REDIS_MEMORY_MAX, memory.max);
     }
     let (jobs, bytes) = status.spill;
-    gauge("rule_engine_spill_jobs", "Accepted jobs that wait for the queue to take them", jobs);
-    gauge("rule_engine_spill_bytes", "Bytes of the spill on disk", bytes);
-    let openings =
-        IntCounter::new("rule_engine_backpressure_openings_total", "Openings of the circuit").expect(VALID);
-    openings.inc_by(status.circuit.since_start.openings);
-    scrape.register(Box::new(openings)).expect(VALID);
+    gauge(metrics::SPILL_JOBS, jobs);
+    gauge(metrics::SPILL_BYTES, bytes);
 }
 
-const VALID: &str = "names and labels of our own are valid, and each is registered once";
+const EMIT_BUCKETS: [f64; 13] =
+    [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const VALID: &str = "names and labels of the contract are valid, and each is registered once";

@@ -5,15 +5,14 @@
 
 use std::fmt::Write;
 
-use super::view::{View, beyond_the_variables};
+use super::service::{ServiceSettings, Unset};
+use super::view::View;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::report::number;
 use crate::report::text;
 
 pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
-    let model = &choice.scenario.model;
-    let policy = &model.policy.config;
     let summary = &choice.findings.summary;
     let recovery = summary.metric(Metric::Recovery);
     let mut file = String::new();
@@ -43,28 +42,17 @@ pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
         comment(&format!("  {sign}: {}", super::view::missed_by(objective)));
     }
     comment("");
-    comment(&format!(
-        "What has no variable: {} worker processes; Redis maxmemory {}, noeviction; {} queue(s).",
-        model.workers.processes,
-        model.redis.maxmemory.map_or("without limit".to_owned(), |bytes| format!("{bytes} bytes")),
-        choice.queues,
-    ));
-    for beyond in beyond_the_variables(&choice.scenario) {
-        comment(&format!("The {} of the plan is {}, which no variable sets.", beyond.name, beyond.value));
+    let service = ServiceSettings::of(choice);
+    comment("The gateway also needs REDIS_URL, and has defaults for the rest: `gateway --settings`.");
+    comment("No variable says:");
+    for Unset { path, value, remedy } in &service.unset {
+        comment(&format!("  {path} = {value} ({remedy})"));
     }
     for caveat in view.caveats(choice) {
         comment(&caveat);
     }
-    let values = [
-        ("ENABLE_BACKPRESSURE", policy.enabled().to_string()),
-        ("QUEUE_WARNING_THRESHOLD", policy.warning().to_string()),
-        ("QUEUE_CRITICAL_THRESHOLD", policy.critical().to_string()),
-        ("QUEUE_RECOVERY_THRESHOLD", policy.recovery().to_string()),
-        ("DEFAULT_EVENT_PRIORITY", policy.default_priority().get().to_string()),
-        ("RULE_ENGINE_WORKER_CONCURRENCY", model.workers.concurrency.to_string()),
-    ];
-    for (name, value) in values {
-        let _ = writeln!(file, "{name}={value}");
+    for (variable, value) in &service.set {
+        let _ = writeln!(file, "{}={value}", variable.name);
     }
     file
 }

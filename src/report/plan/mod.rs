@@ -18,6 +18,7 @@ mod env;
 mod hpa;
 mod markdown;
 mod page;
+mod service;
 pub mod terminal;
 pub(crate) mod view;
 
@@ -57,6 +58,12 @@ pub fn write(dir: &Path, plans: &[Plan], options: &Options) -> Result<PathBuf, W
     ours.extend(pictures);
     draft.publish(|name| ours.contains(name))?;
     Ok(dir.join(PAGE))
+}
+
+/// The settings of the gateway as an environment file, `plan.env`; `None` of a plan that found no configuration.
+pub fn env_file(plan: &Plan) -> Option<String> {
+    let views = View::all(std::slice::from_ref(plan));
+    plan.choice.as_ref().map(|choice| env::render(&views[0], choice))
 }
 
 /// The plans as one JSON document with a newline at its end: `plan.json` and what `--json` prints.

@@ -2,6 +2,13 @@
 
 use std::fmt::Write;
 
+use backpressure::Kind;
+use contract::Variable;
+use contract::variables::{
+    ENABLE_BACKPRESSURE, QUEUE_CRITICAL_THRESHOLD, QUEUE_POLICY, QUEUE_RECOVERY_THRESHOLD,
+    QUEUE_REOPEN_THRESHOLD, QUEUE_SHED_PERCENT, QUEUE_WARNING_THRESHOLD, RULE_ENGINE_WORKER_CONCURRENCY,
+};
+
 use crate::experiment::summary::{Estimate, SloResult, Summary, Verdict};
 use crate::model::config::Discipline;
 use crate::model::metric::{Metric, Unit};
@@ -191,21 +198,23 @@ impl<'p> View<'p> {
             model.workers.processes.to_string(),
             format!("minReplicas in {}", self.file("hpa", "yaml")),
         );
-        let variable = |name: &str| format!("{name} in {env}");
+        let variable = |variable: Variable| format!("{} in {env}", variable.name);
         add(
             "concurrency of each",
             model.workers.concurrency.to_string(),
-            variable("RULE_ENGINE_WORKER_CONCURRENCY"),
+            variable(RULE_ENGINE_WORKER_CONCURRENCY),
         );
         if policy.enabled() {
-            add("recovery threshold", jobs(policy.recovery()), variable("QUEUE_RECOVERY_THRESHOLD"));
-            add("warning threshold", jobs(policy.warning()), variable("QUEUE_WARNING_THRESHOLD"));
-            add("critical threshold", jobs(policy.critical()), variable("QUEUE_CRITICAL_THRESHOLD"));
-            for beyond in beyond_the_variables(&choice.scenario) {
-                add(beyond.name, beyond.value, "no environment variable; set it in the service".to_owned());
+            add("recovery threshold", jobs(policy.recovery()), variable(QUEUE_RECOVERY_THRESHOLD));
+            add("warning threshold", jobs(policy.warning()), variable(QUEUE_WARNING_THRESHOLD));
+            add("critical threshold", jobs(policy.critical()), variable(QUEUE_CRITICAL_THRESHOLD));
+            add("kind of policy", policy.kind().name().to_string(), variable(QUEUE_POLICY));
+            if let Kind::Spec(spec) = policy.kind() {
+                add("shed level", jobs(spec.shed_at()), variable(QUEUE_SHED_PERCENT));
             }
+            add("reopening threshold", jobs(policy.reopen_at()), variable(QUEUE_REOPEN_THRESHOLD));
         } else {
-            add("policy", "switched off".to_owned(), variable("ENABLE_BACKPRESSURE"));
+            add("policy", "switched off".to_owned(), variable(ENABLE_BACKPRESSURE));
         }
         let memory = match model.redis.maxmemory {
             Some(bytes) => number::value(Unit::Bytes, bytes as f64),
@@ -640,33 +649,6 @@ impl<'p> View<'p> {
         }
         caveats
     }
-}
-
-/// A setting of the policy that has no environment variable and is not what the variables imply.
-#[derive(Clone, Debug)]
-pub(crate) struct Beyond {
-    pub(crate) name: &'static str,
-    pub(crate) value: String,
-}
-
-/// Settings that the environment variables cannot express.
-pub(crate) fn beyond_the_variables(scenario: &Scenario) -> Vec<Beyond> {
-    let policy = &scenario.model.policy.config;
-    let usual = backpressure::Config::builder()
-        .recovery(policy.recovery())
-        .warning(policy.warning())
-        .critical(policy.critical())
-        .build();
-    let Ok(usual) = usual else { return Vec::new() };
-    let jobs = |jobs: u64| format!("{} jobs", number::grouped(jobs as f64, 0));
-    [
-        (policy.sheds_at() != usual.sheds_at(), "shed level", jobs(policy.sheds_at())),
-        (policy.reopen_at() != usual.reopen_at(), "reopening threshold", jobs(policy.reopen_at())),
-    ]
-    .into_iter()
-    .filter(|(differs, ..)| *differs)
-    .map(|(_, name, value)| Beyond { name, value })
-    .collect()
 }
 
 /// `recovery_seconds.p95 < 120 (observed 154 s)`.

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use contract::endpoints;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -113,7 +114,7 @@ pub struct Invalid {
 
 /// Takes one event, an array of events, or one a line.
 #[utoipa::path(
-    post, path = "/api/v1/datastreams", tag = "events",
+    post, path = endpoints::EVENTS.path, tag = "events",
     request_body(content(
         (EventBody = "application/json"),
         (String = "application/x-ndjson"),

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use backpressure::{Health, State as Circuit};
+use contract::endpoints;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -154,7 +155,7 @@ pub struct Liveness {
 
 /// All services.
 #[utoipa::path(
-    get, path = "/api/v1/health", tag = "health",
+    get, path = endpoints::HEALTH.path, tag = "health",
     responses(
         (status = OK, description = "healthy or degraded", body = HealthAnswer),
         (status = 503, description = "unhealthy", body = HealthAnswer),
@@ -193,7 +194,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
 
 /// Whether the instance should get traffic, by the checks that the settings name.
 #[utoipa::path(
-    get, path = "/api/v1/health/readiness", tag = "health",
+    get, path = endpoints::READINESS.path, tag = "health",
     responses((status = OK, body = Readiness), (status = 503, description = "not ready", body = Readiness))
 )]
 pub async fn readiness(State(app): State<Arc<App>>) -> Response {
@@ -227,7 +228,7 @@ pub async fn readiness(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Whether the process lives. Asks nobody: a queue that does not answer is no reason to restart the gateway.
-#[utoipa::path(get, path = "/api/v1/health/liveness", tag = "health", responses((status = OK, body = Liveness)))]
+#[utoipa::path(get, path = endpoints::LIVENESS.path, tag = "health", responses((status = OK, body = Liveness)))]
 pub async fn liveness(State(_): State<Arc<App>>) -> Json<Liveness> {
     Json(Liveness { status: "alive", timestamp: timestamp(SystemTime::now()) })
 }

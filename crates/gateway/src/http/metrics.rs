@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use contract::endpoints;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
@@ -163,7 +164,7 @@ pub struct ResetStatus {
 }
 
 /// Queue, workers and circuit in detail.
-#[utoipa::path(get, path = "/api/v1/metrics/queue", tag = "metrics", responses((status = OK, body = QueueMetrics)))]
+#[utoipa::path(get, path = endpoints::QUEUE.path, tag = "metrics", responses((status = OK, body = QueueMetrics)))]
 pub async fn queue(State(app): State<Arc<App>>) -> Json<QueueMetrics> {
     let status = app.status().await;
     let depth = status.counts.map(|counts| counts.depth());
@@ -206,7 +207,7 @@ pub async fn queue(State(app): State<Arc<App>>) -> Json<QueueMetrics> {
 }
 
 /// The queue in five lines.
-#[utoipa::path(get, path = "/api/v1/metrics/queue/summary", tag = "metrics", responses((status = OK, body = Summary)))]
+#[utoipa::path(get, path = endpoints::SUMMARY.path, tag = "metrics", responses((status = OK, body = Summary)))]
 pub async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
     let status = app.status().await;
     Json(Summary {
@@ -220,7 +221,7 @@ pub async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
 
 /// For Prometheus, text format 0.0.4.
 #[utoipa::path(
-    get, path = "/api/v1/metrics/prometheus", tag = "metrics",
+    get, path = endpoints::PROMETHEUS.path, tag = "metrics",
     responses((status = OK, body = String, content_type = "text/plain; version=0.0.4"))
 )]
 pub async fn prometheus(State(app): State<Arc<App>>) -> Response {
@@ -233,7 +234,7 @@ pub async fn prometheus(State(app): State<Arc<App>>) -> Response {
 ///
 /// Needs the token of the settings; where none is set, a connection from the machine itself.
 #[utoipa::path(
-    post, path = "/api/v1/metrics/backpressure/reset", tag = "metrics",
+    post, path = endpoints::RESET.path, tag = "metrics",
     security(("resetToken" = [])),
     responses(
         (status = OK, body = ResetAnswer),

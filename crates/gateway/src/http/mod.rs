@@ -14,7 +14,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, SecondsFormat, Utc};
+use contract::endpoints;
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -75,7 +76,7 @@ fn documented() -> (Router<Arc<App>>, OpenApi) {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "documentation", responses((status = OK, description = "OpenAPI 3.1")))]
+#[utoipa::path(get, path = endpoints::OPENAPI.path, tag = "documentation", responses((status = OK, description = "OpenAPI 3.1")))]
 async fn document(State(_): State<Arc<App>>) -> Json<OpenApi> {
     Json(openapi())
 }
@@ -98,20 +99,44 @@ fn problem(status: StatusCode, error: &'static str, message: impl Into<String>) 
 }
 
 async fn no_such_path() -> Response {
-    problem(StatusCode::NOT_FOUND, "not_found", "no such path; /api/v1/openapi.json lists them")
+    problem(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        format!("no such path; {} lists them", endpoints::OPENAPI.path),
+    )
 }
 
 async fn no_such_method() -> Response {
     problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the path does not take this method")
 }
 
-/// As the specification writes moments: UTC, with milliseconds.
+/// As the specification writes moments: RFC 3339 in UTC, down to the millisecond.
 fn timestamp(time: SystemTime) -> String {
-    DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true)
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
+    format!("{time:.3}")
 }
 
 /// The media type of a request without its parameters, in lower case; `None` if there is none.
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::timestamp;
+
+    #[test]
+    fn moments_are_cut_to_milliseconds() {
+        for (nanos, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_769_000_000_000_000_000, "2026-01-21T12:53:20.000Z"),
+            (1_769_000_000_999_999_999, "2026-01-21T12:53:20.999Z"),
+            (1_769_000_000_010_000_000, "2026-01-21T12:53:20.010Z"),
+        ] {
+            assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos)), text);
+        }
+    }
 }

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use contract::variables::backoff_kind;
 use futures_util::future::join_all;
 
 use super::link::{Link, Place, Script};
 use super::{Counts, Job, Memory, Offer, Outcome, Queue, QueueError, WorkerInfo};
-use crate::settings::{Keep, RedisSettings};
+use crate::settings::{JobBackoff, Keep, RedisSettings};
 
 /// One or more BullMQ queues that are used as one.
 pub struct RedisQueue {
@@ -76,7 +77,7 @@ impl RedisQueue {
             counts: Script::new(include_str!("counts.lua")),
             by_priority: settings.by_priority,
             options: (
-                format!("{{\"attempts\":{}", settings.attempts),
+                format!("{{\"attempts\":{}{}", settings.attempts, backoff(settings.backoff)),
                 format!(
                     ",\"removeOnComplete\":{},\"removeOnFail\":{}}}",
                     keep(settings.keep_completed),
@@ -257,6 +258,13 @@ impl Shard {
             idle_seconds: seconds("idle"),
         })
     }
+}
+
+/// BullMQ's option for the pause before a further attempt.
+fn backoff(backoff: Option<JobBackoff>) -> String {
+    let Some(JobBackoff { pause, doubles }) = backoff else { return String::new() };
+    let kind = if doubles { backoff_kind::EXPONENTIAL } else { backoff_kind::FIXED };
+    format!(",\"backoff\":{{\"type\":\"{kind}\",\"delay\":{}}}", pause.as_millis())
 }
 
 /// Standard base64 with padding (RFC 4648, section 4).

@@ -1,5 +1,6 @@
 //! The endpoints of the specification, path by path and field by field: every example of it, from a queue in just that state.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
@@ -192,6 +193,15 @@ async fn metrics_prometheus() {
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
+    // All that the contract promises, and nothing else.
+    let families = |prefix: &str| -> BTreeSet<String> {
+        text.lines().filter_map(|line| Some(line.strip_prefix(prefix)?.to_owned())).collect()
+    };
+    let promised = |line: fn(&contract::metrics::Metric) -> String| -> BTreeSet<String> {
+        contract::metrics::ALL.iter().map(line).collect()
+    };
+    assert_eq!(families("# HELP "), promised(|metric| format!("{} {}", metric.name, metric.help)));
+    assert_eq!(families("# TYPE "), promised(|metric| format!("{} {}", metric.name, metric.kind.as_str())));
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -409,21 +419,30 @@ async fn a_batch_is_told_of_each_event() {
 #[tokio::test]
 async fn the_openapi_document_has_every_path_and_is_the_one_in_the_docs() {
     let document: Value = serde_json::from_str(&openapi().to_pretty_json().unwrap()).unwrap();
-    let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(
-        paths,
-        [
-            "/api/v1/datastreams",
-            "/api/v1/health",
-            "/api/v1/health/liveness",
-            "/api/v1/health/readiness",
-            "/api/v1/metrics/backpressure/reset",
-            "/api/v1/metrics/prometheus",
-            "/api/v1/metrics/queue",
-            "/api/v1/metrics/queue/summary",
-            "/api/v1/openapi.json"
-        ]
-    );
+    let paths = document["paths"].as_object().unwrap();
+    let documented: Vec<(String, &str)> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.as_str()))
+        })
+        .collect();
+    let mut promised: Vec<(String, &str)> =
+        contract::endpoints::ALL.iter().map(|endpoint| (endpoint.method.to_owned(), endpoint.path)).collect();
+    promised.sort_by_key(|(_, path)| *path);
+    assert_eq!(documented, promised);
+    // The specification's own paths.
+    for path in [
+        "/api/v1/datastreams",
+        "/api/v1/health",
+        "/api/v1/health/liveness",
+        "/api/v1/health/readiness",
+        "/api/v1/metrics/backpressure/reset",
+        "/api/v1/metrics/prometheus",
+        "/api/v1/metrics/queue",
+        "/api/v1/metrics/queue/summary",
+    ] {
+        assert!(paths.contains_key(path), "{path}");
+    }
     let stored: Value = serde_json::from_str(include_str!("../../../../docs/gateway.openapi.json")).unwrap();
     assert_eq!(document, stored, "run `gateway --openapi > docs/gateway.openapi.json`");
     let (app, _) = app(0, &[]).await;

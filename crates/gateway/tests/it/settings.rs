@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use backpressure::Priority;
-use backpressure_gateway::settings::{DepthMode, Settings, TABLE, markdown};
+use backpressure::{KindName, Priority};
+use backpressure_gateway::settings::{DepthMode, JobBackoff, Settings};
+use contract::variables;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -65,21 +66,21 @@ fn all_mistakes_are_told_at_once_without_secrets() {
     assert_eq!(
         names,
         [
-            "DEPTH_INTERVAL_MS",
             "ENABLE_BACKPRESSURE",
-            "DEFAULT_EVENT_PRIORITY",
             "QUEUE_WARNING_THRESHOLD",
+            "DEFAULT_EVENT_PRIORITY",
             "EVENT_PRIORITIES",
             "EVENT_PRIORITIES",
-            "READINESS_CHECKS",
-            "REDIS_URL",
-            "RESET_TOKEN",
             "DEPTH_MODE",
-            "PORT"
+            "DEPTH_INTERVAL_MS",
+            "PORT",
+            "REDIS_URL",
+            "READINESS_CHECKS",
+            "RESET_TOKEN"
         ]
     );
     assert!(told.iter().all(|text| !text.contains("secret") && !text.contains("short")));
-    assert!(told[3].contains("60000") && told[3].contains("below critical"), "{}", told[3]);
+    assert!(told[1].contains("60000") && told[1].contains("below QUEUE_CRITICAL_THRESHOLD"), "{}", told[1]);
 }
 
 /// A wrong number must not drag the rules about order along with it.
@@ -87,14 +88,87 @@ fn all_mistakes_are_told_at_once_without_secrets() {
 fn a_number_that_cannot_be_read_is_one_mistake() {
     assert_eq!(
         mistakes(&[("QUEUE_CRITICAL_THRESHOLD", "5e4")]),
-        ["QUEUE_CRITICAL_THRESHOLD: found \"5e4\", allowed: above warning, jobs"]
+        ["QUEUE_CRITICAL_THRESHOLD: found \"5e4\", allowed: 1 to 10^15 jobs, above QUEUE_WARNING_THRESHOLD"]
+    );
+}
+
+#[test]
+fn each_kind_of_policy_can_be_chosen() {
+    let words: Vec<&str> = KindName::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(contract::variables::QUEUE_POLICY.bounds, contract::Bounds::Choice(&["spec", "graded"]));
+    assert_eq!(words, ["spec", "graded"]);
+    for kind in KindName::ALL {
+        assert_eq!(support::settings(&[("QUEUE_POLICY", kind.as_str())]).policy.kind().name(), *kind);
+    }
+}
+
+/// Every millionth of critical can be said, as a scenario can.
+#[test]
+fn the_shed_level_is_a_percentage_with_decimals() {
+    let shed_at = |percent: &str| {
+        let variables = [("QUEUE_SHED_PERCENT", percent), ("QUEUE_CRITICAL_THRESHOLD", "1000000")];
+        support::settings(&variables).policy.sheds_at()
+    };
+    assert_eq!(shed_at("33.3333"), 333_333);
+    assert_eq!(shed_at("0.0001"), 1);
+    assert_eq!(
+        mistakes(&[("QUEUE_SHED_PERCENT", "33.33333")]),
+        ["QUEUE_SHED_PERCENT: found \"33.33333\", allowed: above 0, up to 100, at most 4 decimals"]
+    );
+}
+
+#[test]
+fn values_are_compared_with_their_neighbours() {
+    let one = |variables: &[(&str, &str)]| mistakes(variables).join("; ");
+    assert!(one(&[("DEPTH_INTERVAL_MS", "3000")]).starts_with("DEPTH_VALID_MS: found \"2000\""));
+    assert!(one(&[("MEMORY_WATERMARK_PERCENT", "90")]).starts_with("MEMORY_URGENT_WATERMARK_PERCENT"));
+    assert!(one(&[("MAX_INFLIGHT_BYTES", "64")]).starts_with("MAX_INFLIGHT_BYTES"));
+    let never = support::settings(&[("DEPTH_INTERVAL_MS", "3000"), ("DEPTH_VALID_MS", "never")]);
+    assert_eq!(never.policy.depth_valid_for(), None);
+    let full =
+        support::settings(&[("MEMORY_WATERMARK_PERCENT", "100"), ("MEMORY_URGENT_WATERMARK_PERCENT", "100")]);
+    assert_eq!(full.memory_watermarks_ppm, (1_000_000, 1_000_000));
+}
+
+#[test]
+fn jobs_that_failed_pause_as_the_settings_say() {
+    let backoff = |variables: &[(&str, &str)]| {
+        let variables = [variables, &[("REDIS_URL", "redis://localhost")]].concat();
+        support::settings(&variables).redis.unwrap().backoff
+    };
+    assert_eq!(backoff(&[("JOB_BACKOFF_KIND", "exponential")]), None);
+    let pause = std::time::Duration::from_millis(250);
+    assert_eq!(backoff(&[("JOB_BACKOFF_MS", "250")]), Some(JobBackoff { pause, doubles: false }));
+    assert_eq!(
+        backoff(&[("JOB_BACKOFF_MS", "250"), ("JOB_BACKOFF_KIND", "exponential")]),
+        Some(JobBackoff { pause, doubles: true })
+    );
+}
+
+/// The words of a choice are those that the code knows: each gives another setting.
+#[test]
+fn every_word_of_a_choice_is_read() {
+    for variable in variables::ALL {
+        if let contract::Bounds::Choice(words) = variable.bounds {
+            for word in words {
+                support::settings(&[(variable.name, word)]);
+            }
+        }
+    }
+    let mode = |word| support::settings(&[("DEPTH_MODE", word)]).depth_mode;
+    assert_eq!(
+        ["atomic", "request", "sampled"].map(mode),
+        [DepthMode::Atomic, DepthMode::Request, DepthMode::Sampled]
     );
 }
 
 #[test]
 fn the_documentation_has_the_table_of_the_code() {
     let page = include_str!("../../../../docs/gateway.md");
-    assert!(page.contains(&markdown()), "run `gateway --settings` and put the table into docs/gateway.md");
+    assert!(
+        page.contains(&variables::markdown()),
+        "run `gateway --settings` and put the table into docs/gateway.md"
+    );
 }
 
 #[test]
@@ -120,17 +194,23 @@ proptest! {
         cases: 2000, rng_seed: RngSeed::Fixed(5), failure_persistence: None, ..ProptestConfig::default()
     })]
 
-    /// Whatever stands in one variable, it is taken or told of under its name, and nothing panics.
+    /// Whatever stands in one variable, it is read or refused under its name, and nothing panics. What its bounds refuse is refused.
     #[test]
-    fn any_text_is_a_value_or_a_mistake(row in 0..TABLE.len(), text in "\\PC{0,20}|[0-9]{1,21}|redis://.{0,20}|[a-z]+=[0-9]+") {
-        let name = TABLE[row].name;
-        if let Err(mistakes) = Settings::read(|asked| (asked == name).then(|| text.clone())) {
-            // A number can be good by itself and wrong beside its neighbours.
-            let neighbours = ["QUEUE_", "DEPTH_", "MEMORY_", "MAX_"];
-            for mistake in mistakes.0 {
-                let is_near = neighbours.iter().any(|head| mistake.name.starts_with(head) && name.starts_with(head));
-                prop_assert!(mistake.name == name || is_near, "{} for {}", mistake, name);
-            }
+    fn any_text_is_a_value_or_a_mistake(
+        row in 0..variables::ALL.len(),
+        text in "\\PC{0,20}|[0-9]{1,21}|[0-9]{1,3}\\.[0-9]{1,5}|redis://.{0,20}|[a-z]+=[0-9]+",
+    ) {
+        let variable = &variables::ALL[row];
+        let read = Settings::read(|asked| (asked == variable.name).then(|| text.clone()));
+        let mistakes = read.map_or_else(|mistakes| mistakes.0, |_| Vec::new());
+        let is_refused = mistakes.iter().any(|mistake| mistake.name == variable.name);
+        prop_assert!(is_refused || text.trim().is_empty() || variable.accepts(text.trim()), "{:?}", text);
+        // A number can be good by itself and wrong beside its neighbours.
+        let neighbours = ["QUEUE_", "DEPTH_", "MEMORY_", "MAX_"];
+        for mistake in mistakes {
+            let is_near =
+                neighbours.iter().any(|head| mistake.name.starts_with(head) && variable.name.starts_with(head));
+            prop_assert!(mistake.name == variable.name || is_near, "{} for {}", mistake, variable.name);
         }
     }
 }

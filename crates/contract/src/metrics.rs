@@ -1,0 +1,132 @@
+//! The metrics of the gateway, under the names of the specification.
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, with the `_total` of a counter.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// What it counts: `jobs`, `events`, `seconds`, `bytes`; empty for a plain number.
+    pub unit: &'static str,
+    /// The labels of its series, beside those that Prometheus adds.
+    pub labels: &'static [&'static str],
+    /// Whose number it is.
+    pub scope: Scope,
+    /// What it says.
+    pub help: &'static str,
+}
+
+/// The types of Prometheus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Never falls while the process lives.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by size.
+    Histogram,
+}
+
+/// Whose number a metric is, which decides how the series of several gateways become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All gateways tell the same number of the one queue: take the largest, never the sum.
+    Queue,
+    /// Each gateway has its own.
+    Gateway,
+}
+
+impl Kind {
+    /// As Prometheus writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+impl Scope {
+    /// As the JSON of the contract has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Scope::Queue => "queue",
+            Scope::Gateway => "gateway",
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($( #[doc = $help:literal] $ident:ident = $name:literal, $kind:ident $unit:literal, $scope:ident $(, $labels:expr)?; )*) => {
+        $(
+            #[doc = $help]
+            pub const $ident: Metric = Metric {
+                name: $name,
+                kind: Kind::$kind,
+                unit: $unit,
+                labels: { let labels: &'static [&'static str] = &[]; $(let labels = { let _ = labels; $labels };)? labels },
+                scope: Scope::$scope,
+                help: $help.trim_ascii(),
+            };
+        )*
+        /// All of them.
+        pub const ALL: &[Metric] = &[$($ident),*];
+    };
+}
+
+metrics! {
+    /// Number of waiting jobs
+    QUEUE_WAITING = "rule_engine_queue_waiting", Gauge "jobs", Queue;
+    /// Number of active jobs
+    QUEUE_ACTIVE = "rule_engine_queue_active", Gauge "jobs", Queue;
+    /// Number of waiting and active jobs
+    QUEUE_TOTAL_PENDING = "rule_engine_queue_total_pending", Gauge "jobs", Queue;
+    /// Number of delayed jobs
+    QUEUE_DELAYED = "rule_engine_queue_delayed", Gauge "jobs", Queue;
+    /// Number of failed jobs that are kept
+    QUEUE_FAILED = "rule_engine_queue_failed", Gauge "jobs", Queue;
+    /// Whether the queue is paused
+    QUEUE_PAUSED = "rule_engine_queue_paused", Gauge "", Queue;
+    /// Number of jobs completed since the queue exists; never falls
+    QUEUE_COMPLETED = "rule_engine_queue_completed", Gauge "jobs", Queue;
+    /// Number of jobs completed
+    QUEUE_COMPLETED_TOTAL = "rule_engine_queue_completed_total", Counter "jobs", Queue;
+    /// Pending jobs per critical threshold
+    QUEUE_UTILIZATION_RATIO = "rule_engine_queue_utilization_ratio", Gauge "", Queue;
+    /// Number of worker processes that serve the queue
+    WORKERS = "rule_engine_workers", Gauge "", Queue;
+    /// Jobs that one worker does at a time, as configured
+    WORKER_CONCURRENCY = "rule_engine_worker_concurrency", Gauge "jobs", Queue;
+    /// Whether the policy rejects
+    BACKPRESSURE_ENABLED = "rule_engine_backpressure_enabled", Gauge "", Gateway;
+    /// Circuit state (0=CLOSED, 1=HALF_OPEN, 2=OPEN)
+    CIRCUIT_STATE = "rule_engine_backpressure_circuit_state", Gauge "", Gateway;
+    /// The warning threshold, in jobs
+    THRESHOLD_WARNING = "rule_engine_backpressure_threshold_warning", Gauge "jobs", Queue;
+    /// The critical threshold, in jobs
+    THRESHOLD_CRITICAL = "rule_engine_backpressure_threshold_critical", Gauge "jobs", Queue;
+    /// The recovery threshold, in jobs
+    THRESHOLD_RECOVERY = "rule_engine_backpressure_threshold_recovery", Gauge "jobs", Queue;
+    /// Openings of the circuit
+    OPENINGS = "rule_engine_backpressure_openings_total", Counter "", Gateway;
+    /// Events accepted since the start
+    ACCEPTED = "rule_engine_backpressure_accepted_total", Counter "events", Gateway, &["class"];
+    /// Events rejected since the start
+    REJECTED = "rule_engine_backpressure_rejected_total", Counter "events", Gateway, &["class", "reason"];
+    /// Time from the body of a request to the verdicts on its events
+    EMIT_SECONDS = "rule_engine_gateway_emit_seconds", Histogram "seconds", Gateway;
+    /// Whether the queue answers
+    REDIS_UP = "rule_engine_redis_up", Gauge "", Gateway;
+    /// Memory of the fullest Redis in use
+    REDIS_MEMORY_USED = "rule_engine_redis_memory_used_bytes", Gauge "bytes", Queue;
+    /// Its maxmemory; 0 for no limit
+    REDIS_MEMORY_MAX = "rule_engine_redis_memory_max_bytes", Gauge "bytes", Queue;
+    /// Accepted jobs that wait for the queue to take them
+    SPILL_JOBS = "rule_engine_spill_jobs", Gauge "jobs", Gateway;
+    /// Bytes of the spill on disk
+    SPILL_BYTES = "rule_engine_spill_bytes", Gauge "bytes", Gateway;
+}

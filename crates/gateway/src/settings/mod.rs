@@ -1,0 +1,360 @@
+//! The settings: environment variables, read and checked.
+//!
+//! [`contract::variables`] lists them with defaults and bounds; the help and the documentation come from the same list. Reading never
+//! stops at a wrong value: all mistakes are reported at once. Nothing below this module reads an environment variable.
+//!
+//! A new variable is a row of that list and a line here. A new kind of policy is a reader in `policy`.
+
+mod policy;
+mod reader;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use backpressure::{Config, Priority};
+use contract::events;
+use contract::variable::priorities;
+use contract::variables::{self, backoff_kind, depth_mode, queue_order};
+
+use crate::database::DatabaseAddress;
+use reader::Reader;
+
+/// How the depth is known when an event comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DepthMode {
+    /// The script that enqueues compares the depth first: no other job can come in between.
+    Atomic,
+    /// Read before each enqueue, as in the specification: what lands in between overshoots.
+    Request,
+    /// Read every [`Settings::depth_interval`]: cheapest for Redis, and overshoots the most.
+    Sampled,
+}
+
+/// The pause before a job that failed is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobBackoff {
+    /// The first pause.
+    pub pause: Duration,
+    /// Whether it doubles with each attempt.
+    pub doubles: bool,
+}
+
+/// How many finished jobs Redis keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The latest so many.
+    Latest(u64),
+    /// All.
+    All,
+}
+
+/// What is part of readiness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadinessChecks {
+    /// The database answers.
+    pub database: bool,
+    /// Redis answers.
+    pub redis: bool,
+    /// The circuit is not OPEN.
+    pub backpressure: bool,
+}
+
+/// The limit of an organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Sustained events a second.
+    pub per_second: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
+}
+
+/// What the Redis queue needs to know.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// `redis://...`; may hold a password.
+    pub url: String,
+    /// Whether that is a node of a cluster.
+    pub cluster: bool,
+    /// For answers and connections.
+    pub timeout: Duration,
+    /// BullMQ's key prefix.
+    pub prefix: String,
+    /// Number of queues.
+    pub shards: u32,
+    /// Whether jobs carry their priority.
+    pub by_priority: bool,
+    /// See [`Keep`].
+    pub keep_completed: Keep,
+    /// See [`Keep`].
+    pub keep_failed: Keep,
+    /// How often workers try a job.
+    pub attempts: u32,
+    /// `None` for no pause between two attempts.
+    pub backoff: Option<JobBackoff>,
+    /// How long ids of urgent jobs are remembered.
+    pub deduplication: Duration,
+    /// Whether an evicting Redis is accepted.
+    pub allow_eviction: bool,
+}
+
+/// Workers of the queue in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbeddedSettings {
+    /// Number of workers.
+    pub workers: u32,
+    /// Time for a job.
+    pub service_time: Duration,
+}
+
+/// Bounds on what clients may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// Bytes of one body.
+    pub body_bytes: usize,
+    /// Events of one body.
+    pub batch_events: usize,
+    /// Bytes of all bodies at a time.
+    pub inflight_bytes: usize,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Time for a body.
+    pub request_timeout: Duration,
+    /// Time for a header, from the connection or the request before it.
+    pub keep_alive_timeout: Duration,
+    /// Time to drain.
+    pub shutdown_timeout: Duration,
+}
+
+/// The bounded journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpillSettings {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its bound.
+    pub max_bytes: u64,
+}
+
+/// Checked settings: nothing in here can be invalid.
+#[derive(Clone)]
+pub struct Settings {
+    /// The policy.
+    pub policy: Config,
+    /// Event types with a priority of their own.
+    pub priorities: BTreeMap<String, Priority>,
+    /// Jobs a worker does at a time.
+    pub worker_concurrency: u32,
+    /// See [`DepthMode`].
+    pub depth_mode: DepthMode,
+    /// Time between readings.
+    pub depth_interval: Duration,
+    /// Name of the queue.
+    pub queue_name: String,
+    /// `None` for the queue in memory.
+    pub redis: Option<RedisSettings>,
+    /// For the queue in memory.
+    pub embedded: EmbeddedSettings,
+    /// Millionths of `maxmemory` for everybody and for priority 1.
+    pub memory_watermarks_ppm: (u32, u32),
+    /// `None` when switched off, or without Redis.
+    pub spill: Option<SpillSettings>,
+    /// `None` for no quota.
+    pub quota: Option<Quota>,
+    /// What readiness looks at.
+    pub readiness: ReadinessChecks,
+    /// Of the reset endpoint.
+    pub reset_token: Option<String>,
+    /// To report on.
+    pub database: Option<DatabaseAddress>,
+    /// Reported.
+    pub environment: String,
+    /// On clients.
+    pub limits: RequestLimits,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// What to log.
+    pub log_level: tracing::Level,
+    /// Whether to log JSON.
+    pub log_json: bool,
+}
+
+/// What is wrong with one setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The environment variable.
+    pub name: &'static str,
+    /// As found.
+    pub value: String,
+    /// What may be written instead.
+    pub allowed: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: found {:?}, allowed: {}", self.name, self.value, self.allowed)
+    }
+}
+
+/// All mistakes of the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0.len() == 1 { "mistake" } else { "mistakes" };
+        write!(f, "{} {plural} in the settings", self.0.len())?;
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+impl Settings {
+    /// Settings from the environment.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn from_env() -> Result<Settings, Mistakes> {
+        Settings::read(|name| std::env::var(name).ok())
+    }
+
+    /// Settings from wherever `find` finds them. An empty value counts as none.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn read(find: impl Fn(&str) -> Option<String>) -> Result<Settings, Mistakes> {
+        let mut reader = Reader::new(&find);
+        let depth_interval = reader.milliseconds(&variables::DEPTH_INTERVAL_MS);
+        let policy = policy::read(&mut reader, depth_interval);
+        let redis = read_redis(&mut reader);
+        let settings = Settings {
+            policy,
+            priorities: read_priorities(&mut reader),
+            worker_concurrency: reader.number(&variables::RULE_ENGINE_WORKER_CONCURRENCY),
+            depth_mode: read_depth_mode(&mut reader),
+            depth_interval,
+            queue_name: reader.text(&variables::QUEUE_NAME),
+            spill: read_spill(&mut reader).filter(|_| redis.is_some()),
+            redis,
+            embedded: EmbeddedSettings {
+                workers: reader.number(&variables::EMBEDDED_WORKERS),
+                service_time: reader.milliseconds(&variables::EMBEDDED_SERVICE_MS),
+            },
+            memory_watermarks_ppm: read_watermarks(&mut reader),
+            quota: read_quota(&mut reader),
+            readiness: read_readiness(&mut reader),
+            reset_token: reader.optional(&variables::RESET_TOKEN, |text| Some(text.to_owned())),
+            database: reader.optional(&variables::DATABASE_URL, DatabaseAddress::parse),
+            environment: reader.text(&variables::ENVIRONMENT),
+            limits: read_limits(&mut reader),
+            listen: SocketAddr::new(
+                reader.parsed(&variables::HOST, |text| text.parse().ok(), IpAddr::from([0, 0, 0, 0])),
+                reader.number(&variables::PORT),
+            ),
+            log_level: reader.word(&variables::LOG_LEVEL).parse().expect("the words are those of tracing"),
+            log_json: reader.word(&variables::LOG_FORMAT) == "json",
+        };
+        reader.end().map(|()| settings)
+    }
+
+    /// The priority of an event type that gives none itself.
+    #[must_use]
+    pub fn priority_of(&self, event_type: &str) -> Priority {
+        self.priorities.get(event_type).copied().unwrap_or(self.policy.default_priority())
+    }
+}
+
+fn read_priorities(reader: &mut Reader<'_>) -> BTreeMap<String, Priority> {
+    let variable = &variables::EVENT_PRIORITIES;
+    let text = reader.written(variable);
+    let mut all: BTreeMap<String, Priority> = BTreeMap::new();
+    let own = events::ALL.iter().map(|event| Ok((event.name, event.priority)));
+    for pair in own.chain(priorities(&text)) {
+        match pair {
+            Ok((name, priority)) => {
+                let priority = Priority::new(priority).expect("the contract has priorities of 1 to 10");
+                all.insert(name.to_owned(), priority);
+            }
+            Err(pair) => reader.refuse(variable, format!("{}; not {pair:?}", variable.allowed())),
+        }
+    }
+    all
+}
+
+fn read_depth_mode(reader: &mut Reader<'_>) -> DepthMode {
+    match reader.word(&variables::DEPTH_MODE) {
+        depth_mode::ATOMIC => DepthMode::Atomic,
+        depth_mode::REQUEST => DepthMode::Request,
+        _ => DepthMode::Sampled,
+    }
+}
+
+fn read_readiness(reader: &mut Reader<'_>) -> ReadinessChecks {
+    let text = reader.text(&variables::READINESS_CHECKS);
+    let has = |check: &str| text.split(',').any(|word| word.trim() == check);
+    ReadinessChecks { database: has("database"), redis: has("redis"), backpressure: has("backpressure") }
+}
+
+fn read_watermarks(reader: &mut Reader<'_>) -> (u32, u32) {
+    let everybody = reader.percent(&variables::MEMORY_WATERMARK_PERCENT);
+    let urgent = reader.percent(&variables::MEMORY_URGENT_WATERMARK_PERCENT);
+    reader.compare(&variables::MEMORY_URGENT_WATERMARK_PERCENT);
+    (everybody, urgent)
+}
+
+fn read_limits(reader: &mut Reader<'_>) -> RequestLimits {
+    let limits = RequestLimits {
+        body_bytes: reader.number(&variables::MAX_BODY_BYTES),
+        batch_events: reader.number(&variables::MAX_BATCH_EVENTS),
+        inflight_bytes: reader.number(&variables::MAX_INFLIGHT_BYTES),
+        connections: reader.number(&variables::MAX_CONNECTIONS),
+        request_timeout: reader.milliseconds(&variables::REQUEST_TIMEOUT_MS),
+        keep_alive_timeout: reader.milliseconds(&variables::KEEP_ALIVE_TIMEOUT_MS),
+        shutdown_timeout: reader.milliseconds(&variables::SHUTDOWN_TIMEOUT_MS),
+    };
+    reader.compare(&variables::MAX_INFLIGHT_BYTES);
+    limits
+}
+
+fn read_quota(reader: &mut Reader<'_>) -> Option<Quota> {
+    let per_second = NonZeroU32::new(reader.number(&variables::ORGANIZATION_EVENTS_PER_SECOND));
+    let burst = reader.optional(&variables::ORGANIZATION_BURST, |text| text.parse().ok());
+    per_second.map(|per_second| Quota { per_second, burst: burst.unwrap_or(per_second) })
+}
+
+fn read_spill(reader: &mut Reader<'_>) -> Option<SpillSettings> {
+    let dir = reader.text(&variables::SPILL_DIR);
+    let max_bytes = reader.number(&variables::SPILL_MAX_BYTES);
+    (dir != "off").then(|| SpillSettings { dir: PathBuf::from(dir), max_bytes })
+}
+
+fn read_redis(reader: &mut Reader<'_>) -> Option<RedisSettings> {
+    let url = reader.optional(&variables::REDIS_URL, |text| {
+        let is_supported = cfg!(feature = "tls") || !text.starts_with("rediss://");
+        (is_supported && redis::Client::open(text).is_ok()).then(|| text.to_owned())
+    });
+    let settings = RedisSettings {
+        url: url.clone().unwrap_or_default(),
+        cluster: reader.flag(&variables::REDIS_CLUSTER),
+        timeout: reader.milliseconds(&variables::REDIS_TIMEOUT_MS),
+        prefix: reader.text(&variables::QUEUE_PREFIX),
+        shards: reader.number(&variables::QUEUE_SHARDS),
+        by_priority: reader.word(&variables::QUEUE_ORDER) == queue_order::PRIORITY,
+        keep_completed: reader.number_or_word(&variables::JOB_KEEP_COMPLETED).map_or(Keep::All, Keep::Latest),
+        keep_failed: reader.number_or_word(&variables::JOB_KEEP_FAILED).map_or(Keep::All, Keep::Latest),
+        attempts: reader.number(&variables::JOB_ATTEMPTS),
+        backoff: read_backoff(reader),
+        deduplication: Duration::from_secs(reader.number(&variables::SPILL_DEDUPLICATION_SECONDS)),
+        allow_eviction: reader.flag(&variables::ALLOW_EVICTION),
+    };
+    url.map(|_| settings)
+}
+
+fn read_backoff(reader: &mut Reader<'_>) -> Option<JobBackoff> {
+    let pause = reader.milliseconds(&variables::JOB_BACKOFF_MS);
+    let doubles = reader.word(&variables::JOB_BACKOFF_KIND) == backoff_kind::EXPONENTIAL;
+    (pause > Duration::ZERO).then_some(JobBackoff { pause, doubles })
+}
