@@ -95,22 +95,23 @@ impl Circuits {
         self.circuits[gateway].controller.state() == State::Open
     }
 
-    /// The first `count` gateways that live die. When they are back, their circuits remember nothing.
-    pub(crate) fn lose(&mut self, count: u32, clock: Nanos, now: SimTime) {
-        let living = (0..self.circuits.len()).filter(|&gateway| self.circuits[gateway].alive);
-        for gateway in living.take(count as usize).collect::<Vec<_>>() {
-            let state = self.circuits[gateway].controller.state();
-            self.leave_state(gateway, state, now);
-            self.not_closed -= usize::from(state != State::Closed);
-            let controller = Controller::new(self.config, clock);
-            self.circuits[gateway] = Circuit { controller, since: now, alive: false, ready: true };
-        }
+    /// The gateways that live.
+    pub(crate) fn living(&self) -> impl Iterator<Item = usize> {
+        (0..self.circuits.len()).filter(|&gateway| self.circuits[gateway].alive)
     }
 
-    /// The first `count` dead gateways are back.
-    pub(crate) fn restore(&mut self, count: u32) {
-        let dead = self.circuits.iter_mut().filter(|circuit| !circuit.alive);
-        dead.take(count as usize).for_each(|circuit| circuit.alive = true);
+    /// A gateway dies. When it is back, its circuit remembers nothing.
+    pub(crate) fn lose(&mut self, gateway: usize, clock: Nanos, now: SimTime) {
+        let state = self.circuits[gateway].controller.state();
+        self.leave_state(gateway, state, now);
+        self.not_closed -= usize::from(state != State::Closed);
+        let controller = Controller::new(self.config, clock);
+        self.circuits[gateway] = Circuit { controller, since: now, alive: false, ready: true };
+    }
+
+    /// A dead gateway is back.
+    pub(crate) fn restore(&mut self, gateway: usize) {
+        self.circuits[gateway].alive = true;
     }
 
     /// Lets one circuit look at the depth. A disabled policy looks at nothing and stays CLOSED.

@@ -410,9 +410,15 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
     /// The depth as a gateway reads it now.
     #[inline(always)]
     fn read_depth(&mut self) -> Depth {
-        if let Some(depth) = self.level.distorted_depth() {
-            return depth;
+        match self.level.distorted_depth() {
+            Some(depth) => depth,
+            None => self.ask_redis_for_depth(),
         }
+    }
+
+    /// What Redis says of the depth now.
+    #[inline(always)]
+    fn ask_redis_for_depth(&mut self) -> Depth {
         if self.redis_is_down() {
             return Depth::Unknown;
         }

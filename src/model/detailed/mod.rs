@@ -38,8 +38,7 @@ use crate::engine::time::{SimDuration, SimTime};
 use crate::memory::JobState;
 use clients::{ClientPool, Reaction, Ticket};
 use database::Pool;
-use faults::Stretched;
-use faults::Troubles;
+use faults::{Holder, Stretched, Troubles};
 use fleet::{Fleet, ProcessState};
 use scaling::Scaling;
 use shards::Shards;
@@ -223,10 +222,7 @@ impl Level for Detailed {
     }
 
     fn schedule<P: Probe>(run: &mut DetailedRun<'_, P>) {
-        for (index, fault) in run.config.faults.iter().enumerate() {
-            run.calendar.schedule(fault.at, Rare::OfLevel(Event::FaultBegins(index)));
-            run.calendar.schedule(fault.end(), Rare::OfLevel(Event::FaultEnds(index)));
-        }
+        faults::schedule(run);
         if let Some(readiness) = run.config.gateway.readiness {
             run.calendar.schedule(SimTime::ZERO + readiness.period, Rare::OfLevel(Event::ReadinessProbe));
         }
@@ -369,16 +365,13 @@ impl Level for Detailed {
                 if run.level.fleet.life(process) == life && state != ProcessState::Off {
                     kill(run, process);
                     if let Some(crashes) = run.config.workers.crashes.filter(|_| state == ProcessState::Up) {
+                        run.level.troubles.crashed(process, life);
                         let back = run.now + crashes.restart_after;
                         run.calendar.schedule(back, Rare::OfLevel(Event::Restart { process, life }));
                     }
                 }
             }
-            Event::Restart { process, life } => {
-                if run.level.fleet.life(process) == life {
-                    bring_up(run, process);
-                }
-            }
+            Event::Restart { process, life } => faults::release(run, Holder::Crash { process, life }),
             Event::StallCheck => {
                 stalls::check(run);
                 let next = run.now + run.config.workers.stalls.interval;
@@ -406,12 +399,12 @@ impl Level for Detailed {
 
     #[inline]
     fn distorted_depth(&self) -> Option<Depth> {
-        self.troubles.depth
+        self.troubles.depth()
     }
 
     #[inline]
     fn clock(&self, now: SimTime) -> Nanos {
-        Nanos(now.0.saturating_add_signed(self.troubles.clock_offset))
+        Nanos(now.0.saturating_add_signed(self.troubles.clock_offset()))
     }
 
     fn active<P: Probe>(run: &DetailedRun<'_, P>) -> u64 {
