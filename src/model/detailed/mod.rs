@@ -16,6 +16,7 @@ mod database;
 mod faults;
 mod fleet;
 mod gateways;
+mod need;
 mod scaling;
 mod shards;
 mod stalls;
@@ -163,24 +164,7 @@ pub(super) enum Event {
 impl Detailed {
     /// Whether the settings need this level.
     pub(super) fn is_needed(config: &ModelConfig) -> bool {
-        let ModelConfig { clients, faults, autoscaler, gateway, queue, workers, redis, .. } = config;
-        let has_lanes = matches!(queue.discipline, super::config::Discipline::Lanes(_));
-        clients.is_some()
-            || !faults.is_empty()
-            || autoscaler.is_some()
-            || gateway.in_flight_limit.is_some()
-            || gateway.readiness.is_some()
-            || has_lanes
-            || !workers.contention.is_none()
-            || workers.batch.size > 1
-            || workers.failures.is_some()
-            || workers.crashes.is_some()
-            || workers.database.is_some()
-            || redis.operations.is_some()
-            || redis.watermark.is_some()
-            || redis.on_full == OnFull::Evict
-            || redis.keep_completed.count > 0
-            || redis.keep_failed.count > 0
+        need::needs_detail(config)
     }
 }
 
