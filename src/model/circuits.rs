@@ -19,7 +19,7 @@ pub(crate) struct Circuits {
     state_time: [u128; 3],
     openings: u64,
     openings_from_closed: u64,
-    /// First and last opening of the first circuit, and how many it had.
+    /// First and last opening of the first circuit after the warm-up, and how many it had.
     first_circuit_openings: Option<(SimTime, SimTime, u64)>,
     first_opening: Option<SimTime>,
 }
@@ -206,7 +206,7 @@ impl Circuits {
             self.openings += 1;
             self.openings_from_closed += u64::from(before == State::Closed);
             self.first_opening.get_or_insert(now);
-            if gateway == 0 {
+            if gateway == 0 && now >= self.measured_from {
                 let (_, last, count) = self.first_circuit_openings.get_or_insert((now, now, 0));
                 *last = now;
                 *count += 1;

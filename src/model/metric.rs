@@ -74,7 +74,7 @@ metrics! {
     OpenFraction "open_fraction" Fraction System "Share of time in OPEN, after the warm-up, over all circuits.";
     CircuitOpenings "circuit_openings" Count System "Moves into OPEN in the whole run, per circuit.";
     CircuitOpeningsFromClosed "circuit_openings_from_closed" Count System "Moves from CLOSED into OPEN in the whole run, per circuit.";
-    CircuitCycle "circuit_cycle_seconds" Seconds System "Mean time from one opening to the next, between the first and the last one; absent with fewer than two.";
+    CircuitCycle "circuit_cycle_seconds" Seconds System "Mean time from one opening to the next after the warm-up, between the first and the last one; absent with fewer than two.";
     Initial "initial_jobs" Jobs Class "Jobs there at the start; not offered, but served and counted when they leave.";
     Offered "offered_jobs" Jobs Class "Jobs that arrived.";
     Admitted "admitted_jobs" Jobs Class "Jobs that the policy and the queue limit let in.";
@@ -92,14 +92,14 @@ metrics! {
     Failed "failed_jobs" Jobs Class "Jobs whose last attempt failed.";
     Lost "lost_jobs" Jobs Class "Admitted jobs that vanished: refused by a full Redis, or in it when it crashed.";
     InSystem "in_system_jobs" Jobs Class "Jobs still in flight, waiting or in service at the horizon: initial + admitted = completed + failed + lost + in system.";
-    RejectionProbability "rejection_probability" Fraction Class "Rejected over offered jobs, of the whole run.";
+    RejectionProbability "rejection_probability" Fraction Class "Share of the jobs arriving after the warm-up that were rejected.";
     Goodput "goodput_per_second" PerSecond Class "Jobs completed per second after the warm-up that somebody still waited for: all, where there are no clients.";
     Requests "client_requests" Count Class "Requests of clients, each sent once or more often: offered jobs = requests + retries.";
     Retried "retried_jobs" Jobs Class "Attempts of clients beyond the first.";
     TimedOut "timed_out_jobs" Jobs Class "Attempts that their client gave up waiting for.";
     Abandoned "abandoned_requests" Count Class "Requests that their client gave up for good.";
     Wasted "wasted_jobs" Jobs Class "Jobs completed that nobody waited for any more.";
-    Amplification "retry_amplification" Count Class "Offered jobs over requests of clients: 1 without retries.";
+    Amplification "retry_amplification" Count Class "Offered jobs over requests of clients, after the warm-up: 1 without retries.";
     FailedAttempts "failed_attempts" Count Class "Attempts of workers that failed, whether or not a later one succeeded.";
     Redelivered "redelivered_jobs" Jobs Class "Jobs found again after the death of their worker, when their lock had run out.";
     WaitMean "wait_mean_seconds" Seconds Class "Mean time in the waiting line of jobs that arrived after the warm-up and were served.";
@@ -115,10 +115,10 @@ metrics! {
     RedisPeak "redis_peak_bytes" Bytes System "Largest Redis memory of the whole run.";
     WorkerProcesses "worker_processes" Count System "Worker processes that take jobs, the time average after the warm-up.";
     RedisRssPeak "redis_peak_rss_bytes" Bytes System "Largest Redis memory with fragmentation: what the machine must have.";
-    RedisUtilisation "redis_utilisation" Fraction System "Share of time that the busiest shard of Redis ran commands.";
-    DatabaseUtilisation "database_utilisation" Fraction System "Busy share of the database connections.";
+    RedisUtilisation "redis_utilisation" Fraction System "Share of time that the busiest shard of Redis ran commands, after the warm-up.";
+    DatabaseUtilisation "database_utilisation" Fraction System "Busy share of the database connections, after the warm-up.";
     TimeToOom "time_to_oom_seconds" Seconds System "From the start until Redis first lacks memory for a job; the horizon and censored if never.";
-    PriorityInversion "priority_inversion_fraction" Fraction System "Share of offered jobs of priority 1 to 5 that were rejected in a second in which a job of priority 8 to 10 was admitted.";
+    PriorityInversion "priority_inversion_fraction" Fraction System "Share of the jobs of priority 1 to 5 arriving after the warm-up that were rejected in a second in which a job of priority 8 to 10 was admitted.";
 }
 
 impl Metric {

@@ -151,6 +151,8 @@ trait Level: Sized + fmt::Debug {
     fn active<P: Probe>(run: &Run<'_, P, Self>) -> u64;
     /// Worker processes that take jobs.
     fn worker_processes<P: Probe>(run: &Run<'_, P, Self>) -> u32;
+    /// The measurements of what this level alone counts begin.
+    fn warmup_ends(&mut self, now: SimTime);
     /// A step of the series ends.
     fn series_step<P: Probe>(run: &mut Run<'_, P, Self>);
     /// The books are closed: hands over what this level alone has counted, and all jobs that are neither in flight nor in
@@ -348,7 +350,10 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
             unreachable!("the calendar named a time");
         };
         match event {
-            Rare::WarmupEnds => self.recorder.warmup_ends(now),
+            Rare::WarmupEnds => {
+                self.recorder.warmup_ends(now);
+                self.level.warmup_ends(now);
+            }
             Rare::SpikeEnds => self.recorder.spike_ends(now),
             Rare::SeriesStep => {
                 self.record_series();

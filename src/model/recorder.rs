@@ -18,6 +18,8 @@ use crate::stats::time_integral::TimeIntegral;
 #[derive(Debug)]
 pub(crate) struct Recorder {
     classes: Vec<ClassCounts>,
+    /// When the warm-up ends.
+    warmup: SimTime,
     /// Jobs that arrive from here on count for waits and sojourns.
     measured_from: SimTime,
     depth: TimeIntegral,
@@ -88,6 +90,7 @@ impl Recorder {
         }
         Self {
             classes: vec![ClassCounts::default(); config.classes.len()],
+            warmup: SimTime(config.warmup.0),
             measured_from,
             depth: TimeIntegral::default(),
             busy: TimeIntegral::default(),
@@ -138,9 +141,13 @@ impl Recorder {
         self.class(class).offered += 1;
     }
 
-    /// Such a job is turned away after all.
-    pub(crate) fn refused(&mut self, class: u16, reason: RejectionReason) {
+    /// Such a job is turned away after all, perhaps when the warm-up in which it arrived is over.
+    pub(crate) fn refused(&mut self, now: SimTime, class: u16, arrived: SimTime, reason: RejectionReason) {
         self.class(class).rejected[reason as usize] += 1;
+        if arrived < self.warmup && now >= self.warmup {
+            self.class(class).before_warmup.rejected += 1;
+            self.second[usize::from(class)].rejected += 1;
+        }
     }
 
     /// A job vanishes.
@@ -229,6 +236,11 @@ impl Recorder {
 
     pub(crate) fn warmup_ends(&mut self, now: SimTime) {
         self.warmup_areas = [self.depth.area(now), self.busy.area(now), self.slots.area(now)];
+        for (counts, second) in self.classes.iter_mut().zip(&mut self.second) {
+            counts.warmup_ends();
+            *second = counts.flow();
+        }
+        self.inverted = 0;
     }
 
     pub(crate) fn second_ends(&mut self, classes: &[JobClass]) {
@@ -356,7 +368,7 @@ impl Recorder {
         self.limits.reach_at(Limit::RedisWatermark, redis.watermark_at);
         self.limits.reach_at(Limit::RedisFull, redis.full_at);
         let urgent = self.classes.iter().zip(classes).filter(|(_, class)| class.priority.get() <= 5);
-        let urgent_offered = urgent.map(|(counts, _)| counts.offered).sum();
+        let urgent_offered = urgent.map(|(counts, _)| counts.offered_after_warmup()).sum();
         Outcome {
             depth_area: self.depth.area(now) - self.warmup_areas[0],
             busy_area: self.busy.area(now) - self.warmup_areas[1],

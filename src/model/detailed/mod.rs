@@ -399,6 +399,13 @@ impl Level for Detailed {
         run.level.fleet.up()
     }
 
+    fn warmup_ends(&mut self, now: SimTime) {
+        self.shards.warmup_ends(now);
+        if let Some(pool) = &mut self.database {
+            pool.warmup_ends(now);
+        }
+    }
+
     fn series_step<P: Probe>(run: &mut DetailedRun<'_, P>) {
         let (now, level) = (run.now, &run.level);
         run.recorder.part_point(
@@ -428,9 +435,9 @@ impl Level for Detailed {
         let parts = &mut run.recorder.parts;
         parts.is_detailed = true;
         parts.in_flight_peak = run.level.gateways.in_flight_peak();
-        parts.redis_busy = run.level.shards.busy(now).max().unwrap_or(0);
+        parts.redis_busy = run.level.shards.busy_after_warmup(now);
         if let Some(pool) = &run.level.database {
-            parts.connections_area = pool.area(now);
+            parts.connections_area = pool.area_after_warmup(now);
             parts.connections_peak = pool.peak();
             run.recorder.limits.reach_at(Limit::Connections, pool.exhausted_at);
         }
@@ -575,7 +582,7 @@ fn refuse_enqueue<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
         run.recorder.lost(run.now, job.class);
         return;
     }
-    run.recorder.refused(job.class, RejectionReason::EnqueueFailed);
+    run.recorder.refused(run.now, job.class, job.arrived, RejectionReason::EnqueueFailed);
     client_hears_no(run, job, SimDuration::ZERO);
 }
 
