@@ -19,8 +19,9 @@
 
 use backpressure::Depth;
 
-use super::fleet::ProcessState;
-use super::{Detailed, DetailedJob, DetailedRun, Event, bring_up, fleet_changed, kill};
+use super::fleet::{self, ProcessState};
+use super::processes::{bring_up, kill};
+use super::{DetailedJob, DetailedRun, Event, outages};
 use crate::engine::time::SimDuration;
 use crate::model::config::{Fault, FaultKind};
 use crate::model::probe::Probe;
@@ -197,7 +198,7 @@ pub(super) fn begin<P: Probe>(run: &mut DetailedRun<'_, P>, index: usize) {
                     run.level.fleet.stop(process);
                 }
             }
-            fleet_changed(run);
+            fleet::changed(run);
         }
         FaultKind::RedisOutage => run.redis_away += 1,
         FaultKind::RedisFailover { lag } => {
@@ -226,7 +227,7 @@ pub(super) fn end<P: Probe>(run: &mut DetailedRun<'_, P>, index: usize) {
         FaultKind::WorkerLoss { .. } | FaultKind::WorkerRestart => release(run, Holder::Fault(index)),
         FaultKind::RedisOutage | FaultKind::RedisFailover { .. } => {
             run.redis_away -= 1;
-            Detailed::redis_returns(run);
+            outages::returns(run);
         }
         FaultKind::GatewayLoss { .. } => {
             for gateway in run.level.troubles.gateways.release(Holder::Fault(index)) {
@@ -292,17 +293,6 @@ fn lose_newest<P: Probe>(run: &mut DetailedRun<'_, P>, lag: SimDuration) {
         }
         run.change_depth(run.depth - 1);
         run.recorder.lost(now, job.class);
-    }
-}
-
-/// A span made longer by a trouble, if there is one.
-pub(super) trait Stretched {
-    fn scaled_if(self, factor: Option<f64>) -> Self;
-}
-
-impl Stretched for SimDuration {
-    fn scaled_if(self, factor: Option<f64>) -> Self {
-        factor.map_or(self, |factor| self.scaled(factor))
     }
 }
 
