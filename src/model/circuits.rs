@@ -3,7 +3,6 @@
 use backpressure::{Controller, Decision, Depth, Nanos, Priority, State};
 
 use super::config::ModelConfig;
-use super::outcome::state_index;
 use super::probe::Probe;
 use crate::engine::time::SimTime;
 
@@ -164,7 +163,7 @@ impl Circuits {
     pub(crate) fn states(&self) -> [u32; 3] {
         let mut states = [0; 3];
         for circuit in &self.circuits {
-            states[state_index(circuit.controller.state())] += 1;
+            states[usize::from(circuit.controller.state().code())] += 1;
         }
         states
     }
@@ -225,7 +224,7 @@ impl Circuits {
 
     fn leave_state(&mut self, gateway: usize, state: State, now: SimTime) {
         let since = self.circuits[gateway].since.max(self.measured_from);
-        self.state_time[state_index(state)] += u128::from(now.since(since).0);
+        self.state_time[usize::from(state.code())] += u128::from(now.since(since).0);
         self.circuits[gateway].since = now;
     }
 }

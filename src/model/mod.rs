@@ -22,6 +22,7 @@ pub mod config;
 pub mod distribution;
 pub mod limits;
 pub mod metric;
+pub mod nearness;
 pub mod outcome;
 pub mod probe;
 

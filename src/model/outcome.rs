@@ -3,7 +3,7 @@
 use backpressure::State;
 
 use super::config::ModelConfig;
-use super::limits::{Limit, Limits};
+use super::limits::{Limit, LimitsReached};
 use super::metric::{Metric, Metrics};
 use super::scrape::Scrape;
 use crate::engine::digest::Digest;
@@ -23,7 +23,7 @@ pub struct Outcome {
     pub slot_area: u128,
     /// Largest depth.
     pub peak_depth: u64,
-    /// Time in each state after the warm-up, summed over circuits, in nanoseconds; by `state_index`.
+    /// Time in each state after the warm-up, summed over circuits, in nanoseconds; by the state's code.
     pub state_time: [u128; 3],
     /// Moves into OPEN, over all circuits.
     pub openings: u64,
@@ -32,7 +32,7 @@ pub struct Outcome {
     /// First and last opening of the first circuit after the warm-up, and how many it had.
     pub first_circuit_openings: Option<(SimTime, SimTime, u64)>,
     /// When limits were reached.
-    pub limits: Limits,
+    pub limits: LimitsReached,
     /// When a job was first lost.
     pub first_loss: Option<SimTime>,
     /// How long after the last spike the system had recovered.
@@ -188,7 +188,7 @@ pub struct RunSeries {
     pub depth: Vec<u64>,
     /// Largest depth within the step.
     pub depth_max: Vec<u64>,
-    /// Circuits in each state at the end of the step, by `state_index`.
+    /// Circuits in each state at the end of the step, by the state's code.
     pub states: Vec<[u32; 3]>,
     /// Redis memory at the end of the step.
     pub redis: Vec<u64>,
@@ -236,15 +236,6 @@ pub struct PartPoint {
     pub abandoned: u64,
     /// Jobs finished for nobody since the start.
     pub wasted: u64,
-}
-
-/// CLOSED, HALF_OPEN and OPEN as 0, 1 and 2.
-pub fn state_index(state: State) -> usize {
-    match state {
-        State::Closed => 0,
-        State::HalfOpen => 1,
-        State::Open => 2,
-    }
 }
 
 impl ClassCounts {
@@ -389,7 +380,7 @@ impl Outcome {
             (Metric::HalfOpenFraction, State::HalfOpen),
             (Metric::OpenFraction, State::Open),
         ] {
-            metrics.set(metric, self.state_time[state_index(state)] as f64 / (measured * circuits));
+            metrics.set(metric, self.state_time[usize::from(state.code())] as f64 / (measured * circuits));
         }
         metrics.set(Metric::CircuitOpenings, self.openings as f64 / circuits);
         metrics.set(Metric::CircuitOpeningsFromClosed, self.openings_from_closed as f64 / circuits);

@@ -4,12 +4,12 @@ use backpressure::State;
 
 use super::circuits::{CircuitRecord, Circuits};
 use super::config::{JobClass, ModelConfig};
-use super::limits::{Limit, Limits};
+use super::limits::{Limit, LimitsReached};
 use super::outcome::{
     ClassCounts, ClassExtras, Flow, Outcome, PartPoint, Parts, RejectionReason, RunSeries, ScalingDecision,
 };
 use super::redis::Memory;
-use super::scrape::{QueueScrape, Scrape, state_number};
+use super::scrape::{QueueScrape, Scrape};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::stats::histogram::Histogram;
 use crate::stats::time_integral::TimeIntegral;
@@ -27,7 +27,7 @@ pub(crate) struct Recorder {
     /// The integrals of depth, busy slots and slots when the warm-up ended.
     warmup_areas: [u128; 3],
     peak_depth: u64,
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitsReached,
     first_loss: Option<SimTime>,
     /// Slots of the workers that are there.
     slots: TimeIntegral,
@@ -96,7 +96,7 @@ impl Recorder {
             busy: TimeIntegral::default(),
             warmup_areas: [0; 3],
             peak_depth: 0,
-            limits: Limits::default(),
+            limits: LimitsReached::default(),
             first_loss: None,
             slots: TimeIntegral::of(u64::from(config.workers.slots())),
             shed_at: if policy.enabled() { policy.shed_at() } else { u64::MAX },
@@ -302,7 +302,7 @@ impl Recorder {
             at,
             queue: queue(totals),
             rejected: self.classes.iter().map(ClassCounts::rejected).collect(),
-            circuits: circuits.map(|state| state.map(state_number)).collect(),
+            circuits: circuits.map(|state| state.map(State::code)).collect(),
         });
     }
 
