@@ -1,82 +1,13 @@
 //! The gate: each metric of a scenario against its baseline, replication by replication.
 //!
-//! See [`super`] for the rule and what errors it makes. Here are the direction of each metric, the paired
-//! differences, and the correction for looking at many of them.
+//! See [`super`] for the rule and what errors it makes. Here are the paired differences, and the correction for looking at
+//! many of them.
 
 use crate::experiment::replication::Replication;
-use crate::model::metric::{Metric, Unit};
+use crate::model::metric::{Direction, Metric, Unit};
 use crate::stats::paired::PairedDifference;
 
 use super::limits::{Limits, floor};
-
-/// Which way a metric gets worse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// More is worse.
-    HigherIsWorse,
-    /// Less is worse.
-    LowerIsWorse,
-    /// A change is neither better nor worse: compared and shown, never gated.
-    Neutral,
-}
-
-/// The direction of each metric.
-pub fn direction(metric: Metric) -> Direction {
-    use Direction::{HigherIsWorse, LowerIsWorse, Neutral};
-    match metric {
-        Metric::MeanDepth | Metric::PeakDepth => HigherIsWorse,
-        // The peak less a constant: 2% of a small overshoot is noise, and the peak is gated.
-        Metric::Overshoot => Neutral,
-        Metric::Recovery => HigherIsWorse,
-        Metric::TimeToShed | Metric::TimeToOpen | Metric::TimeToOom => LowerIsWorse,
-        Metric::OpenFraction | Metric::CircuitOpenings => HigherIsWorse,
-        // What is not open is closed or half-open; a cycle is shorter where there are more openings.
-        Metric::ClosedFraction
-        | Metric::HalfOpenFraction
-        | Metric::CircuitOpeningsFromClosed
-        | Metric::CircuitCycle => Neutral,
-        // The load, and what the policy makes of it: rejected is the side of it that hurts.
-        Metric::Initial | Metric::Offered | Metric::Admitted => Neutral,
-        Metric::Rejected | Metric::RejectionProbability => HigherIsWorse,
-        // For which reason a job is rejected is all the same to it.
-        Metric::RejectedOpen
-        | Metric::RejectedHalfOpen
-        | Metric::RejectedShed
-        | Metric::RejectedDepthUnknown
-        | Metric::RejectedPriorityCut
-        | Metric::RejectedQueueLimit
-        | Metric::RejectedMemory
-        | Metric::RejectedInFlight
-        | Metric::RejectedNoGateway
-        | Metric::RejectedEnqueue => Neutral,
-        // Retries are load; what they do to it is the amplification.
-        Metric::Requests | Metric::Retried => Neutral,
-        Metric::Amplification | Metric::TimedOut | Metric::Abandoned | Metric::Wasted => HigherIsWorse,
-        Metric::FailedAttempts | Metric::Redelivered => HigherIsWorse,
-        Metric::Completed | Metric::Goodput => LowerIsWorse,
-        Metric::Failed | Metric::Lost => HigherIsWorse,
-        // A glimpse of one instant; a backlog shows as work not completed.
-        Metric::InSystem => Neutral,
-        Metric::WaitMean
-        | Metric::WaitP50
-        | Metric::WaitP95
-        | Metric::WaitP99
-        | Metric::WaitProbability
-        | Metric::SojournMean
-        | Metric::SojournP50
-        | Metric::SojournP95
-        | Metric::SojournP99 => HigherIsWorse,
-        // More is less headroom, or less waste.
-        Metric::WorkerUtilisation
-        | Metric::WorkerProcesses
-        | Metric::RedisUtilisation
-        | Metric::DatabaseUtilisation => Neutral,
-        // A multiple of the peak, which is gated.
-        Metric::RedisRssPeak => Neutral,
-        Metric::RedisPeak | Metric::PriorityInversion => HigherIsWorse,
-    }
-}
 
 /// What the gate says of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -267,7 +198,7 @@ impl Comparison {
             return Judgement::Unchanged;
         }
         let Some(difference) = &self.difference else { return Judgement::Inconclusive };
-        let worse = match direction(self.metric) {
+        let worse = match self.metric.direction() {
             Direction::LowerIsWorse => -difference.mean,
             _ => difference.mean,
         };

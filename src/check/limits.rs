@@ -2,8 +2,7 @@
 
 use std::str::FromStr;
 
-use super::gate::{Direction, direction};
-use crate::model::metric::{Metric, Unit};
+use crate::model::metric::{Direction, Metric, Unit};
 use crate::scenario::did_you_mean;
 use crate::units;
 
@@ -33,7 +32,7 @@ impl Limits {
 
     /// The tolerance of a metric as a fraction of the baseline's mean; `None` if it is not gated.
     pub fn tolerance(&self, metric: Metric, class: Option<&str>) -> Option<f64> {
-        if direction(metric) == Direction::Neutral {
+        if metric.direction() == Direction::Neutral {
             return None;
         }
         let fits = |rule: &&LimitRule| {
@@ -90,7 +89,7 @@ fn metric_of(text: &str) -> Result<(Option<Metric>, Option<String>), String> {
         let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
         format!("`{name}` is not a metric{near}")
     })?;
-    if direction(metric) == Direction::Neutral {
+    if metric.direction() == Direction::Neutral {
         return Err(format!("`{name}` is neither better nor worse when it changes, so it is not gated"));
     }
     if class.is_some() && !metric.per_class() {

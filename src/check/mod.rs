@@ -3,7 +3,7 @@
 //! Every metric is compared replication by replication. Seed and number are those of the baseline, so both sides
 //! see the same jobs (common random numbers) and only their differences count. Let L be how much worse is
 //! tolerated: by default 2% of the baseline's mean, and never less than what nobody notices
-//! ([`limits::floor`]). A metric with a bad direction ([`gate::direction`]) has
+//! ([`limits::floor`]). A metric with a bad direction ([`Metric::direction`](crate::model::metric::Metric::direction)) has
 //!
 //! - **regressed** if it is proven that it is worse at all, and the mean difference is above L;
 //! - **improved** if it is proven that it is better at all, and the mean difference is above L;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::digest::Digest;
-use crate::model::config::{ArrivalProcess, JobClass};
+use crate::model::config::{ArrivalBatch, ArrivalProcess, JobClass, TracedArrival};
 use crate::model::distribution::Distribution;
 use crate::scenario::{Kind, Loaded, Setting};
 use crate::units::{Quantity, parse_number};
@@ -117,21 +117,28 @@ fn contents(loaded: &Loaded) -> Vec<(String, String)> {
     let model = &loaded.scenario.model;
     let mut contents = Vec::new();
     for (index, source) in model.sources.iter().enumerate() {
-        if let ArrivalProcess::Trace(arrivals) = &source.process {
-            let values = arrivals.iter().flat_map(|arrival| {
-                let service = arrival.service.map_or(u64::MAX, |service| service.0);
-                [arrival.at.0, u64::from(arrival.class), service]
-            });
-            contents.push((format!("arrivals (recorded trace {})", index + 1), hash(arrivals.len(), values)));
-        }
-        if let ArrivalProcess::Batches { batches, .. } = &source.process {
-            let values = batches.iter().flat_map(|batch| {
-                [batch.at.0, batch.within.0, batch.count, batch.class.map_or(u64::MAX, u64::from)]
-            });
-            contents.push((format!("arrivals (counts {})", index + 1), hash(batches.len(), values)));
+        match &source.process {
+            ArrivalProcess::Trace(arrivals) => {
+                let values = arrivals.iter().flat_map(|&TracedArrival { at, class, service }| {
+                    [at.0, u64::from(class), service.map_or(u64::MAX, |service| service.0)]
+                });
+                let name = format!("arrivals (recorded trace {})", index + 1);
+                contents.push((name, hash(arrivals.len(), values)));
+            }
+            ArrivalProcess::Batches { batches, spread: _ } => {
+                let values = batches.iter().flat_map(|&ArrivalBatch { at, within, count, class }| {
+                    [at.0, within.0, count, class.map_or(u64::MAX, u64::from)]
+                });
+                contents.push((format!("arrivals (counts {})", index + 1), hash(batches.len(), values)));
+            }
+            // These are in the settings whole.
+            ArrivalProcess::Constant
+            | ArrivalProcess::Poisson
+            | ArrivalProcess::Renewal(_)
+            | ArrivalProcess::Modulated(_) => {}
         }
     }
-    for JobClass { name, payload, service_time, .. } in &model.classes {
+    for JobClass { name, payload, service_time, priority: _, queue_priority: _ } in &model.classes {
         let mut add = |path: String, distribution: &Distribution| {
             if let Distribution::Empirical { values } = distribution {
                 let values = hash(values.len(), values.iter().map(|value| value.to_bits()));

@@ -7,8 +7,9 @@ use crate::alerts::{self, AlertCourse};
 use crate::engine::time::SimTime;
 use crate::model::Simulation;
 use crate::model::config::ModelConfig;
-use crate::model::limits::{Limits, Nearness};
+use crate::model::limits::LimitsReached;
 use crate::model::metric::{Metric, Metrics};
+use crate::model::nearness::Nearness;
 use crate::model::outcome::{Outcome, class_metrics};
 use crate::model::probe::NoProbe;
 use crate::scenario::Scenario;
@@ -25,7 +26,7 @@ pub struct Replication {
     /// Metrics of each job class, in the order of the classes.
     pub classes: Vec<Metrics>,
     /// When limits were reached.
-    pub limits: Limits,
+    pub limits: LimitsReached,
     /// How near they came.
     pub nearness: Nearness,
     /// When a job was first lost.
@@ -50,7 +51,7 @@ impl Replication {
 
     /// Metrics of which nothing else is known.
     pub fn bare(digest: u64, system: Metrics, classes: Vec<Metrics>) -> Self {
-        let (limits, nearness) = (Limits::default(), Nearness::default());
+        let (limits, nearness) = (LimitsReached::default(), Nearness::default());
         Self { digest, system, classes, limits, nearness, first_loss: None, alerts: Vec::new() }
     }
 

@@ -3,7 +3,6 @@
 use backpressure::{AnyPolicy, Decision, Depth, Nanos, Policy, Request, State};
 
 use super::config::ModelConfig;
-use super::outcome::state_index;
 use super::probe::Probe;
 use crate::engine::time::SimTime;
 
@@ -19,7 +18,7 @@ pub(crate) struct Circuits {
     state_time: [u128; 3],
     openings: u64,
     openings_from_closed: u64,
-    /// First and last opening of the first circuit, and how many it had.
+    /// First and last opening of the first circuit after the warm-up, and how many it had.
     first_circuit_openings: Option<(SimTime, SimTime, u64)>,
     first_opening: Option<SimTime>,
 }
@@ -95,22 +94,23 @@ impl Circuits {
         self.circuits[gateway].policy.state() == State::Open
     }
 
-    /// The first `count` gateways that live die. When they are back, their circuits remember nothing.
-    pub(crate) fn lose(&mut self, count: u32, clock: Nanos, now: SimTime) {
-        let living = (0..self.circuits.len()).filter(|&gateway| self.circuits[gateway].alive);
-        for gateway in living.take(count as usize).collect::<Vec<_>>() {
-            let state = self.circuits[gateway].policy.state();
-            self.leave_state(gateway, state, now);
-            self.not_closed -= usize::from(state != State::Closed);
-            let policy = AnyPolicy::new(self.config, clock);
-            self.circuits[gateway] = Circuit { policy, since: now, alive: false, ready: true };
-        }
+    /// The gateways that live.
+    pub(crate) fn living(&self) -> impl Iterator<Item = usize> {
+        (0..self.circuits.len()).filter(|&gateway| self.circuits[gateway].alive)
     }
 
-    /// The first `count` dead gateways are back.
-    pub(crate) fn restore(&mut self, count: u32) {
-        let dead = self.circuits.iter_mut().filter(|circuit| !circuit.alive);
-        dead.take(count as usize).for_each(|circuit| circuit.alive = true);
+    /// A gateway dies. When it is back, its circuit remembers nothing.
+    pub(crate) fn lose(&mut self, gateway: usize, clock: Nanos, now: SimTime) {
+        let state = self.circuits[gateway].policy.state();
+        self.leave_state(gateway, state, now);
+        self.not_closed -= usize::from(state != State::Closed);
+        let policy = AnyPolicy::new(self.config, clock);
+        self.circuits[gateway] = Circuit { policy, since: now, alive: false, ready: true };
+    }
+
+    /// A dead gateway is back.
+    pub(crate) fn restore(&mut self, gateway: usize) {
+        self.circuits[gateway].alive = true;
     }
 
     /// Lets one circuit look at the depth. A disabled policy looks at nothing and stays CLOSED.
@@ -163,7 +163,7 @@ impl Circuits {
     pub(crate) fn states(&self) -> [u32; 3] {
         let mut states = [0; 3];
         for circuit in &self.circuits {
-            states[state_index(circuit.policy.state())] += 1;
+            states[usize::from(circuit.policy.state().code())] += 1;
         }
         states
     }
@@ -205,7 +205,7 @@ impl Circuits {
             self.openings += 1;
             self.openings_from_closed += u64::from(before == State::Closed);
             self.first_opening.get_or_insert(now);
-            if gateway == 0 {
+            if gateway == 0 && now >= self.measured_from {
                 let (_, last, count) = self.first_circuit_openings.get_or_insert((now, now, 0));
                 *last = now;
                 *count += 1;
@@ -224,7 +224,7 @@ impl Circuits {
 
     fn leave_state(&mut self, gateway: usize, state: State, now: SimTime) {
         let since = self.circuits[gateway].since.max(self.measured_from);
-        self.state_time[state_index(state)] += u128::from(now.since(since).0);
+        self.state_time[usize::from(state.code())] += u128::from(now.since(since).0);
         self.circuits[gateway].since = now;
     }
 }

@@ -104,8 +104,15 @@ impl ModelConfig {
                     *to *= factor;
                 }
             }
-            if let ArrivalProcess::Modulated(modulation) = &mut source.process {
-                modulation.states.iter_mut().for_each(|state| state.rate *= factor);
+            match &mut source.process {
+                ArrivalProcess::Modulated(modulation) => {
+                    modulation.states.iter_mut().for_each(|state| state.rate *= factor);
+                }
+                ArrivalProcess::Constant
+                | ArrivalProcess::Poisson
+                | ArrivalProcess::Renewal(_)
+                | ArrivalProcess::Trace(_)
+                | ArrivalProcess::Batches { .. } => {}
             }
         }
     }

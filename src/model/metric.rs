@@ -1,4 +1,4 @@
-//! The metrics of a replication: their names, units and meaning, in one table.
+//! The metrics of a replication: their names, units, directions and meaning, in one table.
 //!
 //! The names are those of the JSON summary, of `slo` expressions and of every report. They stay: others
 //! may be added, none is renamed.
@@ -20,8 +20,20 @@ pub enum Unit {
     PerSecond,
 }
 
+/// Which way a metric gets worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// More is worse.
+    HigherIsWorse,
+    /// Less is worse.
+    LowerIsWorse,
+    /// A change is neither better nor worse: compared and shown, never gated.
+    Neutral,
+}
+
 macro_rules! metrics {
-    ($($variant:ident $name:literal $unit:ident $scope:ident $doc:literal;)*) => {
+    ($($variant:ident $name:literal $unit:ident $scope:ident $direction:ident $doc:literal;)*) => {
         /// One number that every replication yields.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Metric {
@@ -44,6 +56,11 @@ macro_rules! metrics {
                 match self { $(Metric::$variant => Unit::$unit,)* }
             }
 
+            /// Which way it gets worse.
+            pub const fn direction(self) -> Direction {
+                match self { $(Metric::$variant => Direction::$direction,)* }
+            }
+
             /// One sentence on what it measures.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Metric::$variant => $doc,)* }
@@ -63,63 +80,71 @@ enum Scope {
 }
 
 metrics! {
-    MeanDepth "mean_depth_jobs" Jobs System "Time average of the depth: jobs waiting and in service, after the warm-up.";
-    PeakDepth "peak_depth_jobs" Jobs System "Largest depth of the whole run.";
-    Overshoot "overshoot_jobs" Jobs System "How far the peak depth went above the critical threshold.";
-    Recovery "recovery_seconds" Seconds System "From the end of the last spike or fault (without one, from the start) until every circuit is CLOSED and the depth at or below recovery for `recovery_hold`; the horizon where that never happens, and then censored.";
-    TimeToShed "time_to_shed_seconds" Seconds System "From the start until the depth first reaches the shed level of an enabled policy; the horizon and censored if never.";
-    TimeToOpen "time_to_open_seconds" Seconds System "From the start until a circuit first opens; the horizon and censored if never.";
-    ClosedFraction "closed_fraction" Fraction System "Share of time in CLOSED, after the warm-up, over all circuits.";
-    HalfOpenFraction "half_open_fraction" Fraction System "Share of time in HALF_OPEN, after the warm-up, over all circuits.";
-    OpenFraction "open_fraction" Fraction System "Share of time in OPEN, after the warm-up, over all circuits.";
-    CircuitOpenings "circuit_openings" Count System "Moves into OPEN in the whole run, per circuit.";
-    CircuitOpeningsFromClosed "circuit_openings_from_closed" Count System "Moves from CLOSED into OPEN in the whole run, per circuit.";
-    CircuitCycle "circuit_cycle_seconds" Seconds System "Mean time from one opening to the next, between the first and the last one; absent with fewer than two.";
-    Initial "initial_jobs" Jobs Class "Jobs there at the start; not offered, but served and counted when they leave.";
-    Offered "offered_jobs" Jobs Class "Jobs that arrived.";
-    Admitted "admitted_jobs" Jobs Class "Jobs that the policy and the queue limit let in.";
-    Rejected "rejected_jobs" Jobs Class "Jobs turned away at arrival: offered = admitted + rejected.";
-    RejectedOpen "rejected_open_jobs" Jobs Class "Jobs turned away because the circuit was OPEN.";
-    RejectedHalfOpen "rejected_half_open_jobs" Jobs Class "Jobs turned away because the circuit was HALF_OPEN.";
-    RejectedShed "rejected_shed_jobs" Jobs Class "Jobs turned away because the depth was at the shed level.";
-    RejectedDepthUnknown "rejected_depth_unknown_jobs" Jobs Class "Jobs turned away because the depth was unknown.";
-    RejectedPriorityCut "rejected_priority_cut_jobs" Jobs Class "Jobs turned away because their priority was above the cut of the policy at that depth.";
-    RejectedQueueLimit "rejected_queue_limit_jobs" Jobs Class "Jobs turned away because the waiting line was at its capacity.";
-    RejectedMemory "rejected_memory_jobs" Jobs Class "Jobs turned away because Redis memory was above the gateways' watermark.";
-    RejectedInFlight "rejected_in_flight_jobs" Jobs Class "Jobs turned away because the gateway had as many enqueues on their way as it may.";
-    RejectedNoGateway "rejected_no_gateway_jobs" Jobs Class "Jobs turned away because no gateway was there or ready.";
-    RejectedEnqueue "rejected_enqueue_jobs" Jobs Class "Jobs that Redis refused or did not answer, and whose client was told.";
-    Completed "completed_jobs" Jobs Class "Jobs that a worker finished.";
-    Failed "failed_jobs" Jobs Class "Jobs whose last attempt failed.";
-    Lost "lost_jobs" Jobs Class "Admitted jobs that vanished: refused by a full Redis, or in it when it crashed.";
-    InSystem "in_system_jobs" Jobs Class "Jobs still in flight, waiting or in service at the horizon: initial + admitted = completed + failed + lost + in system.";
-    RejectionProbability "rejection_probability" Fraction Class "Rejected over offered jobs, of the whole run.";
-    Goodput "goodput_per_second" PerSecond Class "Jobs completed per second after the warm-up that somebody still waited for: all, where there are no clients.";
-    Requests "client_requests" Count Class "Requests of clients, each sent once or more often: offered jobs = requests + retries.";
-    Retried "retried_jobs" Jobs Class "Attempts of clients beyond the first.";
-    TimedOut "timed_out_jobs" Jobs Class "Attempts that their client gave up waiting for.";
-    Abandoned "abandoned_requests" Count Class "Requests that their client gave up for good.";
-    Wasted "wasted_jobs" Jobs Class "Jobs completed that nobody waited for any more.";
-    Amplification "retry_amplification" Count Class "Offered jobs over requests of clients: 1 without retries.";
-    FailedAttempts "failed_attempts" Count Class "Attempts of workers that failed, whether or not a later one succeeded.";
-    Redelivered "redelivered_jobs" Jobs Class "Jobs found again after the death of their worker, when their lock had run out.";
-    WaitMean "wait_mean_seconds" Seconds Class "Mean time in the waiting line of jobs that arrived after the warm-up and were served.";
-    WaitP50 "wait_p50_seconds" Seconds Class "Median time in the waiting line.";
-    WaitP95 "wait_p95_seconds" Seconds Class "95th percentile of the time in the waiting line.";
-    WaitP99 "wait_p99_seconds" Seconds Class "99th percentile of the time in the waiting line.";
-    WaitProbability "wait_probability" Fraction Class "Share of served jobs that had to wait at all.";
-    SojournMean "sojourn_mean_seconds" Seconds Class "Mean time from arrival to completion of jobs that arrived after the warm-up.";
-    SojournP50 "sojourn_p50_seconds" Seconds Class "Median time from arrival to completion.";
-    SojournP95 "sojourn_p95_seconds" Seconds Class "95th percentile of the time from arrival to completion.";
-    SojournP99 "sojourn_p99_seconds" Seconds Class "99th percentile of the time from arrival to completion.";
-    WorkerUtilisation "worker_utilisation" Fraction System "Busy share of all worker slots, after the warm-up.";
-    RedisPeak "redis_peak_bytes" Bytes System "Largest Redis memory of the whole run.";
-    WorkerProcesses "worker_processes" Count System "Worker processes that take jobs, the time average after the warm-up.";
-    RedisRssPeak "redis_peak_rss_bytes" Bytes System "Largest Redis memory with fragmentation: what the machine must have.";
-    RedisUtilisation "redis_utilisation" Fraction System "Share of time that the busiest shard of Redis ran commands.";
-    DatabaseUtilisation "database_utilisation" Fraction System "Busy share of the database connections.";
-    TimeToOom "time_to_oom_seconds" Seconds System "From the start until Redis first lacks memory for a job; the horizon and censored if never.";
-    PriorityInversion "priority_inversion_fraction" Fraction System "Share of offered jobs of priority 1 to 5 that were rejected in a second in which a job of priority 8 to 10 was admitted.";
+    MeanDepth "mean_depth_jobs" Jobs System HigherIsWorse "Time average of the depth: jobs waiting and in service, after the warm-up.";
+    PeakDepth "peak_depth_jobs" Jobs System HigherIsWorse "Largest depth of the whole run.";
+    // The peak less a constant: 2% of a small overshoot is noise, and the peak is gated.
+    Overshoot "overshoot_jobs" Jobs System Neutral "How far the peak depth went above the critical threshold.";
+    Recovery "recovery_seconds" Seconds System HigherIsWorse "From the end of the last spike or fault (without one, from the start) until every circuit is CLOSED and the depth at or below recovery for `recovery_hold`; the horizon where that never happens, and then censored.";
+    TimeToShed "time_to_shed_seconds" Seconds System LowerIsWorse "From the start until the depth first reaches the shed level of an enabled policy; the horizon and censored if never.";
+    TimeToOpen "time_to_open_seconds" Seconds System LowerIsWorse "From the start until a circuit first opens; the horizon and censored if never.";
+    // What is not open is closed or half-open; a cycle is shorter where there are more openings.
+    ClosedFraction "closed_fraction" Fraction System Neutral "Share of time in CLOSED, after the warm-up, over all circuits.";
+    HalfOpenFraction "half_open_fraction" Fraction System Neutral "Share of time in HALF_OPEN, after the warm-up, over all circuits.";
+    OpenFraction "open_fraction" Fraction System HigherIsWorse "Share of time in OPEN, after the warm-up, over all circuits.";
+    CircuitOpenings "circuit_openings" Count System HigherIsWorse "Moves into OPEN in the whole run, per circuit.";
+    CircuitOpeningsFromClosed "circuit_openings_from_closed" Count System Neutral "Moves from CLOSED into OPEN in the whole run, per circuit.";
+    CircuitCycle "circuit_cycle_seconds" Seconds System Neutral "Mean time from one opening to the next after the warm-up, between the first and the last one; absent with fewer than two.";
+    // The load, and what the policy makes of it: rejected is the side of it that hurts.
+    Initial "initial_jobs" Jobs Class Neutral "Jobs there at the start; not offered, but served and counted when they leave.";
+    Offered "offered_jobs" Jobs Class Neutral "Jobs that arrived.";
+    Admitted "admitted_jobs" Jobs Class Neutral "Jobs that the policy and the queue limit let in.";
+    Rejected "rejected_jobs" Jobs Class HigherIsWorse "Jobs turned away at arrival: offered = admitted + rejected.";
+    // For which reason a job is rejected is all the same to it.
+    RejectedOpen "rejected_open_jobs" Jobs Class Neutral "Jobs turned away because the circuit was OPEN.";
+    RejectedHalfOpen "rejected_half_open_jobs" Jobs Class Neutral "Jobs turned away because the circuit was HALF_OPEN.";
+    RejectedShed "rejected_shed_jobs" Jobs Class Neutral "Jobs turned away because the depth was at the shed level.";
+    RejectedDepthUnknown "rejected_depth_unknown_jobs" Jobs Class Neutral "Jobs turned away because the depth was unknown.";
+    RejectedPriorityCut "rejected_priority_cut_jobs" Jobs Class Neutral "Jobs turned away because their priority was above the cut of the policy at that depth.";
+    RejectedQueueLimit "rejected_queue_limit_jobs" Jobs Class Neutral "Jobs turned away because the waiting line was at its capacity.";
+    RejectedMemory "rejected_memory_jobs" Jobs Class Neutral "Jobs turned away because Redis memory was above the gateways' watermark.";
+    RejectedInFlight "rejected_in_flight_jobs" Jobs Class Neutral "Jobs turned away because the gateway had as many enqueues on their way as it may.";
+    RejectedNoGateway "rejected_no_gateway_jobs" Jobs Class Neutral "Jobs turned away because no gateway was there or ready.";
+    RejectedEnqueue "rejected_enqueue_jobs" Jobs Class Neutral "Jobs that Redis refused or did not answer, and whose client was told.";
+    Completed "completed_jobs" Jobs Class LowerIsWorse "Jobs that a worker finished.";
+    Failed "failed_jobs" Jobs Class HigherIsWorse "Jobs whose last attempt failed.";
+    Lost "lost_jobs" Jobs Class HigherIsWorse "Admitted jobs that vanished: refused by a full Redis, or in it when it crashed.";
+    // A glimpse of one instant; a backlog shows as work not completed.
+    InSystem "in_system_jobs" Jobs Class Neutral "Jobs still in flight, waiting or in service at the horizon: initial + admitted = completed + failed + lost + in system.";
+    RejectionProbability "rejection_probability" Fraction Class HigherIsWorse "Share of the jobs arriving after the warm-up that were rejected.";
+    Goodput "goodput_per_second" PerSecond Class LowerIsWorse "Jobs completed per second after the warm-up that somebody still waited for: all, where there are no clients.";
+    // Retries are load; what they do to it is the amplification.
+    Requests "client_requests" Count Class Neutral "Requests of clients, each sent once or more often: offered jobs = requests + retries.";
+    Retried "retried_jobs" Jobs Class Neutral "Attempts of clients beyond the first.";
+    TimedOut "timed_out_jobs" Jobs Class HigherIsWorse "Attempts that their client gave up waiting for.";
+    Abandoned "abandoned_requests" Count Class HigherIsWorse "Requests that their client gave up for good.";
+    Wasted "wasted_jobs" Jobs Class HigherIsWorse "Jobs completed that nobody waited for any more.";
+    Amplification "retry_amplification" Count Class HigherIsWorse "Offered jobs over requests of clients, after the warm-up: 1 without retries.";
+    FailedAttempts "failed_attempts" Count Class HigherIsWorse "Attempts of workers that failed, whether or not a later one succeeded.";
+    Redelivered "redelivered_jobs" Jobs Class HigherIsWorse "Jobs found again after the death of their worker, when their lock had run out.";
+    WaitMean "wait_mean_seconds" Seconds Class HigherIsWorse "Mean time in the waiting line of jobs that arrived after the warm-up and were served.";
+    WaitP50 "wait_p50_seconds" Seconds Class HigherIsWorse "Median time in the waiting line.";
+    WaitP95 "wait_p95_seconds" Seconds Class HigherIsWorse "95th percentile of the time in the waiting line.";
+    WaitP99 "wait_p99_seconds" Seconds Class HigherIsWorse "99th percentile of the time in the waiting line.";
+    WaitProbability "wait_probability" Fraction Class HigherIsWorse "Share of served jobs that had to wait at all.";
+    SojournMean "sojourn_mean_seconds" Seconds Class HigherIsWorse "Mean time from arrival to completion of jobs that arrived after the warm-up.";
+    SojournP50 "sojourn_p50_seconds" Seconds Class HigherIsWorse "Median time from arrival to completion.";
+    SojournP95 "sojourn_p95_seconds" Seconds Class HigherIsWorse "95th percentile of the time from arrival to completion.";
+    SojournP99 "sojourn_p99_seconds" Seconds Class HigherIsWorse "99th percentile of the time from arrival to completion.";
+    // More is less headroom, or less waste.
+    WorkerUtilisation "worker_utilisation" Fraction System Neutral "Busy share of all worker slots, after the warm-up.";
+    RedisPeak "redis_peak_bytes" Bytes System HigherIsWorse "Largest Redis memory of the whole run.";
+    WorkerProcesses "worker_processes" Count System Neutral "Worker processes that take jobs, the time average after the warm-up.";
+    // A multiple of the peak, which is gated.
+    RedisRssPeak "redis_peak_rss_bytes" Bytes System Neutral "Largest Redis memory with fragmentation: what the machine must have.";
+    RedisUtilisation "redis_utilisation" Fraction System Neutral "Share of time that the busiest shard of Redis ran commands, after the warm-up.";
+    DatabaseUtilisation "database_utilisation" Fraction System Neutral "Busy share of the database connections, after the warm-up.";
+    TimeToOom "time_to_oom_seconds" Seconds System LowerIsWorse "From the start until Redis first lacks memory for a job; the horizon and censored if never.";
+    PriorityInversion "priority_inversion_fraction" Fraction System HigherIsWorse "Share of the jobs of priority 1 to 5 arriving after the warm-up that were rejected in a second in which a job of priority 8 to 10 was admitted.";
 }
 
 impl Metric {

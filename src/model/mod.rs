@@ -22,6 +22,7 @@ pub mod config;
 pub mod distribution;
 pub mod limits;
 pub mod metric;
+pub mod nearness;
 pub mod outcome;
 pub mod probe;
 
@@ -151,6 +152,8 @@ trait Level: Sized + fmt::Debug {
     fn active<P: Probe>(run: &Run<'_, P, Self>) -> u64;
     /// Worker processes that take jobs.
     fn worker_processes<P: Probe>(run: &Run<'_, P, Self>) -> u32;
+    /// The measurements of what this level alone counts begin.
+    fn warmup_ends(&mut self, now: SimTime);
     /// A step of the series ends.
     fn series_step<P: Probe>(run: &mut Run<'_, P, Self>);
     /// The books are closed: hands over what this level alone has counted, and all jobs that are neither in flight nor in
@@ -351,7 +354,10 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
             unreachable!("the calendar named a time");
         };
         match event {
-            Rare::WarmupEnds => self.recorder.warmup_ends(now),
+            Rare::WarmupEnds => {
+                self.recorder.warmup_ends(now);
+                self.level.warmup_ends(now);
+            }
             Rare::SpikeEnds => self.recorder.spike_ends(now),
             Rare::SeriesStep => {
                 self.record_series();
@@ -415,9 +421,15 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
     /// The depth as a gateway reads it now.
     #[inline(always)]
     fn read_depth(&mut self) -> Depth {
-        if let Some(depth) = self.level.distorted_depth() {
-            return depth;
+        match self.level.distorted_depth() {
+            Some(depth) => depth,
+            None => self.ask_redis_for_depth(),
         }
+    }
+
+    /// What Redis says of the depth now.
+    #[inline(always)]
+    fn ask_redis_for_depth(&mut self) -> Depth {
         if self.redis_is_down() {
             return Depth::Unknown;
         }

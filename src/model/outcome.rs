@@ -3,7 +3,7 @@
 use backpressure::{Reason, State};
 
 use super::config::ModelConfig;
-use super::limits::{Limit, Limits};
+use super::limits::{Limit, LimitsReached};
 use super::metric::{Metric, Metrics};
 use super::scrape::Scrape;
 use crate::engine::digest::Digest;
@@ -23,23 +23,24 @@ pub struct Outcome {
     pub slot_area: u128,
     /// Largest depth.
     pub peak_depth: u64,
-    /// Time in each state after the warm-up, summed over circuits, in nanoseconds; by `state_index`.
+    /// Time in each state after the warm-up, summed over circuits, in nanoseconds; by the state's code.
     pub state_time: [u128; 3],
     /// Moves into OPEN, over all circuits.
     pub openings: u64,
     /// Moves from CLOSED into OPEN, over all circuits.
     pub openings_from_closed: u64,
-    /// First and last opening of the first circuit, and how many it had.
+    /// First and last opening of the first circuit after the warm-up, and how many it had.
     pub first_circuit_openings: Option<(SimTime, SimTime, u64)>,
     /// When limits were reached.
-    pub limits: Limits,
+    pub limits: LimitsReached,
     /// When a job was first lost.
     pub first_loss: Option<SimTime>,
     /// How long after the last spike the system had recovered.
     pub recovery: Option<SimDuration>,
-    /// Jobs of priority 1 to 5 rejected in seconds in which priority 8 to 10 was admitted.
+    /// Jobs of priority 1 to 5 that arrived after the warm-up and were rejected in seconds in which priority 8 to 10 was
+    /// admitted.
     pub inverted: u64,
-    /// Jobs of priority 1 to 5 offered.
+    /// Jobs of priority 1 to 5 offered after the warm-up.
     pub urgent_offered: u64,
     /// Largest Redis memory in bytes.
     pub redis_peak: u64,
@@ -78,8 +79,21 @@ pub struct ClassCounts {
     pub wait: Histogram,
     /// Times from arrival to completion, of the same.
     pub sojourn: Histogram,
+    /// What had come before the warm-up ended: counts include it, ratios do not.
+    pub before_warmup: WarmupCounts,
     /// What the detailed level counts besides.
     pub extras: ClassExtras,
+}
+
+/// What arrived during the warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WarmupCounts {
+    /// Jobs that arrived.
+    pub offered: u64,
+    /// Of these, jobs turned away, then or later.
+    pub rejected: u64,
+    /// Requests of clients.
+    pub requests: u64,
 }
 
 /// Counts of one job class that only the detailed level knows.
@@ -125,11 +139,11 @@ pub struct Parts {
     pub is_detailed: bool,
     /// Requests whose client still waited at the horizon.
     pub open_requests: u64,
-    /// Nanoseconds of commands of the busiest shard of Redis.
+    /// Nanoseconds of commands of the busiest shard of Redis after the warm-up.
     pub redis_busy: u128,
     /// Its largest busy share within a step, in millionths.
     pub redis_busy_peak: u64,
-    /// Connections in use x nanoseconds.
+    /// Connections in use x nanoseconds after the warm-up.
     pub connections_area: u128,
     /// Most connections in use.
     pub connections_peak: u64,
@@ -199,7 +213,7 @@ pub struct RunSeries {
     pub depth: Vec<u64>,
     /// Largest depth within the step.
     pub depth_max: Vec<u64>,
-    /// Circuits in each state at the end of the step, by `state_index`.
+    /// Circuits in each state at the end of the step, by the state's code.
     pub states: Vec<[u32; 3]>,
     /// Redis memory at the end of the step.
     pub redis: Vec<u64>,
@@ -249,19 +263,26 @@ pub struct PartPoint {
     pub wasted: u64,
 }
 
-/// CLOSED, HALF_OPEN and OPEN as 0, 1 and 2.
-pub fn state_index(state: State) -> usize {
-    match state {
-        State::Closed => 0,
-        State::HalfOpen => 1,
-        State::Open => 2,
-    }
-}
-
 impl ClassCounts {
     /// Jobs turned away for any reason.
     pub fn rejected(&self) -> u64 {
         self.rejected.iter().sum()
+    }
+
+    /// Jobs that arrived after the warm-up.
+    pub fn offered_after_warmup(&self) -> u64 {
+        self.offered - self.before_warmup.offered
+    }
+
+    /// Of these, jobs turned away.
+    pub fn rejected_after_warmup(&self) -> u64 {
+        self.rejected() - self.before_warmup.rejected
+    }
+
+    /// The warm-up is over.
+    pub(crate) fn warmup_ends(&mut self) {
+        self.before_warmup =
+            WarmupCounts { offered: self.offered, rejected: self.rejected(), requests: self.extras.requests };
     }
 
     /// Counts so far, for the series.
@@ -276,30 +297,57 @@ impl ClassCounts {
     }
 
     fn add(&mut self, other: &ClassCounts) {
-        self.initial += other.initial;
-        self.offered += other.offered;
-        self.admitted += other.admitted;
-        self.rejected.iter_mut().zip(other.rejected).for_each(|(sum, count)| *sum += count);
-        self.completed += other.completed;
-        self.completed_after_warmup += other.completed_after_warmup;
-        self.failed += other.failed;
-        self.lost += other.lost;
-        self.in_system += other.in_system;
-        self.wait.merge(&other.wait);
-        self.sojourn.merge(&other.sojourn);
-        self.extras.add(&other.extras);
+        let ClassCounts {
+            initial,
+            offered,
+            admitted,
+            rejected,
+            completed,
+            completed_after_warmup,
+            failed,
+            lost,
+            in_system,
+            wait,
+            sojourn,
+            before_warmup,
+            extras,
+        } = other;
+        self.initial += initial;
+        self.offered += offered;
+        self.admitted += admitted;
+        self.rejected.iter_mut().zip(rejected).for_each(|(sum, count)| *sum += count);
+        self.completed += completed;
+        self.completed_after_warmup += completed_after_warmup;
+        self.failed += failed;
+        self.lost += lost;
+        self.in_system += in_system;
+        self.wait.merge(wait);
+        self.sojourn.merge(sojourn);
+        self.before_warmup.add(before_warmup);
+        self.extras.add(extras);
+    }
+}
+
+impl WarmupCounts {
+    fn add(&mut self, other: &Self) {
+        let Self { offered, rejected, requests } = other;
+        self.offered += offered;
+        self.rejected += rejected;
+        self.requests += requests;
     }
 }
 
 impl ClassExtras {
     fn add(&mut self, other: &ClassExtras) {
-        self.requests += other.requests;
-        self.retried += other.retried;
-        self.timed_out += other.timed_out;
-        self.abandoned += other.abandoned;
-        self.wasted += other.wasted;
-        self.failed_attempts += other.failed_attempts;
-        self.redelivered += other.redelivered;
+        let ClassExtras { requests, retried, timed_out, abandoned, wasted, failed_attempts, redelivered } =
+            other;
+        self.requests += requests;
+        self.retried += retried;
+        self.timed_out += timed_out;
+        self.abandoned += abandoned;
+        self.wasted += wasted;
+        self.failed_attempts += failed_attempts;
+        self.redelivered += redelivered;
     }
 }
 
@@ -357,7 +405,7 @@ impl Outcome {
             (Metric::HalfOpenFraction, State::HalfOpen),
             (Metric::OpenFraction, State::Open),
         ] {
-            metrics.set(metric, self.state_time[state_index(state)] as f64 / (measured * circuits));
+            metrics.set(metric, self.state_time[usize::from(state.code())] as f64 / (measured * circuits));
         }
         metrics.set(Metric::CircuitOpenings, self.openings as f64 / circuits);
         metrics.set(Metric::CircuitOpeningsFromClosed, self.openings_from_closed as f64 / circuits);
@@ -373,52 +421,72 @@ impl Outcome {
         metrics.set(Metric::WorkerProcesses, self.slot_area as f64 / per_process);
         metrics.set(Metric::RedisRssPeak, self.redis_peak as f64 * config.redis.fragmentation);
         if config.redis.operations.is_some() {
-            metrics.set(Metric::RedisUtilisation, self.parts.redis_busy as f64 / config.horizon.0 as f64);
+            metrics.set(Metric::RedisUtilisation, self.parts.redis_busy as f64 / measured);
         }
         if let Some(pool) = config.workers.database.and_then(|database| database.pool) {
-            let area = config.horizon.0 as f64 * f64::from(pool);
+            let area = measured * f64::from(pool);
             metrics.set(Metric::DatabaseUtilisation, self.parts.connections_area as f64 / area);
         }
-        metrics.set(
-            Metric::PriorityInversion,
-            (self.urgent_offered > 0).then(|| self.inverted as f64 / self.urgent_offered as f64),
-        );
+        metrics.set(Metric::PriorityInversion, ratio(self.inverted, self.urgent_offered));
         metrics
     }
 
-    /// Hash of all of it.
+    /// Hash of all of it. All is taken apart in full, so that nothing new is left out unless somebody says why.
     pub fn digest(&self) -> u64 {
+        let Self {
+            classes,
+            depth_area,
+            busy_area,
+            // Also follows from the settings on the plain level, so it belongs to the detailed one.
+            slot_area: _,
+            peak_depth,
+            state_time,
+            openings,
+            openings_from_closed,
+            // Follow from the same events as the openings, the losses and the counts.
+            first_circuit_openings: _,
+            first_loss: _,
+            scrapes: _,
+            limits,
+            recovery,
+            inverted,
+            urgent_offered,
+            redis_peak,
+            parts,
+            decisions: _,
+            series,
+        } = self;
+        let RunSeries {
+            depth,
+            depth_max,
+            redis,
+            // Their sums are above, by class and by state.
+            states: _,
+            busy: _,
+            slots: _,
+            wait: _,
+            flows: _,
+            parts: _,
+        } = series;
         let mut digest = Digest::default();
         let wide = |value: u128| [value as u64, (value >> 64) as u64];
         let time = |time: Option<SimTime>| time.map_or(u64::MAX, |time| time.0);
-        for class in &self.classes {
-            digest.add_all([class.initial, class.offered, class.admitted, class.completed]);
-            digest.add_all([class.completed_after_warmup, class.failed, class.lost, class.in_system]);
-            // Those of the detailed level follow below.
-            let first = [Reason::Open, Reason::HalfOpen, Reason::Shed, Reason::DepthUnknown];
-            let first = first.map(RejectionReason::Policy).into_iter().chain([RejectionReason::QueueLimit]);
-            digest.add_all(first.map(|reason| class.rejected[reason.index()]));
-            // Later reasons count where they occur, so that results without them keep their digest.
-            let later = Reason::ALL.iter().skip(4).map(|&reason| RejectionReason::Policy(reason).index());
-            for index in later.filter(|&index| class.rejected[index] > 0) {
-                digest.add_all([index as u64, class.rejected[index]]);
-            }
-            class.wait.digest(&mut digest);
-            class.sojourn.digest(&mut digest);
+        for class in classes {
+            class.digest(&mut digest);
         }
-        digest.add_all(wide(self.depth_area));
-        digest.add_all(wide(self.busy_area));
-        digest.add_all(self.state_time.into_iter().flat_map(wide));
-        digest.add_all([self.peak_depth, self.openings, self.openings_from_closed, self.redis_peak]);
-        digest.add_all([self.inverted, self.urgent_offered, self.recovery.map_or(u64::MAX, |span| span.0)]);
+        digest.add_all(wide(*depth_area));
+        digest.add_all(wide(*busy_area));
+        digest.add_all(state_time.iter().copied().flat_map(wide));
+        digest.add_all([*peak_depth, *openings, *openings_from_closed, *redis_peak]);
+        digest.add_all([*inverted, *urgent_offered, recovery.map_or(u64::MAX, |span| span.0)]);
         // In the order in which the limits came to the model.
         let plain = [Limit::Shed, Limit::Open, Limit::Workers, Limit::QueueLimit];
         let memory = [Limit::RedisWatermark, Limit::RedisFull];
-        digest.add_all(plain.into_iter().chain(memory).map(|limit| time(self.limits.at(limit))));
-        digest.add_all(self.series.depth.iter().copied());
-        digest.add_all(self.series.depth_max.iter().copied());
-        digest.add_all(self.series.redis.iter().copied());
-        if self.parts.is_detailed {
+        digest.add_all(plain.into_iter().chain(memory).map(|limit| time(limits.at(limit))));
+        digest.add_all(depth.iter().copied());
+        digest.add_all(depth_max.iter().copied());
+        digest.add_all(redis.iter().copied());
+        if parts.is_detailed {
             self.digest_parts(&mut digest);
         }
         digest.value()
@@ -432,17 +500,68 @@ impl Outcome {
                 class.extras;
             digest.add_all([requests, retried, timed_out, abandoned, wasted, failed_attempts, redelivered]);
         }
-        let Parts { redis_busy, connections_area, connections_peak, open_requests, .. } = self.parts;
+        let Parts {
+            is_detailed: _,
+            open_requests,
+            redis_busy,
+            connections_area,
+            connections_peak,
+            // Follow from the points of the series and from what was admitted when.
+            redis_busy_peak: _,
+            retry_share_peak: _,
+            in_flight_peak: _,
+        } = self.parts;
         for wide in [redis_busy, connections_area, self.slot_area] {
             digest.add_all([wide as u64, (wide >> 64) as u64]);
         }
         digest.add_all([connections_peak, open_requests]);
-        for decision in &self.decisions {
-            digest.add_all([decision.at.0, u64::from(decision.wanted), decision.reason as u64]);
+        for &ScalingDecision { at, wanted, reason, metric: _, current: _, recommended: _ } in &self.decisions
+        {
+            digest.add_all([at.0, u64::from(wanted), reason as u64]);
         }
         for point in &self.series.parts {
-            digest.add_all([u64::from(point.workers), point.connections, point.redis_busy as u64]);
-            digest.add_all([point.requests, point.retried, point.abandoned, point.wasted]);
+            let &PartPoint { workers, connections, redis_busy, requests, retried, abandoned, wasted } = point;
+            digest.add_all([u64::from(workers), connections, redis_busy as u64]);
+            digest.add_all([requests, retried, abandoned, wasted]);
+        }
+    }
+}
+
+impl ClassCounts {
+    fn digest(&self, digest: &mut Digest) {
+        let Self {
+            initial,
+            offered,
+            admitted,
+            rejected,
+            completed,
+            completed_after_warmup,
+            failed,
+            lost,
+            in_system,
+            wait,
+            sojourn,
+            before_warmup,
+            // With the rest of the detailed level.
+            extras: _,
+        } = self;
+        digest.add_all([*initial, *offered, *admitted, *completed]);
+        digest.add_all([*completed_after_warmup, *failed, *lost, *in_system]);
+        // Those of the detailed level follow below.
+        let first = [Reason::Open, Reason::HalfOpen, Reason::Shed, Reason::DepthUnknown];
+        let first = first.map(RejectionReason::Policy).into_iter().chain([RejectionReason::QueueLimit]);
+        digest.add_all(first.map(|reason| rejected[reason.index()]));
+        // Later reasons count where they occur, so that results without them keep their digest.
+        let later = Reason::ALL.iter().skip(4).map(|&reason| RejectionReason::Policy(reason).index());
+        for index in later.filter(|&index| rejected[index] > 0) {
+            digest.add_all([index as u64, rejected[index]]);
+        }
+        wait.digest(digest);
+        sojourn.digest(digest);
+        // Nothing of a run without a warm-up.
+        if *before_warmup != WarmupCounts::default() {
+            let WarmupCounts { offered, rejected, requests } = *before_warmup;
+            digest.add_all([offered, rejected, requests]);
         }
     }
 }
@@ -465,9 +584,8 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
     for (reason, metric) in RejectionReason::metrics() {
         metrics.set(metric, counts.rejected[reason.index()] as f64);
     }
-    let offered = counts.offered as f64;
-    metrics
-        .set(Metric::RejectionProbability, (counts.offered > 0).then(|| counts.rejected() as f64 / offered));
+    let offered = counts.offered_after_warmup();
+    metrics.set(Metric::RejectionProbability, ratio(counts.rejected_after_warmup(), offered));
     let measured = (config.horizon - config.warmup).as_secs_f64();
     metrics.set(Metric::Goodput, counts.completed_after_warmup as f64 / measured);
 
@@ -478,8 +596,8 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
         metrics.set(Metric::TimedOut, extras.timed_out as f64);
         metrics.set(Metric::Abandoned, extras.abandoned as f64);
         metrics.set(Metric::Wasted, extras.wasted as f64);
-        let requests = extras.requests as f64;
-        metrics.set(Metric::Amplification, (extras.requests > 0).then(|| offered / requests));
+        let requests = extras.requests - counts.before_warmup.requests;
+        metrics.set(Metric::Amplification, ratio(offered, requests));
     }
     if config.workers.failures.is_some() {
         metrics.set(Metric::FailedAttempts, extras.failed_attempts as f64);
@@ -490,10 +608,7 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
 
     let seconds = |nanos: Option<f64>| nanos.map(|nanos| nanos / 1e9);
     let served = counts.wait.count();
-    metrics.set(
-        Metric::WaitProbability,
-        (served > 0).then(|| (served - counts.wait.zeros()) as f64 / served as f64),
-    );
+    metrics.set(Metric::WaitProbability, ratio(served - counts.wait.zeros(), served));
     metrics.set(Metric::WaitMean, seconds(counts.wait.mean()));
     metrics.set(Metric::WaitP50, seconds(counts.wait.quantile(0.50)));
     metrics.set(Metric::WaitP95, seconds(counts.wait.quantile(0.95)));
@@ -503,4 +618,9 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
     metrics.set(Metric::SojournP95, seconds(counts.sojourn.quantile(0.95)));
     metrics.set(Metric::SojournP99, seconds(counts.sojourn.quantile(0.99)));
     metrics
+}
+
+/// A share of a count; `None` of nothing.
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }

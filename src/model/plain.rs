@@ -162,6 +162,8 @@ impl Level for Plain {
         run.config.workers.processes
     }
 
+    fn warmup_ends(&mut self, _now: SimTime) {}
+
     fn series_step<P: Probe>(_run: &mut PlainRun<'_, P>) {}
 
     fn finish<P: Probe>(run: &mut PlainRun<'_, P>) -> Vec<Job<()>> {

@@ -4,12 +4,12 @@ use backpressure::State;
 
 use super::circuits::{CircuitRecord, Circuits};
 use super::config::{JobClass, ModelConfig};
-use super::limits::{Limit, Limits};
+use super::limits::{Limit, LimitsReached};
 use super::outcome::{
     ClassCounts, ClassExtras, Flow, Outcome, PartPoint, Parts, RejectionReason, RunSeries, ScalingDecision,
 };
 use super::redis::Memory;
-use super::scrape::{QueueScrape, Scrape, state_number};
+use super::scrape::{QueueScrape, Scrape};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::stats::histogram::Histogram;
 use crate::stats::time_integral::TimeIntegral;
@@ -18,6 +18,8 @@ use crate::stats::time_integral::TimeIntegral;
 #[derive(Debug)]
 pub(crate) struct Recorder {
     classes: Vec<ClassCounts>,
+    /// When the warm-up ends.
+    warmup: SimTime,
     /// Jobs that arrive from here on count for waits and sojourns.
     measured_from: SimTime,
     depth: TimeIntegral,
@@ -25,7 +27,7 @@ pub(crate) struct Recorder {
     /// The integrals of depth, busy slots and slots when the warm-up ended.
     warmup_areas: [u128; 3],
     peak_depth: u64,
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitsReached,
     first_loss: Option<SimTime>,
     /// Slots of the workers that are there.
     slots: TimeIntegral,
@@ -88,12 +90,13 @@ impl Recorder {
         }
         Self {
             classes: vec![ClassCounts::default(); config.classes.len()],
+            warmup: SimTime(config.warmup.0),
             measured_from,
             depth: TimeIntegral::default(),
             busy: TimeIntegral::default(),
             warmup_areas: [0; 3],
             peak_depth: 0,
-            limits: Limits::default(),
+            limits: LimitsReached::default(),
             first_loss: None,
             slots: TimeIntegral::of(u64::from(config.workers.slots())),
             shed_at: if policy.enabled() { policy.sheds_at() } else { u64::MAX },
@@ -138,9 +141,13 @@ impl Recorder {
         self.class(class).offered += 1;
     }
 
-    /// Such a job is turned away after all.
-    pub(crate) fn refused(&mut self, class: u16, reason: RejectionReason) {
+    /// Such a job is turned away after all, perhaps when the warm-up in which it arrived is over.
+    pub(crate) fn refused(&mut self, now: SimTime, class: u16, arrived: SimTime, reason: RejectionReason) {
         self.class(class).rejected[reason.index()] += 1;
+        if arrived < self.warmup && now >= self.warmup {
+            self.class(class).before_warmup.rejected += 1;
+            self.second[usize::from(class)].rejected += 1;
+        }
     }
 
     /// A job vanishes.
@@ -229,6 +236,11 @@ impl Recorder {
 
     pub(crate) fn warmup_ends(&mut self, now: SimTime) {
         self.warmup_areas = [self.depth.area(now), self.busy.area(now), self.slots.area(now)];
+        for (counts, second) in self.classes.iter_mut().zip(&mut self.second) {
+            counts.warmup_ends();
+            *second = counts.flow();
+        }
+        self.inverted = 0;
     }
 
     pub(crate) fn second_ends(&mut self, classes: &[JobClass]) {
@@ -290,7 +302,7 @@ impl Recorder {
             at,
             queue: queue(totals),
             rejected: self.classes.iter().map(ClassCounts::rejected).collect(),
-            circuits: circuits.map(|state| state.map(state_number)).collect(),
+            circuits: circuits.map(|state| state.map(State::code)).collect(),
         });
     }
 
@@ -356,7 +368,7 @@ impl Recorder {
         self.limits.reach_at(Limit::RedisWatermark, redis.watermark_at);
         self.limits.reach_at(Limit::RedisFull, redis.full_at);
         let urgent = self.classes.iter().zip(classes).filter(|(_, class)| class.priority.get() <= 5);
-        let urgent_offered = urgent.map(|(counts, _)| counts.offered).sum();
+        let urgent_offered = urgent.map(|(counts, _)| counts.offered_after_warmup()).sum();
         Outcome {
             depth_area: self.depth.area(now) - self.warmup_areas[0],
             busy_area: self.busy.area(now) - self.warmup_areas[1],

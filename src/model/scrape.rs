@@ -1,6 +1,5 @@
 //! What a monitoring system reads off the service: the metrics of the gateways, as the specification names them.
 
-use super::outcome::state_index;
 use crate::engine::time::SimTime;
 
 /// One reading of everything.
@@ -33,9 +32,4 @@ pub struct QueueScrape {
     pub workers: u32,
     /// Redis memory in bytes.
     pub redis: u64,
-}
-
-/// A state as the metric has it.
-pub(crate) fn state_number(state: backpressure::State) -> u8 {
-    state_index(state) as u8
 }

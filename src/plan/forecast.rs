@@ -8,7 +8,10 @@ use backpressure::KindName;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::fluid::{self, EventKind, Fluid, Level, PerClass, Segment, State, System};
 use crate::memory::JobState;
-use crate::model::config::{ArrivalProcess, ArrivalSource, Curve, JobClass, ModelConfig};
+use crate::model::config::{
+    ArrivalProcess, ArrivalSource, Curve, Gateway, JobClass, Keep, ModelConfig, Monitoring, PolicyConfig,
+    Queue, Redis, Start, Workers,
+};
 use crate::model::metric::Metric;
 
 /// What the fluid limit says of a configuration.
@@ -16,6 +19,9 @@ use crate::model::metric::Metric;
 pub struct Forecast {
     offered: PerClass,
     rejected: PerClass,
+    /// The same of those that arrive after the warm-up.
+    measured_offered: PerClass,
+    measured_rejected: PerClass,
     peak_depth: f64,
     mean_depth: f64,
     overshoot: f64,
@@ -51,12 +57,14 @@ impl Forecast {
         let outcome = fluid::solve(&fluid);
         let end = outcome.segments.last()?;
         let horizon = model.horizon.as_secs_f64();
-        let mut offered = PerClass::default();
-        for Segment { seconds, rates } in &fluid.segments {
-            offered.urgent += rates.urgent * seconds;
-            offered.normal += rates.normal * seconds;
-            offered.batch += rates.batch * seconds;
-        }
+        let measured = (model.horizon - model.warmup).as_secs_f64();
+        // A segment ends where the warm-up does.
+        let warmup = model.warmup.as_secs_f64();
+        let in_warmup = outcome.segments.iter().filter(|end| end.time <= warmup + 1e-9).count();
+        let offered = offered_in(&fluid.segments);
+        let before = in_warmup.checked_sub(1).map(|last| outcome.segments[last]);
+        let (depth_area, open_seconds, rejected) =
+            before.map_or_else(Default::default, |end| (end.depth_area, end.open_seconds, end.rejected));
         let redis_peak = model.redis.base as f64 + bytes_of_jobs(model, outcome.peak);
         let is_near = |limit: Option<u64>, value: f64| {
             limit.is_some_and(|limit| value > limit as f64 * (1.0 - LIMIT_MARGIN))
@@ -68,11 +76,17 @@ impl Forecast {
             noise_jobs: (offered.urgent + offered.normal + offered.batch).sqrt(),
             offered,
             rejected: end.rejected,
+            measured_offered: offered_in(&fluid.segments[in_warmup..]),
+            measured_rejected: PerClass {
+                urgent: end.rejected.urgent - rejected.urgent,
+                normal: end.rejected.normal - rejected.normal,
+                batch: end.rejected.batch - rejected.batch,
+            },
             peak_depth: outcome.peak,
-            mean_depth: end.depth_area / horizon,
+            mean_depth: (end.depth_area - depth_area) / measured,
             overshoot: (outcome.peak - model.policy.config.critical() as f64).max(0.0),
             recovery: recovery(model, &fluid, &outcome).unwrap_or(horizon),
-            open_fraction: end.open_seconds / horizon,
+            open_fraction: (end.open_seconds - open_seconds) / measured,
             openings: end.opens.map(|opens| opens as f64),
             redis_peak,
             capacity: fluid.system.servers * fluid.system.service_rate,
@@ -94,19 +108,21 @@ impl Forecast {
             }
         };
         let (offered, rejected) = (jobs(&self.offered), jobs(&self.rejected));
-        let has_warmup = model.warmup.0 > 0;
         match (metric, class) {
             (Metric::Offered, _) => Some(offered),
             (Metric::Rejected, _) => Some(rejected),
             (Metric::Admitted, _) => Some(offered - rejected),
-            (Metric::RejectionProbability, _) => (offered > 0.0).then(|| rejected / offered),
+            (Metric::RejectionProbability, _) => {
+                let (offered, rejected) = (jobs(&self.measured_offered), jobs(&self.measured_rejected));
+                (offered > 0.0).then(|| rejected / offered)
+            }
             // Redis stays below its limit, or there is no forecast.
             (Metric::Lost | Metric::RejectedQueueLimit, _) => Some(0.0),
             (Metric::PeakDepth, None) => Some(self.peak_depth),
-            (Metric::MeanDepth, None) if !has_warmup => Some(self.mean_depth),
+            (Metric::MeanDepth, None) => Some(self.mean_depth),
             (Metric::Overshoot, None) => Some(self.overshoot),
             (Metric::Recovery, None) if model.recovery_hold.0 == 0 => Some(self.recovery),
-            (Metric::OpenFraction, None) if !has_warmup => Some(self.open_fraction),
+            (Metric::OpenFraction, None) => Some(self.open_fraction),
             (Metric::CircuitOpenings, None) => self.openings,
             (Metric::RedisPeak, None) => Some(self.redis_peak),
             _ => None,
@@ -117,11 +133,11 @@ impl Forecast {
     pub fn noise(&self, model: &ModelConfig, metric: Metric) -> f64 {
         const DEVIATIONS: f64 = 4.0;
         let jobs = DEVIATIONS * self.noise_jobs;
-        let offered = self.offered.urgent + self.offered.normal + self.offered.batch;
+        let PerClass { urgent, normal, batch } = self.measured_offered;
         match metric {
-            Metric::RejectionProbability => jobs / offered.max(1.0),
+            Metric::RejectionProbability => jobs / (urgent + normal + batch).max(1.0),
             Metric::Recovery => jobs / self.capacity,
-            Metric::OpenFraction => jobs / self.capacity / model.horizon.as_secs_f64(),
+            Metric::OpenFraction => jobs / self.capacity / (model.horizon - model.warmup).as_secs_f64(),
             // The phase of a cycle at the end of a spike is chance.
             Metric::CircuitOpenings => 1.0,
             Metric::RedisPeak => bytes_of_jobs(model, jobs),
@@ -130,28 +146,93 @@ impl Forecast {
     }
 }
 
-/// The model as a fluid; `None` if an arrival process has no rates, or something feeds back, fails or changes on the way.
-fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
-    let ModelConfig { clients, faults, autoscaler, gateway, workers, redis, .. } = model;
-    let is_disturbed = clients.is_some()
-        || autoscaler.is_some()
+/// Jobs that arrive in these segments.
+fn offered_in(segments: &[Segment]) -> PerClass {
+    let mut offered = PerClass::default();
+    for Segment { seconds, rates } in segments {
+        offered.urgent += rates.urgent * seconds;
+        offered.normal += rates.normal * seconds;
+        offered.batch += rates.batch * seconds;
+    }
+    offered
+}
+
+/// Whether something feeds back, fails or changes on the way, which the limit does not follow.
+///
+/// All structs of settings are taken apart in full: a new setting does not compile until somebody has said here whether the
+/// limit follows it. What it passes over by name it follows, or leaves out as too small to matter, which pilots measure.
+fn is_disturbed(model: &ModelConfig) -> bool {
+    let ModelConfig {
+        horizon: _,
+        warmup: _,
+        recovery_hold: _,
+        series_step: _,
+        classes: _,
+        // Those without rates are told apart below.
+        sources: _,
+        start: Start { jobs: _, circuit: _ },
+        policy: PolicyConfig { config: _, observe: _ },
+        gateway: Gateway { instances: _, check_latency: _, depth_age: _, in_flight_limit, readiness },
+        // In whatever order jobs are served, as many are.
+        queue: Queue { discipline: _, capacity: _, queues: _ },
+        workers,
+        redis,
+        clients,
+        faults,
+        autoscaler,
+        // Who only watches changes nothing.
+        monitoring: Monitoring { scrape: _, evaluation: _, rules: _ },
+    } = model;
+    let Workers {
+        processes: _,
+        concurrency: _,
+        overhead: _,
+        // What these do to the capacity is in it.
+        contention: _,
+        batch: _,
+        failures: _,
+        database: _,
+        crashes,
+        // Jobs stall where processes die.
+        stalls: _,
+    } = workers;
+    let Redis {
+        // A Redis that gets full has no forecast.
+        maxmemory: _,
+        on_full: _,
+        restart_after: _,
+        base: _,
+        memory: _,
+        fragmentation: _,
+        keep_completed,
+        keep_failed,
+        watermark,
+        // What commands cost is in the capacity.
+        shards: _,
+        operations: _,
+    } = redis;
+    let keeps = |&Keep { count, age: _ }: &Keep| count > 0;
+    in_flight_limit.is_some()
+        || readiness.is_some()
+        || crashes.is_some()
+        || keeps(keep_completed)
+        || keeps(keep_failed)
+        || watermark.is_some()
+        || clients.is_some()
         || !faults.is_empty()
-        || gateway.readiness.is_some()
-        || gateway.in_flight_limit.is_some()
-        || workers.crashes.is_some()
-        || redis.watermark.is_some()
-        || redis.keep_completed.count > 0
-        || redis.keep_failed.count > 0;
-    if is_disturbed {
+        || autoscaler.is_some()
+}
+
+/// The model as a fluid; `None` if an arrival process has no rates, or something disturbs it.
+fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
+    if is_disturbed(model) {
         return None;
     }
     // The fluid limit is that of the kind `spec`.
     let KindName::Spec = model.policy.config.kind().name() else { return None };
-    let has_rates = |source: &ArrivalSource| {
-        matches!(
-            source.process,
-            ArrivalProcess::Constant | ArrivalProcess::Poisson | ArrivalProcess::Renewal(_)
-        )
+    let has_rates = |source: &ArrivalSource| match source.process {
+        ArrivalProcess::Constant | ArrivalProcess::Poisson | ArrivalProcess::Renewal(_) => true,
+        ArrivalProcess::Modulated(_) | ArrivalProcess::Trace(_) | ArrivalProcess::Batches { .. } => false,
     };
     if !model.sources.iter().all(has_rates) {
         return None;
@@ -189,10 +270,10 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
     })
 }
 
-/// The times at which rates change: a ramp is cut into steps, a cycle into some for each period. `None` if they are too many.
+/// The times at which rates change or the warm-up ends: a ramp is cut into steps, a cycle into some for each period. `None` if they are too many.
 fn ends_of_segments(model: &ModelConfig) -> Option<Vec<SimTime>> {
     let horizon = SimTime(model.horizon.0);
-    let mut ends = vec![horizon];
+    let mut ends = vec![SimTime(model.warmup.0), horizon];
     for (begin, phase) in model.sources.iter().flat_map(ArrivalSource::parts) {
         let end = phase.end.min(horizon);
         let length = end.since(begin);

@@ -46,21 +46,14 @@ pub(super) fn read(
 ) -> Vec<Fault> {
     let sections = top.sections(
         "fault",
-        "What goes wrong. Recovery counts from the end of the last one, or of the last spike.",
+        "What goes wrong. Recovery counts from the end of the last one, or of the last spike. Faults may overlap: slow \
+         factors multiply, clock steps add up, a missing depth hides a frozen one, and what several faults take down is \
+         back when the last of them ends.",
     );
-    let mut read: Vec<(Sort, Fault)> = Vec::new();
-    for mut section in sections {
-        let Some((sort, fault)) = read_fault(&mut section, duration, workers, gateway) else { continue };
-        let clash = read
-            .iter()
-            .find(|(other, earlier)| *other == sort && fault.at < earlier.end() && earlier.at < fault.end());
-        if let Some((_, earlier)) = clash {
-            let message = format!("it overlaps with `{}`, which is of the same kind", earlier.name);
-            section.complain("at", Mistake::new(Code::Conflict, message, "begin after the end of the other"));
-        }
-        read.push((sort, fault));
-    }
-    let mut faults: Vec<Fault> = read.into_iter().map(|(_, fault)| fault).collect();
+    let mut faults: Vec<Fault> = sections
+        .into_iter()
+        .filter_map(|mut section| read_fault(&mut section, duration, workers, gateway))
+        .collect();
     faults.sort_by_key(|fault| fault.at);
     faults
 }
@@ -70,7 +63,7 @@ fn read_fault(
     duration: Option<SimDuration>,
     workers: &Workers,
     gateway: &Gateway,
-) -> Option<(Sort, Fault)> {
+) -> Option<Fault> {
     let sort = section.key("kind", "What goes wrong.").choice(SORTS).required();
     section.varies_with("kind");
     let kind_name =
@@ -95,7 +88,7 @@ fn read_fault(
     if section.is_bad("for") {
         return None;
     }
-    Some((sort?, Fault { name, at, lasts: lasts.unwrap_or(FOR_EVER), kind: kind? }))
+    Some(Fault { name, at, lasts: lasts.unwrap_or(FOR_EVER), kind: kind? })
 }
 
 fn read_kind(

@@ -1,6 +1,7 @@
 //! Parts of the detailed level one by one, to the nanosecond where nothing is drawn, and against formulas where something is.
 
 use backpressure_sim::engine::time::SimTime;
+use backpressure_sim::experiment;
 use backpressure_sim::memory::JobState;
 use backpressure_sim::model;
 use backpressure_sim::model::Simulation;
@@ -369,4 +370,89 @@ fn the_autoscaler_doubles_as_kubernetes_does() {
     assert!(with.windows(2).all(|pair| pair[1].0 - pair[0].0 == 15.0), "{with:?}");
     let without = wanted("");
     assert_eq!(without.iter().map(|step| step.1).collect::<Vec<_>>(), [4, 8, 16, 32, 40]);
+}
+
+/// What is counted is of the whole run; shares, means and rates are of what came after the warm-up.
+#[test]
+fn every_ratio_leaves_out_the_warmup() {
+    let value = |tables: &str, metric: Metric| {
+        let of = |warmup: &str| {
+            let text = format!("duration = \"10s\"\nwarmup = \"{warmup}\"\n{tables}");
+            let config = read(&text);
+            model::run(&config, 1, 0).metrics(&config).get(metric).unwrap()
+        };
+        (of("0s"), of("5s"))
+    };
+    let each_second = "[arrivals]\nprocess = \"constant\"\nrate = \"1/s\"\n[policy]\nenabled = false\n";
+    // Nothing before 5 s, then a job at 6, 7, 8 and 9.
+    let late = each_second
+        .replace("rate = \"1/s\"", "phases = [{ for = \"5s\", rate = \"0/s\" }, { rate = \"1/s\" }]");
+    // Jobs of 1 to 3 fill the queue for ever; those of 4 to 9 are rejected.
+    let full = format!("{each_second}[queue]\ncapacity = 3\n[workers]\nservice_time = \"1h\"\n");
+    assert_eq!(value(&full, Metric::Rejected), (6.0, 6.0));
+    assert_eq!(value(&full, Metric::RejectionProbability), (6.0 / 9.0, 1.0));
+    // Requests at 1 to 9, their retries two seconds later: at 5 to 9 there are as many of both.
+    let refused = format!(
+        "[arrivals]\nprocess = \"constant\"\nrate = \"1/s\"\n{REFUSING}[clients]\nretries = 1\nbackoff = \"fixed\"\npause = \"2s\"\n"
+    );
+    assert_eq!(value(&refused, Metric::Amplification), (16.0 / 9.0, 2.0));
+    let redis =
+        format!("{late}[workers]\nservice_time = \"1ms\"\n[redis]\noperations = {{ enqueue = \"500ms\" }}\n");
+    assert_eq!(value(&redis, Metric::RedisUtilisation), (0.2, 0.4));
+    let database = format!("{late}[workers]\nservice_time = \"500ms\"\n[database]\npool = 1\nshare = 1\n");
+    assert_eq!(value(&database, Metric::DatabaseUtilisation), (0.2, 0.4));
+}
+
+/// An urgent job is rejected in the second in which a batch job is admitted, one is not.
+#[test]
+fn inversions_of_the_warmup_do_not_count() {
+    let inverted = |warmup: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("trace.csv"), "time_s,class\n1.1,b\n1.2,a\n7,a\n").unwrap();
+        let text = format!(
+            "duration = \"10s\"\nwarmup = \"{warmup}\"\n[policy]\nenabled = false\n\
+             [arrivals]\nprocess = \"trace\"\nfile = \"trace.csv\"\n[queue]\ncapacity = 1\n\
+             [workers]\nservice_time = \"2s\"\n[[class]]\nname = \"a\"\npriority = 1\n[[class]]\nname = \"b\"\npriority = 10\n"
+        );
+        let config = config(&text, folder.path(), &[]);
+        model::run(&config, 1, 0).metrics(&config).get(Metric::PriorityInversion).unwrap()
+    };
+    assert_eq!(inverted("0s"), 0.5);
+    // Also where the warm-up ends within that second, before the batch job or between the two.
+    assert_eq!(inverted("1050ms"), 0.5);
+    assert_eq!(inverted("1150ms"), 0.0);
+    assert_eq!(inverted("5s"), 0.0);
+}
+
+/// An answer that comes after the warm-up belongs to the time of its arrival: no share is above one.
+#[test]
+fn a_refusal_belongs_to_the_time_of_the_arrival() {
+    let text = "duration = \"10s\"\nwarmup = \"5s\"\n[arrivals]\nprocess = \"constant\"\nrate = \"1/s\"\n[policy]\nenabled = false\n\
+                [gateway]\ncheck_latency = \"2500ms\"\n[workers]\nservice_time = \"1ms\"\n[clients]\ntimeout = \"9s\"\nretries = 0\n\
+                [[fault]]\nkind = \"redis-outage\"\nat = \"0s\"\n";
+    let config = read(text);
+    let total = model::run(&config, 1, 0).total();
+    // Enqueues of 1 to 7 have failed; of those that arrived at 5 to 9, those of 5, 6 and 7.
+    assert_eq!((total.rejected(), total.offered_after_warmup(), total.rejected_after_warmup()), (7, 5, 3));
+}
+
+/// The exact chain of a circuit under overload: `circuit_stationary/med-over-reopen-at-critical` of the public oracle table.
+/// While the queue fills from empty to the shed level, some 180 jobs of priority 10 get in that steady state would not admit.
+#[test]
+fn a_study_of_steady_state_that_starts_empty_is_not_biased() {
+    const EXACT: f64 = 0.999_997_440_699;
+    let text = "duration = \"20000s\"\nwarmup = \"500s\"\nalerts.enabled = false\n\
+                [policy]\nrecovery = 50\nwarning = 100\ncritical = 500\nreopen_at = 500\nshed_at = 0.8\n\
+                [arrivals]\nrate = \"30/s\"\n[workers]\nconcurrency = 20\nservice_time = { distribution = \"exponential\", mean = \"1s\" }\n\
+                [[class]]\nname = \"p1\"\npriority = 1\nshare = 0.01\n[[class]]\nname = \"p5\"\npriority = 5\nshare = 0.84\n\
+                [[class]]\nname = \"p10\"\npriority = 10\nshare = 0.15\n";
+    let config = read(text);
+    let outcome = model::run(&config, 1, 0);
+    let batch = &outcome.classes[2];
+    let found = experiment::replication::Replication::of(&outcome, &config).classes[2]
+        .get(Metric::RejectionProbability);
+    // Of some 88,000 jobs 0.2 are admitted in the mean; five would be once in ten million runs.
+    near(found.unwrap(), EXACT, 5.0 / batch.offered_after_warmup() as f64);
+    let biased = batch.rejected() as f64 / batch.offered as f64;
+    assert!(biased < 0.999, "{biased}: the warm-up matters here");
 }

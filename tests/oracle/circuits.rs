@@ -9,7 +9,7 @@ use backpressure::State;
 use backpressure_sim::engine::time::SimTime;
 use backpressure_sim::model::Simulation;
 use backpressure_sim::model::config::ModelConfig;
-use backpressure_sim::model::outcome::{Outcome, state_index};
+use backpressure_sim::model::outcome::Outcome;
 
 use crate::compare::{Pair, Quantity};
 use crate::scenario::{self, CLASSES, CircuitRun};
@@ -189,7 +189,7 @@ fn measure(params: &Fields, expected: &Fields, name: &str) -> Vec<Measure> {
     }
     let state = |state: State| {
         one(Quantity::share(name, exact), move |ledger| {
-            (ledger.state_time[state_index(state)] as f64 / 1e9, ledger.seconds())
+            (ledger.state_time[usize::from(state.code())] as f64 / 1e9, ledger.seconds())
         })
     };
     let at_least = |least: f64| one(Quantity::share(name, exact), move |ledger| time_at_least(ledger, least));
@@ -249,13 +249,13 @@ fn measure(params: &Fields, expected: &Fields, name: &str) -> Vec<Measure> {
             (ledger.closes as f64, ledger.seconds() / HOUR)
         }),
         "mean_open_sojourn" => one(Quantity::spread(name, exact), |ledger| {
-            (ledger.state_time[state_index(State::Open)] as f64 / 1e9, ledger.opens as f64)
+            (ledger.state_time[usize::from(State::Open.code())] as f64 / 1e9, ledger.opens as f64)
         }),
         // Upside down, as the number of openings may be small.
         "mean_closed_sojourn" => {
             let quantity = Quantity::rate(format!("1 / {name}"), 1.0 / exact).counting_events();
             one(quantity, |ledger| {
-                let closed = ledger.state_time[state_index(State::Closed)] as f64 / 1e9;
+                let closed = ledger.state_time[usize::from(State::Closed.code())] as f64 / 1e9;
                 (ledger.opens_from_closed as f64, closed)
             })
         }

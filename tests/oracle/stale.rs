@@ -147,7 +147,7 @@ impl Run {
                 (ledger.seconds() / (last - 2) as f64, 1.0)
             }
             "open_fraction_mean" => {
-                let open = cycles().1.state_time[backpressure_sim::model::outcome::state_index(State::Open)];
+                let open = cycles().1.state_time[usize::from(State::Open.code())];
                 (open as f64 / 1e9 / cycles().1.seconds(), 1.0)
             }
             "opens_per_hour" => {

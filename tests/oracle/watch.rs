@@ -6,7 +6,6 @@
 use backpressure::State;
 use backpressure_sim::engine::time::SimTime;
 use backpressure_sim::model::config::ModelConfig;
-use backpressure_sim::model::outcome::state_index;
 use backpressure_sim::model::probe::Probe;
 
 /// Which part of a run counts.
@@ -32,7 +31,7 @@ pub(crate) struct Ledger {
     pub(crate) complete: bool,
     /// Nanoseconds at each depth.
     pub(crate) depth_time: Vec<u64>,
-    /// Nanoseconds in each state, by `state_index`.
+    /// Nanoseconds in each state, by its code.
     pub(crate) state_time: [u64; 3],
     pub(crate) opens: u64,
     pub(crate) opens_from_closed: u64,
@@ -105,7 +104,7 @@ impl Ledger {
                 self.depth_time.resize(depth + 1, 0);
             }
             self.depth_time[depth] += span;
-            self.state_time[state_index(self.state)] += span;
+            self.state_time[usize::from(self.state.code())] += span;
         }
         self.now = now;
     }
@@ -220,7 +219,7 @@ impl Photographer {
                 rejected: ledger.rejected.clone(),
                 opens: ledger.opens,
                 completed: ledger.completed,
-                open_seconds: ledger.state_time[state_index(State::Open)] as f64 / 1e9,
+                open_seconds: ledger.state_time[usize::from(State::Open.code())] as f64 / 1e9,
                 depth_area: ledger.integral(|depth| depth),
             });
         }

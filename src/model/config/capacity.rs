@@ -1,6 +1,6 @@
 //! What a configuration can carry, by arithmetic.
 
-use super::{Clients, ModelConfig, WaitFor, Workers};
+use super::{Batch, Clients, Database, ModelConfig, Operations, WaitFor, Workers};
 use crate::engine::time::SimDuration;
 
 /// What a service can carry whose clients try again (the terms are those of Bronson, Aghayev, Charapko and Zhu, "Metastable
@@ -20,13 +20,13 @@ impl ModelConfig {
     /// Jobs per second that all workers do with every slot busy: the least of what slots, database connections and Redis
     /// can do. Attempts that fail count as work and not as jobs.
     pub fn capacity(&self) -> f64 {
-        let of_pool = self.workers.database.map_or(f64::INFINITY, |database| {
-            let connections = database.pool.map_or(f64::INFINITY, f64::from);
-            connections / (self.busy_service() * database.share)
+        let of_pool = self.workers.database.map_or(f64::INFINITY, |Database { pool, share }| {
+            let connections = pool.map_or(f64::INFINITY, f64::from);
+            connections / (self.busy_service() * share)
         });
-        let of_redis = self.redis.operations.map_or(f64::INFINITY, |operations| {
-            let depth = if self.policy.reads_at_arrivals() { operations.depth } else { SimDuration::ZERO };
-            let per_job = operations.enqueue + operations.cycle + depth;
+        let of_redis = self.redis.operations.map_or(f64::INFINITY, |Operations { enqueue, cycle, depth }| {
+            let depth = if self.policy.reads_at_arrivals() { depth } else { SimDuration::ZERO };
+            let per_job = enqueue + cycle + depth;
             f64::from(self.redis.shards.min(self.queue.queues)) / per_job.as_secs_f64()
         });
         self.slot_capacity().min(of_pool.min(of_redis) / self.mean_attempts())
@@ -41,10 +41,22 @@ impl ModelConfig {
 
     /// Seconds of service that a job takes in the mean while all slots are busy, alone or in a batch.
     fn busy_service(&self) -> f64 {
-        let Workers { batch, contention, concurrency, .. } = self.workers;
+        let Workers {
+            concurrency,
+            contention,
+            batch: Batch { size, marginal_cost },
+            // Counted by those that ask for this.
+            processes: _,
+            overhead: _,
+            failures: _,
+            database: _,
+            // A capacity is that of a service in which nothing dies.
+            crashes: _,
+            stalls: _,
+        } = self.workers;
         let service = self.mean_over_jobs(|class| class.service_time.mean());
-        let size = f64::from(batch.size);
-        service * (1.0 + batch.marginal_cost * (size - 1.0)) / size * contention.stretch(concurrency)
+        let size = f64::from(size);
+        service * (1.0 + marginal_cost * (size - 1.0)) / size * contention.stretch(concurrency)
     }
 
     /// What is wrong with a recovery threshold above what clients wait for: at that depth a job takes longer than its client

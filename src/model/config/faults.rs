@@ -1,4 +1,5 @@
-//! What goes wrong, when, and for how long.
+//! What goes wrong, when, and for how long. What overlapping faults do together is defined where the model runs them
+//! (`detailed/faults.rs`).
 
 use crate::engine::time::{SimDuration, SimTime};
 

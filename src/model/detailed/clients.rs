@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 
 use rand::RngExt;
 
-use super::DetailedJob;
+use super::{DetailedJob, DetailedRun};
 use crate::engine::calendar::Calendar;
 use crate::engine::stream::{Stream, stream};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{Backoff, Clients, WaitFor};
+use crate::model::probe::Probe;
 
 /// All open requests.
 #[derive(Debug)]
@@ -221,5 +222,19 @@ impl ClientPool {
         self.requests[index as usize].awaited = 0;
         self.free.push(index);
         self.open -= 1;
+    }
+}
+
+pub(super) fn hears_no<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob, retry_after: SimDuration) {
+    if let Some(clients) = &mut run.level.clients
+        && let Some(reaction) = clients.refused(job.details.ticket, retry_after, run.now)
+    {
+        record_reaction(run, job.class, reaction);
+    }
+}
+
+pub(super) fn record_reaction<P: Probe>(run: &mut DetailedRun<'_, P>, class: u16, reaction: Reaction) {
+    if reaction == Reaction::Abandons {
+        run.recorder.extras(class).abandoned += 1;
     }
 }

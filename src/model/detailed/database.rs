@@ -13,6 +13,7 @@ pub(crate) struct Pool {
     peak: u64,
     waiting: VecDeque<u32>,
     in_use: TimeIntegral,
+    area_in_warmup: u128,
     /// First time that a slot found no connection.
     pub(crate) exhausted_at: Option<SimTime>,
 }
@@ -25,6 +26,7 @@ impl Pool {
             peak: 0,
             waiting: VecDeque::new(),
             in_use: TimeIntegral::default(),
+            area_in_warmup: 0,
             exhausted_at: None,
         }
     }
@@ -75,5 +77,14 @@ impl Pool {
     /// Connections in use x nanoseconds so far.
     pub(crate) fn area(&self, now: SimTime) -> u128 {
         self.in_use.area(now)
+    }
+
+    pub(crate) fn warmup_ends(&mut self, now: SimTime) {
+        self.area_in_warmup = self.area(now);
+    }
+
+    /// The same since the warm-up.
+    pub(crate) fn area_after_warmup(&self, now: SimTime) -> u128 {
+        self.area(now) - self.area_in_warmup
     }
 }

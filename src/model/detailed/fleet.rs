@@ -5,6 +5,9 @@
 
 use std::collections::VecDeque;
 
+use super::DetailedRun;
+use crate::model::probe::Probe;
+
 /// All processes that there may ever be.
 #[derive(Debug)]
 pub(crate) struct Fleet {
@@ -194,6 +197,12 @@ impl Fleet {
             self.turn.push_back(number);
         }
     }
+}
+
+/// Who is there or busy has changed.
+pub(super) fn changed<P: Probe>(run: &mut DetailedRun<'_, P>) {
+    run.recorder.busy_slots_changed(run.now, run.level.fleet.busy());
+    run.recorder.slots_changed(run.now, run.level.fleet.available());
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::fleet::ProcessState;
-use super::{Detailed, DetailedRun, Event, bring_up, fleet_changed};
+use super::fleet::{self, ProcessState};
+use super::processes::bring_up;
+use super::{Detailed, DetailedRun, Event};
 use crate::engine::stream::{Stream, stream};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::Rare;
@@ -98,7 +99,7 @@ pub(super) fn sync<P: Probe>(run: &mut DetailedRun<'_, P>) {
     for _ in decision.replicas..current {
         dismiss(run);
     }
-    fleet_changed(run);
+    fleet::changed(run);
 }
 
 /// A pod is ready, if it is still wanted.

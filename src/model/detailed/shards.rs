@@ -21,6 +21,8 @@ struct Shard {
     free_at: SimTime,
     /// Time that the commands so far take.
     work: u128,
+    /// Of that, what was done during the warm-up.
+    work_in_warmup: u128,
     /// Enqueues that wait for their turn, with the end of it.
     landing: VecDeque<(SimTime, DetailedJob)>,
 }
@@ -73,6 +75,21 @@ impl Shards {
 
     /// Nanoseconds of commands that were done by now, by shard.
     pub(crate) fn busy(&self, now: SimTime) -> impl Iterator<Item = u128> {
-        self.shards.iter().map(move |shard| shard.work - u128::from(shard.free_at.since(now).0))
+        self.shards.iter().map(move |shard| shard.done(now))
+    }
+
+    pub(crate) fn warmup_ends(&mut self, now: SimTime) {
+        self.shards.iter_mut().for_each(|shard| shard.work_in_warmup = shard.done(now));
+    }
+
+    /// Nanoseconds of commands of the shard that was busiest since the warm-up.
+    pub(crate) fn busy_after_warmup(&self, now: SimTime) -> u128 {
+        self.shards.iter().map(|shard| shard.done(now) - shard.work_in_warmup).max().unwrap_or(0)
+    }
+}
+
+impl Shard {
+    fn done(&self, now: SimTime) -> u128 {
+        self.work - u128::from(self.free_at.since(now).0)
     }
 }

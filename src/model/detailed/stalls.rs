@@ -5,7 +5,9 @@
 //! waiting line. So a job comes back one to two intervals after the death of its worker (measured: 60.2 s with the defaults of
 //! 30 s), and only if some worker is alive to run the check.
 
-use super::{DetailedJob, DetailedRun, bytes_while_active, dispatch, give_up};
+use super::redis::bytes_while_active;
+use super::serving::{dispatch, give_up};
+use super::{DetailedJob, DetailedRun};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::Stalls;
 use crate::model::probe::Probe;

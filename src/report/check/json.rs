@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use crate::check::gate::{Comparison, Direction, FAMILY_WISE_ERROR, Judgement, direction};
+use crate::check::gate::{Comparison, FAMILY_WISE_ERROR, Judgement};
 use crate::check::settings::Change;
 use crate::check::{Check, Objective, ScenarioCheck, Verdict};
+use crate::model::metric::Direction;
 
 /// Version of the document; a change that breaks readers counts it up.
 pub const SCHEMA: &str = "backpressure-sim/check/1";
@@ -117,7 +118,7 @@ fn row(comparison: &Comparison) -> Row<'_> {
     Row {
         metric: comparison.metric.name(),
         class: comparison.class.as_deref(),
-        direction: direction(comparison.metric),
+        direction: comparison.metric.direction(),
         judgement: comparison.judgement,
         baseline: comparison.baseline,
         current: comparison.current,
