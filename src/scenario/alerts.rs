@@ -3,6 +3,7 @@
 use super::diagnostic::Code;
 use super::log::Fault;
 use super::reader::Section;
+use super::setting::MOST_COUNT;
 use crate::engine::time::SimDuration;
 use crate::model::config::{AlertRule, Condition, Monitoring, PolicyConfig, Severity, Workers};
 use crate::units::Quantity;
@@ -40,7 +41,7 @@ pub(super) fn read(
         alerts.key("circuit_open_for", "CircuitBreakerOpen: how long a circuit is OPEN.").span().or("5m");
     let depth_critical = alerts
         .key("depth_critical", "QueueDepthCritical: more pending jobs than this.")
-        .count(0, super::file::MOST_COUNT)
+        .count(0, MOST_COUNT)
         .or_else("policy.critical", critical.to_string(), critical);
     let depth_critical_for =
         alerts.key("depth_critical_for", "QueueDepthCritical: for how long.").span().or("2m");
@@ -55,7 +56,7 @@ pub(super) fn read(
     let rejection_for = alerts.key("rejection_for", "HighRejectionRate: for how long.").span().or("5m");
     let depth_warning = alerts
         .key("depth_warning", "QueueDepthWarning: more pending jobs than this.")
-        .count(0, super::file::MOST_COUNT)
+        .count(0, MOST_COUNT)
         .or_else("policy.warning", warning.to_string(), warning);
     let depth_warning_for =
         alerts.key("depth_warning_for", "QueueDepthWarning: for how long.").span().or("5m");

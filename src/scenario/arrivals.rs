@@ -12,10 +12,12 @@ use super::log::Fault;
 use super::reader::Section;
 use super::tree::Value;
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::config::{ArrivalProcess, ArrivalSource, Curve, Phase};
+use crate::model::config::{ArrivalProcess, ArrivalSource, Curve, Phase, Spread};
 use crate::units::Quantity;
 use trace::Candidate;
 
+/// How the arrivals of a batch lie.
+const SPREADS: &[(&str, Spread)] = &[("uniform", Spread::Uniform), ("even", Spread::Even)];
 /// Between the sum of the shares and 1.
 const SHARE_TOLERANCE: f64 = 1e-9;
 

@@ -4,11 +4,11 @@ use super::diagnostic::Code;
 use super::distribution::{self, Of};
 use super::log::Fault;
 use super::reader::Section;
+use super::setting::{MOST_COUNT, shown};
 use crate::engine::time::SimDuration;
 use crate::model::config::{
     AutoscalerConfig, Behavior, PolicyKind, ScalingPolicy, ScalingRules, Select, TargetType, Workers,
 };
-use crate::units::fmt_duration;
 
 /// Reads `[autoscaler]`; `None` if there is none.
 pub(super) fn read(mut section: Section<'_>, workers: &Workers) -> Option<AutoscalerConfig> {
@@ -29,7 +29,7 @@ pub(super) fn read(mut section: Section<'_>, workers: &Workers) -> Option<Autosc
             "target",
             "Jobs waiting and in service for each worker process (averageValue), or in all (value).",
         )
-        .count(1, super::file::MOST_COUNT)
+        .count(1, MOST_COUNT)
         .or("5000");
     let target_type = section
         .key("target_type", "Whether the target is for each worker process or for all together.")
@@ -132,8 +132,8 @@ fn read_rules(mut rules: Section<'_>, default: ScalingRules, window: &'static st
 
 fn must_be_at_most(section: &mut Section<'_>, name: &'static str, span: SimDuration, most: SimDuration) {
     if span > most {
-        let message = format!("{} is longer than Kubernetes allows", fmt_duration(span.as_secs_f64()));
-        let label = format!("at most \"{}\"", fmt_duration(most.as_secs_f64()));
+        let message = format!("{} is longer than Kubernetes allows", shown(span));
+        let label = format!("at most \"{}\"", shown(most));
         section.complain(name, Fault::new(Code::OutOfRange, message, label));
     }
 }

@@ -13,7 +13,7 @@ use super::distribution::generous;
 use super::log::{Fault, Log};
 use super::planning;
 use super::reader::Section;
-use super::setting::Kind;
+use super::setting::{Kind, shown};
 use super::slo::Slo;
 use super::tree::{Item, Table, Value};
 use super::{alerts, autoscaler, clients, faults, gateway, policy, queue, redis, workers};
@@ -23,8 +23,6 @@ use crate::model::config::{
 };
 use crate::units::{fmt_duration, fmt_rate};
 
-/// The largest number of jobs that anything counts.
-pub(super) const MOST_COUNT: u64 = 1_000_000_000_000_000;
 const MOST_POINTS: u64 = 20_000;
 /// The default step gives at least this many points, and at most 2.5 times as many.
 const LEAST_POINTS: u64 = 200;
@@ -164,7 +162,7 @@ fn must_be_below_duration(
     duration: Option<SimDuration>,
 ) {
     if let Some(duration) = duration.filter(|duration| span >= *duration && !top.is_bad(name)) {
-        let (span, duration) = (fmt_duration(span.as_secs_f64()), fmt_duration(duration.as_secs_f64()));
+        let (span, duration) = (shown(span), shown(duration));
         let message = format!("{span} is not shorter than `duration`, {duration}");
         top.complain(name, Fault::new(Code::Conflict, message, "must be shorter than `duration`"));
     }
@@ -192,10 +190,6 @@ fn read_step(report: &mut Section<'_>, duration: Option<SimDuration>) -> SimDura
         report.complain("step", Fault::new(Code::OutOfRange, message, label));
     }
     step
-}
-
-fn shown(span: SimDuration) -> String {
-    fmt_duration(span.as_secs_f64())
 }
 
 /// The longest of 1, 2 and 5 times a power of ten nanoseconds that gives enough points.

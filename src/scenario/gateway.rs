@@ -1,7 +1,7 @@
 //! The gateways: how many, how slow, and who keeps them in rotation.
 
-use super::file::MOST_COUNT;
 use super::reader::Section;
+use super::setting::MOST_COUNT;
 use crate::model::config::{Gateway, Readiness};
 
 /// Reads `[gateway]`.

@@ -3,10 +3,9 @@
 use backpressure::{Config, ConfigError, OnUnknownDepth};
 
 use super::diagnostic::{Code, did_you_mean};
-use super::file::MOST_COUNT;
 use super::log::Fault;
 use super::reader::{Section, quantity_of};
-use super::setting::Kind;
+use super::setting::{Kind, MOST_COUNT};
 use super::tree::{Item, Value};
 use crate::engine::time::SimDuration;
 use crate::model::config::{Observe, PolicyConfig};

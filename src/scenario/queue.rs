@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::classes::ReadClass;
 use super::diagnostic::{Code, did_you_mean};
-use super::file::MOST_COUNT;
 use super::log::Fault;
 use super::planning::read_texts;
 use super::reader::Section;
+use super::setting::MOST_COUNT;
 use crate::model::MOST_LINES;
 use crate::model::config::{Discipline, Lane, Queue};
 

@@ -4,7 +4,11 @@
 
 use std::fmt;
 
-use crate::units::Quantity;
+use crate::engine::time::SimDuration;
+use crate::units::{Quantity, fmt_duration};
+
+/// The largest number of jobs that anything counts.
+pub(super) const MOST_COUNT: u64 = 1_000_000_000_000_000;
 
 /// One setting that a scenario can have, and what it is here.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +118,11 @@ impl fmt::Display for Kind {
             Kind::Tables => f.write_str("a list of tables"),
         }
     }
+}
+
+/// A time on the simulator's clock as messages show it.
+pub(super) fn shown(span: SimDuration) -> String {
+    fmt_duration(span.as_secs_f64())
 }
 
 impl Kind {

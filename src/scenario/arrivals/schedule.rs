@@ -3,16 +3,14 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use croner::Cron;
 
-use super::{Source, only_phase};
+use super::{SPREADS, Source, only_phase};
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::config::{ArrivalBatch, ArrivalProcess, Spread};
+use crate::model::config::{ArrivalBatch, ArrivalProcess};
 use crate::scenario::diagnostic::Code;
-use crate::scenario::file::MOST_COUNT;
 use crate::scenario::log::Fault;
 use crate::scenario::reader::Section;
+use crate::scenario::setting::MOST_COUNT;
 
-/// How the arrivals of a batch lie.
-pub(super) const SPREADS: &[(&str, Spread)] = &[("uniform", Spread::Uniform), ("even", Spread::Even)];
 const MOST_BATCHES: usize = 1_000_000;
 const FORMATS: [&str; 4] = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
 

@@ -8,15 +8,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::schedule::SPREADS;
-use super::{Source, only_phase};
+use super::{SPREADS, Source, only_phase};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{ArrivalBatch, ArrivalProcess, TracedArrival};
 use crate::scenario::diagnostic::{Code, did_you_mean};
-use crate::scenario::file::MOST_COUNT;
 use crate::scenario::files::{DataFile, MOST_DATA_MISTAKES, offset_in};
 use crate::scenario::log::Fault;
 use crate::scenario::reader::Section;
+use crate::scenario::setting::MOST_COUNT;
 use crate::units::Quantity;
 
 /// A class that a trace may name.
