@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use backpressure_sim::experiment::parallel::Pool;
 use backpressure_sim::scenario;
 use clap::{Args, ValueEnum};
 
@@ -111,9 +112,8 @@ impl ChangeArgs {
 }
 
 impl PoolArgs {
-    pub(super) fn build(&self) -> Result<rayon::ThreadPool> {
-        let threads = self.jobs.map_or(0, usize::from);
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("failed to start threads")
+    pub(super) fn build(&self) -> Result<Pool> {
+        Pool::new(self.jobs).context("failed to start threads")
     }
 }
 

@@ -10,6 +10,7 @@ mod compare;
 mod detailed;
 mod determinism;
 mod exact;
+mod floors;
 mod fluid;
 mod forecast;
 mod memory;
