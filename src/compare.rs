@@ -14,7 +14,8 @@ use crate::experiment::earlier::{Earlier, Judged};
 use crate::experiment::replication::Replication;
 use crate::experiment::summary::{CONFIDENCE, Estimate, Named, SloResult, Verdict};
 use crate::model::metric::{Metric, Unit};
-use crate::scenario::Loaded;
+use crate::scenario::slo::name_of;
+use crate::scenario::{self, Loaded, Setting};
 use crate::stats::holm;
 use crate::stats::paired::PairedDifference;
 use crate::stats::welch::{MeanOf, WelchDifference};
@@ -68,9 +69,9 @@ pub struct Side {
     pub verdict: Verdict,
     /// Its objectives.
     pub objectives: Vec<Judged>,
-    /// Its settings, without those that are absent; `None` if they are not known.
+    /// Its settings; `None` if they are not known.
     #[serde(skip)]
-    settings: Option<BTreeMap<String, String>>,
+    settings: Option<Vec<Setting>>,
     #[serde(skip)]
     system: Named<Figure>,
     #[serde(skip)]
@@ -178,10 +179,6 @@ impl Side {
             .iter()
             .enumerate()
             .map(|(index, (name, of_class))| (name.clone(), figures(Some(index), of_class)));
-        let given = loaded
-            .settings
-            .iter()
-            .filter_map(|setting| setting.value.as_ref().map(|value| (setting.path.clone(), value.clone())));
         Self {
             label,
             source,
@@ -190,7 +187,7 @@ impl Side {
             digest: summary.digest.clone(),
             verdict: summary.verdict,
             objectives: summary.slo.iter().map(judged).collect(),
-            settings: Some(given.collect()),
+            settings: Some(loaded.settings.clone()),
             system: figures(None, &summary.metrics),
             classes: Named(classes.collect()),
             remarks: Vec::new(),
@@ -386,19 +383,18 @@ fn adjust(differences: &mut [Difference]) {
 
 /// All but the name, which is no property of the system.
 fn setting_differences(a: &Side, b: &Side) -> Option<Vec<SettingDifference>> {
-    let (a, b) = (a.settings.as_ref()?, b.settings.as_ref()?);
-    let mut paths: Vec<&String> = a.keys().chain(b.keys().filter(|path| !a.contains_key(*path))).collect();
-    paths.sort();
-    let differing = paths.into_iter().filter(|path| path.as_str() != "name" && a.get(*path) != b.get(*path));
-    Some(
-        differing
-            .map(|path| SettingDifference {
-                path: path.clone(),
-                a: a.get(path).cloned(),
-                b: b.get(path).cloned(),
-            })
-            .collect(),
-    )
+    let found = scenario::differences(
+        &values(a.settings.as_ref()?),
+        &values(b.settings.as_ref()?),
+        a.settings.as_ref()?,
+    );
+    let found = found.into_iter().filter(|difference| difference.path != "name");
+    Some(found.map(|found| SettingDifference { path: found.path, a: found.before, b: found.after }).collect())
+}
+
+/// The settings that have a value, by path.
+fn values(settings: &[Setting]) -> BTreeMap<String, String> {
+    settings.iter().filter_map(|setting| Some((setting.path.clone(), setting.value.clone()?))).collect()
 }
 
 fn remarks(
@@ -503,13 +499,6 @@ impl Difference {
     /// Whether A and B agree in full: no replication differs.
     pub fn is_same(&self) -> bool {
         self.size == Size::Same
-    }
-}
-
-fn name_of(metric: Metric, class: Option<&str>) -> String {
-    match class {
-        None => metric.name().to_owned(),
-        Some(class) => format!("{}{{class={class}}}", metric.name()),
     }
 }
 

@@ -5,6 +5,8 @@
 
 use crate::experiment::replication::Replication;
 use crate::model::metric::{Metric, Unit};
+use crate::scenario::slo::name_of;
+use crate::stats::holm;
 use crate::stats::paired::PairedDifference;
 
 use super::limits::{Limits, floor};
@@ -233,7 +235,7 @@ pub fn settle(family: &mut [&mut Comparison]) {
         .collect();
     let p_values: Vec<f64> =
         tested.iter().map(|comparison| comparison.difference.map_or(1.0, |d| d.p_value)).collect();
-    for (comparison, adjusted) in tested.iter_mut().zip(holm(&p_values)) {
+    for (comparison, adjusted) in tested.iter_mut().zip(holm::adjusted(&p_values)) {
         comparison.adjusted_p = Some(adjusted);
     }
     for comparison in family {
@@ -244,10 +246,7 @@ pub fn settle(family: &mut [&mut Comparison]) {
 impl Comparison {
     /// How the metric is written: `lost_jobs{class=critical-alarm}`.
     pub fn name(&self) -> String {
-        match &self.class {
-            Some(class) => format!("{}{{class={class}}}", self.metric.name()),
-            None => self.metric.name().to_owned(),
-        }
+        name_of(self.metric, self.class.as_deref())
     }
 
     /// The unit of its values.
@@ -286,20 +285,6 @@ impl Comparison {
     }
 }
 
-/// Holm's step-down correction (Scandinavian Journal of Statistics 6 (1979), pp. 65-70): the smallest p-value
-/// counts m-fold, the next one (m - 1)-fold, and so on, none less than the one before. Holds under any dependence.
-fn holm(p_values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
-    let mut adjusted = vec![1.0; p_values.len()];
-    let mut largest: f64 = 0.0;
-    for (rank, &index) in order.iter().enumerate() {
-        largest = largest.max(p_values[index] * (p_values.len() - rank) as f64).min(1.0);
-        adjusted[index] = largest;
-    }
-    adjusted
-}
-
 fn mean(values: &[f64]) -> Option<f64> {
     values.iter().copied().collect::<crate::stats::interval::Sample>().mean()
 }
@@ -308,15 +293,6 @@ fn mean(values: &[f64]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::model::metric::Metrics;
-
-    #[test]
-    fn holm_by_hand() {
-        // The example of R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm"): 0.03 0.06 0.06 0.02.
-        let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
-        for (found, expected) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {
-            assert!((found - expected).abs() < 1e-12, "{adjusted:?}");
-        }
-    }
 
     fn runs(metric: Metric, values: &[Option<f64>]) -> Vec<Replication> {
         let run = |value: &Option<f64>| {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::gate::{Direction, direction};
 use crate::model::metric::{Metric, Unit};
-use crate::scenario::did_you_mean;
+use crate::scenario::slo::metric_named;
 use crate::units;
 
 /// The tolerances of all metrics.
@@ -86,10 +86,7 @@ fn metric_of(text: &str) -> Result<(Option<Metric>, Option<String>), String> {
         }
         None => (text, None),
     };
-    let metric = Metric::from_name(name).ok_or_else(|| {
-        let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
-        format!("`{name}` is not a metric{near}")
-    })?;
+    let metric = metric_named(name)?;
     if direction(metric) == Direction::Neutral {
         return Err(format!("`{name}` is neither better nor worse when it changes, so it is not gated"));
     }

@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use crate::engine::digest::Digest;
 use crate::model::config::{ArrivalProcess, JobClass};
 use crate::model::distribution::Distribution;
-use crate::scenario::{Kind, Loaded, Setting};
-use crate::units::{Quantity, parse_number};
+use crate::scenario::{Loaded, Origin, Setting, SettingDifference, differences};
 
 /// What a setting is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,48 +61,25 @@ pub fn record(loaded: &Loaded) -> BTreeMap<String, String> {
 
 /// All differences between the settings of a baseline and those of a scenario, by the path.
 pub fn changes(baseline: &BTreeMap<String, String>, loaded: &Loaded) -> Vec<Change> {
-    let current = record(loaded);
-    let known: BTreeMap<&str, &Setting> =
-        loaded.settings.iter().map(|setting| (setting.path.as_str(), setting)).collect();
-    let mut paths: Vec<&String> = baseline.keys().chain(current.keys()).collect();
-    paths.sort();
-    paths.dedup();
-    let change = |path: &String| {
-        let (before, now) = (baseline.get(path), current.get(path));
-        let setting = known.get(path.as_str()).copied();
-        let is_same = match (before, now) {
-            (Some(before), Some(now)) => before == now || is_same_quantity(before, now, setting),
-            // A setting that the baseline does not know of, from a later version, keeps what was by default.
-            (None, Some(_)) => setting.is_some_and(|setting| {
-                setting.origin == crate::scenario::Origin::Default && !is_of_list(setting)
-            }),
-            _ => false,
-        };
-        (!is_same).then(|| Change { setting: path.clone(), baseline: before.cloned(), current: now.cloned() })
+    let is_default = |path: &str| {
+        let setting = loaded.settings.iter().find(|setting| setting.path == path);
+        setting.is_some_and(|setting| setting.origin == Origin::Default && !is_of_list(setting))
     };
-    paths.into_iter().filter_map(change).collect()
+    differences(baseline, &record(loaded), &loaded.settings)
+        .into_iter()
+        // A setting that the baseline does not know of, from a later version, keeps what was by default.
+        .filter(|SettingDifference { path, before, .. }| before.is_some() || !is_default(path))
+        .map(|SettingDifference { path, before, after }| Change {
+            setting: path,
+            baseline: before,
+            current: after,
+        })
+        .collect()
 }
 
 /// Whether the setting belongs to an element of a list, which may itself be new.
 fn is_of_list(setting: &Setting) -> bool {
     setting.pattern.contains("[]")
-}
-
-/// Whether two texts of a setting say the same: `60s` and `1min`.
-fn is_same_quantity(a: &str, b: &str, setting: Option<&Setting>) -> bool {
-    let read = |text: &str| -> Option<f64> {
-        let quantity = match &setting?.kind {
-            Kind::Quantity(quantity) | Kind::ChoiceOr(_, quantity) | Kind::Distribution(quantity) => {
-                *quantity
-            }
-            Kind::Whole { .. } => Quantity::Count,
-            Kind::Number { .. } => return parse_number(text).ok(),
-            _ => return None,
-        };
-        quantity.parse(text).ok()
-    };
-    // Equal texts give equal numbers; nothing is computed that could be rounded.
-    matches!((read(a), read(b)), (Some(a), Some(b)) if a.to_bits() == b.to_bits())
 }
 
 /// A value as TOML writes it, without the quotes around a simple string.

@@ -11,6 +11,7 @@ use backpressure_sim::model::metric::Metric;
 use backpressure_sim::report;
 use backpressure_sim::report::compare::Course;
 use backpressure_sim::report::compare::terminal::Detail;
+use backpressure_sim::scenario::slo::metric_named;
 use backpressure_sim::scenario::{self, Loaded};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
@@ -244,10 +245,7 @@ fn refuse(kind: ErrorKind, message: &str) -> ! {
 }
 
 fn metric(name: &str) -> Result<Metric, String> {
-    Metric::from_name(name).ok_or_else(|| {
-        let near = scenario::did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
-        format!("it is not a metric{near}; `simulate SCENARIO --json` shows all")
-    })
+    metric_named(name).map_err(|message| format!("{message}; `simulate SCENARIO --json` shows all"))
 }
 
 /// What can be part of a folder's name.

@@ -180,7 +180,8 @@ impl<'a> Rounds<'a> {
 
     fn read(self) -> Result<Round, RoundError> {
         let path = self.file();
-        let text = std::fs::read_to_string(&path).map_err(|error| RoundError::Missing(path.clone(), error))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| RoundError::Missing(path.clone(), error))?;
         let round: Round =
             serde_json::from_str(&text).map_err(|error| RoundError::Malformed(path.clone(), error))?;
         if round.schema == SCHEMA { Ok(round) } else { Err(RoundError::Schema(path, round.schema)) }
@@ -190,8 +191,10 @@ impl<'a> Rounds<'a> {
     fn results(self) -> Result<Table, RoundError> {
         let failed = |error| RoundError::Io("read", self.folder.to_owned(), error);
         let entries = std::fs::read_dir(self.folder).map_err(failed)?;
-        let mut paths =
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let mut paths = entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed)?;
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
         paths.sort();
         let mut table = Table::default();

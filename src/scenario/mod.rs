@@ -43,7 +43,7 @@ mod workers;
 
 pub use diagnostic::{Code as DiagnosticCode, Diagnostic, Location, ScenarioError, did_you_mean, nearest};
 pub use planning::{PlanSettings, Prices, SweepSettings};
-pub use setting::{Kind, Origin, Setting};
+pub use setting::{Kind, Origin, Setting, SettingDifference, differences};
 
 /// A checked scenario.
 #[derive(Clone, Debug)]

@@ -1,10 +1,11 @@
 //! What a scenario says about configurations other than its own: which ones to try, what they cost, and how
 //! sure the choice among them must be.
 
-use super::diagnostic::{Code, did_you_mean};
+use super::diagnostic::Code;
 use super::log::{Fault, Log};
 use super::reader::{Section, wrong_type};
 use super::setting::Kind;
+use super::slo::{all_metrics, metric_named};
 use super::tree::{Item, Value};
 use crate::model::metric::Metric;
 use crate::units::Quantity;
@@ -145,15 +146,7 @@ fn metric_of(item: &Item, kind: &Kind) -> Result<Metric, Fault> {
     let Value::Text(name) = &item.value else {
         return Err(wrong_type(&item.value, "the name of a metric", kind));
     };
-    Metric::from_name(name).ok_or_else(|| {
-        let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
-        let all: Vec<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
-        Fault::new(
-            Code::UnknownName,
-            format!("`{name}` is not a metric{near}"),
-            format!("metrics: {}", all.join(", ")),
-        )
-    })
+    metric_named(name).map_err(|message| Fault::new(Code::UnknownName, message, all_metrics()))
 }
 
 /// A list of strings, or a single one.

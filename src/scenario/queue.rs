@@ -98,11 +98,7 @@ fn read_lane(
     classes: &[ReadClass<'_>],
     taken: &mut BTreeSet<usize>,
 ) -> Lane {
-    let name = section.key("name", "Name of the lane.").text().or_else(
-        "its number",
-        format!("\"lane-{}\"", index + 1),
-        format!("lane-{}", index + 1),
-    );
+    let name = section.numbered_name("lane", "Name of the lane.", index);
     let weight = section
         .key("weight", "Jobs that the lane is served in its turn; an empty lane has no turn.")
         .count(1, 1_000_000)

@@ -55,6 +55,12 @@ impl<'a> Section<'a> {
         Key { section: self, name, doc }
     }
 
+    /// The name of an element of a list: without one, what it is and its number from 1 on.
+    pub(super) fn numbered_name(&mut self, noun: &str, doc: &'static str, index: usize) -> String {
+        let usual = format!("{noun}-{}", index + 1);
+        self.key("name", doc).text().or_else("its number", format!("\"{usual}\""), usual)
+    }
+
     /// Asks for a setting whose type the caller knows, who also records it.
     pub(super) fn ask(&mut self, name: &'static str) -> Option<&'a Item> {
         self.asked.push(name);

@@ -106,16 +106,9 @@ impl Slo {
         if name.is_empty() {
             return Err(scanner.expected("the name of a metric"));
         }
-        let metric = Metric::from_name(name).ok_or_else(|| {
-            let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
-            let all: Vec<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
-            let label = if near.is_empty() { format!("metrics: {}", all.join(", ")) } else { String::new() };
-            SloFault {
-                span,
-                code: Code::UnknownName,
-                message: format!("`{name}` is not a metric{near}"),
-                label,
-            }
+        let metric = metric_named(name).map_err(|message| {
+            let label = if message.contains("did you mean") { String::new() } else { all_metrics() };
+            SloFault { span, code: Code::UnknownName, message, label }
         })?;
         let class = if scanner.eat("{") { Some(class_of(&mut scanner, metric, classes)?) } else { None };
         let statistic = if scanner.eat(".") { statistic_of(&mut scanner)? } else { Statistic::default() };
@@ -138,6 +131,32 @@ impl Slo {
             },
         })?;
         Ok(Slo { expression: expression.trim().to_string(), metric, class, statistic, comparison, limit })
+    }
+}
+
+/// The metric of that name, or a sentence that says there is none and what may be meant.
+///
+/// # Errors
+///
+/// That sentence.
+pub fn metric_named(name: &str) -> Result<Metric, String> {
+    Metric::from_name(name).ok_or_else(|| {
+        let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
+        format!("`{name}` is not a metric{near}")
+    })
+}
+
+/// The names of all metrics.
+pub(super) fn all_metrics() -> String {
+    let all: Vec<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+    format!("metrics: {}", all.join(", "))
+}
+
+/// How an objective writes a metric: `lost_jobs{class=critical-alarm}`.
+pub fn name_of(metric: Metric, class: Option<&str>) -> String {
+    match class {
+        None => metric.name().to_owned(),
+        Some(class) => format!("{}{{class={class}}}", metric.name()),
     }
 }
 

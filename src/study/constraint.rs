@@ -5,8 +5,6 @@
 use crate::scenario::slo::Comparison;
 use crate::scenario::{Diagnostic, DiagnosticCode as Code, Kind, Location, Setting, did_you_mean};
 
-use super::axis::number_of;
-
 /// A comparison of settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constraint {
@@ -68,8 +66,7 @@ impl Constraint {
             let mut factors = Vec::new();
             for word in part.split('*') {
                 let name = word.trim();
-                let number =
-                    name.parse().ok().or_else(|| kinds.iter().find_map(|kind| number_of(name, kind)));
+                let number = name.parse().ok().or_else(|| kinds.iter().find_map(|kind| kind.number_of(name)));
                 if let Some(number) = number {
                     factors.push(Factor::Number(number));
                 } else if settings.iter().any(|setting| setting.path == name) {

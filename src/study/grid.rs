@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::axis::{Axis, number_of, tidy, written};
+use super::axis::{Axis, tidy, written};
 use super::constraint::Constraint;
 use crate::engine::digest::Digest;
 use crate::experiment::parallel;
@@ -181,7 +181,7 @@ impl Grid {
         let settings = &self.base.settings;
         let own = |axis: &Axis| {
             let setting = settings.iter().find(|setting| setting.path == axis.path)?;
-            number_of(setting.value.as_deref()?, &setting.kind)
+            setting.kind.number_of(setting.value.as_deref()?)
         };
         self.axes.iter().map(own).collect()
     }
@@ -200,7 +200,7 @@ impl Grid {
             return self.number(&self.axes[position], place[position], place);
         }
         let setting = self.base.settings.iter().find(|setting| setting.path == path)?;
-        number_of(setting.value.as_deref()?, &setting.kind)
+        setting.kind.number_of(setting.value.as_deref()?)
     }
 
     /// The `--set` options of a variant, besides those of the grid.

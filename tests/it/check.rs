@@ -15,7 +15,9 @@ use backpressure_sim::scenario::{self, Scenario};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::command::{SMALL, check_refusal, command, simulate, text};
+use crate::support::{
+    SIMULATE, SMALL, check_refusal, command, folder_with, interrupt, repository, simulate, text,
+};
 
 /// A spike that ends the circuit's peace neither before nor after: it drains in seven seconds.
 fn small() -> String {
@@ -24,8 +26,7 @@ fn small() -> String {
 
 /// A folder with the small scenario and its baseline.
 fn workplace() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small.toml"), small()).unwrap();
+    let folder = folder_with("small.toml", &small());
     let recorded = check(folder.path(), &["small.toml", "--update-baseline"]);
     assert_eq!(recorded.status.code(), Some(0), "{}", text(&recorded.stderr));
     folder
@@ -339,10 +340,7 @@ fn an_interrupt_writes_nothing() {
     let before = read(&folder, "base.json");
     let long = ["check", "small.toml", "-b", "base.json", "-n", "100000", "--update-baseline"];
     let child = command(folder.path(), &long).stdout(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(1));
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.unwrap().success());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupt(child, Duration::from_secs(1));
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(read(&folder, "base.json"), before);
 }
@@ -509,11 +507,11 @@ fn null(what: &str, before: &[Vec<Replication>], now: &[Vec<Replication>]) {
 
 /// Runs the script of the GitHub Action as the runner does, with the built binary.
 fn action(folder: &Path, inputs: &[(&str, &str)]) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/actions/check/check.sh");
+    let script = repository(".github/actions/check/check.sh");
     std::process::Command::new("bash")
         .arg(script)
         .current_dir(folder)
-        .env("INPUT_BINARY", env!("CARGO_BIN_EXE_simulate"))
+        .env("INPUT_BINARY", SIMULATE)
         .env("INPUT_BASELINE", "base.json")
         .env("INPUT_REPORTS", "out of the way/check")
         .env("GITHUB_OUTPUT", "output.txt")

@@ -24,7 +24,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::support::repository;
 
 /// From top to bottom.
 const FLOORS: [&[&str]; 9] = [
@@ -193,10 +194,6 @@ impl Building {
     }
 }
 
-fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 fn room_of(module: &str) -> &str {
     module.split("::").next().unwrap_or_default()
 }
@@ -279,7 +276,9 @@ fn circles<'m>(imports: BTreeSet<(&'m str, &'m str)>) -> BTreeSet<(String, Strin
         let mut seen = BTreeSet::new();
         let mut next = vec![start];
         while let Some(module) = next.pop() {
-            next.extend(needs.get(module).into_iter().flatten().filter(|other| seen.insert((*other).clone())));
+            next.extend(
+                needs.get(module).into_iter().flatten().filter(|other| seen.insert((*other).clone())),
+            );
         }
         seen
     };
@@ -356,14 +355,7 @@ fn paths_of_a_text_are_found() {
     let found: Vec<String> = paths(text).iter().map(|path| path.join("::")).collect();
     assert_eq!(
         found,
-        [
-            "crate::a::self",
-            "crate::a::b::C",
-            "crate::a::b::d",
-            "crate::a::e",
-            "super::g::h",
-            "std::fmt"
-        ]
+        ["crate::a::self", "crate::a::b::C", "crate::a::b::d", "crate::a::e", "super::g::h", "std::fmt"]
     );
 }
 

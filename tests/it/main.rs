@@ -28,4 +28,5 @@ mod scenarios;
 mod schema;
 mod selection;
 mod spike;
+mod support;
 mod sweep;

@@ -53,11 +53,7 @@ pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
     }
     let mut names: Vec<String> = Vec::new();
     for (index, state) in sections.iter_mut().enumerate() {
-        let name = state.key("name", "Name of the state.").text().or_else(
-            "its number",
-            format!("\"state-{}\"", index + 1),
-            format!("state-{}", index + 1),
-        );
+        let name = state.numbered_name("state", "Name of the state.", index);
         if names.contains(&name) {
             let message = format!("there is already a state `{name}`");
             state.complain("name", Fault::new(Code::Conflict, message, "give each state a name of its own"));

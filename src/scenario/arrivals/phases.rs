@@ -55,11 +55,7 @@ fn read_list(
     let mut all_good = true;
     for (index, mut section) in sections.into_iter().enumerate() {
         let is_last = index + 1 == count;
-        let name = section.key("name", "Name of the phase in reports.").text().or_else(
-            "its number",
-            format!("\"phase-{}\"", index + 1),
-            format!("phase-{}", index + 1),
-        );
+        let name = section.numbered_name("phase", "Name of the phase in reports.", index);
         let length = section
             .key("for", "How long it lasts; the last one lasts to the end.")
             .positive_span()
