@@ -42,8 +42,8 @@ const LAST_EPOCH: u64 = 253_402_300_799;
 
 fn epoch(text: &str) -> Result<u64, String> {
     let seconds = text.parse().ok().or_else(|| {
-        let date = chrono::DateTime::parse_from_rfc3339(text).ok()?;
-        u64::try_from(date.timestamp()).ok()
+        let time: jiff::Timestamp = text.parse().ok()?;
+        u64::try_from(time.as_second()).ok()
     });
     seconds
         .filter(|seconds| *seconds <= LAST_EPOCH)

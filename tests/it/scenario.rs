@@ -797,6 +797,45 @@ fn traces() {
     check_trace("", &["there are no arrivals in"]);
 }
 
+/// RFC 4180, as spreadsheets and databases export it.
+#[test]
+fn traces_are_csv_as_others_write_it() {
+    let check = |csv: &str| {
+        let text = TWO_CLASSES.replace("\"alarm\"", "'alarm, \"red\"'");
+        let folder = folder(&[("trace.csv", csv.as_bytes()), ("a.toml", text.as_bytes())]);
+        let loaded = load_from(&folder, "a.toml").unwrap();
+        let ArrivalProcess::Trace(arrivals) = &loaded.scenario.model.sources[0].process else {
+            panic!("a trace")
+        };
+        let found: Vec<(u64, u16)> = arrivals.iter().map(|arrival| (arrival.at.0, arrival.class)).collect();
+        assert_eq!(found, [(1_000, 0), (2_000, 1), (3_000, 0)], "{csv:?}");
+    };
+    let plain = "time_us,class\n1,\"alarm, \"\"red\"\"\"\n2,telemetry\n3,\"alarm, \"\"red\"\"\"\n";
+    check(plain);
+    check(&format!("\u{feff}{}", plain.replace('\n', "\r\n")));
+    check(&plain.replace("2,telemetry\n", "\n  \n\"2\" , telemetry \n\n").replace("time_us", "\"time_us\""));
+    check(plain.trim_end());
+
+    // The place of a mistake is that in the file, blank lines and all.
+    check_trace(
+        "\u{feff}time_us,class\r\n1,alarm\r\n\r\n2,\"alrm\"\r\n",
+        &["trace.csv:4:4", "there is no class `alrm`; did you mean `alarm`?", "4 | 2,\"alrm\""],
+    );
+    check_trace(
+        "time_us,class\n1,\"alarm, \"\"red\"\"\"\n",
+        &["trace.csv:2:1", "there is no class `alarm, \"red\"`", "classes: alarm, telemetry"],
+    );
+    check_trace("time_us,class\n\"1,5\",alarm\n", &["trace.csv:2:2", "`1,5` is not a number"]);
+    check_trace(
+        "time_us,class\n1,alarm,2\n",
+        &["trace.csv:2:1", "the line has 3 fields, but the header has 2"],
+    );
+    check_trace(
+        "time_us,class\n1,alarm\n2,\"alarm\n3,alarm\n4,alarm\n",
+        &["trace.csv:3:1", "a quote is not closed", "1 mistake"],
+    );
+}
+
 #[test]
 fn objectives() {
     let slo =

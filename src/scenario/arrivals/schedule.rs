@@ -1,7 +1,9 @@
 //! Arrivals that a schedule starts, as cron jobs do.
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use croner::Cron;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Zoned};
 
 use super::{SPREADS, Source, only_phase};
 use crate::engine::time::{SimDuration, SimTime};
@@ -39,17 +41,16 @@ pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> O
     let mut batches = Vec::new();
     let mut next = cron.find_next_occurrence(&start, true).ok();
     while let Some(time) = next {
-        let nanos = time.signed_duration_since(start).num_nanoseconds();
-        let Some(at) = nanos.and_then(|nanos| u64::try_from(nanos).ok()).filter(|at| *at < horizon.0) else {
-            break;
-        };
+        let nanos = time.timestamp().duration_since(start.timestamp()).as_nanos();
+        let Some(at) = u64::try_from(nanos).ok().filter(|at| *at < horizon.0) else { break };
         batches.push(ArrivalBatch { at: SimTime(at), within, count: jobs, class: None });
         if batches.len() > MOST_BATCHES {
             let message = format!("it starts more than {MOST_BATCHES} times, the most allowed");
             section.complain("schedule", Fault::new(Code::OutOfRange, message, "make `duration` shorter"));
             return None;
         }
-        next = cron.find_next_occurrence(&(time + TimeDelta::seconds(1)), true).ok();
+        let later = time.checked_add(SignedDuration::from_secs(1)).ok();
+        next = later.and_then(|later| cron.find_next_occurrence(&later, true).ok());
     }
     if batches.is_empty() {
         section
@@ -60,12 +61,13 @@ pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> O
     Some(Source::new(process, vec![only_phase("schedule", 0.0)]))
 }
 
-fn date_of(section: &mut Section<'_>, text: &str) -> Option<DateTime<Utc>> {
-    let date = FORMATS.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+fn date_of(section: &mut Section<'_>, text: &str) -> Option<Zoned> {
+    let read = |format: &&str| DateTime::strptime(format, text).ok()?.to_zoned(TimeZone::UTC).ok();
+    let date = FORMATS.iter().find_map(read);
     if date.is_none() {
         let message = format!("`{text}` is not a date and time of day");
         section
             .complain("starts_at", Fault::new(Code::WrongType, message, "such as \"2026-01-05T08:30:00\""));
     }
-    date.map(|date| date.and_utc())
+    date
 }
