@@ -10,6 +10,8 @@
 //! 7%. Against 140 measurements (`tests/data/redis-memory.csv`: BullMQ 6.7.0 on Redis 7.0.15) the error is 1.0% in the mean and 2.5% at worst; most
 //! of it no model can know, since a random seed of each Redis process decides over 32 bytes a job.
 
+pub mod saving;
+
 /// Where a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {

@@ -1,13 +1,14 @@
 //! The gate: each metric of a scenario against its baseline, replication by replication.
 //!
-//! See [`super`] for the rule and what errors it makes. Here are the paired differences, and the correction for looking at
-//! many of them.
+//! See [`super`] for the rule and its error probabilities. Here are the paired differences, and the correction for testing many of them.
 
 use crate::experiment::replication::Replication;
 use crate::model::metric::{Direction, Metric, Unit};
+use crate::scenario::slo::name_of;
+use crate::stats::holm;
 use crate::stats::paired::PairedDifference;
 
-use super::limits::{Limits, floor};
+use super::tolerances::{Tolerances, floor};
 
 /// What the gate says of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -21,13 +22,13 @@ pub enum Judgement {
     Improved,
     /// Not worse by more than the limit.
     Unchanged,
-    /// Neutral, or taken out of the gate.
+    /// Neutral, or excluded from the gate.
     NotGated,
 }
 
 /// One metric now and in the baseline.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
+pub struct MetricCheck {
     /// Which one.
     pub metric: Metric,
     /// Name of the job class; `None` is the whole system.
@@ -51,15 +52,15 @@ pub struct Comparison {
     pub vanished: u32,
     /// Replications that had no value and have one now.
     pub appeared: u32,
-    /// Values of the baseline that are only bounds: it had not happened by the horizon, which counts.
+    /// Values of the baseline that are only bounds: the event had not happened by the horizon, which counts instead.
     pub baseline_censored: u32,
     /// The same now.
     pub current_censored: u32,
-    /// Whether every replication has the very same value, or none.
+    /// Whether every replication has exactly the same value, or none.
     pub identical: bool,
 }
 
-/// Probability that a check in which nothing is different in truth reports any regression or improvement.
+/// Probability that a check reports a regression or an improvement although nothing differs.
 pub const FAMILY_WISE_ERROR: f64 = 0.05;
 
 /// Confidence of the interval of each difference.
@@ -75,11 +76,11 @@ pub fn compare(
     classes: &[&str],
     baseline: &[Replication],
     current: &[Replication],
-    limits: &Limits,
+    tolerances: &Tolerances,
     skipped: &[Metric],
-) -> Vec<Comparison> {
+) -> Vec<MetricCheck> {
     assert_eq!(baseline.len(), current.len(), "every replication has its partner");
-    // What there is of a single class is what there is of the system.
+    // The metrics of a single class are those of the system.
     let classes = if classes.len() > 1 { classes } else { &[] };
     let scopes = std::iter::once(None).chain(classes.iter().copied().enumerate().map(Some));
     let mut comparisons = Vec::new();
@@ -88,22 +89,22 @@ pub fn compare(
             let index = scope.map(|(index, _)| index);
             let has = |runs: &[Replication]| runs.iter().any(|run| run.metrics(index).get(metric).is_some());
             let is_of_scope = scope.is_none() || metric.per_class();
-            // What belongs to a part that the scenario does not have is not compared.
+            // Metrics of components that the scenario does not use have no values and are not compared.
             if is_of_scope && (has(baseline) || has(current)) {
-                comparisons.push(comparison(metric, scope, baseline, current, limits));
+                comparisons.push(metric_check(metric, scope, baseline, current, tolerances));
             }
         }
     }
     comparisons
 }
 
-fn comparison(
+fn metric_check(
     metric: Metric,
     scope: Option<(usize, &str)>,
     baseline: &[Replication],
     current: &[Replication],
-    limits: &Limits,
-) -> Comparison {
+    tolerances: &Tolerances,
+) -> MetricCheck {
     let index = scope.map(|(index, _)| index);
     let values = |replications: &[Replication]| -> Vec<Option<f64>> {
         replications.iter().map(|replication| replication.metrics(index).get(metric)).collect()
@@ -132,10 +133,10 @@ fn comparison(
         if pairs > 0 { mean(paired) } else { mean(&all.iter().copied().flatten().collect::<Vec<_>>()) }
     };
     let baseline_mean = shown(&before_paired, &before);
-    let tolerance = limits.tolerance(metric, class.as_deref());
-    // Of a metric that has appeared there is nothing to take a share of.
+    let tolerance = tolerances.tolerance(metric, class.as_deref());
+    // A metric that is new has no baseline to take a fraction of.
     let limit = tolerance.map(|share| (share * baseline_mean.unwrap_or(0.0).abs()).max(floor(metric.unit())));
-    Comparison {
+    MetricCheck {
         metric,
         class,
         judgement: Judgement::NotGated,
@@ -149,7 +150,7 @@ fn comparison(
         appeared,
         baseline_censored: censored(baseline),
         current_censored: censored(current),
-        // Bits, so that nothing is lost to rounding and nothing is compared that is no number.
+        // Compared as bits, so that neither rounding nor NaN matters.
         identical: before
             .iter()
             .map(|value| value.map(f64::to_bits))
@@ -158,14 +159,14 @@ fn comparison(
 }
 
 /// Judges all comparisons of a check as one family.
-pub fn settle(family: &mut [&mut Comparison]) {
-    let mut tested: Vec<&mut &mut Comparison> = family
+pub fn settle(family: &mut [&mut MetricCheck]) {
+    let mut tested: Vec<&mut &mut MetricCheck> = family
         .iter_mut()
         .filter(|comparison| comparison.limit.is_some() && comparison.difference.is_some())
         .collect();
     let p_values: Vec<f64> =
         tested.iter().map(|comparison| comparison.difference.map_or(1.0, |d| d.p_value)).collect();
-    for (comparison, adjusted) in tested.iter_mut().zip(holm(&p_values)) {
+    for (comparison, adjusted) in tested.iter_mut().zip(holm::adjusted(&p_values)) {
         comparison.adjusted_p = Some(adjusted);
     }
     for comparison in family {
@@ -173,13 +174,10 @@ pub fn settle(family: &mut [&mut Comparison]) {
     }
 }
 
-impl Comparison {
+impl MetricCheck {
     /// How the metric is written: `lost_jobs{class=critical-alarm}`.
     pub fn name(&self) -> String {
-        match &self.class {
-            Some(class) => format!("{}{{class={class}}}", self.metric.name()),
-            None => self.metric.name().to_owned(),
-        }
+        name_of(self.metric, self.class.as_deref())
     }
 
     /// The unit of its values.
@@ -187,7 +185,7 @@ impl Comparison {
         self.metric.unit()
     }
 
-    /// Whether the metric has a value in other replications than it had.
+    /// Whether the metric has values in other replications than before.
     pub fn presence_changed(&self) -> bool {
         self.vanished + self.appeared > 0
     }
@@ -206,7 +204,7 @@ impl Comparison {
         if is_proven && worse > limit {
             Judgement::Regressed
         } else if self.presence_changed() {
-            // What the missing values would have been nobody knows.
+            // The missing values are unknown, so nothing better can be said.
             Judgement::Inconclusive
         } else if is_proven && worse < -limit {
             Judgement::Improved
@@ -218,20 +216,6 @@ impl Comparison {
     }
 }
 
-/// Holm's step-down correction (Scandinavian Journal of Statistics 6 (1979), pp. 65-70): the smallest p-value
-/// counts m-fold, the next one (m - 1)-fold, and so on, none less than the one before. Holds under any dependence.
-fn holm(p_values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
-    let mut adjusted = vec![1.0; p_values.len()];
-    let mut largest: f64 = 0.0;
-    for (rank, &index) in order.iter().enumerate() {
-        largest = largest.max(p_values[index] * (p_values.len() - rank) as f64).min(1.0);
-        adjusted[index] = largest;
-    }
-    adjusted
-}
-
 fn mean(values: &[f64]) -> Option<f64> {
     values.iter().copied().collect::<crate::stats::interval::Sample>().mean()
 }
@@ -240,15 +224,6 @@ fn mean(values: &[f64]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::model::metric::Metrics;
-
-    #[test]
-    fn holm_by_hand() {
-        // The example of R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm"): 0.03 0.06 0.06 0.02.
-        let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
-        for (found, expected) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {
-            assert!((found - expected).abs() < 1e-12, "{adjusted:?}");
-        }
-    }
 
     fn runs(metric: Metric, values: &[Option<f64>]) -> Vec<Replication> {
         let run = |value: &Option<f64>| {
@@ -263,8 +238,8 @@ mod tests {
     #[track_caller]
     fn check(metric: Metric, before: &[Option<f64>], now: &[Option<f64>], expected: Judgement) {
         let skipped: Vec<Metric> = Metric::ALL.iter().copied().filter(|known| *known != metric).collect();
-        let limits = Limits::default();
-        let mut found = compare(&[], &runs(metric, before), &runs(metric, now), &limits, &skipped);
+        let tolerances = Tolerances::default();
+        let mut found = compare(&[], &runs(metric, before), &runs(metric, now), &tolerances, &skipped);
         settle(&mut found.iter_mut().collect::<Vec<_>>());
         assert_eq!(found[0].judgement, expected, "{found:?}");
     }

@@ -1,20 +1,20 @@
-//! What has changed in a scenario since its baseline, and whether the two can still be compared.
+//! What has changed in a scenario since its baseline, and whether the two are still comparable.
 //!
-//! The experiment - load, clients, faults, duration, seed - must be the same, or a difference would say nothing about the system.
-//! The system - policy, gateway, queue, workers, database, autoscaler, Redis - may change: what that does is what the gate asks.
+//! The experiment (load, clients, faults, duration, seed) must be the same, or a difference would say nothing about the
+//! system. The system (policy, gateway, queue, workers, database, autoscaler, Redis) may change: the gate asks what
+//! that does.
 
 use std::collections::BTreeMap;
 
 use crate::engine::digest::Digest;
 use crate::model::config::{ArrivalBatch, ArrivalProcess, JobClass, TracedArrival};
 use crate::model::distribution::Distribution;
-use crate::scenario::{Kind, Loaded, Setting};
-use crate::units::{Quantity, parse_number};
+use crate::scenario::{Loaded, Origin, Setting, SettingDifference, differences};
 
 /// What a setting is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// What the system is put through, and how it is measured.
+    /// The load on the system, and how it is measured.
     Experiment,
     /// The system under test.
     System,
@@ -27,7 +27,7 @@ pub fn part_of(path: &str) -> Part {
     match path.split('.').next().unwrap_or_default() {
         "policy" | "gateway" | "queue" | "workers" | "database" | "autoscaler" | "redis" => Part::System,
         "name" | "slo" | "report" | "alerts" | "sweep" | "cost" | "plan" => Part::Neither,
-        // Also what later versions add, until somebody decides that it is part of the system.
+        // Also sections that later versions add, until somebody decides that they belong to the system.
         _ => Part::Experiment,
     }
 }
@@ -50,8 +50,8 @@ impl std::fmt::Display for Change {
     }
 }
 
-/// The settings of experiment and system by their path, as the baseline keeps them. Files that a scenario
-/// names stand in it with a hash of what was read from them.
+/// The settings of experiment and system by their path, as the baseline keeps them, with a hash of the content of each
+/// file that the scenario names.
 pub fn record(loaded: &Loaded) -> BTreeMap<String, String> {
     let settings = loaded.settings.iter().filter(|setting| part_of(&setting.path) != Part::Neither);
     let mut record: BTreeMap<String, String> =
@@ -62,48 +62,25 @@ pub fn record(loaded: &Loaded) -> BTreeMap<String, String> {
 
 /// All differences between the settings of a baseline and those of a scenario, by the path.
 pub fn changes(baseline: &BTreeMap<String, String>, loaded: &Loaded) -> Vec<Change> {
-    let current = record(loaded);
-    let known: BTreeMap<&str, &Setting> =
-        loaded.settings.iter().map(|setting| (setting.path.as_str(), setting)).collect();
-    let mut paths: Vec<&String> = baseline.keys().chain(current.keys()).collect();
-    paths.sort();
-    paths.dedup();
-    let change = |path: &String| {
-        let (before, now) = (baseline.get(path), current.get(path));
-        let setting = known.get(path.as_str()).copied();
-        let is_same = match (before, now) {
-            (Some(before), Some(now)) => before == now || is_same_quantity(before, now, setting),
-            // A setting that the baseline does not know of, from a later version, keeps what was by default.
-            (None, Some(_)) => setting.is_some_and(|setting| {
-                setting.origin == crate::scenario::Origin::Default && !is_of_list(setting)
-            }),
-            _ => false,
-        };
-        (!is_same).then(|| Change { setting: path.clone(), baseline: before.cloned(), current: now.cloned() })
+    let is_default = |path: &str| {
+        let setting = loaded.settings.iter().find(|setting| setting.path == path);
+        setting.is_some_and(|setting| setting.origin == Origin::Default && !is_of_list(setting))
     };
-    paths.into_iter().filter_map(change).collect()
+    differences(baseline, &record(loaded), &loaded.settings)
+        .into_iter()
+        // A setting that a later version has added is unchanged while it has its default.
+        .filter(|SettingDifference { path, before, .. }| before.is_some() || !is_default(path))
+        .map(|SettingDifference { path, before, after }| Change {
+            setting: path,
+            baseline: before,
+            current: after,
+        })
+        .collect()
 }
 
 /// Whether the setting belongs to an element of a list, which may itself be new.
 fn is_of_list(setting: &Setting) -> bool {
     setting.pattern.contains("[]")
-}
-
-/// Whether two texts of a setting say the same: `60s` and `1min`.
-fn is_same_quantity(a: &str, b: &str, setting: Option<&Setting>) -> bool {
-    let read = |text: &str| -> Option<f64> {
-        let quantity = match &setting?.kind {
-            Kind::Quantity(quantity) | Kind::ChoiceOr(_, quantity) | Kind::Distribution(quantity) => {
-                *quantity
-            }
-            Kind::Whole { .. } => Quantity::Count,
-            Kind::Number { .. } => return parse_number(text).ok(),
-            _ => return None,
-        };
-        quantity.parse(text).ok()
-    };
-    // Equal texts give equal numbers; nothing is computed that could be rounded.
-    matches!((read(a), read(b)), (Some(a), Some(b)) if a.to_bits() == b.to_bits())
 }
 
 /// A value as TOML writes it, without the quotes around a simple string.

@@ -151,19 +151,18 @@ impl Table {
         self.columns.iter().find(|(known, _)| *known == metric).map(|(_, values)| values.as_slice())
     }
 
-    /// No cell that is read here holds a comma or a quote: they are numbers.
     fn parse(text: &str) -> Option<Self> {
-        let mut lines = text.lines();
-        let header: Vec<&str> = lines.next()?.split(',').collect();
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let header = reader.headers().ok()?;
         let mut columns: Vec<(usize, Metric, Vec<Option<f64>>)> = header
             .iter()
             .enumerate()
             .filter_map(|(place, name)| Some((place, Metric::from_name(name)?, Vec::new())))
             .collect();
-        for line in lines {
-            let cells: Vec<&str> = line.split(',').collect();
+        for cells in reader.records() {
+            let cells = cells.ok()?;
             for (place, _, values) in &mut columns {
-                let cell = *cells.get(*place)?;
+                let cell = cells.get(*place)?;
                 values.push(if cell.is_empty() { None } else { Some(cell.parse().ok()?) });
             }
         }
@@ -189,6 +188,12 @@ mod tests {
         assert_eq!(table.get(Metric::PeakDepth), Some(&[Some(40.0), Some(42.5)][..]));
         assert_eq!(table.get(Metric::CircuitCycle), Some(&[None, Some(10.0)][..]));
         assert_eq!(table.get(Metric::Recovery), None);
+    }
+
+    #[test]
+    fn a_class_may_have_a_comma_in_its_name() {
+        let text = "\"lost_jobs{class=a, \"\"b\"\"}\",peak_depth_jobs\r\n1,40\r\n";
+        assert_eq!(Table::parse(text).expect("a table").get(Metric::PeakDepth), Some(&[Some(40.0)][..]));
     }
 
     #[test]

@@ -6,6 +6,27 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+/// Threads to run tasks on.
+#[derive(Debug)]
+pub struct Pool(rayon::ThreadPool);
+
+impl Pool {
+    /// So many threads, or one for each core.
+    ///
+    /// # Errors
+    ///
+    /// If the system starts no further threads.
+    pub fn new(threads: Option<u16>) -> Result<Self, impl std::error::Error + Send + Sync + 'static> {
+        let threads = threads.map_or(0, usize::from);
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().map(Self)
+    }
+
+    /// Runs `work`, and all tasks that it begins, on these threads.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.0.install(work)
+    }
+}
+
 /// Calls `work` for each of `0..tasks` and hands what it returns to `take`, one at a time. A task that
 /// returns nothing was interrupted: no further one is begun. True if all were done.
 pub fn run<T: Send>(

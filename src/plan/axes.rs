@@ -3,11 +3,31 @@
 //! Concurrency is varied only where the scenario says what more of it costs, by contention or by a database pool: elsewhere
 //! more would always look better. `--grid` varies it anyway.
 
+use std::path::Path;
+
 use crate::engine::time::SimTime;
-use crate::scenario::{Loaded, Setting};
+use crate::scenario::{self, Loaded, ScenarioError, Setting};
+use crate::study::grid::Grid;
 
 /// Most numbers of worker processes that are tried.
 const MOST_PROCESSES: u64 = 60;
+
+/// The candidates for a scenario file: on the given axes, else on those of the file, else on the usual ones.
+///
+/// # Errors
+///
+/// All mistakes in file and options, or why the file cannot be read.
+pub fn candidates(
+    path: &Path,
+    overrides: Vec<String>,
+    axes: Vec<String>,
+    constraints: Vec<String>,
+) -> Result<Grid, ScenarioError> {
+    let base = scenario::load(path, &overrides)?;
+    let has_axes = !axes.is_empty() || !base.scenario.sweep.axes.is_empty();
+    let axes = if has_axes { axes } else { usual(&base) };
+    Grid::load(path, overrides, axes, constraints)
+}
 
 /// Axes for a scenario, as `--grid` takes them.
 pub fn usual(base: &Loaded) -> Vec<String> {

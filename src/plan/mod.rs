@@ -18,6 +18,7 @@
 
 pub mod axes;
 pub mod forecast;
+pub mod rounds;
 pub mod search;
 pub mod spec;
 pub mod what_if;

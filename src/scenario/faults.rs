@@ -1,7 +1,7 @@
 //! The faults: what goes wrong, when, and for how long.
 
 use super::diagnostic::Code;
-use super::log::Fault as Mistake;
+use super::log::Mistake;
 use super::reader::{Section, quantity_of, wrong_type};
 use super::setting::Kind;
 use super::tree::Value;
@@ -73,8 +73,9 @@ fn read_fault(
         format!("\"{kind_name}\""),
         kind_name.to_string(),
     );
-    let at = section.key("at", "When it begins.").span().required();
-    let lasts = section.key("for", "How long it lasts; to the end if not given.").positive_span().optional();
+    let at = section.key("at", "When the fault begins.").span().required();
+    let lasts =
+        section.key("for", "How long the fault lasts; default: to the end.").positive_span().optional();
     let kind = sort.and_then(|sort| read_kind(section, sort, workers, gateway));
     if sort.is_some() {
         section.close();
@@ -109,17 +110,14 @@ fn read_kind(
         },
         Sort::WorkerRestart => FaultKind::WorkerRestart,
         Sort::DatabaseSlow => FaultKind::DatabaseSlow {
-            factor: factor(section, "How many times as long the database takes for its part of a job.")?,
+            factor: factor(section, "Factor on the database's part of a service time.")?,
         },
         Sort::RedisOutage => FaultKind::RedisOutage,
         Sort::RedisSlow => FaultKind::RedisSlow {
-            factor: factor(section, "How many times as long commands and the way to Redis take.")?,
+            factor: factor(section, "Factor on the time of commands and on the latency to Redis.")?,
         },
         Sort::RedisFailover => FaultKind::RedisFailover {
-            lag: section
-                .key("lag", "How far the replica was behind: what was enqueued since then is lost.")
-                .span()
-                .or("0s"),
+            lag: section.key("lag", "Lag of the replica: jobs enqueued within it are lost.").span().or("0s"),
         },
         Sort::DepthFrozen => FaultKind::DepthFrozen,
         Sort::DepthMissing => FaultKind::DepthMissing,
@@ -150,7 +148,7 @@ fn read_count(section: &mut Section<'_>, doc: &'static str, all: u32) -> Option<
 /// A duration with a sign.
 fn read_step(section: &mut Section<'_>) -> Option<i64> {
     section
-        .key("step", "How far the gateways' clock jumps: \"60s\", or backwards \"-60s\".")
+        .key("step", "Jump of the gateways' clock, such as \"60s\", or backwards \"-60s\".")
         .typed(Kind::Text, |item, kind| {
             let Value::Text(text) = &item.value else {
                 return Err(wrong_type(&item.value, "a string", kind));

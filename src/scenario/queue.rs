@@ -1,13 +1,13 @@
-//! The waiting line: its order, its capacity, and the queues that it is spread over.
+//! The waiting line: its discipline, its capacity, and the queues that jobs are spread over.
 
 use std::collections::BTreeSet;
 
 use super::classes::ReadClass;
 use super::diagnostic::{Code, did_you_mean};
-use super::file::MOST_COUNT;
-use super::log::Fault;
+use super::log::Mistake;
 use super::planning::read_texts;
 use super::reader::Section;
+use super::setting::MOST_COUNT;
 use crate::model::MOST_LINES;
 use crate::model::config::{Discipline, Lane, Queue};
 
@@ -23,15 +23,18 @@ pub(super) fn read(mut queue: Section<'_>, classes: &mut [ReadClass<'_>]) -> Que
     const DISCIPLINES: &[(&str, Order)] =
         &[("fifo", Order::Fifo), ("priority", Order::Priority), ("lanes", Order::Lanes)];
     let order = queue
-        .key("discipline", "Who is served next: the first, the most urgent, or the lanes in turn.")
+        .key(
+            "discipline",
+            "Which job is served next: the first, the most urgent, or one from each lane in turn.",
+        )
         .choice(DISCIPLINES)
         .or("fifo");
     let capacity = queue
-        .key("capacity", "Most jobs waiting and in service; arrivals beyond are rejected.")
+        .key("capacity", "Most jobs waiting and in service; further arrivals are rejected.")
         .count(1, MOST_COUNT)
         .optional();
     let queues = queue
-        .key("queues", "BullMQ queues that jobs are spread over in turn. One lives on one shard of Redis.")
+        .key("queues", "BullMQ queues that jobs go to in turn. Each queue lives on one shard of Redis.")
         .count(1, 10_000)
         .or("1");
     let lanes = read_lanes(&mut queue, order, classes);
@@ -44,7 +47,7 @@ pub(super) fn read(mut queue: Section<'_>, classes: &mut [ReadClass<'_>]) -> Que
                 let message = format!("{} queue priorities are more than the most allowed", distinct.len());
                 queue.complain(
                     "discipline",
-                    Fault::new(Code::OutOfRange, message, format!("at most {MOST_LINES}")),
+                    Mistake::new(Code::OutOfRange, message, format!("at most {MOST_LINES}")),
                 );
             }
             Discipline::Priority
@@ -55,11 +58,11 @@ pub(super) fn read(mut queue: Section<'_>, classes: &mut [ReadClass<'_>]) -> Que
 }
 
 fn read_lanes(queue: &mut Section<'_>, order: Order, classes: &[ReadClass<'_>]) -> Vec<Lane> {
-    let sections = queue.sections("lane", "The lines of the discipline `lanes`, each with its classes.");
+    let sections = queue.sections("lane", "The lanes of the discipline `lanes`, each with its classes.");
     if order != Order::Lanes {
         if !sections.is_empty() {
             let message = "lanes are there, but the discipline is another";
-            queue.complain("lane", Fault::new(Code::Conflict, message, "set discipline = \"lanes\""));
+            queue.complain("lane", Mistake::new(Code::Conflict, message, "set discipline = \"lanes\""));
         }
         for mut section in sections {
             let _ = read_lane(&mut section, 0, classes, &mut BTreeSet::new());
@@ -72,7 +75,7 @@ fn read_lanes(queue: &mut Section<'_>, order: Order, classes: &[ReadClass<'_>]) 
     }
     if sections.len() > MOST_LINES {
         let message = format!("{} lanes are more than the most allowed", sections.len());
-        queue.complain("lane", Fault::new(Code::OutOfRange, message, format!("at most {MOST_LINES}")));
+        queue.complain("lane", Mistake::new(Code::OutOfRange, message, format!("at most {MOST_LINES}")));
     }
     let mut taken = BTreeSet::new();
     let mut lanes = Vec::new();
@@ -87,7 +90,7 @@ fn read_lanes(queue: &mut Section<'_>, order: Order, classes: &[ReadClass<'_>]) 
         .collect();
     if !missing.is_empty() {
         let message = format!("no lane has the classes {}", missing.join(", "));
-        queue.complain("lane", Fault::new(Code::Missing, message, "every class waits in exactly one lane"));
+        queue.complain("lane", Mistake::new(Code::Missing, message, "every class waits in exactly one lane"));
     }
     lanes
 }
@@ -98,30 +101,26 @@ fn read_lane(
     classes: &[ReadClass<'_>],
     taken: &mut BTreeSet<usize>,
 ) -> Lane {
-    let name = section.key("name", "Name of the lane.").text().or_else(
-        "its number",
-        format!("\"lane-{}\"", index + 1),
-        format!("lane-{}", index + 1),
-    );
+    let name = section.numbered_name("lane", "Name of the lane.", index);
     let weight = section
-        .key("weight", "Jobs that the lane is served in its turn; an empty lane has no turn.")
+        .key("weight", "Jobs served from the lane in its turn; an empty lane is skipped.")
         .count(1, 1_000_000)
         .or("1");
-    let names = read_texts(section, "classes", "Classes that wait in it.");
+    let names = read_texts(section, "classes", "Classes that wait in this lane.");
     let mut found = Vec::new();
     for name in names {
         match classes.iter().position(|class| class.name == name) {
             Some(class) if taken.insert(class) => found.push(class),
             Some(_) => {
                 let message = format!("`{name}` waits in another lane already");
-                section.complain("classes", Fault::new(Code::Conflict, message, "remove one of them"));
+                section.complain("classes", Mistake::new(Code::Conflict, message, "remove one of them"));
             }
             None => {
                 let near = did_you_mean(&name, classes.iter().map(|class| class.name.as_str()));
                 let all: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
                 section.complain(
                     "classes",
-                    Fault::new(
+                    Mistake::new(
                         Code::UnknownName,
                         format!("there is no class `{name}`{near}"),
                         format!("classes: {}", all.join(", ")),

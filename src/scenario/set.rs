@@ -11,7 +11,7 @@ use super::diagnostic::{Code, did_you_mean};
 use super::log::Log;
 use super::tree::{Entry, Item, Place, Table, Value, parse_value};
 
-/// No setting lies deeper.
+/// No setting is nested deeper.
 const MOST_NAMES: usize = 16;
 
 /// Applies one option; whatever is wrong goes to the log.
@@ -21,7 +21,7 @@ pub(super) fn apply(root: &mut Table, index: usize, option: &str, log: &Log<'_>)
     };
     let Some((segments, equals)) = split_path(option) else {
         let message = if option.contains('=') {
-            format!("`{}` is no path to a setting", option.split('=').next().unwrap_or_default())
+            format!("`{}` is not a path to a setting", option.split('=').next().unwrap_or_default())
         } else {
             format!("`{option}` sets nothing: there is no `=`")
         };
@@ -93,8 +93,8 @@ fn split_path(option: &str) -> Option<(Vec<Segment>, usize)> {
 
 type Refusal = (Range<usize>, String, String);
 
-/// Puts the value where the segments lead, and makes the tables on the way that are not there: if nobody
-/// reads them, they are reported like any unknown key.
+/// Puts the value at the end of the path and creates missing tables on the way; the reader reports them like any
+/// unknown key if they are not settings.
 fn put(
     table: &mut Table,
     segments: &[Segment],
@@ -111,14 +111,26 @@ fn put(
         table.entries.push(Entry { key, key_place: key_place.clone(), item: Item { value, place } });
     }
     let found = table.get_mut(&first.name).expect("it was there or has just been put there");
+    let path = if path.is_empty() { first.name.clone() } else { format!("{path}.{}", first.name) };
+    put_at(found, first, rest, &path, item, option)
+}
+
+/// Puts the value in place of what `first` named, or further down in it.
+fn put_at(
+    found: &mut Item,
+    first: &Segment,
+    rest: &[Segment],
+    path: &str,
+    item: Item,
+    option: usize,
+) -> Result<(), Refusal> {
     if rest.is_empty() {
         *found = item;
         return Ok(());
     }
-    let path = if path.is_empty() { first.name.clone() } else { format!("{path}.{}", first.name) };
     match &mut found.value {
-        Value::Table(inner) => put(inner, rest, &path, item, option),
-        Value::Array(items) => put_in_list(items, rest, &path, item, option),
+        Value::Table(inner) => put(inner, rest, path, item, option),
+        Value::Array(items) => put_in_list(items, rest, path, item, option),
         other => {
             let message = format!("`{path}` is {} here, so nothing can be set inside it", other.noun());
             Err((first.span.clone(), message, format!("written {}", other.to_toml())))
@@ -147,19 +159,7 @@ fn put_in_list(
         };
         return Err((first.span.clone(), message, label));
     };
-    let found = &mut items[position];
-    if rest.is_empty() {
-        *found = item;
-        return Ok(());
-    }
-    let path = format!("{path}.{}", first.name);
-    match &mut found.value {
-        Value::Table(inner) => put(inner, rest, &path, item, option),
-        other => {
-            let message = format!("`{path}` is {} here, so nothing can be set inside it", other.noun());
-            Err((first.span.clone(), message, String::new()))
-        }
-    }
+    put_at(&mut items[position], first, rest, &format!("{path}.{}", first.name), item, option)
 }
 
 /// The `name` of a table in a list.

@@ -1,12 +1,17 @@
-//! The record of a setting: what it is called, what it takes, what it means, and what it is here.
+//! The record of a setting: its path, kind, meaning, default, and its value in this scenario.
 //!
-//! The merged file with origins and the schema of the file are made of these, not written by hand.
+//! `simulate config` and the schema are generated from these records.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::units::Quantity;
+use crate::engine::time::SimDuration;
+use crate::units::{Quantity, fmt_duration};
 
-/// One setting that a scenario can have, and what it is here.
+/// The largest number of jobs that anything counts.
+pub(super) const MOST_COUNT: u64 = 1_000_000_000_000_000;
+
+/// One setting, and its value in this scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     /// Where it is, as `--set` names it: `policy.critical`, `class.critical-alarm.share`.
@@ -15,9 +20,9 @@ pub struct Setting {
     pub pattern: String,
     /// What values it takes.
     pub kind: Kind,
-    /// What it is when not given, as TOML.
+    /// Its default, as TOML.
     pub default: Option<String>,
-    /// In words, what its default follows from where that is no fixed value.
+    /// What its default follows from, in words, where it is not a fixed value.
     pub follows: Option<&'static str>,
     /// Whether it must be given.
     pub required: bool,
@@ -25,7 +30,7 @@ pub struct Setting {
     pub doc: &'static str,
     /// Where its value comes from.
     pub origin: Origin,
-    /// Its value as TOML; `None` if it is absent, or a table whose settings have records of their own.
+    /// Its value as TOML; `None` if it is absent, or a table whose settings are recorded one by one.
     pub value: Option<String>,
 }
 
@@ -116,8 +121,59 @@ impl fmt::Display for Kind {
     }
 }
 
+/// A time on the simulator's clock as messages show it.
+pub(super) fn shown(span: SimDuration) -> String {
+    fmt_duration(span.as_secs_f64())
+}
+
+/// A setting that differs between two records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingDifference {
+    /// Where it is, as `--set` names it.
+    pub path: String,
+    /// Its value in the first record; `None` if it is absent there.
+    pub before: Option<String>,
+    /// Its value in the second one.
+    pub after: Option<String>,
+}
+
+/// The settings that differ between two records by path. Values are compared by what they mean, so `60s` equals
+/// `1min`; `known` says which kind each setting is.
+pub fn differences(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+    known: &[Setting],
+) -> Vec<SettingDifference> {
+    let kinds: BTreeMap<&str, &Kind> =
+        known.iter().map(|setting| (setting.path.as_str(), &setting.kind)).collect();
+    let says_the_same = |path: &str, a: &str, b: &str| {
+        let number = |text: &str| kinds.get(path)?.number_of(text).map(f64::to_bits);
+        a == b || number(a).is_some_and(|a| number(b) == Some(a))
+    };
+    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differing = paths.into_iter().filter_map(|path| match (before.get(path), after.get(path)) {
+        (Some(a), Some(b)) if says_the_same(path, a, b) => None,
+        (a, b) => Some(SettingDifference { path: path.clone(), before: a.cloned(), after: b.cloned() }),
+    });
+    differing.collect()
+}
+
 impl Kind {
-    /// What would have been right, with an example.
+    /// The number in a text for a setting of this kind: seconds, jobs per second, bytes, a fraction or a count;
+    /// `None` if it is not one.
+    pub fn number_of(&self, text: &str) -> Option<f64> {
+        let text = text.trim().trim_matches(['"', '\'']);
+        match self {
+            Kind::Whole { .. } => Quantity::Count.parse(text).ok(),
+            Kind::Number { .. } => text.parse().ok().filter(|number: &f64| number.is_finite()),
+            Kind::Quantity(quantity) | Kind::ChoiceOr(_, quantity) | Kind::Distribution(quantity) => {
+                quantity.parse(text).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// What is allowed, with an example.
     pub(super) fn label(&self) -> String {
         match self {
             Kind::Quantity(quantity) => quantity.example().to_string(),
@@ -129,5 +185,31 @@ impl Kind {
             Kind::ChoiceOr(names, quantity) => format!("{}, or {}", names.join(", "), quantity.example()),
             other => format!("must be {other}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn records_differ_in_what_they_say_and_not_in_how_they_write_it() {
+        let text = "duration = '1min'\n[arrivals]\nrate = '1/s'\n[workers]\nservice_time = '1ms'";
+        let known =
+            crate::scenario::from_str(text, "x.toml", Path::new(""), &[]).expect("it is valid").settings;
+        let record = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(path, value)| ((*path).to_owned(), (*value).to_owned())).collect()
+        };
+        let before =
+            record(&[("duration", "\"1min\""), ("seed", "1"), ("name", "\"a\""), ("start.depth", "5")]);
+        let after = record(&[("duration", "60s"), ("seed", "2"), ("name", "\"a\""), ("queue.capacity", "9")]);
+        let found: Vec<_> = differences(&before, &after, &known)
+            .into_iter()
+            .map(|found| (found.path, found.before.unwrap_or_default(), found.after.unwrap_or_default()))
+            .collect();
+        let expected = [("queue.capacity", "", "9"), ("seed", "1", "2"), ("start.depth", "5", "")];
+        assert_eq!(found, expected.map(|(path, a, b)| (path.to_owned(), a.to_owned(), b.to_owned())));
     }
 }

@@ -18,12 +18,12 @@ pub struct Slo {
     /// Which figure over the replications.
     pub statistic: Statistic,
     /// How it is compared.
-    pub comparison: Comparison,
+    pub relation: Relation,
     /// With what.
     pub limit: f64,
 }
 
-/// Which figure over the replications an objective looks at.
+/// The statistic over the replications that an objective bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Statistic {
     /// Mean, when nothing else is written.
@@ -39,7 +39,7 @@ pub enum Statistic {
 
 /// How an objective compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
+pub enum Relation {
     /// `<`
     Less,
     /// `<=`
@@ -54,7 +54,7 @@ pub enum Comparison {
     NotEqual,
 }
 
-/// What is wrong with an expression: the bytes, the sentence, and what would have been right.
+/// What is wrong with an expression: where, the message, and what is allowed.
 #[derive(Debug)]
 pub(super) struct SloFault {
     pub(super) span: Range<usize>,
@@ -72,8 +72,8 @@ impl Statistic {
     ];
 }
 
-impl Comparison {
-    /// Whether the comparison holds.
+impl Relation {
+    /// Whether it holds between what was observed and the limit.
     // Objectives compare counts for equality; a mean of zero jobs lost is exactly zero.
     #[allow(clippy::float_cmp)]
     pub fn holds(self, observed: f64, limit: f64) -> bool {
@@ -88,13 +88,13 @@ impl Comparison {
     }
 
     /// The longer ones first, so that `<=` is not read as `<`.
-    pub(crate) const NAMES: [(&'static str, Comparison); 6] = [
-        ("<=", Comparison::LessOrEqual),
-        (">=", Comparison::GreaterOrEqual),
-        ("==", Comparison::Equal),
-        ("!=", Comparison::NotEqual),
-        ("<", Comparison::Less),
-        (">", Comparison::Greater),
+    pub(crate) const NAMES: [(&'static str, Relation); 6] = [
+        ("<=", Relation::LessOrEqual),
+        (">=", Relation::GreaterOrEqual),
+        ("==", Relation::Equal),
+        ("!=", Relation::NotEqual),
+        ("<", Relation::Less),
+        (">", Relation::Greater),
     ];
 }
 
@@ -106,20 +106,13 @@ impl Slo {
         if name.is_empty() {
             return Err(scanner.expected("the name of a metric"));
         }
-        let metric = Metric::from_name(name).ok_or_else(|| {
-            let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
-            let all: Vec<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
-            let label = if near.is_empty() { format!("metrics: {}", all.join(", ")) } else { String::new() };
-            SloFault {
-                span,
-                code: Code::UnknownName,
-                message: format!("`{name}` is not a metric{near}"),
-                label,
-            }
+        let metric = metric_named(name).map_err(|message| {
+            let label = if message.contains("did you mean") { String::new() } else { all_metrics() };
+            SloFault { span, code: Code::UnknownName, message, label }
         })?;
         let class = if scanner.eat("{") { Some(class_of(&mut scanner, metric, classes)?) } else { None };
         let statistic = if scanner.eat(".") { statistic_of(&mut scanner)? } else { Statistic::default() };
-        let Some(&(_, comparison)) = Comparison::NAMES.iter().find(|(symbol, _)| scanner.eat(symbol)) else {
+        let Some(&(_, relation)) = Relation::NAMES.iter().find(|(symbol, _)| scanner.eat(symbol)) else {
             let mut fault = scanner.expected("a comparison");
             fault.label = "one of < <= > >= == !=".to_string();
             return Err(fault);
@@ -137,7 +130,33 @@ impl Slo {
                 Unit::PerSecond => "a number per second such as 6000, or a rate such as 6k/s".to_string(),
             },
         })?;
-        Ok(Slo { expression: expression.trim().to_string(), metric, class, statistic, comparison, limit })
+        Ok(Slo { expression: expression.trim().to_string(), metric, class, statistic, relation, limit })
+    }
+}
+
+/// The metric of that name.
+///
+/// # Errors
+///
+/// A sentence that says there is none, and which name may be meant.
+pub fn metric_named(name: &str) -> Result<Metric, String> {
+    Metric::from_name(name).ok_or_else(|| {
+        let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
+        format!("`{name}` is not a metric{near}")
+    })
+}
+
+/// The names of all metrics.
+pub(super) fn all_metrics() -> String {
+    let all: Vec<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+    format!("metrics: {}", all.join(", "))
+}
+
+/// How an objective writes a metric: `lost_jobs{class=critical-alarm}`.
+pub fn name_of(metric: Metric, class: Option<&str>) -> String {
+    match class {
+        None => metric.name().to_owned(),
+        Some(class) => format!("{}{{class={class}}}", metric.name()),
     }
 }
 
@@ -198,7 +217,7 @@ fn limit_of(text: &str, unit: Unit) -> Result<f64, UnitError> {
     }
 }
 
-/// Goes through an expression; spaces between its parts mean nothing.
+/// Scans an expression; spaces between its tokens do not matter.
 struct Scanner<'t> {
     text: &'t str,
     at: usize,
@@ -259,10 +278,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(expression: &str, expected: (Metric, Option<usize>, Statistic, Comparison, f64)) {
+    fn check(expression: &str, expected: (Metric, Option<usize>, Statistic, Relation, f64)) {
         let slo =
             Slo::parse(expression, &["critical-alarm", "user.login"]).map_err(|fault| fault.message).unwrap();
-        assert_eq!((slo.metric, slo.class, slo.statistic, slo.comparison, slo.limit), expected);
+        assert_eq!((slo.metric, slo.class, slo.statistic, slo.relation, slo.limit), expected);
     }
 
     #[track_caller]
@@ -274,7 +293,7 @@ mod tests {
 
     #[test]
     fn expressions() {
-        use Comparison::{Equal, GreaterOrEqual, Less, LessOrEqual};
+        use Relation::{Equal, GreaterOrEqual, Less, LessOrEqual};
         check("recovery_seconds.p95 < 120", (Metric::Recovery, None, Statistic::P95, Less, 120.0));
         check("recovery_seconds < 2min", (Metric::Recovery, None, Statistic::Mean, Less, 120.0));
         check("peak_depth_jobs<=51k", (Metric::PeakDepth, None, Statistic::Mean, LessOrEqual, 51_000.0));
@@ -311,6 +330,6 @@ mod tests {
         refuse("lost_jobs < nan", "nan", "not a finite number");
         refuse("lost_jobs <", "", "empty");
         refuse("rejection_probability < 5", "5", "above the largest allowed");
-        refuse("recovery_seconds < 5 parsecs", "5 parsecs", "no unit of a duration");
+        refuse("recovery_seconds < 5 parsecs", "5 parsecs", "not a unit of a duration");
     }
 }

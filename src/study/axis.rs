@@ -46,19 +46,6 @@ impl Axis {
     }
 }
 
-/// The number that a text is for a setting of that kind, if it is one.
-pub(super) fn number_of(text: &str, kind: &Kind) -> Option<f64> {
-    let text = text.trim().trim_matches(['"', '\'']);
-    match kind {
-        Kind::Whole { .. } => Quantity::Count.parse(text).ok(),
-        Kind::Number { .. } => text.parse().ok().filter(|number: &f64| number.is_finite()),
-        Kind::Quantity(quantity) | Kind::ChoiceOr(_, quantity) | Kind::Distribution(quantity) => {
-            quantity.parse(text).ok()
-        }
-        _ => None,
-    }
-}
-
 /// A number as `--set` takes it for a setting of that kind.
 pub(super) fn written(number: f64, kind: &Kind) -> String {
     match kind {
@@ -171,7 +158,7 @@ impl<'t> Reading<'t> {
             return refuse("a value is missing".into(), "written value,value or from..to:step");
         }
         let Some((from, rest)) = item.split_once("..") else {
-            let number = number_of(item, kind);
+            let number = kind.number_of(item);
             if fractions && number.is_none() {
                 return refuse(format!("`{item}` is not a number"), "a fraction such as 0.5");
             }
@@ -181,7 +168,7 @@ impl<'t> Reading<'t> {
         let (to, step) = rest.split_once(':').unwrap_or((rest, "1"));
         let (step, is_factor) = step.trim().strip_prefix('*').map_or((step, false), |factor| (factor, true));
         let bound = |text: &str, kind: &Kind| {
-            number_of(text, kind).ok_or_else(|| {
+            kind.number_of(text).ok_or_else(|| {
                 let message = format!("`{}` is not {kind}", text.trim());
                 self.fault(
                     span.clone(),
@@ -229,7 +216,7 @@ impl<'t> Reading<'t> {
     }
 }
 
-/// Twelve significant digits: what ranges add up to in floating point, as people would write it.
+/// Rounds to twelve significant digits, which removes the noise of floating-point sums.
 pub(super) fn tidy(number: f64) -> f64 {
     format!("{number:.11e}").parse().unwrap_or(number)
 }

@@ -2,10 +2,8 @@
 //! `workers.processes * workers.concurrency <= 400`; more than one in a row reads as in mathematics:
 //! `policy.recovery < policy.warning < policy.critical`.
 
-use crate::scenario::slo::Comparison;
+use crate::scenario::slo::Relation;
 use crate::scenario::{Diagnostic, DiagnosticCode as Code, Kind, Location, Setting, did_you_mean};
-
-use super::axis::number_of;
 
 /// A comparison of settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +11,7 @@ pub struct Constraint {
     /// As written.
     pub text: String,
     terms: Vec<Product>,
-    comparisons: Vec<Comparison>,
+    relations: Vec<Relation>,
 }
 
 /// Numbers and settings multiplied.
@@ -35,26 +33,26 @@ impl Constraint {
             Box::new(Diagnostic { code, message, at, label: label.to_string() })
         };
         let mut parts = Vec::new();
-        let mut comparisons = Vec::new();
+        let mut relations = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find(['<', '>', '=', '!']) {
-            let (symbol, comparison) = Comparison::NAMES
+            let (symbol, relation) = Relation::NAMES
                 .iter()
                 .find(|(symbol, _)| rest[at..].starts_with(symbol))
                 .ok_or_else(|| {
                     fault(
                         &rest[at..=at],
                         Code::Syntax,
-                        "this is no comparison".into(),
+                        "this is not a comparison".into(),
                         "one of < <= > >= == !=",
                     )
                 })?;
             parts.push(&rest[..at]);
-            comparisons.push(*comparison);
+            relations.push(*relation);
             rest = &rest[at + symbol.len()..];
         }
         parts.push(rest);
-        if comparisons.is_empty() {
+        if relations.is_empty() {
             let label = "written setting < setting, as in policy.warning < 0.5 * policy.critical";
             return Err(fault(text, Code::Syntax, "nothing is compared".into(), label));
         }
@@ -68,8 +66,7 @@ impl Constraint {
             let mut factors = Vec::new();
             for word in part.split('*') {
                 let name = word.trim();
-                let number =
-                    name.parse().ok().or_else(|| kinds.iter().find_map(|kind| number_of(name, kind)));
+                let number = name.parse().ok().or_else(|| kinds.iter().find_map(|kind| kind.number_of(name)));
                 if let Some(number) = number {
                     factors.push(Factor::Number(number));
                 } else if settings.iter().any(|setting| setting.path == name) {
@@ -83,10 +80,10 @@ impl Constraint {
             }
             terms.push(Product(factors));
         }
-        Ok(Constraint { text: text.trim().to_string(), terms, comparisons })
+        Ok(Constraint { text: text.trim().to_string(), terms, relations })
     }
 
-    /// Whether it holds where `number` says what the settings are; a setting that is no number breaks it.
+    /// Whether it holds where `number` says what the settings are; a setting that is not a number fails it.
     pub fn holds(&self, number: impl Fn(&str) -> Option<f64>) -> bool {
         let value = |Product(factors): &Product| {
             let values = factors.iter().map(|factor| match factor {
@@ -97,8 +94,8 @@ impl Constraint {
         };
         let values: Option<Vec<f64>> = self.terms.iter().map(value).collect();
         let pairs_hold = |values: Vec<f64>| {
-            let mut pairs = values.windows(2).zip(&self.comparisons);
-            pairs.all(|(pair, comparison)| comparison.holds(pair[0], pair[1]))
+            let mut pairs = values.windows(2).zip(&self.relations);
+            pairs.all(|(pair, relation)| relation.holds(pair[0], pair[1]))
         };
         values.is_some_and(pairs_hold)
     }
@@ -146,7 +143,7 @@ mod tests {
             assert!(fault.to_string().contains(expected), "{fault}");
         };
         refuse("policy.recovery", "nothing is compared");
-        refuse("policy.recovery = 5", "no comparison");
+        refuse("policy.recovery = 5", "not a comparison");
         refuse("policy.recovry < 5", "did you mean `policy.recovery`?");
         refuse("policy.recovery < ", "neither a number nor a setting");
     }

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use backpressure_sim::check::gate::{Comparison, FAMILY_WISE_ERROR, Judgement, compare, settle};
-use backpressure_sim::check::limits::Limits;
+use backpressure_sim::check::gate::{FAMILY_WISE_ERROR, Judgement, MetricCheck, compare, settle};
 use backpressure_sim::check::settings::{Part, part_of};
+use backpressure_sim::check::tolerances::Tolerances;
 use backpressure_sim::experiment::replication::Replication;
 use backpressure_sim::experiment::{self, Unattended};
 use backpressure_sim::model::metric::Metric;
@@ -15,7 +15,9 @@ use backpressure_sim::scenario::{self, Scenario};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::command::{SMALL, check_refusal, command, simulate, text};
+use crate::support::{
+    SIMULATE, SMALL, check_refusal, command, folder_with, interrupt, repository, simulate, text,
+};
 
 /// A spike that ends the circuit's peace neither before nor after: it drains in seven seconds.
 fn small() -> String {
@@ -24,8 +26,7 @@ fn small() -> String {
 
 /// A folder with the small scenario and its baseline.
 fn workplace() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small.toml"), small()).unwrap();
+    let folder = folder_with("small.toml", &small());
     let recorded = check(folder.path(), &["small.toml", "--update-baseline"]);
     assert_eq!(recorded.status.code(), Some(0), "{}", text(&recorded.stderr));
     folder
@@ -339,10 +340,7 @@ fn an_interrupt_writes_nothing() {
     let before = read(&folder, "base.json");
     let long = ["check", "small.toml", "-b", "base.json", "-n", "100000", "--update-baseline"];
     let child = command(folder.path(), &long).stdout(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(1));
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.unwrap().success());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupt(child, Duration::from_secs(1));
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(read(&folder, "base.json"), before);
 }
@@ -419,17 +417,17 @@ fn runs(seeds: impl Iterator<Item = u64>, service_ms: f64) -> Vec<Vec<Replicatio
 }
 
 /// The gate on the values alone, without the way out of equal digests.
-fn judged(before: &[Replication], now: &[Replication]) -> Vec<Comparison> {
-    let mut comparisons = compare(&["default"], before, now, &Limits::default(), &[]);
+fn judged(before: &[Replication], now: &[Replication]) -> Vec<MetricCheck> {
+    let mut comparisons = compare(&["default"], before, now, &Tolerances::default(), &[]);
     settle(&mut comparisons.iter_mut().collect::<Vec<_>>());
     comparisons
 }
 
-fn any(comparisons: &[Comparison], judgement: Judgement) -> bool {
+fn any(comparisons: &[MetricCheck], judgement: Judgement) -> bool {
     comparisons.iter().any(|comparison| comparison.judgement == judgement)
 }
 
-fn recovery(comparisons: &[Comparison]) -> &Comparison {
+fn recovery(comparisons: &[MetricCheck]) -> &MetricCheck {
     comparisons.iter().find(|comparison| comparison.metric == Metric::Recovery).unwrap()
 }
 
@@ -491,7 +489,7 @@ fn renamed(mut scenario: Scenario) -> Scenario {
 
 /// Counts what the gate says where only the random numbers differ.
 fn null(what: &str, before: &[Vec<Replication>], now: &[Vec<Replication>]) {
-    let judged: Vec<Vec<Comparison>> =
+    let judged: Vec<Vec<MetricCheck>> =
         before.iter().zip(now).map(|(before, now)| judged(before, now)).collect();
     let count = |judgement| judged.iter().filter(|comparisons| any(comparisons, judgement)).count();
     let regressed = count(Judgement::Regressed);
@@ -509,11 +507,11 @@ fn null(what: &str, before: &[Vec<Replication>], now: &[Vec<Replication>]) {
 
 /// Runs the script of the GitHub Action as the runner does, with the built binary.
 fn action(folder: &Path, inputs: &[(&str, &str)]) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/actions/check/check.sh");
+    let script = repository(".github/actions/check/check.sh");
     std::process::Command::new("bash")
         .arg(script)
         .current_dir(folder)
-        .env("INPUT_BINARY", env!("CARGO_BIN_EXE_simulate"))
+        .env("INPUT_BINARY", SIMULATE)
         .env("INPUT_BASELINE", "base.json")
         .env("INPUT_REPORTS", "out of the way/check")
         .env("GITHUB_OUTPUT", "output.txt")

@@ -1,71 +1,12 @@
 //! The command as people and scripts meet it: streams, files, exit codes.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-pub(crate) const SMALL: &str = r#"
-# Does it work?
-name = "small"
-duration = "20s"
-replications = 6
-slo = ["lost_jobs == 0"]
-
-[arrivals]
-phases = [
-    { name = "calm", for = "5s", rate = "50/s" },
-    { name = "spike", for = "5s", rate = "300/s", spike = true },
-    { name = "after", rate = "50/s" },
-]
-
-[policy]
-recovery = 50
-warning = 100
-critical = 500
-
-[workers]
-concurrency = 10
-overhead = "0s"
-service_time = { distribution = "exponential", mean = "100ms" }
-"#;
-
-/// A folder of its own with the small scenario in it.
-pub(crate) fn workplace() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small.toml"), SMALL).unwrap();
-    folder
-}
-
-pub(crate) fn simulate(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).output().unwrap()
-}
-
-pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simulate"));
-    command.current_dir(folder).args(arguments).env_remove("NO_COLOR").stdin(Stdio::null());
-    command
-}
-
-pub(crate) fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-/// The command ends with that code and says all of `messages` on stderr, and nothing of panics.
-#[track_caller]
-pub(crate) fn check_refusal(folder: &Path, arguments: &[&str], code: i32, messages: &[&str]) {
-    let output = simulate(folder, arguments);
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    assert_eq!(text(&output.stdout), "", "results only on stdout");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    for message in messages {
-        assert!(stderr.contains(message), "no `{message}` in:\n{stderr}");
-    }
-}
+use crate::support::{SMALL, check_refusal, command, interrupt, repository, simulate, text, workplace};
 
 #[test]
 fn a_run_writes_its_report_and_says_where() {
@@ -206,10 +147,7 @@ fn an_interrupt_keeps_the_finished_replications() {
     let folder = workplace();
     let long = ["small.toml", "--json", "-j", "1", "--set", "duration=10000s", "--replications", "100000"];
     let child = command(folder.path(), &long).stdout(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(3));
-    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupt.success());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupt(child, Duration::from_secs(3));
     assert_eq!(output.status.code(), Some(130));
     if !output.stdout.is_empty() {
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -220,7 +158,7 @@ fn an_interrupt_keeps_the_finished_replications() {
 
 #[test]
 fn every_scenario_of_the_repository_is_valid_and_asks_its_question() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let folder = repository("scenarios");
     let mut count = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

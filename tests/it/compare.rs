@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::command::{check_refusal, command, simulate, text, workplace};
+use crate::support::{check_refusal, command, interrupt, simulate, text, workplace};
 
 /// Runs `simulate compare ... --json` and reads the document.
 #[track_caller]
@@ -244,10 +244,7 @@ fn an_interrupt_leaves_nothing_behind() {
     let long =
         ["compare", "small.toml", "--set-b", set_b, "-j", "1", "--set", "duration=10000s", "-n", "9999"];
     let child = command(folder.path(), &long).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(2));
-    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupt.success());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupt(child, Duration::from_secs(2));
     assert_eq!(output.status.code(), Some(130));
     assert!(text(&output.stderr).contains("nothing was written"), "{}", text(&output.stderr));
     assert!(!folder.path().join("reports").exists());

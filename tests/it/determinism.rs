@@ -1,10 +1,9 @@
 //! The same scenario, seed and version give the same bytes, whatever the number of threads.
 
-use std::path::Path;
-
 use backpressure_sim::experiment::{self, Unattended};
 use backpressure_sim::report::{self, Options};
-use backpressure_sim::scenario;
+
+use crate::support::scenario;
 
 /// Spike, depth observed at each arrival, one gateway, first in first out: the plain case.
 const PLAIN: &str = r#"
@@ -228,7 +227,7 @@ fn the_number_of_threads_changes_no_byte() {
 
 #[test]
 fn all_features_happen_in_the_scenario_of_that_name() {
-    let scenario = load(ALL_FEATURES);
+    let scenario = scenario(ALL_FEATURES, &[]);
     let findings = experiment::run(&scenario, &Unattended).expect("nobody interrupts");
     for metric in [
         "circuit_openings",
@@ -245,7 +244,7 @@ fn all_features_happen_in_the_scenario_of_that_name() {
 
 #[test]
 fn all_parts_happen_in_the_scenario_of_that_name() {
-    let findings = experiment::run(&load(ALL_PARTS), &Unattended).expect("nobody interrupts");
+    let findings = experiment::run(&scenario(ALL_PARTS, &[]), &Unattended).expect("nobody interrupts");
     for metric in [
         "retried_jobs",
         "timed_out_jobs",
@@ -275,24 +274,17 @@ fn small_runs_are_pinned() {
 
 #[track_caller]
 fn check_digest(text: &str, expected: &str) {
-    let findings = experiment::run(&load(text), &Unattended).expect("nobody interrupts");
+    let findings = experiment::run(&scenario(text, &[]), &Unattended).expect("nobody interrupts");
     assert_eq!(findings.summary.digest, expected);
 }
 
 /// The summary as JSON and the series as CSV, as the report has them.
 fn bytes(text: &str, threads: usize) -> [Vec<u8>; 2] {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
-    let scenario = load(text);
+    let scenario = scenario(text, &[]);
     let findings = pool.install(|| experiment::run(&scenario, &Unattended)).expect("nobody interrupts");
     let folder = tempfile::tempdir().expect("a folder for the report");
     let report = folder.path().join("report");
     report::write(&report, &scenario, &findings, &Options::default()).expect("a report");
     ["summary.json", "timeseries.csv"].map(|name| std::fs::read(report.join(name)).expect("a written file"))
-}
-
-fn load(text: &str) -> scenario::Scenario {
-    match scenario::from_str(text, "test.toml", Path::new(""), &[]) {
-        Ok(loaded) => loaded.scenario,
-        Err(error) => panic!("{error:?}"),
-    }
 }

@@ -1,17 +1,11 @@
 //! The planner's forecast against simulations: what it screens by must be near what happens.
 
-use std::path::Path;
-
 use backpressure_sim::experiment::{self, Unattended};
 use backpressure_sim::model::metric::Metric;
 use backpressure_sim::plan::forecast::Forecast;
-use backpressure_sim::scenario::{self, Scenario};
+use backpressure_sim::scenario::Scenario;
 
-fn load(name: &str, overrides: &[&str]) -> Scenario {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.toml"));
-    let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
-    scenario::load(&path, &overrides).unwrap_or_else(|error| panic!("{error}")).scenario
-}
+use crate::support::repository_scenario;
 
 #[track_caller]
 fn check(scenario: &Scenario, metric: Metric, class: Option<usize>, tolerance: f64) {
@@ -30,7 +24,7 @@ fn check(scenario: &Scenario, metric: Metric, class: Option<usize>, tolerance: f
 
 #[test]
 fn the_spike_is_forecast_within_two_per_cent() {
-    let spike = load("spike-20k", &["replications=2"]);
+    let spike = repository_scenario("spike-20k.toml", &["replications=2"]);
     for metric in
         [Metric::Offered, Metric::Rejected, Metric::PeakDepth, Metric::CircuitOpenings, Metric::MeanDepth]
     {
@@ -44,7 +38,10 @@ fn the_spike_is_forecast_within_two_per_cent() {
 
 #[test]
 fn without_the_policy_the_backlog_is_forecast() {
-    let off = load("spike-20k", &["replications=1", "policy.enabled=false", "workers.processes=8"]);
+    let off = repository_scenario(
+        "spike-20k.toml",
+        &["replications=1", "policy.enabled=false", "workers.processes=8"],
+    );
     for metric in [Metric::PeakDepth, Metric::Recovery, Metric::RedisPeak] {
         check(&off, metric, None, 0.02);
     }
@@ -52,8 +49,8 @@ fn without_the_policy_the_backlog_is_forecast() {
 
 #[test]
 fn near_a_limit_there_is_no_forecast() {
-    let full = load("spike-20k", &["redis.maxmemory=64MiB"]);
+    let full = repository_scenario("spike-20k.toml", &["redis.maxmemory=64MiB"]);
     assert_eq!(Forecast::of(&full.model), None);
-    let flapping = load("spike-20k", &["policy.warning=10000", "policy.reopen_at=10001"]);
+    let flapping = repository_scenario("spike-20k.toml", &["policy.warning=10000", "policy.reopen_at=10001"]);
     assert_eq!(Forecast::of(&flapping.model), None);
 }

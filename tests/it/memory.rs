@@ -1,8 +1,11 @@
 //! The memory of BullMQ jobs against every measurement, and `simulate memory`.
 
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 
 use backpressure_sim::memory::{IdKind, JobShape, JobState};
+
+use crate::support;
 
 /// A row of the table.
 struct Row {
@@ -66,7 +69,7 @@ fn every_measurement_is_predicted() {
 }
 
 fn simulate(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_simulate")).arg("memory").args(arguments).output().unwrap()
+    support::simulate(Path::new("."), &[&["memory"], arguments].concat())
 }
 
 #[test]

@@ -16,6 +16,8 @@ use backpressure_sim::scenario::Scenario;
 use backpressure_sim::stats::holm;
 use backpressure_sim::{model, scenario};
 
+use crate::support::{command, repository};
+
 /// Critical and recovery threshold.
 type Gate = (u32, u32);
 
@@ -37,7 +39,7 @@ const REPLICATIONS: u32 = 100;
 const FAMILY_ERROR: f64 = 0.01;
 
 fn load(file: &str, overrides: &[String]) -> Scenario {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(file);
+    let path = repository("scenarios").join(file);
     let text = std::fs::read_to_string(&path).expect("a scenario");
     let loaded = scenario::from_str(&text, file, Path::new("."), overrides);
     loaded.unwrap_or_else(|error| panic!("{error}")).scenario
@@ -219,11 +221,9 @@ fn a_threshold_beyond_patience_is_warned_of() {
 #[test]
 fn a_plan_says_what_is_hidden_and_warns_of_a_threshold_beyond_patience() {
     let folder = tempfile::tempdir().expect("a folder");
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/metastable-recovery-threshold.toml");
+    let scenario = repository("scenarios/metastable-recovery-threshold.toml");
     let plan = |recovery: u32, critical: u32| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_simulate"))
-            .current_dir(folder.path())
-            .args(["plan", "-o", "plan", "-n", "2", "--set", "slo=[]", "--grid"])
+        let output = command(folder.path(), &["plan", "-o", "plan", "-n", "2", "--set", "slo=[]", "--grid"])
             .arg(format!("policy.recovery={recovery}"))
             .args(["--set", &format!("policy.warning={}", recovery + 1)])
             .args(["--set", &format!("policy.critical={critical}")])

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use backpressure_sim::scenario;
 use backpressure_sim::study::grid::Grid;
 
-use super::command::{check_refusal, simulate, text, workplace};
-use super::schema::check_accepts;
+use crate::schema::check_accepts;
+use crate::support::{check_refusal, simulate, text, workplace};
 
 const TEMPLATES: [&str; 3] = ["spike", "steady", "capacity"];
 

@@ -2,8 +2,6 @@
 //! same choice alone, after an interrupt, and round by round on many machines.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use backpressure_sim::experiment::Unattended;
 use backpressure_sim::plan::search::{Decision, Search, Table};
@@ -12,6 +10,8 @@ use backpressure_sim::selection::Guarantee;
 use backpressure_sim::study::grid::{Grid, GridSource};
 use backpressure_sim::study::sweep::Sweep;
 use backpressure_sim::study::{Fold, Study};
+
+use crate::support::{files, folder_with, owned, simulate};
 
 /// Small enough to be run exhaustively; a slot finishes 100 jobs a second.
 const SPIKE: &str = r#"
@@ -52,7 +52,6 @@ const AXES: [&str; 4] = [
 ];
 
 fn grid(text: &str, axes: &[&str], overrides: &[&str]) -> Grid {
-    let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
     let (axes, overrides) = (owned(axes), owned(overrides));
     let source =
         GridSource { file: "spike.toml".into(), text: text.into(), overrides, axes, constraints: Vec::new() };
@@ -166,24 +165,8 @@ fn recorded_arrivals_are_planned_without_the_fluid_limit() {
     assert!(decision.chosen.is_some());
 }
 
-fn simulate(arguments: &[&str], folder: &Path) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simulate"));
-    command.current_dir(folder).args(arguments).env("NO_COLOR", "1").output().expect("it starts")
-}
-
-fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<_> = entries
-        .map(|path| (PathBuf::from(path.file_name().expect("a name")), fs::read(&path).expect("a file")))
-        .collect();
-    files.sort();
-    files
-}
-
 fn workplace() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("spike.toml"), SPIKE).expect("a scenario");
-    folder
+    folder_with("spike.toml", SPIKE)
 }
 
 const GRID: [&str; 8] = [
@@ -201,14 +184,14 @@ const GRID: [&str; 8] = [
 fn rounds_on_many_machines_give_the_same_plan() {
     let place = workplace();
     let alone = simulate(
-        &[&["plan", "spike.toml", "-q", "-o", "alone", "-j", "1"], &GRID[..]].concat(),
         place.path(),
+        &[&["plan", "spike.toml", "-q", "-o", "alone", "-j", "1"], &GRID[..]].concat(),
     );
     assert_eq!(alone.status.code(), Some(0), "{}", String::from_utf8_lossy(&alone.stderr));
     let mut rounds = 0;
     loop {
         let next = [&["plan", "spike.toml", "-q", "-o", "shared", "--rounds", "rounds"], &GRID[..]].concat();
-        let next = simulate(&next, place.path());
+        let next = simulate(place.path(), &next);
         if next.status.code() == Some(0) {
             break;
         }
@@ -217,7 +200,7 @@ fn rounds_on_many_machines_give_the_same_plan() {
         assert!(rounds < 50, "it ends");
         for shard in ["0/3", "1/3", "2/3"] {
             let part = ["plan", "spike.toml", "-q", "--rounds", "rounds", "--shard", shard];
-            let part = simulate(&[&part[..], &GRID[..]].concat(), place.path());
+            let part = simulate(place.path(), &[&part[..], &GRID[..]].concat());
             assert_eq!(part.status.code(), Some(0), "{}", String::from_utf8_lossy(&part.stderr));
         }
     }
@@ -229,7 +212,7 @@ fn rounds_on_many_machines_give_the_same_plan() {
 fn a_rate_scales_all_arrivals() {
     let place = workplace();
     let output = ["plan", "spike.toml", "--json", "-o", "plan", "--rate", "450,900/s", "-n", "2"];
-    let output = simulate(&output, place.path());
+    let output = simulate(place.path(), &output);
     let text = String::from_utf8_lossy(&output.stdout);
     let document: serde_json::Value =
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -247,7 +230,7 @@ fn mistakes_are_told() {
         (&["--grid", "policy.critical=1k..2k:1k", "--where", "policy.critical < 10"], "no configuration"),
         (&["--rounds", "nowhere", "--shard", "0/2"], "failed to read"),
     ] {
-        let output = simulate(&[&["plan", "spike.toml", "-q"], arguments].concat(), place.path());
+        let output = simulate(place.path(), &[&["plan", "spike.toml", "-q"], arguments].concat());
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && stderr.contains(expected), "{arguments:?}: {stderr}");
     }

@@ -1,19 +1,16 @@
 //! The scenarios of the repository say what a run of them shows: what they claim, held against one replication or two.
 
-use std::path::Path;
-
 use backpressure_sim::experiment::summary::{AlertSummary, Summary};
 use backpressure_sim::experiment::{self, Unattended};
-use backpressure_sim::scenario::load;
+
+use crate::support::repository_scenario;
 
 /// Runs `scenarios/NAME.toml` with a small number of replications and these overrides.
 #[track_caller]
 fn run(name: &str, overrides: &[&str]) -> Summary {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.toml"));
-    let overrides: Vec<String> =
-        ["replications=2"].iter().chain(overrides).map(ToString::to_string).collect();
-    let loaded = load(&path, &overrides).unwrap_or_else(|error| panic!("{name}: {error}"));
-    experiment::run(&loaded.scenario, &Unattended).expect("nobody interrupts").summary
+    let overrides = [&["replications=2"], overrides].concat();
+    let scenario = repository_scenario(&format!("{name}.toml"), &overrides);
+    experiment::run(&scenario, &Unattended).expect("nobody interrupts").summary
 }
 
 /// The mean of a metric, of a class if one is named.
@@ -231,7 +228,11 @@ fn a_fleet_can_shut_itself_out() {
     is_about(&dead, "rejection_probability", None, 0.82, 0.02);
     let alarms = mean(&dead, "rejected_jobs", Some("critical-alarm"));
     is_about(&dead, "rejected_no_gateway_jobs", Some("critical-alarm"), alarms, 0.0);
-    assert!(dead.warnings.iter().any(|warning| warning.contains("cures it")), "{:?}", dead.warnings);
+    assert!(
+        dead.warnings.iter().any(|warning| warning.contains("Observe on a timer")),
+        "{:?}",
+        dead.warnings
+    );
     is_about(&run("readiness-deadlock", &["policy.observe=1s"]), "recovery_seconds", None, 39.3, 0.1);
     let ignored = run("readiness-deadlock", &["gateway.readiness=ignore"]);
     is_below(&ignored, "rejected_jobs", Some("critical-alarm"), 0.0);

@@ -9,12 +9,10 @@ use backpressure_sim::units::{Quantity, UnitError};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
+use crate::support::repository;
+
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&schema::json()).unwrap());
 static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| jsonschema::validator_for(&SCHEMA).unwrap());
-
-fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
 
 /// The scenarios of the repository.
 fn scenarios() -> Vec<PathBuf> {

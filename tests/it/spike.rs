@@ -5,14 +5,13 @@
 //! between a gateway's decision and the enqueue, which let the depth run past its thresholds and lengthen each
 //! cycle by 12 ms (`fluid::stale`): the last cycle is cut 70 ms earlier and recovery begins 500 jobs lower.
 
-use std::path::Path;
-
 use backpressure_sim::experiment::{self, Findings, Unattended};
 use backpressure_sim::fluid::{
     self, EventKind, Fluid, Level, PerClass, Segment, Stale, StaleOutcome, State, System,
 };
 use backpressure_sim::model::metric::Metric;
-use backpressure_sim::scenario;
+
+use crate::support::repository_scenario;
 
 const SYSTEM: System = System {
     recovery: 5_000.0,
@@ -29,9 +28,7 @@ const SPIKE: PerClass = PerClass { urgent: 200.0, normal: 16_800.0, batch: 3_000
 const LATENCY: f64 = 0.003;
 
 fn run(overrides: &[&str]) -> Findings {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/spike-20k.toml");
-    let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
-    let scenario = scenario::load(&path, &overrides).unwrap_or_else(|error| panic!("{error}")).scenario;
+    let scenario = repository_scenario("spike-20k.toml", overrides);
     experiment::run(&scenario, &Unattended).unwrap()
 }
 

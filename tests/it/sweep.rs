@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use backpressure_sim::experiment::Unattended;
@@ -17,6 +17,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::{self, check_code, command, files};
 
 /// Runs in no time: the best few of a made-up sweep are simulated for their course over time.
 const TINY: &str = r#"
@@ -172,7 +174,7 @@ fn result(study: &Study, name: &str, id: u32) -> VariantResult {
             Metric::PeakDepth => critical * 0.2 - 300.0 * workers,
             _ => 0.0,
         };
-        (Some(observed), slo.comparison.holds(observed, slo.limit))
+        (Some(observed), slo.relation.holds(observed, slo.limit))
     });
     VariantResult {
         id,
@@ -406,58 +408,16 @@ fn equal_sweeps_give_equal_files_and_png_on_request() {
     assert_eq!(names, ["courses.svg", "report.html", "sweep.json", "variants.csv", "variants.parquet"]);
 }
 
-/// What a folder holds.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap()))
-        .collect()
-}
-
 /// A real one: six configurations of the tiny scenario.
 const AXES: &[&str] = &["--grid", "workers.processes=1..3", "--grid", "policy.critical=250,500"];
 
 /// A folder of its own with the tiny scenario in it.
 fn workplace() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
-    folder
+    support::folder_with("tiny.toml", TINY)
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simulate"));
-    command.current_dir(folder).args(arguments).stdin(Stdio::null());
-    // The tests themselves may run under a launcher.
-    for name in LAUNCHED_BY {
-        command.env_remove(name);
-    }
-    command
-}
-
-const LAUNCHED_BY: [&str; 8] = [
-    "JOB_COMPLETION_INDEX",
-    "SLURM_ARRAY_TASK_ID",
-    "SLURM_ARRAY_TASK_COUNT",
-    "SLURM_ARRAY_TASK_MIN",
-    "SLURM_ARRAY_TASK_MAX",
-    "HQ_TASK_ID",
-    "AWS_BATCH_JOB_ARRAY_INDEX",
-    "PBS_ARRAY_INDEX",
-];
-
-#[track_caller]
 fn simulate(folder: &Path, arguments: &[&str], more: &[&str]) -> Output {
-    command(folder, &[arguments, more].concat()).output().unwrap()
-}
-
-#[track_caller]
-fn check_code(output: &Output, code: i32, messages: &[&str]) {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    for message in messages {
-        assert!(stderr.contains(message), "no `{message}` in:\n{stderr}");
-    }
-    assert!(!stderr.contains("panicked"), "{stderr}");
+    support::simulate(folder, &[arguments, more].concat())
 }
 
 #[test]
@@ -532,7 +492,7 @@ fn a_killed_sweep_goes_on_where_it_was() {
     assert!(!folder.path().join("killed.1").exists());
     let output = start().output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("going on: ") && stderr.contains(" of 120 replications"), "{stderr}");
+    assert!(stderr.contains("resuming: ") && stderr.contains(" of 120 replications"), "{stderr}");
     assert!(files(&folder.path().join("whole.1")) == files(&folder.path().join("killed.1")));
     assert!(!journal.exists());
 }
@@ -608,7 +568,7 @@ fn a_merge_tells_what_is_missing() {
     fs::write(&shards[1], &text[..text.len() - 10]).unwrap();
     check_code(&merge(folder.path(), &shards, "merged"), 1, &["1 of 18", "a shard is not complete"]);
     let again = simulate(folder.path(), &["sweep", "tiny.toml", "-o", "shards", "--shard", "1/3"], AXES);
-    check_code(&again, 0, &["going on: 5 of 6"]);
+    check_code(&again, 0, &["resuming: 5 of 6"]);
     check_code(&merge(folder.path(), &shards, "merged"), 0, &[]);
 
     let other = simulate(

@@ -1,21 +1,21 @@
-//! Arrivals at the rate of a state that changes by itself.
+//! Arrivals whose rate depends on a state that changes at random.
 
 use crate::model::config::{Modulation, ModulationState};
 use crate::model::distribution::Distribution;
 use crate::scenario::diagnostic::{Code, did_you_mean};
 use crate::scenario::distribution::{self, Of};
-use crate::scenario::log::Fault;
+use crate::scenario::log::Mistake;
 use crate::scenario::reader::Section;
 use crate::units::Quantity;
 
 const MOST_STATES: usize = 100;
-/// Between the sum of the probabilities and 1.
+/// How far the sum of the probabilities may be from 1.
 const TOLERANCE: f64 = 1e-9;
 
-/// Two states that take turns.
+/// Two alternating states.
 pub(super) fn read_on_off(section: &mut Section<'_>) -> Option<Modulation> {
-    let on_rate = section.key("rate", "Arrivals per time while on.").quantity(Quantity::Rate).required();
-    let off_rate = section.key("off_rate", "Arrivals per time while off.").quantity(Quantity::Rate).or("0/s");
+    let on_rate = section.key("rate", "Rate while on.").quantity(Quantity::Rate).required();
+    let off_rate = section.key("off_rate", "Rate while off.").quantity(Quantity::Rate).or("0/s");
     let mut sojourn = |name, doc| {
         let sojourn = distribution::optional(section, name, doc, Of::TIME);
         if sojourn.is_none() && !section.is_bad(name) {
@@ -26,8 +26,8 @@ pub(super) fn read_on_off(section: &mut Section<'_>) -> Option<Modulation> {
         }
         sojourn
     };
-    let on = sojourn("on", "How long it is on.");
-    let off = sojourn("off", "How long it is off.");
+    let on = sojourn("on", "How long an on period lasts.");
+    let off = sojourn("off", "How long an off period lasts.");
     let start = read_start(section, &["on", "off"]);
     let state = |name: &str, rate, sojourn, next: [f64; 2]| ModulationState {
         name: name.to_string(),
@@ -39,28 +39,25 @@ pub(super) fn read_on_off(section: &mut Section<'_>) -> Option<Modulation> {
     (!section.is_bad("start")).then_some(Modulation { states, start })
 }
 
-/// Any number of states, each of an exponential time.
+/// Any number of states, each lasting an exponential time.
 pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
-    let mut sections = section.sections("states", "States that take turns, each with a rate of its own.");
+    let mut sections = section.sections("states", "The states, each with its own rate.");
     if !section.has("states") {
         section.miss("states", "add [[arrivals.states]] with name, rate and mean, at least twice");
     } else if !section.is_bad("states") && !(2..=MOST_STATES).contains(&sections.len()) {
         let message = format!("{} states are not from 2 to {MOST_STATES}", sections.len());
         section.complain(
             "states",
-            Fault::new(Code::OutOfRange, message, "one rate alone is process = \"poisson\""),
+            Mistake::new(Code::OutOfRange, message, "one rate alone is process = \"poisson\""),
         );
     }
     let mut names: Vec<String> = Vec::new();
     for (index, state) in sections.iter_mut().enumerate() {
-        let name = state.key("name", "Name of the state.").text().or_else(
-            "its number",
-            format!("\"state-{}\"", index + 1),
-            format!("state-{}", index + 1),
-        );
+        let name = state.numbered_name("state", "Name of the state.", index);
         if names.contains(&name) {
             let message = format!("there is already a state `{name}`");
-            state.complain("name", Fault::new(Code::Conflict, message, "give each state a name of its own"));
+            state
+                .complain("name", Mistake::new(Code::Conflict, message, "give each state a name of its own"));
         }
         names.push(name);
     }
@@ -69,9 +66,9 @@ pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
         .iter_mut()
         .enumerate()
         .map(|(index, state)| {
-            let rate =
-                state.key("rate", "Arrivals per time while it lasts.").quantity(Quantity::Rate).required();
-            let mean = state.key("mean", "Mean of its exponential time.").positive_span().required();
+            let rate = state.key("rate", "Rate in this state.").quantity(Quantity::Rate).required();
+            let mean =
+                state.key("mean", "Mean of the exponential time in this state.").positive_span().required();
             let next = read_next(state, index, &names);
             state.close();
             (!state.is_bad("name")).then_some(())?;
@@ -90,16 +87,16 @@ pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
     }
     let states: Vec<ModulationState> = states.into_iter().collect::<Option<_>>()?;
     if let Some(lonely) = (0..count).find(|&state| !is_reached(&states, state)) {
-        let message = format!("the state `{}` is not reached from every other one", names[lonely]);
-        section.complain("states", Fault::new(Code::Conflict, message, "let `next` lead there"));
+        let message = format!("the state `{}` cannot be reached from every other state", names[lonely]);
+        section.complain("states", Mistake::new(Code::Conflict, message, "add it to some `next`"));
         return None;
     }
     Some(Modulation { states, start })
 }
 
-/// What follows on a state; all the others alike if it does not say.
+/// The states that may follow a state; default: all others, equally likely.
 fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Vec<f64>> {
-    let list = state.sections("next", "States that follow it; all the others alike if not given.");
+    let list = state.sections("next", "States that may follow; default: all others, equally likely.");
     if !state.has("next") {
         let each = 1.0 / (names.len().max(2) - 1) as f64;
         return Some((0..names.len()).map(|index| if index == own { 0.0 } else { each }).collect());
@@ -109,7 +106,7 @@ fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Ve
     for mut one in list {
         let target = one.key("state", "Name of the state that follows.").text().required();
         let probability =
-            one.key("probability", "How often it does.").quantity(Quantity::Fraction).required();
+            one.key("probability", "Probability that it follows.").quantity(Quantity::Fraction).required();
         one.close();
         let (Some(target), Some(probability)) = (target, probability) else {
             all_good = false;
@@ -118,8 +115,8 @@ fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Ve
         match names.iter().position(|name| *name == target) {
             Some(index) if index != own => next[index] += probability,
             Some(_) => {
-                let message = format!("`{target}` follows on itself");
-                one.complain("state", Fault::new(Code::Conflict, message, "a longer `mean` says the same"));
+                let message = format!("`{target}` follows itself");
+                one.complain("state", Mistake::new(Code::Conflict, message, "a longer `mean` says the same"));
                 all_good = false;
             }
             None => {
@@ -127,7 +124,7 @@ fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Ve
                 let message = format!("there is no state `{target}`{}", did_you_mean(&target, known));
                 one.complain(
                     "state",
-                    Fault::new(Code::UnknownName, message, format!("states: {}", names.join(", "))),
+                    Mistake::new(Code::UnknownName, message, format!("states: {}", names.join(", "))),
                 );
                 all_good = false;
             }
@@ -136,7 +133,7 @@ fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Ve
     let sum: f64 = next.iter().sum();
     if all_good && (sum - 1.0).abs() > TOLERANCE {
         let message = format!("the probabilities add up to {sum}, not 1");
-        state.complain("next", Fault::new(Code::OutOfRange, message, "one of the states must follow"));
+        state.complain("next", Mistake::new(Code::OutOfRange, message, "one of the states must follow"));
         all_good = false;
     }
     all_good.then_some(next)
@@ -155,14 +152,14 @@ fn is_reached(states: &[ModulationState], target: usize) -> bool {
 }
 
 fn read_start(section: &mut Section<'_>, names: &[&str]) -> Option<usize> {
-    let doc = "Name of the state at time zero; drawn by their shares of time if not given.";
+    let doc = "State at time zero; default: drawn by the share of time of each state.";
     let start = section.key("start", doc).text().optional()?;
     let found = names.iter().position(|name| *name == start);
     if found.is_none() {
         let message = format!("there is no state `{start}`{}", did_you_mean(&start, names.iter().copied()));
         section.complain(
             "start",
-            Fault::new(Code::UnknownName, message, format!("states: {}", names.join(", "))),
+            Mistake::new(Code::UnknownName, message, format!("states: {}", names.join(", "))),
         );
     }
     found

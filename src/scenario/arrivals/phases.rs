@@ -3,7 +3,7 @@
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{Curve, Phase};
 use crate::scenario::diagnostic::Code;
-use crate::scenario::log::Fault;
+use crate::scenario::log::Mistake;
 use crate::scenario::reader::Section;
 use crate::units::{Quantity, fmt_duration};
 
@@ -11,12 +11,12 @@ const MOST_PHASES: usize = 10_000;
 
 /// Reads `rate` or `phases`.
 pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> Option<Vec<Phase>> {
-    let rate = section.key("rate", "Arrivals per time, all along.").quantity(Quantity::Rate).optional();
+    let rate = section.key("rate", "Constant rate of arrivals.").quantity(Quantity::Rate).optional();
     let phases = section.sections("phases", "Rates one after the other; the last one lasts to the end.");
     match (section.has("rate"), section.has("phases")) {
         (true, true) => {
             let message = "there is a rate as well as phases";
-            section.complain("phases", Fault::new(Code::Conflict, message, "remove one of them"));
+            section.complain("phases", Mistake::new(Code::Conflict, message, "remove one of them"));
             None
         }
         (false, false) => {
@@ -27,7 +27,7 @@ pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> O
         (false, true) if section.is_bad("phases") => None,
         (false, true) if phases.is_empty() => {
             let label = "write [{ name = \"calm\", rate = \"6k/s\" }, ...]";
-            section.complain("phases", Fault::new(Code::OutOfRange, "the list is empty", label));
+            section.complain("phases", Mistake::new(Code::OutOfRange, "the list is empty", label));
             None
         }
         (false, true) => read_list(section, phases, horizon),
@@ -44,38 +44,37 @@ fn read_list(
         let message = format!("{count} phases are more than the most allowed, {MOST_PHASES}");
         section.complain(
             "phases",
-            Fault::new(Code::OutOfRange, message, "a trace can hold any number of arrivals"),
+            Mistake::new(Code::OutOfRange, message, "a trace can hold any number of arrivals"),
         );
         return None;
     }
     let mut phases: Vec<Phase> = Vec::with_capacity(count);
     let mut clock = SimTime::ZERO;
-    // Once one length is unknown or too long, what follows says nothing about the horizon.
+    // After an unknown or too long phase, later ones cannot be compared with the horizon.
     let mut comparable = true;
     let mut all_good = true;
     for (index, mut section) in sections.into_iter().enumerate() {
         let is_last = index + 1 == count;
-        let name = section.key("name", "Name of the phase in reports.").text().or_else(
-            "its number",
-            format!("\"phase-{}\"", index + 1),
-            format!("phase-{}", index + 1),
-        );
+        let name = section.numbered_name("phase", "Name of the phase in reports.", index);
         let length = section
-            .key("for", "How long it lasts; the last one lasts to the end.")
+            .key("for", "Length of the phase; the last one lasts to the end.")
             .positive_span()
             .optional();
         let rate = section
-            .key("rate", "Arrivals per time: at its beginning if it ramps, in the mean if it cycles.")
+            .key("rate", "Rate: at the beginning with a ramp, in the mean with a cycle.")
             .quantity(Quantity::Rate)
             .required();
         let curve = read_curve(&mut section);
-        let spike = section.key("spike", "Whether recovery is counted from its end.").boolean().or("false");
+        let spike = section
+            .key("spike", "Whether recovery time counts from the end of this phase.")
+            .boolean()
+            .or("false");
         section.close();
         all_good &= rate.is_some() && !section.is_bad("for") && !section.is_bad("name");
         if phases.iter().any(|other| other.name == name) {
             let message = format!("there is already a phase `{name}`");
             section
-                .complain("name", Fault::new(Code::Conflict, message, "give each phase a name of its own"));
+                .complain("name", Mistake::new(Code::Conflict, message, "give each phase a name of its own"));
         }
         let begin = clock;
         let late = |section: &mut Section<'_>, horizon: SimDuration| {
@@ -107,12 +106,12 @@ fn read_list(
                 let message = format!("the phases last until {end}, but `duration` is {total}");
                 let label =
                     if is_last { "leave out the `for` of the last phase" } else { "make `duration` longer" };
-                section.complain("for", Fault::new(Code::Conflict, message, label));
+                section.complain("for", Mistake::new(Code::Conflict, message, label));
                 comparable = false;
             } else if is_last && length.is_some() && clock.0 < horizon.0 {
                 let message = format!("the phases end at {end}, but `duration` is {total}");
                 let label = "leave out the `for` of the last phase, which then lasts to the end";
-                section.complain("for", Fault::new(Code::Conflict, message, label));
+                section.complain("for", Mistake::new(Code::Conflict, message, label));
             } else if is_last && spike {
                 section.log().warn(format!(
                     "the phase `{name}` is a spike that lasts to the end: no recovery can be seen after it"
@@ -133,27 +132,25 @@ fn read_list(
 /// How the rate of a phase changes.
 fn read_curve(section: &mut Section<'_>) -> Curve {
     let ramp_to = section
-        .key("ramp_to", "Rate at its end, reached linearly; without it the rate stays.")
+        .key("ramp_to", "Rate at the end of a linear ramp; default: no ramp.")
         .quantity(Quantity::Rate)
         .optional();
     let has_cycle = section.has("cycle");
-    let mut cycle = section.section("cycle", "A rate that swings by a cosine, as that of a day does.");
+    let mut cycle = section.section("cycle", "A cosine cycle of the rate, such as that of a day.");
     if !has_cycle {
         return ramp_to.map_or(Curve::Flat, Curve::Ramp);
     }
     if section.has("ramp_to") {
-        let message = "the phase ramps as well as cycles";
-        section.complain("ramp_to", Fault::new(Code::Conflict, message, "remove one of them"));
+        let message = "a phase cannot both ramp and cycle";
+        section.complain("ramp_to", Mistake::new(Code::Conflict, message, "remove one of them"));
     }
     let amplitude = cycle
-        .key("amplitude", "Distance of the highest rate from the mean, as a part of the mean.")
+        .key("amplitude", "Highest rate minus mean rate, as a fraction of the mean.")
         .number(0.0, 1.0)
         .required();
-    let period = cycle.key("period", "From one peak to the next.").positive_span().or("24h");
-    let peak_at = cycle
-        .key("peak_at", "Time of the run at which the rate is highest; earlier and later peaks follow.")
-        .span()
-        .or("0s");
+    let period = cycle.key("period", "Time from one peak to the next.").positive_span().or("24h");
+    let peak_at =
+        cycle.key("peak_at", "Time of one peak; the others follow from the period.").span().or("0s");
     cycle.close();
     let Some(amplitude) = amplitude else {
         section.mark_bad("cycle");

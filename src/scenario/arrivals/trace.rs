@@ -1,22 +1,22 @@
 //! Recorded arrivals: a CSV file with a header, ordered by time, as it is or compressed by gzip.
 //!
-//! A line is an arrival, or, with a column `count`, so many of them from its time on until the time of the next
-//! ones. Columns go by name: `time_s`, `time_ms`, `time_us` or `time_ns`; `class` (a name) or `priority` (one that
-//! exactly one class has), which may be left out where there is one class only; `count`; and, if it was recorded
-//! of single arrivals, the service demand as `service_s`, `_ms`, `_us` or `_ns`. Fields may be quoted, but hold no commas.
+//! Each line is one arrival; with a column `count`, that many arrivals between its time and the next time in the
+//! file. Columns go by name: `time_s`, `time_ms`, `time_us` or `time_ns`; `class` (a name) or `priority` (which
+//! exactly one class must have), optional with a single class; `count`; and, for single arrivals, optionally the
+//! service demand as `service_s`, `_ms`, `_us` or `_ns`. The file is CSV as in RFC 4180: quoted fields may hold
+//! commas and doubled quotes, and lines may end in CRLF.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::schedule::SPREADS;
-use super::{Source, only_phase};
+use super::{SPREADS, Source, only_phase};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{ArrivalBatch, ArrivalProcess, TracedArrival};
 use crate::scenario::diagnostic::{Code, did_you_mean};
-use crate::scenario::file::MOST_COUNT;
-use crate::scenario::files::{DataFile, MOST_DATA_MISTAKES, offset_in};
-use crate::scenario::log::Fault;
+use crate::scenario::files::{DataFile, MOST_DATA_MISTAKES};
+use crate::scenario::log::Mistake;
 use crate::scenario::reader::Section;
+use crate::scenario::setting::MOST_COUNT;
 use crate::units::Quantity;
 
 /// A class that a trace may name.
@@ -33,14 +33,14 @@ pub(super) fn read(
     classes: &[Candidate],
     horizon: Option<SimDuration>,
 ) -> Option<Source> {
-    let doc = "Recorded arrivals, a CSV file beside the scenario, also compressed by gzip.";
+    let doc = "CSV file of recorded arrivals, relative to the scenario; may be compressed by gzip.";
     let name = section.key("file", doc).text().required();
     let interval = section
-        .key("interval", "Time that each count is of; up to the next time in the file if not given.")
+        .key("interval", "Time that each count covers; default: up to the next time in the file.")
         .positive_span()
         .optional();
     let spread = section
-        .key("spread", "Where in its time the arrivals of a count come.")
+        .key("spread", "How the arrivals of a count spread over its time.")
         .choice(SPREADS)
         .or("uniform");
     let mut file = DataFile::read(section, "file", &name?)?;
@@ -48,8 +48,8 @@ pub(super) fn read(
     let mut mistakes = Vec::new();
     let records = parse(&text, classes, &mut mistakes);
     file.text = text;
-    for Mistake { line, span, fault } in mistakes {
-        file.complain(section, line, (span.start, span.len()), fault);
+    for Found { line, span, mistake } in mistakes {
+        file.complain(section, line, (span.start, span.len()), mistake);
     }
     if file.has_mistakes() {
         section.mark_bad("file");
@@ -58,7 +58,7 @@ pub(super) fn read(
     let Some((records, is_counted)) = records.filter(|(records, _)| !records.is_empty()) else {
         let message = format!("there are no arrivals in `{}`", file.shown);
         let label = "a header such as `time_us,class` and a line for each arrival";
-        section.complain("file", Fault::new(Code::File, message, label));
+        section.complain("file", Mistake::new(Code::File, message, label));
         return None;
     };
     warn_of_late_arrivals(section, &records, horizon);
@@ -75,7 +75,7 @@ pub(super) fn read(
         for name in ["interval", "spread"] {
             if section.has(name) {
                 let message = "there is no column `count` in the file";
-                section.complain(name, Fault::new(Code::Conflict, message, "remove it, or record counts"));
+                section.complain(name, Mistake::new(Code::Conflict, message, "remove it, or record counts"));
             }
         }
         ArrivalProcess::Trace(records.iter().map(arrival).collect())
@@ -83,7 +83,7 @@ pub(super) fn read(
     Some(Source { process, phases: vec![only_phase("trace", 0.0)], shares })
 }
 
-/// A line of the file.
+/// A line of the file: one arrival, or a count of them.
 #[derive(Clone, Copy)]
 struct Record {
     at: SimTime,
@@ -92,7 +92,7 @@ struct Record {
     service: Option<SimDuration>,
 }
 
-/// Each count with the time that it is of.
+/// Each count with the time that it covers.
 fn batches_of(
     section: &mut Section<'_>,
     records: &[Record],
@@ -100,7 +100,7 @@ fn batches_of(
 ) -> Option<Vec<ArrivalBatch>> {
     let mut lengths: Vec<Option<SimDuration>> = vec![interval; records.len()];
     if interval.is_none() {
-        // Lines with the same time, of different classes, are of the same interval. The last one is as long as that before it.
+        // Lines with equal times, of different classes, cover the same interval. The last interval is as long as the one before.
         let mut later: Option<SimTime> = None;
         for index in (0..records.len()).rev() {
             let at = records[index].at;
@@ -113,7 +113,7 @@ fn batches_of(
         let Some(last) = last else {
             section.miss(
                 "interval",
-                "the file has one time only: add how long it lasts, such as interval = \"1s\"",
+                "the file has a single time: say how long it covers, such as interval = \"1s\"",
             );
             return None;
         };
@@ -151,13 +151,77 @@ fn shares_in(records: &[Record]) -> Vec<(usize, f64)> {
     shares.map(|(index, count)| (index, count as f64 / total as f64)).collect()
 }
 
-struct Mistake {
+/// A mistake and the bytes that it is about.
+struct Found {
     line: usize,
     span: Range<usize>,
-    fault: Fault,
+    mistake: Mistake,
 }
 
-/// What a column holds; times with the nanoseconds of their unit.
+/// Goes through the records of the file, each with its place.
+struct Rows<'t> {
+    text: &'t str,
+    /// Length of the byte order mark.
+    mark: usize,
+    reader: csv::Reader<&'t [u8]>,
+    fields: csv::StringRecord,
+    line: usize,
+    span: Range<usize>,
+}
+
+impl<'t> Rows<'t> {
+    fn of(text: &'t str) -> Self {
+        let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(body.as_bytes());
+        let mark = text.len() - body.len();
+        Self { text, mark, reader, fields: csv::StringRecord::new(), line: 1, span: 0..0 }
+    }
+
+    /// Reads the next record that is not blank; false at the end.
+    fn advance(&mut self) -> bool {
+        loop {
+            let begin = self.at();
+            if !self.reader.read_record(&mut self.fields).expect("any text is CSV") {
+                return false;
+            }
+            // Blank lines before it are read with it.
+            let read = &self.text[begin..self.at()];
+            let written = read.trim_start();
+            let start = begin + read.len() - written.len();
+            self.line += self.text[self.span.start..start].matches('\n').count();
+            self.span = start..start + written.trim_end().len();
+            if self.fields.iter().any(|field| !field.is_empty()) || self.fields.len() > 1 {
+                return true;
+            }
+        }
+    }
+
+    fn at(&self) -> usize {
+        self.mark + self.reader.position().byte() as usize
+    }
+
+    /// Where a field stands; the whole record, if it is written with doubled quotes.
+    fn span_of(&self, index: usize) -> Range<usize> {
+        let mut at = self.span.start;
+        let mut found = self.span.clone();
+        for field in self.fields.iter().take(index + 1) {
+            let Some(ahead) = self.text[at..self.span.end].find(field) else { return self.span.clone() };
+            found = at + ahead..at + ahead + field.len();
+            at = found.end;
+        }
+        found
+    }
+
+    fn found(&self, span: Range<usize>, message: impl Into<String>, label: impl Into<String>) -> Found {
+        Found { line: self.line, span, mistake: Mistake::new(Code::File, message, label) }
+    }
+}
+
+/// What a column holds; times with their unit in nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
     Time(u64),
@@ -182,51 +246,37 @@ const COLUMNS: &[(&str, Column)] = &[
 ];
 
 /// The lines of the file, and whether they are counts.
-fn parse(text: &str, classes: &[Candidate], mistakes: &mut Vec<Mistake>) -> Option<(Vec<Record>, bool)> {
-    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = body.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let (header_index, header) = lines.next()?;
-    let columns = columns_of(text, header_index + 1, header, classes, mistakes)?;
+fn parse(text: &str, classes: &[Candidate], mistakes: &mut Vec<Found>) -> Option<(Vec<Record>, bool)> {
+    let mut rows = Rows::of(text);
+    if !rows.advance() {
+        return None;
+    }
+    let columns = columns_of(&rows, classes, mistakes)?;
     let mut records: Vec<Record> = Vec::new();
-    for (index, line) in lines {
-        match record_of(text, line, &columns, classes, records.last().map(|last| last.at)) {
+    while mistakes.len() < MOST_DATA_MISTAKES && rows.advance() {
+        match record_of(&rows, &columns, classes, records.last().map(|last| last.at)) {
             Ok(record) => records.push(record),
-            Err((span, fault)) => mistakes.push(Mistake { line: index + 1, span, fault }),
-        }
-        if mistakes.len() >= MOST_DATA_MISTAKES {
-            break;
+            Err(mistake) => mistakes.push(mistake),
         }
     }
     Some((records, columns.contains(&Column::Count)))
 }
 
-fn columns_of(
-    text: &str,
-    line: usize,
-    header: &str,
-    classes: &[Candidate],
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Vec<Column>> {
+fn columns_of(header: &Rows<'_>, classes: &[Candidate], mistakes: &mut Vec<Found>) -> Option<Vec<Column>> {
     let before = mistakes.len();
     let mut columns: Vec<Column> = Vec::new();
-    let whole = span_of(text, header);
-    let mut wrong = |span, message: String, label: String| {
-        mistakes.push(Mistake { line, span, fault: Fault::new(Code::File, message, label) });
-    };
+    let whole = || header.span.clone();
+    let mut wrong = |span, message: String, label: String| mistakes.push(header.found(span, message, label));
     let names = || COLUMNS.iter().map(|(name, _)| *name);
     let is_time = |column: &Column| matches!(column, Column::Time(_));
     let is_service = |column: &Column| matches!(column, Column::Service(_));
     let is_class = |column: &Column| matches!(column, Column::Class | Column::Priority);
     let is_count = |column: &Column| matches!(column, Column::Count);
-    for field in header.split(',') {
-        let name = unquoted(field);
+    for (index, name) in header.fields.iter().enumerate() {
         let Some((_, column)) = COLUMNS.iter().find(|(known, _)| *known == name) else {
             let message = format!("`{name}` is not a column of a trace{}", did_you_mean(name, names()));
-            wrong(
-                span_of(text, name),
-                message,
-                format!("allowed: {}", names().collect::<Vec<_>>().join(", ")),
-            );
+            let label = format!("allowed: {}", names().collect::<Vec<_>>().join(", "));
+            wrong(header.span_of(index), message, label);
             continue;
         };
         for (same, what) in [
@@ -236,50 +286,52 @@ fn columns_of(
             (&is_count, "the count"),
         ] {
             if same(column) && columns.iter().any(same) {
-                wrong(span_of(text, name), format!("a second column says {what}"), "keep one of them".into());
+                let message = format!("two columns hold {what}");
+                wrong(header.span_of(index), message, "keep one of them".into());
             }
         }
         columns.push(*column);
     }
     if !columns.iter().any(is_time) {
         let label = "one of time_s, time_ms, time_us, time_ns".to_string();
-        wrong(whole.clone(), "no column says when the jobs arrive".into(), label);
+        wrong(whole(), "no column says when the jobs arrive".into(), label);
     }
     if !columns.iter().any(is_class) && classes.len() != 1 {
-        let label = "a column `class` or `priority`".to_string();
-        wrong(
-            whole.clone(),
-            format!("no column says which of the {} classes a job is of", classes.len()),
-            label,
-        );
+        let message = format!("no column says which of the {} classes a job belongs to", classes.len());
+        wrong(whole(), message, "a column `class` or `priority`".to_string());
     }
     if columns.iter().any(is_count) && columns.iter().any(is_service) {
         let label = "record single arrivals, or leave out the service demand".to_string();
-        wrong(whole, "counts have no service demand of their own".into(), label);
+        wrong(whole(), "a count cannot have a service demand".into(), label);
     }
     (mistakes.len() == before).then_some(columns)
 }
 
-type LineFault = (Range<usize>, Fault);
-
 fn record_of(
-    text: &str,
-    line: &str,
+    row: &Rows<'_>,
     columns: &[Column],
     classes: &[Candidate],
     last: Option<SimTime>,
-) -> Result<Record, LineFault> {
-    let fields = line.split(',').count();
-    if fields != columns.len() {
-        let message = format!("the line has {fields} fields, but the header has {}", columns.len());
-        return Err((span_of(text, line), Fault::new(Code::File, message, "")));
+) -> Result<Record, Found> {
+    if row.fields.iter().any(|field| field.contains('\n')) {
+        let label = "no field of a trace holds a line break";
+        return Err(row.found(row.span.clone(), "a quote is not closed in this line", label));
+    }
+    if row.fields.len() != columns.len() {
+        let (fields, expected) = (row.fields.len(), columns.len());
+        let message = format!("the line has {fields} fields, but the header has {expected}");
+        return Err(row.found(row.span.clone(), message, ""));
     }
     let (mut at, mut class, mut service, mut count) = (SimTime::ZERO, classes.first(), None, 1);
-    for (field, column) in line.split(',').zip(columns) {
-        let field = unquoted(field);
-        let fail =
-            |message: String, label: String| (span_of(text, field), Fault::new(Code::File, message, label));
-        let nanos = |unit: u64| nanos_of(field, unit).map_err(|fault| (span_of(text, field), fault));
+    for (index, (field, column)) in row.fields.iter().zip(columns).enumerate() {
+        let fail = |message: String, label: String| row.found(row.span_of(index), message, label);
+        let nanos = |unit: u64| {
+            nanos_of(field, unit).map_err(|mistake| Found {
+                mistake,
+                line: row.line,
+                span: row.span_of(index),
+            })
+        };
         match column {
             Column::Time(unit) => {
                 at = SimTime(nanos(*unit)?);
@@ -305,10 +357,8 @@ fn record_of(
                 if class.is_none() {
                     let names = || classes.iter().map(|class| class.name.as_str());
                     let message = format!("there is no class `{field}`{}", did_you_mean(field, names()));
-                    return Err(fail(
-                        message,
-                        format!("classes: {}", names().collect::<Vec<_>>().join(", ")),
-                    ));
+                    let label = format!("classes: {}", names().collect::<Vec<_>>().join(", "));
+                    return Err(fail(message, label));
                 }
             }
             Column::Priority => {
@@ -317,11 +367,11 @@ fn record_of(
                 let message = match of_priority().count() {
                     1 => continue,
                     0 => format!("no class has the priority `{field}`"),
-                    many => format!(
-                        "{many} classes have the priority `{field}`, so it does not tell which is meant"
-                    ),
+                    many => {
+                        format!("{many} classes have the priority `{field}`, so it does not identify one")
+                    }
                 };
-                return Err(fail(message, "write a column `class` instead, or add the class".into()));
+                return Err(fail(message, "use a column `class` instead, or add the class".into()));
             }
         }
     }
@@ -330,7 +380,7 @@ fn record_of(
 }
 
 /// A time in nanoseconds; whole numbers are exact.
-fn nanos_of(field: &str, unit: u64) -> Result<u64, Fault> {
+fn nanos_of(field: &str, unit: u64) -> Result<u64, Mistake> {
     let most = Quantity::Duration.most() * 1e9;
     if let Some(nanos) = field.parse::<u64>().ok().and_then(|whole| whole.checked_mul(unit))
         && nanos as f64 <= most
@@ -338,23 +388,12 @@ fn nanos_of(field: &str, unit: u64) -> Result<u64, Fault> {
         return Ok(nanos);
     }
     let number: f64 = field.parse().map_err(|_| {
-        Fault::new(Code::File, format!("`{field}` is not a number"), "the unit stands in the header")
+        Mistake::new(Code::File, format!("`{field}` is not a number"), "its unit is in the header")
     })?;
     let nanos = number * unit as f64;
     if number.is_finite() && (0.0..=most).contains(&nanos) {
         return Ok(nanos.round() as u64);
     }
     let message = format!("`{field}` is not a time from 0 to 100 years");
-    Err(Fault::new(Code::File, message, "the unit stands in the header"))
-}
-
-fn unquoted(field: &str) -> &str {
-    let field = field.trim();
-    field.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(field)
-}
-
-/// Bytes of `part`, a slice of `text`, in the file.
-fn span_of(text: &str, part: &str) -> Range<usize> {
-    let start = offset_in(text, part);
-    start..start + part.len()
+    Err(Mistake::new(Code::File, message, "its unit is in the header"))
 }

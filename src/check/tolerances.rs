@@ -1,32 +1,32 @@
-//! How much worse is still good: the tolerance of each metric, and its floor near zero.
+//! The tolerance of each metric: how much worse it may be, and the floor of that near zero.
 
 use std::str::FromStr;
 
 use crate::model::metric::{Direction, Metric, Unit};
-use crate::scenario::did_you_mean;
+use crate::scenario::slo::metric_named;
 use crate::units;
 
 /// The tolerances of all metrics.
 #[derive(Clone, Debug, Default)]
-pub struct Limits {
-    rules: Vec<LimitRule>,
+pub struct Tolerances {
+    rules: Vec<ToleranceRule>,
 }
 
 /// One `--limit`: for all metrics, for one, or for one of one class.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LimitRule {
+pub struct ToleranceRule {
     metric: Option<Metric>,
     class: Option<String>,
     /// As a fraction of the baseline's mean; `None` takes the metric out of the gate.
     tolerance: Option<f64>,
 }
 
-/// What a metric may be worse by when nothing else is said.
+/// The tolerance without a rule.
 pub const DEFAULT_TOLERANCE: f64 = 0.02;
 
-impl Limits {
-    /// Of several rules that fit the most specific one counts, of equals the last one.
-    pub fn new(rules: impl IntoIterator<Item = LimitRule>) -> Self {
+impl Tolerances {
+    /// Of several rules that fit, the most specific one decides; of equally specific ones, the last.
+    pub fn new(rules: impl IntoIterator<Item = ToleranceRule>) -> Self {
         Self { rules: rules.into_iter().collect() }
     }
 
@@ -35,7 +35,7 @@ impl Limits {
         if metric.direction() == Direction::Neutral {
             return None;
         }
-        let fits = |rule: &&LimitRule| {
+        let fits = |rule: &&ToleranceRule| {
             rule.metric.is_none_or(|known| known == metric)
                 && rule.class.as_deref().is_none_or(|known| Some(known) == class)
         };
@@ -50,14 +50,14 @@ impl Limits {
     }
 }
 
-impl LimitRule {
+impl ToleranceRule {
     fn specificity(&self) -> u8 {
         u8::from(self.metric.is_some()) + u8::from(self.class.is_some())
     }
 }
 
 /// Reads `5%`, `recovery_seconds=3%`, `wait_p99_seconds{class=NAME}=10%`, each also with `off`.
-impl FromStr for LimitRule {
+impl FromStr for ToleranceRule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -69,7 +69,7 @@ impl FromStr for LimitRule {
         let tolerance = match tolerance.trim() {
             "off" => None,
             written => Some(units::parse_fraction(written).map_err(|error| {
-                format!("the limit {error}; a share of the baseline such as 5% is wanted, or off")
+                format!("the limit {error}; write a fraction of the baseline such as 5%, or off")
             })?),
         };
         Ok(Self { metric, class, tolerance })
@@ -80,17 +80,14 @@ fn metric_of(text: &str) -> Result<(Option<Metric>, Option<String>), String> {
     let (name, class) = match text.split_once('{') {
         Some((name, class)) => {
             let class = class.strip_suffix('}').and_then(|class| class.trim().strip_prefix("class="));
-            let class = class.ok_or("after the metric only {class=NAME} can stand")?;
+            let class = class.ok_or("only {class=NAME} can follow the metric")?;
             (name.trim(), Some(class.trim().trim_matches(['"', '\'']).to_owned()))
         }
         None => (text, None),
     };
-    let metric = Metric::from_name(name).ok_or_else(|| {
-        let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
-        format!("`{name}` is not a metric{near}")
-    })?;
+    let metric = metric_named(name)?;
     if metric.direction() == Direction::Neutral {
-        return Err(format!("`{name}` is neither better nor worse when it changes, so it is not gated"));
+        return Err(format!("`{name}` gets neither better nor worse when it changes, so it is not gated"));
     }
     if class.is_some() && !metric.per_class() {
         return Err(format!("`{name}` is measured for the whole system only"));
@@ -98,9 +95,8 @@ fn metric_of(text: &str) -> Result<(Option<Metric>, Option<String>), String> {
     Ok((Some(metric), class))
 }
 
-/// What nobody notices, in the metric's unit: so that a share of nearly nothing is no limit. From a baseline
-/// of exactly zero this is all the tolerance there is: one job lost in every hundredth replication counts,
-/// if it is significant.
+/// The least tolerance in the metric's unit, since a fraction of nearly nothing is too strict. With a baseline of exactly
+/// zero this is the whole tolerance: one lost job in a hundred replications matters, if it is significant.
 pub fn floor(unit: Unit) -> f64 {
     match unit {
         Unit::Jobs | Unit::Count | Unit::PerSecond => 0.01,
@@ -115,8 +111,8 @@ mod tests {
 
     #[track_caller]
     fn check(rules: &[&str], metric: Metric, class: Option<&str>, expected: Option<f64>) {
-        let limits = Limits::new(rules.iter().map(|rule| rule.parse().unwrap()));
-        assert_eq!(limits.tolerance(metric, class), expected);
+        let tolerances = Tolerances::new(rules.iter().map(|rule| rule.parse().unwrap()));
+        assert_eq!(tolerances.tolerance(metric, class), expected);
     }
 
     #[test]
@@ -135,7 +131,7 @@ mod tests {
     #[test]
     fn mistakes_are_explained() {
         let refuse = |text: &str, expected: &str| {
-            let fault = text.parse::<LimitRule>().expect_err(text);
+            let fault = text.parse::<ToleranceRule>().expect_err(text);
             assert!(fault.contains(expected), "{text}: {fault}");
         };
         refuse("recovery_second=3%", "did you mean `recovery_seconds`");
