@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The documents of the repository: links lead somewhere, and commands print what a page says that they print.
+"""The documents of the repository: links lead somewhere, files that are named exist, and commands print what a page shows.
 
-    tests/docs/check.py                    links only
-    tests/docs/check.py target/release     and the output of commands, with the programs of that folder
+    tests/docs/check.py                    links and files only
+    tests/docs/check.py target/release     the output of commands as well, with the programs of that folder
 
 An `sh` block that a `text` block follows, with nothing but prose between, is run by bash in a temporary folder with the
-scenarios of the repository; the `text` block is what it prints. In it a line `...` stands for any number of lines. Prose
-fences (`console`, `toml`, none) and `sh` blocks without output are not run.
+scenarios of the repository; the `text` block is what it prints, errors included. A line `...` in it stands for any number of
+lines. Other fences (`console`, `toml`, none) and `sh` blocks without output are not run.
 """
 
 import difflib
@@ -20,6 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
+# A file of the repository; capitals stand for any name, as in `src/scenario/PART.rs`.
+FILE = re.compile(r"`((?:benches|crates|deploy|docs|examples|scenarios|src|tests)/[\w./-]*)`")
+PLACEHOLDER = re.compile(r"\b[A-Z]{4,}\b(?!\.md)")
 
 
 def pages():
@@ -44,6 +47,12 @@ def broken_links(page):
             yield f"{target} leads nowhere"
         elif anchor and place.suffix == ".md" and anchor not in anchors(place):
             yield f"{target}: no such heading"
+
+
+def missing_files(page):
+    for name in FILE.findall(FENCE.sub("", page.read_text())):
+        if not PLACEHOLDER.search(name) and not any((folder / name).exists() for folder in (ROOT, page.parent)):
+            yield f"{name} does not exist"
 
 
 def examples(page):
@@ -83,7 +92,8 @@ def workplace(folder, programs):
 
 def main():
     programs = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
-    failures = [f"{page.relative_to(ROOT)}: {link}" for page in pages() for link in broken_links(page)]
+    failures = [f"{page.relative_to(ROOT)}: {wrong}" for page in pages()
+                for wrong in [*broken_links(page), *missing_files(page)]]
     ran = 0
     if programs:
         for page in pages():
