@@ -44,6 +44,7 @@ pub fn direction(metric: Metric) -> Direction {
         | Metric::RejectedHalfOpen
         | Metric::RejectedShed
         | Metric::RejectedDepthUnknown
+        | Metric::RejectedPriorityCut
         | Metric::RejectedQueueLimit
         | Metric::RejectedMemory
         | Metric::RejectedInFlight

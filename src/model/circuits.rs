@@ -1,6 +1,6 @@
-//! The gateways' circuits: the policy crate's own controllers, and how long they spent in which state.
+//! The gateways' circuits: the policies of the policy crate, and how long they spent in which state.
 
-use backpressure::{Controller, Decision, Depth, Nanos, Priority, State};
+use backpressure::{AnyPolicy, Decision, Depth, Nanos, Policy, Request, State};
 
 use super::config::ModelConfig;
 use super::outcome::state_index;
@@ -26,7 +26,7 @@ pub(crate) struct Circuits {
 
 #[derive(Debug)]
 struct Circuit {
-    controller: Controller,
+    policy: AnyPolicy,
     since: SimTime,
     /// Whether the gateway lives, and whether the load balancer sends it jobs.
     alive: bool,
@@ -46,7 +46,7 @@ impl Circuits {
     pub(crate) fn new(config: &ModelConfig) -> Self {
         let start = config.start.circuit;
         let circuit = || Circuit {
-            controller: Controller::starting_in(config.policy.config, start, Nanos(0)),
+            policy: AnyPolicy::starting_in(config.policy.config, start, Nanos(0)),
             since: SimTime::ZERO,
             alive: true,
             ready: true,
@@ -92,18 +92,18 @@ impl Circuits {
     }
 
     pub(crate) fn is_open(&self, gateway: usize) -> bool {
-        self.circuits[gateway].controller.state() == State::Open
+        self.circuits[gateway].policy.state() == State::Open
     }
 
     /// The first `count` gateways that live die. When they are back, their circuits remember nothing.
     pub(crate) fn lose(&mut self, count: u32, clock: Nanos, now: SimTime) {
         let living = (0..self.circuits.len()).filter(|&gateway| self.circuits[gateway].alive);
         for gateway in living.take(count as usize).collect::<Vec<_>>() {
-            let state = self.circuits[gateway].controller.state();
+            let state = self.circuits[gateway].policy.state();
             self.leave_state(gateway, state, now);
             self.not_closed -= usize::from(state != State::Closed);
-            let controller = Controller::new(self.config, clock);
-            self.circuits[gateway] = Circuit { controller, since: now, alive: false, ready: true };
+            let policy = AnyPolicy::new(self.config, clock);
+            self.circuits[gateway] = Circuit { policy, since: now, alive: false, ready: true };
         }
     }
 
@@ -132,10 +132,10 @@ impl Circuits {
         if !self.enabled {
             return;
         }
-        let controller = &mut self.circuits[gateway].controller;
-        let before = controller.state();
-        controller.observe(depth, clock);
-        let after = controller.state();
+        let policy = &mut self.circuits[gateway].policy;
+        let before = policy.state();
+        policy.observe(depth, clock);
+        let after = policy.state();
         if before != after {
             self.record_moves(gateway, before, after, depth, now, probe);
         }
@@ -150,8 +150,8 @@ impl Circuits {
 
     /// Asks for a decision on what was last observed.
     #[inline]
-    pub(crate) fn decide(&mut self, gateway: usize, priority: Priority, clock: Nanos) -> Decision {
-        self.circuits[gateway].controller.decide(priority, clock)
+    pub(crate) fn decide(&mut self, gateway: usize, request: Request, clock: Nanos) -> Decision {
+        self.circuits[gateway].policy.decide(request, clock)
     }
 
     #[inline]
@@ -163,20 +163,20 @@ impl Circuits {
     pub(crate) fn states(&self) -> [u32; 3] {
         let mut states = [0; 3];
         for circuit in &self.circuits {
-            states[state_index(circuit.controller.state())] += 1;
+            states[state_index(circuit.policy.state())] += 1;
         }
         states
     }
 
     /// The state of each gateway's circuit; `None` of one that is dead.
     pub(crate) fn each_state(&self) -> impl Iterator<Item = Option<State>> {
-        self.circuits.iter().map(|circuit| circuit.alive.then(|| circuit.controller.state()))
+        self.circuits.iter().map(|circuit| circuit.alive.then(|| circuit.policy.state()))
     }
 
     /// Closes the books at the end of the run.
     pub(crate) fn finish(mut self, now: SimTime) -> CircuitRecord {
         for gateway in 0..self.circuits.len() {
-            let state = self.circuits[gateway].controller.state();
+            let state = self.circuits[gateway].policy.state();
             self.leave_state(gateway, state, now);
         }
         CircuitRecord {

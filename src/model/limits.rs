@@ -91,7 +91,7 @@ impl Nearness {
         let busy = outcome.series.busy.iter().zip(&outcome.series.slots);
         let shares = busy.filter(|(_, slots)| **slots > 0).map(|(&busy, &slots)| busy as f64 / slots as f64);
         set(Limit::Workers, shares.fold(0.0, f64::max), Some(1.0));
-        set(Limit::Shed, peak, policy.enabled().then_some(policy.shed_at() as f64));
+        set(Limit::Shed, peak, policy.enabled().then_some(policy.sheds_at() as f64));
         set(Limit::Open, peak, policy.enabled().then_some(policy.critical() as f64));
         set(Limit::QueueLimit, peak, config.queue.capacity.map(|most| most as f64));
         let maxmemory = config.redis.maxmemory.map(|most| most as f64);

@@ -83,6 +83,7 @@ metrics! {
     RejectedHalfOpen "rejected_half_open_jobs" Jobs Class "Jobs turned away because the circuit was HALF_OPEN.";
     RejectedShed "rejected_shed_jobs" Jobs Class "Jobs turned away because the depth was at the shed level.";
     RejectedDepthUnknown "rejected_depth_unknown_jobs" Jobs Class "Jobs turned away because the depth was unknown.";
+    RejectedPriorityCut "rejected_priority_cut_jobs" Jobs Class "Jobs turned away because their priority was above the cut of the policy at that depth.";
     RejectedQueueLimit "rejected_queue_limit_jobs" Jobs Class "Jobs turned away because the waiting line was at its capacity.";
     RejectedMemory "rejected_memory_jobs" Jobs Class "Jobs turned away because Redis memory was above the gateways' watermark.";
     RejectedInFlight "rejected_in_flight_jobs" Jobs Class "Jobs turned away because the gateway had as many enqueues on their way as it may.";

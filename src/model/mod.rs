@@ -39,7 +39,7 @@ pub mod scrape;
 use std::collections::VecDeque;
 use std::fmt;
 
-use backpressure::{Depth, Nanos, Reason};
+use backpressure::{Depth, Nanos};
 use rand::RngExt;
 
 use crate::engine::calendar::Calendar;
@@ -55,7 +55,7 @@ use distribution::{Distribution, Sampler};
 use job::Job;
 pub(crate) use line::MOST_LINES;
 use line::WaitingLine;
-use outcome::{Outcome, RejectionReason};
+use outcome::Outcome;
 use plain::Plain;
 use probe::{NoProbe, Probe};
 use recorder::Recorder;
@@ -141,8 +141,8 @@ trait Level: Sized + fmt::Debug {
     fn rare<P: Probe>(run: &mut Run<'_, P, Self>, event: Self::Event);
     /// Redis is back after a crash.
     fn redis_returns<P: Probe>(run: &mut Run<'_, P, Self>);
-    /// What this level draws for a job of that payload.
-    fn details(&mut self, payload: f64) -> Self::Details;
+    /// What this level draws for a job of that payload and id.
+    fn details(&mut self, payload: f64, id: u64) -> Self::Details;
     /// The depth as a gateway reads it, where something distorts it.
     fn distorted_depth(&self) -> Option<Depth>;
     /// What the gateways take for the time.
@@ -170,6 +170,8 @@ struct Run<'a, P, L: Level> {
     next_arrival: SimTime,
     next_source: usize,
     classes: Vec<ClassState>,
+    /// The id of the last job that arrived. It begins anywhere, so that replications thin different jobs.
+    last_id: u64,
     circuits: Circuits,
     depth_signal: DepthSignal,
     /// Admitted jobs whose enqueue has not reached Redis yet, in order.
@@ -283,6 +285,7 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
             next_arrival: SimTime::NEVER,
             next_source: 0,
             classes: classes.collect(),
+            last_id: stream(seed, replication, "jobs/ids").random(),
             circuits: Circuits::new(config),
             depth_signal: DepthSignal::new(config.gateway.depth_age, config.start.jobs),
             in_flight: VecDeque::new(),
@@ -399,7 +402,9 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
             }
         };
         let hold = service.unwrap_or(drawn) + self.config.workers.overhead;
-        Job { arrived: self.now, hold, bytes, class, details: self.level.details(payload) }
+        self.last_id = self.last_id.wrapping_add(1);
+        let details = self.level.details(payload, self.last_id);
+        Job { arrived: self.now, hold, bytes, class, details }
     }
 
     #[inline(always)]
@@ -548,14 +553,4 @@ fn last_disturbance_end(config: &ModelConfig) -> SimTime {
     let spikes = config.sources.iter().flat_map(|source| &source.phases).filter(|phase| phase.spike);
     let ends = spikes.map(|phase| phase.end).chain(config.faults.iter().map(Fault::end));
     ends.max().unwrap_or(SimTime::ZERO)
-}
-
-fn reason_of(reason: Reason) -> RejectionReason {
-    match reason {
-        Reason::Open => RejectionReason::Open,
-        Reason::HalfOpen => RejectionReason::HalfOpen,
-        Reason::Shed => RejectionReason::Shed,
-        Reason::DepthUnknown => RejectionReason::DepthUnknown,
-        other => unreachable!("the policy `spec` does not reject for {other:?}"),
-    }
 }

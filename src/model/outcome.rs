@@ -1,6 +1,6 @@
 //! What one replication counted, and the metrics computed from it.
 
-use backpressure::State;
+use backpressure::{Reason, State};
 
 use super::config::ModelConfig;
 use super::limits::{Limit, Limits};
@@ -142,14 +142,8 @@ pub struct Parts {
 /// Why a job was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectionReason {
-    /// The circuit was OPEN.
-    Open,
-    /// The circuit was HALF_OPEN.
-    HalfOpen,
-    /// The depth was at the shed level.
-    Shed,
-    /// The depth was unknown.
-    DepthUnknown,
+    /// The policy did not admit it.
+    Policy(Reason),
     /// The waiting line was at its capacity.
     QueueLimit,
     /// Redis memory was above the watermark.
@@ -164,7 +158,38 @@ pub enum RejectionReason {
 
 impl RejectionReason {
     /// How many there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = Reason::COUNT + Self::BESIDE_THE_POLICY.len();
+
+    /// Those that are not the policy's, with their metrics.
+    const BESIDE_THE_POLICY: [(RejectionReason, Metric); 5] = [
+        (RejectionReason::QueueLimit, Metric::RejectedQueueLimit),
+        (RejectionReason::MemoryWatermark, Metric::RejectedMemory),
+        (RejectionReason::InFlightLimit, Metric::RejectedInFlight),
+        (RejectionReason::NoGateway, Metric::RejectedNoGateway),
+        (RejectionReason::EnqueueFailed, Metric::RejectedEnqueue),
+    ];
+
+    /// Its place in a table with one entry for each.
+    #[inline]
+    pub const fn index(self) -> usize {
+        match self {
+            RejectionReason::Policy(reason) => reason as usize,
+            RejectionReason::QueueLimit => Reason::COUNT,
+            RejectionReason::MemoryWatermark => Reason::COUNT + 1,
+            RejectionReason::InFlightLimit => Reason::COUNT + 2,
+            RejectionReason::NoGateway => Reason::COUNT + 3,
+            RejectionReason::EnqueueFailed => Reason::COUNT + 4,
+        }
+    }
+
+    /// Each reason with the metric that counts it. A reason of the policy counts in the metric that carries its name.
+    pub fn metrics() -> impl Iterator<Item = (RejectionReason, Metric)> {
+        let of_policy = Reason::ALL.iter().filter_map(|&reason| {
+            let metric = Metric::from_name(&format!("rejected_{}_jobs", reason.as_str()))?;
+            Some((RejectionReason::Policy(reason), metric))
+        });
+        of_policy.chain(Self::BESIDE_THE_POLICY)
+    }
 }
 
 /// The course of a replication: one entry in each vector for each step.
@@ -369,8 +394,15 @@ impl Outcome {
         for class in &self.classes {
             digest.add_all([class.initial, class.offered, class.admitted, class.completed]);
             digest.add_all([class.completed_after_warmup, class.failed, class.lost, class.in_system]);
-            // In the order of the enumeration; those of the detailed level follow below.
-            digest.add_all(class.rejected[..=RejectionReason::QueueLimit as usize].iter().copied());
+            // Those of the detailed level follow below.
+            let first = [Reason::Open, Reason::HalfOpen, Reason::Shed, Reason::DepthUnknown];
+            let first = first.map(RejectionReason::Policy).into_iter().chain([RejectionReason::QueueLimit]);
+            digest.add_all(first.map(|reason| class.rejected[reason.index()]));
+            // Later reasons count where they occur, so that results without them keep their digest.
+            let later = Reason::ALL.iter().skip(4).map(|&reason| RejectionReason::Policy(reason).index());
+            for index in later.filter(|&index| class.rejected[index] > 0) {
+                digest.add_all([index as u64, class.rejected[index]]);
+            }
             class.wait.digest(&mut digest);
             class.sojourn.digest(&mut digest);
         }
@@ -395,7 +427,7 @@ impl Outcome {
     /// What only the detailed level knows.
     fn digest_parts(&self, digest: &mut Digest) {
         for class in &self.classes {
-            digest.add_all(class.rejected[RejectionReason::QueueLimit as usize + 1..].iter().copied());
+            digest.add_all(class.rejected[RejectionReason::QueueLimit.index() + 1..].iter().copied());
             let ClassExtras { requests, retried, timed_out, abandoned, wasted, failed_attempts, redelivered } =
                 class.extras;
             digest.add_all([requests, retried, timed_out, abandoned, wasted, failed_attempts, redelivered]);
@@ -423,21 +455,15 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
         (Metric::Offered, counts.offered),
         (Metric::Admitted, counts.admitted),
         (Metric::Rejected, counts.rejected()),
-        (Metric::RejectedOpen, counts.rejected[RejectionReason::Open as usize]),
-        (Metric::RejectedHalfOpen, counts.rejected[RejectionReason::HalfOpen as usize]),
-        (Metric::RejectedShed, counts.rejected[RejectionReason::Shed as usize]),
-        (Metric::RejectedDepthUnknown, counts.rejected[RejectionReason::DepthUnknown as usize]),
-        (Metric::RejectedQueueLimit, counts.rejected[RejectionReason::QueueLimit as usize]),
-        (Metric::RejectedMemory, counts.rejected[RejectionReason::MemoryWatermark as usize]),
-        (Metric::RejectedInFlight, counts.rejected[RejectionReason::InFlightLimit as usize]),
-        (Metric::RejectedNoGateway, counts.rejected[RejectionReason::NoGateway as usize]),
-        (Metric::RejectedEnqueue, counts.rejected[RejectionReason::EnqueueFailed as usize]),
         (Metric::Completed, counts.completed),
         (Metric::Failed, counts.failed),
         (Metric::Lost, counts.lost),
         (Metric::InSystem, counts.in_system),
     ] {
         metrics.set(metric, count as f64);
+    }
+    for (reason, metric) in RejectionReason::metrics() {
+        metrics.set(metric, counts.rejected[reason.index()] as f64);
     }
     let offered = counts.offered as f64;
     metrics

@@ -1,12 +1,12 @@
 //! The plain level: every job is sent once, every slot serves one job at a time, and nothing fails but Redis.
 
-use backpressure::{Decision, Depth, Nanos};
+use backpressure::{Decision, Depth, Nanos, Request};
 
 use super::config::{ModelConfig, Observe, OnFull};
 use super::job::Job;
 use super::outcome::RejectionReason;
 use super::probe::Probe;
-use super::{Level, Run, reason_of};
+use super::{Level, Run};
 use crate::engine::slots::Slots;
 use crate::engine::time::{SimDuration, SimTime};
 
@@ -56,10 +56,10 @@ impl Level for Plain {
             let depth = run.read_depth();
             run.circuits.observe(gateway, depth, now, &mut run.probe);
         }
-        let priority = run.classes[usize::from(class)].priority;
-        let refusal = match run.circuits.decide(gateway, priority, Nanos(now.0)) {
+        let request = Request::of(run.classes[usize::from(class)].priority).with_id(run.last_id);
+        let refusal = match run.circuits.decide(gateway, request, Nanos(now.0)) {
             Decision::Admit => run.queue_is_full().then_some(RejectionReason::QueueLimit),
-            Decision::Reject(rejection) => Some(reason_of(rejection.reason)),
+            Decision::Reject(rejection) => Some(RejectionReason::Policy(rejection.reason)),
         };
         run.recorder.arrived(now, class, refusal);
         run.probe.arrived(now, usize::from(class), refusal.is_none());
@@ -142,7 +142,7 @@ impl Level for Plain {
     fn redis_returns<P: Probe>(_run: &mut PlainRun<'_, P>) {}
 
     #[inline(always)]
-    fn details(&mut self, _payload: f64) {}
+    fn details(&mut self, _payload: f64, _id: u64) {}
 
     #[inline(always)]
     fn distorted_depth(&self) -> Option<Depth> {

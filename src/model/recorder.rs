@@ -96,7 +96,7 @@ impl Recorder {
             limits: Limits::default(),
             first_loss: None,
             slots: TimeIntegral::of(u64::from(config.workers.slots())),
-            shed_at: if policy.enabled() { policy.shed_at() } else { u64::MAX },
+            shed_at: if policy.enabled() { policy.sheds_at() } else { u64::MAX },
             recovery: RecoveryWatch {
                 counting_from: None,
                 since: None,
@@ -140,7 +140,7 @@ impl Recorder {
 
     /// Such a job is turned away after all.
     pub(crate) fn refused(&mut self, class: u16, reason: RejectionReason) {
-        self.class(class).rejected[reason as usize] += 1;
+        self.class(class).rejected[reason.index()] += 1;
     }
 
     /// A job vanishes.
@@ -156,7 +156,7 @@ impl Recorder {
         match refusal {
             None => counts.admitted += 1,
             Some(reason) => {
-                counts.rejected[reason as usize] += 1;
+                counts.rejected[reason.index()] += 1;
                 if reason == RejectionReason::QueueLimit {
                     self.limits.reach(Limit::QueueLimit, now);
                 }

@@ -3,6 +3,8 @@
 //! The limit leaves out noise, latencies and the spread of service times. How much that matters is not assumed
 //! here but measured by the search on simulated pilots.
 
+use backpressure::KindName;
+
 use crate::engine::time::{SimDuration, SimTime};
 use crate::fluid::{self, EventKind, Fluid, Level, PerClass, Segment, State, System};
 use crate::memory::JobState;
@@ -143,6 +145,8 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
     if is_disturbed {
         return None;
     }
+    // The fluid limit is that of the kind `spec`.
+    let KindName::Spec = model.policy.config.kind().name() else { return None };
     let has_rates = |source: &ArrivalSource| {
         matches!(
             source.process,
@@ -168,7 +172,7 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
         warning: if config.enabled() { config.warning() as f64 } else { recovery + 1.0 },
         critical: when_enabled(config.critical()),
         reopen_at: when_enabled(config.reopen_at()),
-        shed_depth: when_enabled(config.shed_at()),
+        shed_depth: when_enabled(config.sheds_at()),
         servers: f64::from(model.workers.slots()),
         service_rate: capacity / f64::from(model.workers.slots()),
     };

@@ -1,8 +1,6 @@
 //! What becomes of a configuration when things change: more load, fewer workers, no policy, inputs that were
 //! measured wrongly. All of it on common random numbers with the configuration itself.
 
-use backpressure::Config;
-
 use crate::engine::time::SimDuration;
 use crate::experiment::replication::Replication;
 use crate::experiment::summary::{CONFIDENCE, judge, limits_reached};
@@ -98,7 +96,7 @@ impl WhatIf {
         cases.extend(
             losses.iter().map(|(_, left)| Case::new(choice, |model| model.workers.processes = *left)),
         );
-        cases.push(Case::new(choice, |model| model.policy.config = switched_off(&model.policy.config)));
+        cases.push(Case::new(choice, |model| model.policy.config = model.policy.config.with_enabled(false)));
         let inputs: Vec<&Input> = INPUTS.iter().filter(|input| input.applies(choice)).collect();
         for input in &inputs {
             cases.extend(CHANGES.map(|factor| Case::new(choice, |model| (input.scale)(model, factor))));
@@ -238,17 +236,6 @@ fn losses(choice: &Scenario) -> Vec<(String, u32)> {
         losses.push((format!("a zone: {zone} workers of {processes}"), processes - zone));
     }
     losses
-}
-
-fn switched_off(config: &Config) -> Config {
-    let mut builder = Config::builder();
-    builder = builder
-        .enabled(false)
-        .recovery(config.recovery())
-        .warning(config.warning())
-        .critical(config.critical())
-        .reopen_at(config.reopen_at());
-    builder.build().expect("thresholds that were in order still are")
 }
 
 /// An input of the model that somebody measured, and perhaps wrongly.

@@ -343,11 +343,12 @@ fn mean_of(metrics: &Named<Estimate>, metric: Metric) -> f64 {
     metrics.get(metric.name()).and_then(|estimate| estimate.mean).unwrap_or(0.0)
 }
 
-const REASONS: [(Metric, &str); 9] = [
+const REASONS: [(Metric, &str); 10] = [
     (Metric::RejectedOpen, "circuit open"),
     (Metric::RejectedHalfOpen, "half-open"),
     (Metric::RejectedShed, "shed"),
     (Metric::RejectedDepthUnknown, "depth unknown"),
+    (Metric::RejectedPriorityCut, "priority cut"),
     (Metric::RejectedQueueLimit, "queue limit"),
     (Metric::RejectedMemory, "memory watermark"),
     (Metric::RejectedInFlight, "enqueues in flight"),

@@ -24,14 +24,7 @@ pub(crate) fn thresholds(scenario: &Scenario) -> Vec<Threshold> {
     if !config.enabled() {
         return Vec::new();
     }
-    let mut thresholds = vec![
-        Threshold { name: "recovery", jobs: config.recovery() },
-        Threshold { name: "warning", jobs: config.warning() },
-        Threshold { name: "shed", jobs: config.shed_at() },
-        Threshold { name: "critical", jobs: config.critical() },
-    ];
-    thresholds.sort_by_key(|threshold| threshold.jobs);
-    thresholds
+    config.levels().iter().map(|level| Threshold { name: level.name, jobs: level.depth }).collect()
 }
 
 /// A part of the run with more load than the rest, in seconds.

@@ -1,6 +1,6 @@
 //! The admission policy: its thresholds, and when it looks at the depth.
 
-use backpressure::{Config, ConfigError, OnUnknownDepth};
+use backpressure::{Config, ConfigBuilder, ConfigError, KindName, OnUnknownDepth};
 
 use super::diagnostic::{Code, did_you_mean};
 use super::file::MOST_COUNT;
@@ -16,13 +16,16 @@ const PPM: f64 = 1e6;
 
 /// Reads `[policy]`.
 pub(super) fn read(mut policy: Section<'_>) -> Option<PolicyConfig> {
-    const KINDS: &[(&str, ())] = &[("spec", ())];
+    const KINDS: &[(&str, KindName)] = &[("spec", KindName::Spec), ("graded", KindName::Graded)];
     const UNKNOWN_DEPTH: &[(&str, OnUnknownDepth)] = &[
         ("admit", OnUnknownDepth::Admit),
         ("urgent-only", OnUnknownDepth::UrgentOnly),
         ("reject", OnUnknownDepth::Reject),
     ];
-    policy.key("kind", "Which policy.").choice(KINDS).or("spec");
+    let kind =
+        policy.key("kind", "Which policy: one cut for each state, or a cut that moves with the depth.");
+    let kind = kind.choice(KINDS).or("spec");
+    policy.varies_with("kind");
     let enabled =
         policy.key("enabled", "Whether decisions are enforced; they count as if.").boolean().or("true");
     let recovery = policy
@@ -34,10 +37,6 @@ pub(super) fn read(mut policy: Section<'_>) -> Option<PolicyConfig> {
         .count(1, MOST_COUNT)
         .or("10000");
     let critical = policy.key("critical", "Depth at which a circuit opens.").count(1, MOST_COUNT).or("50000");
-    let shed_at = policy
-        .key("shed_at", "Fraction of critical from which a CLOSED circuit rejects priorities 6 to 10.")
-        .typed(Kind::Quantity(Quantity::Fraction), |item, _| millionths(item))
-        .or("0.8");
     let reopen_at = policy
         .key("reopen_at", "Depth at which a HALF_OPEN circuit opens again.")
         .count(1, MOST_COUNT)
@@ -55,14 +54,18 @@ pub(super) fn read(mut policy: Section<'_>) -> Option<PolicyConfig> {
         .or("admit");
     let default_priority =
         policy.key("default_priority", "Priority of a class that does not say its own.").count(1, 10).or("5");
+    let of_kind = match kind {
+        KindName::Spec => read_spec(&mut policy),
+        KindName::Graded => Config::builder(),
+    };
     policy.close();
 
-    let built = Config::builder()
+    let built = of_kind
+        .kind(kind)
         .enabled(enabled)
         .recovery(recovery)
         .warning(warning)
         .critical(critical)
-        .shed_at_ppm(shed_at)
         .reopen_at(reopen_at)
         .on_unknown_depth(on_unknown_depth)
         .default_priority(default_priority as u8)
@@ -74,6 +77,15 @@ pub(super) fn read(mut policy: Section<'_>) -> Option<PolicyConfig> {
             None
         }
     }
+}
+
+/// The settings of the kind `spec` alone.
+fn read_spec(policy: &mut Section<'_>) -> ConfigBuilder {
+    let shed_at = policy
+        .key("shed_at", "Fraction of critical from which a CLOSED circuit rejects priorities 6 to 10.")
+        .typed(Kind::Quantity(Quantity::Fraction), |item, _| millionths(item))
+        .or("0.8");
+    Config::builder().shed_at_ppm(shed_at)
 }
 
 /// Shows a broken rule of the policy at the setting that was written, among those that it is about.

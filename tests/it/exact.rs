@@ -256,9 +256,9 @@ fn clients_wait_as_long_as_they_are_told_if_they_listen() {
     };
     assert_eq!(gap(false), 0.0);
     let told = {
-        use backpressure::{Config, Controller, Decision, Depth, Nanos, Priority, State};
+        use backpressure::{AnyPolicy, Config, Decision, Depth, Nanos, Policy, Priority, State};
         let config = Config::builder().recovery(1).warning(2).critical(3).build().unwrap();
-        let mut controller = Controller::starting_in(config, State::Open, Nanos(0));
+        let mut controller = AnyPolicy::starting_in(config, State::Open, Nanos(0));
         controller.observe(Depth::Known(100), Nanos(1_000_000_000));
         match controller.decide(Priority::DEFAULT, Nanos(1_000_000_000)) {
             Decision::Reject(rejection) => rejection.retry_after.0 as f64 / 1e9,

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use backpressure::Reason;
 use backpressure_sim::model::metric::Metric;
 use backpressure_sim::model::outcome::{Outcome, RejectionReason};
 use backpressure_sim::{model, scenario};
@@ -126,7 +127,7 @@ fn without_a_depth_the_setting_decides() {
     let policy = policy("critical = 100\non_unknown_depth = \"reject\"");
     let (outcome, metrics) = run("", &format!("{PAYLOAD}{policy}{redis}"));
     check(&metrics, &[(Metric::Lost, 5.0), (Metric::Rejected, 2.0), (Metric::InSystem, 2.0)]);
-    assert_eq!(outcome.total().rejected[RejectionReason::DepthUnknown as usize], 2);
+    assert_eq!(outcome.total().rejected[RejectionReason::Policy(Reason::DepthUnknown).index()], 2);
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn the_capacity_counts_jobs_on_their_way() {
         let gateway = format!("[gateway]\ncheck_latency = \"{latency}\"\n[queue]\ncapacity = 2\n");
         let (outcome, metrics) = run("", &format!("{OFF}{SLOW}{gateway}"));
         check(&metrics, &[(Metric::Admitted, 2.0), (Metric::PeakDepth, 2.0)]);
-        assert_eq!(outcome.total().rejected[RejectionReason::QueueLimit as usize], 7);
+        assert_eq!(outcome.total().rejected[RejectionReason::QueueLimit.index()], 7);
     }
 }
 

@@ -210,7 +210,7 @@ fn a_full_file_gives_its_settings() {
 
     let policy = &model.policy.config;
     assert_eq!((policy.recovery(), policy.warning(), policy.critical()), (5_000, 10_000, 50_000));
-    assert_eq!((policy.shed_at(), policy.reopen_at(), policy.enabled()), (37_500, 40_000, true));
+    assert_eq!((policy.sheds_at(), policy.reopen_at(), policy.enabled()), (37_500, 40_000, true));
     assert_eq!(policy.on_unknown_depth(), OnUnknownDepth::UrgentOnly);
     assert_eq!(policy.default_priority(), Priority::new(7).unwrap());
     assert_eq!(model.policy.observe, Observe::Every(SimDuration::SECOND));
@@ -569,7 +569,7 @@ fn policy_rules_are_shown_at_the_settings() {
     check_set(GOOD, &["policy.enabled=false", "policy.recovery=20k"], &["recovery must be below warning"]);
     // A threshold that could not be read is not compared.
     check_set(GOOD, &["policy.critical=5s"], &["is a duration, not a count", "1 mistake"]);
-    assert_eq!(good(GOOD, &["policy.shed_at=33.3333%"]).model.policy.config.shed_at(), 16_667);
+    assert_eq!(good(GOOD, &["policy.shed_at=33.3333%"]).model.policy.config.sheds_at(), 16_667);
 }
 
 #[test]

@@ -60,6 +60,23 @@ fn launch_ramp_shows_late() {
 }
 
 #[test]
+fn a_graded_cut_ends_the_cycle_and_refuses_as_many() {
+    let short = ["duration=3m"];
+    let (spec, graded) = (run("overload-cycling", &short), run("overload-graded", &short));
+    assert!(mean(&spec, "circuit_openings", None) > 5.0);
+    is_below(&graded, "circuit_openings", None, 0.0);
+    // The depth settles where the cut admits what the workers do: 10k/s less 150/s of priority 1, of 12.6k/s.
+    let admitted = (100.0 / 0.010 - 150.0) / 12_600.0;
+    is_about(&graded, "mean_depth_jobs", None, 5_000.0 + 5_000.0 * (6.0 - admitted), 0.01);
+    is_about(&graded, "wait_p50_seconds", Some("critical-alarm"), 3.1, 0.02);
+    is_below(&graded, "wait_p99_seconds", Some("critical-alarm"), 3.2);
+    assert!(mean(&spec, "wait_p99_seconds", Some("critical-alarm")) > 4.7);
+    is_below(&graded, "rejected_jobs", Some("critical-alarm"), 0.0);
+    let refused = mean(&spec, "rejection_probability", None);
+    is_about(&graded, "rejection_probability", None, refused, 0.06);
+}
+
+#[test]
 fn daily_cycle_needs_what_its_peak_needs() {
     let summary = run("daily-cycle", &["replications=1"]);
     is_about(&summary, "rejection_probability", None, 0.082, 0.05);

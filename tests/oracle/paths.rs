@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use backpressure::{Config, Controller, Decision, Depth, Nanos, Priority, State};
+use backpressure::{AnyPolicy, Config, Decision, Depth, Nanos, Policy, Priority, State};
 use backpressure_sim::engine::time::SimTime;
 use backpressure_sim::model::Simulation;
 use backpressure_sim::model::probe::Probe;
@@ -16,7 +16,7 @@ use crate::table::{Case, Fields, list};
 
 /// Runs the automaton of the policy crate through the steps.
 pub(crate) fn policy_trace(case: &Case) -> Vec<Row> {
-    let mut controller = Controller::new(config(&case.params), Nanos(0));
+    let mut controller = AnyPolicy::new(config(&case.params), Nanos(0));
     let (mut states, mut admitted) = (Vec::new(), Vec::new());
     for (step, now) in case.params.list("steps").iter().zip(1..) {
         let [depth, priority] = [0, 1].map(|index| whole(&step[index]));

@@ -3,7 +3,7 @@
 //! `cargo bench -p backpressure` prints nanoseconds per operation, the median of several rounds and the best of them,
 //! which is what a machine with nothing else to do would show. Targets: observing and deciding with one owner below 5 ns,
 //! deciding through the shared gate below 2 ns. Two rows put the numbers in proportion: `empty loop` is the cost of fetching
-//! the inputs, contained in every other row; `Mutex<Controller>` is the obvious way to share a circuit, and shows what the
+//! the inputs, contained in every other row; `Mutex<AnyPolicy>` is the obvious way to share a circuit, and shows what the
 //! gate saves.
 //!
 //! The last column counts admissions. It depends on nothing but the inputs, so it must not change between runs or machines.
@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
-use backpressure::{Config, Controller, Depth, Gate, Nanos, Priority, SharedGate, State};
+use backpressure::{AnyPolicy, Config, Depth, Gate, Nanos, Policy, Priority, SharedGate, State};
 
 fn main() {
     // `cargo bench` passes `--bench`; `cargo test` does not.
@@ -105,7 +105,7 @@ fn main() {
     });
     for threads in [1, 2] {
         let mutex = Mutex::new(open.clone());
-        bench.run(&format!("Mutex<Controller>::decide, {threads} thread(s)"), threads, || {
+        bench.run(&format!("Mutex<AnyPolicy>::decide, {threads} thread(s)"), threads, || {
             let decide =
                 |_, priority, now| mutex.lock().expect("no holder panics").decide(priority, now).is_admit();
             on_threads(threads, || each(bench.operations, &calm, decide))
@@ -172,8 +172,8 @@ fn on_threads(threads: u64, work: impl Fn() -> u64 + Sync) -> u64 {
     })
 }
 
-fn circuit(state: State, depth: u64) -> Controller {
-    let mut controller = Controller::starting_in(Config::default(), state, Nanos(0));
+fn circuit(state: State, depth: u64) -> AnyPolicy {
+    let mut controller = AnyPolicy::starting_in(Config::default(), state, Nanos(0));
     controller.observe(Depth::Known(depth), Nanos(0));
     assert_eq!(controller.state(), state);
     controller

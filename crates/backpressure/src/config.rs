@@ -8,7 +8,9 @@ use core::fmt;
 use core::ops::RangeInclusive;
 
 use crate::decision::Disposition;
+use crate::policy::{Kind, KindName};
 use crate::priority::Priority;
+use crate::snapshot::{Level, Levels};
 use crate::state::OnUnknownDepth;
 use crate::time::Nanos;
 
@@ -17,7 +19,7 @@ use crate::time::Nanos;
 /// ```
 /// use backpressure::Config;
 /// let config = Config::builder().recovery(5).warning(10).critical(33).build().unwrap();
-/// assert_eq!(config.shed_at(), 27); // the first depth that is not below 80% of 33
+/// assert_eq!(config.sheds_at(), 27); // the first depth that is not below 80% of 33
 /// assert_eq!(config.reopen_at(), 33);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +27,8 @@ pub struct Config {
     recovery: u64,
     warning: u64,
     critical: u64,
-    shed_at: u64,
     reopen_at: u64,
+    kind: Kind,
     default_priority: Priority,
     enabled: bool,
     on_unknown_depth: OnUnknownDepth,
@@ -45,6 +47,7 @@ impl Config {
             recovery: 5_000,
             warning: 10_000,
             critical: 50_000,
+            kind: KindName::Spec,
             shed_at_ppm: 800_000,
             reopen_at: None,
             default_priority: Priority::DEFAULT.get(),
@@ -92,12 +95,28 @@ impl Config {
         self.critical
     }
 
-    /// The depth from which a CLOSED circuit admits priorities 1 to 5 only, in jobs: the smallest whole number not below
-    /// the set fraction of `critical`. Default 40,000.
+    /// The kind of policy, with the settings that this kind alone has. Default: `spec`, shedding at 80% of `critical`.
     #[inline]
     #[must_use]
-    pub const fn shed_at(&self) -> u64 {
-        self.shed_at
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The smallest depth at which a CLOSED circuit turns anybody away, in jobs. Default 40,000.
+    #[must_use]
+    pub fn sheds_at(&self) -> u64 {
+        self.kind.sheds_at(self)
+    }
+
+    /// The depths at which the policy changes its mind, the lowest first.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        let circuit = [
+            Level { name: "recovery", depth: self.recovery },
+            Level { name: "warning", depth: self.warning },
+            Level { name: "critical", depth: self.critical },
+        ];
+        Levels::of(circuit.into_iter().chain(self.kind.level()))
     }
 
     /// The depth from which a HALF_OPEN circuit opens again, in jobs. Default: `critical`.
@@ -163,6 +182,13 @@ impl Config {
         self.jitter_seed
     }
 
+    /// The same settings, enforced or not.
+    #[must_use]
+    pub const fn with_enabled(mut self, enabled: bool) -> Config {
+        self.enabled = enabled;
+        self
+    }
+
     /// The same settings for another instance, whose hints are to be spread otherwise.
     #[must_use]
     pub const fn with_jitter_seed(mut self, seed: u64) -> Config {
@@ -179,7 +205,9 @@ impl Config {
 
     /// What is allowed but probably not meant.
     pub fn warnings(&self) -> impl Iterator<Item = ConfigWarning> + use<> {
-        let &Config { recovery: _, warning, critical, shed_at, reopen_at, observe_every, .. } = self;
+        let &Config { warning, critical, reopen_at, observe_every, .. } = self;
+        // A kind without a level of its own sheds below `warning` by design, or not at all.
+        let shed_at = self.kind.level().map_or(u64::MAX, |shed| shed.depth);
         [
             (reopen_at < critical).then_some(ConfigWarning::ReopenBelowCritical {
                 reopen_at,
@@ -212,6 +240,7 @@ pub struct ConfigBuilder {
     recovery: u64,
     warning: u64,
     critical: u64,
+    kind: KindName,
     shed_at_ppm: u32,
     reopen_at: Option<u64>,
     default_priority: u8,
@@ -246,8 +275,15 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets where shedding begins as a fraction of `critical`, in millionths: above 0 and at most 1,000,000, which sheds
-    /// nothing before the circuit opens. Default 800,000. The depth itself is [`Config::shed_at`].
+    /// Sets the kind of policy.
+    pub const fn kind(mut self, kind: KindName) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Sets where the kind `spec` begins to shed, as a fraction of `critical` in millionths: above 0 and at most 1,000,000,
+    /// which sheds nothing before the circuit opens. Default 800,000. The depth itself is
+    /// [`Spec::shed_at`](crate::policy::Spec::shed_at).
     pub const fn shed_at_ppm(mut self, millionths: u32) -> Self {
         self.shed_at_ppm = millionths;
         self
@@ -323,6 +359,18 @@ impl ConfigBuilder {
         self
     }
 
+    pub(crate) const fn kind_name(&self) -> KindName {
+        self.kind
+    }
+
+    pub(crate) const fn critical_set(&self) -> u64 {
+        self.critical
+    }
+
+    pub(crate) const fn shed_at_ppm_set(&self) -> u32 {
+        self.shed_at_ppm
+    }
+
     /// Checks every rule.
     ///
     /// # Errors
@@ -383,8 +431,8 @@ impl ConfigBuilder {
                 recovery,
                 warning,
                 critical,
-                shed_at: fraction_rounded_up(critical, shed_at_ppm),
                 reopen_at,
+                kind: Kind::of(&self),
                 default_priority,
                 enabled: self.enabled,
                 on_unknown_depth: self.on_unknown_depth,
@@ -650,12 +698,6 @@ impl fmt::Display for ConfigWarning {
             ),
         }
     }
-}
-
-/// The smallest whole number not below `critical` x `ppm` / 1,000,000.
-fn fraction_rounded_up(critical: u64, ppm: u32) -> u64 {
-    // With ppm at most a million the result is at most `critical`, so it fits.
-    (u128::from(critical) * u128::from(ppm)).div_ceil(u128::from(PPM)) as u64
 }
 
 const PPM: u32 = 1_000_000;

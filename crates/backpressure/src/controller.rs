@@ -1,4 +1,4 @@
-//! The policy called `spec`: a circuit over queue depth.
+//! What all kinds of policy share: a circuit over queue depth, and the books.
 //!
 //! ```text
 //!                       depth >= critical
@@ -13,33 +13,35 @@
 //!                                          +-----------+
 //! ```
 //!
-//! Observing moves the circuit and works out the rule for the time until the next observation, as a [`Gate`]; deciding
-//! compares one number with that rule and counts. Nothing here reads a clock, allocates, locks, calls back or rounds.
+//! Observing moves the circuit and asks the [`Rule`] for the cut until the next observation, as a [`Gate`]; deciding compares
+//! one number with it and counts. Nothing here reads a clock, allocates, locks, calls back or rounds.
 
 use crate::config::Config;
-use crate::decision::{Decision, Rejection};
+use crate::cut::Cut;
+use crate::decision::{Decision, Reason, Rejection};
 use crate::drain::{self, DrainMeter};
 use crate::event::{Event, EventQueue};
 use crate::gate::Gate;
-use crate::priority::Priority;
+use crate::observation::Observation;
+use crate::policy::{Policy, Rule};
+use crate::request::Request;
 use crate::snapshot::{Counters, Snapshot};
 use crate::state::{Depth, Health, OnUnknownDepth, State};
 use crate::time::Nanos;
 
-/// The circuit, with one owner. Share decisions among threads through [`Controller::gate`] and a
-/// [`SharedGate`](crate::SharedGate).
+/// A circuit with one rule and one owner. [`AnyPolicy`](crate::AnyPolicy) makes them from settings.
 ///
 /// **Order of calls.** `observe` the depth, without the job in question, then `decide`. How often to observe is the caller's
-/// choice: at each arrival, or on a timer. Observe at least by [`poll_timeout`](Controller::poll_timeout) even when no job
+/// choice: at each arrival, or on a timer. Observe at least by [`poll_timeout`](Policy::poll_timeout) even when no job
 /// arrives: a circuit that nobody shows an empty queue cannot close.
 ///
 /// **Time** may stand still. A `now` earlier than one before it counts as that one, and is counted.
 ///
 /// **Equal calls, equal answers.** Two controllers with equal settings and equal calls are equal, events and hints included.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Controller {
-    /// The rule until the next observation, as if enabled. A decision needs this, `now`, and a counter.
-    rule: Gate,
+pub struct Controller<R> {
+    /// What admits until the next observation, as if enabled. A decision needs this, `now`, and a counter.
+    gate: Gate,
     now: Nanos,
     state: State,
     health: Health,
@@ -54,6 +56,7 @@ pub struct Controller {
     rejections: u64,
     clock_backwards: u64,
     config: Config,
+    rule: R,
     drain: DrainMeter,
     events: EventQueue,
     at_reset: Counters,
@@ -61,49 +64,14 @@ pub struct Controller {
     resets: u64,
 }
 
-impl Controller {
-    /// A CLOSED circuit that has observed nothing yet.
-    #[must_use]
-    pub fn new(config: Config, now: Nanos) -> Controller {
-        Controller::starting_in(config, State::Closed, now)
-    }
-
-    /// A circuit that begins in `state`: after a restart, or for a simulation that begins in the middle of things.
-    ///
-    /// Until the first observation the stricter of two rules holds: that of `state`, and that of `on_unknown_depth`.
-    /// Beginning in OPEN is no opening and leaves no event.
-    #[must_use]
-    pub fn starting_in(config: Config, state: State, now: Nanos) -> Controller {
-        let mut controller = Controller {
-            rule: Gate::ADMIT_ALL,
-            now,
-            state,
-            health: Health::Healthy,
-            calm: Calm::NOWHERE,
-            observed: None,
-            observed_at: now,
-            last_known_depth: None,
-            since: now,
-            counters: Counters::default(),
-            rejections: 0,
-            clock_backwards: 0,
-            config,
-            drain: DrainMeter::new(),
-            events: EventQueue::new(),
-            at_reset: Counters::default(),
-            reset_at: now,
-            resets: 0,
-        };
-        controller.rule = controller.rule_now();
-        controller
-    }
-
-    /// Takes in the depth at `now`: jobs waiting plus jobs in service, without the one about to be decided on.
+impl<R: Rule> Policy for Controller<R> {
+    /// Takes in the depth at `now`.
     ///
     /// This alone moves the circuit. One observation may half-open and close it, which are two events at one moment.
     /// [`Depth::Unknown`] moves nothing; from then on `on_unknown_depth` decides, until the next known depth.
     #[inline]
-    pub fn observe(&mut self, depth: Depth, now: Nanos) {
+    fn observe(&mut self, observation: impl Into<Observation>, now: Nanos) {
+        let depth = observation.into().depth;
         let now = self.advance(now);
         self.observed_at = now;
         self.counters.observations += 1;
@@ -111,79 +79,54 @@ impl Controller {
             Depth::Known(jobs) if self.calm.contains(jobs) && !self.drain.is_due(now) => {
                 self.observed = Some(depth);
                 self.last_known_depth = Some(jobs);
-                self.rule = self.rule.holding_until(self.depth_holds_until());
+                self.gate = self.gate.holding_until(self.depth_holds_until());
             }
             _ => self.observe_change(depth, now),
         }
     }
 
-    /// Decides about one job by the last observation, and counts it. Moves nothing.
+    /// Decides about one job by the last observation, and counts it.
     ///
     /// When disabled the answer is always [`Decision::Admit`], and what would have been rejected is counted apart.
     #[inline]
-    pub fn decide(&mut self, priority: Priority, now: Nanos) -> Decision {
+    fn decide(&mut self, request: impl Into<Request>, now: Nanos) -> Decision {
+        let request = request.into();
         let now = self.advance(now);
-        if self.rule.admits(priority, now) {
-            self.counters.admitted_by_priority[priority.index()] += 1;
+        if self.gate.admits(request, now) {
+            self.counters.admitted_by_priority[request.priority.index()] += 1;
             Decision::Admit
         } else {
-            self.refuse(priority, now)
+            self.refuse(&request, now)
         }
     }
 
-    /// The state of the circuit.
     #[inline]
-    #[must_use]
-    pub fn state(&self) -> State {
+    fn state(&self) -> State {
         self.state
     }
 
-    /// The health of the queue by its last known depth; healthy before the first.
     #[inline]
-    #[must_use]
-    pub fn health(&self) -> Health {
-        self.health
-    }
-
-    /// The settings in force.
-    #[inline]
-    #[must_use]
-    pub fn config(&self) -> &Config {
+    fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The rule that [`decide`](Controller::decide) follows until the next observation, in one word: for other threads.
-    /// Decisions made with it are not counted here.
     #[inline]
-    #[must_use]
-    pub fn gate(&self) -> Gate {
-        if self.config.enabled() { self.rule } else { Gate::new(10, 10, self.state, Nanos::MAX) }
-    }
-
-    /// The depth from which a job of this priority is turned away in the present state: for a store that compares the depth
-    /// and takes the job in one step, so that no other job can come in between.
-    ///
-    /// To admit exactly the depths below it is to [`observe`](Controller::observe) the depth and then
-    /// [`decide`](Controller::decide). [`u64::MAX`] means at any depth.
-    #[must_use]
-    pub fn admits_below(&self, priority: Priority) -> u64 {
-        if !self.config.enabled() || priority.get() <= URGENT {
-            return u64::MAX;
-        }
-        let may_pass_half_open = priority.get() <= NOT_BATCH;
-        match self.state {
-            State::Closed if may_pass_half_open => self.config.critical(),
-            State::Closed => self.config.shed_at(),
-            State::HalfOpen if may_pass_half_open => self.config.reopen_at(),
-            State::Open if may_pass_half_open => self.config.warning(),
-            // A depth that closes the circuit, and is not to be shed once it is.
-            State::HalfOpen | State::Open => (self.config.recovery() + 1).min(self.config.shed_at()),
+    fn gate(&self) -> Gate {
+        if self.config.enabled() {
+            self.gate
+        } else {
+            Gate::new(Cut::EVERYBODY, OnUnknownDepth::Admit, self.state, Nanos::MAX)
         }
     }
 
-    /// The retry-after hint that the next rejection carries, jitter included, for whoever turns a job away for a reason of
-    /// its own. Each call gives another one; nothing is counted.
-    pub fn next_retry_after(&mut self) -> Nanos {
+    fn admits_below(&self, request: impl Into<Request>) -> u64 {
+        match self.config.enabled() {
+            true => self.rule.admits_below(&self.config, self.state, &request.into()),
+            false => u64::MAX,
+        }
+    }
+
+    fn next_retry_after(&mut self) -> Nanos {
         self.rejections += 1;
         drain::retry_after(
             self.drain_time(),
@@ -194,26 +137,39 @@ impl Controller {
         )
     }
 
-    /// The oldest event not polled yet. At most [`CAPACITY`](crate::event::CAPACITY) wait; then the oldest are lost and
-    /// counted in [`Snapshot::events_dropped`].
-    pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop()
-    }
-
-    /// When to observe next even if no job arrives: `observe_every` after the last observation, or at once before the
-    /// first. Without this a circuit whose queue has drained would stay OPEN for as long as nobody dares to send.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Nanos {
+    /// `observe_every` after the last observation, or at once before the first.
+    fn poll_timeout(&self) -> Nanos {
         match self.observed {
             Some(_) => self.observed_at.plus(self.config.observe_every()),
             None => self.observed_at,
         }
     }
 
-    /// How things stand.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// Takes effect at once, in any state, and leaves an [`Event::Reset`]. The counters since the start go on.
+    ///
+    /// The last depth stays known, so the rule for that depth holds, and if the next observation is at `critical` or above
+    /// the circuit opens again.
+    fn reset(&mut self, now: Nanos) {
+        let now = self.advance(now);
+        self.events.push(Event::Reset { from: self.state, at: now });
+        if self.state != State::Closed {
+            self.enter(State::Closed, now);
+        }
+        self.at_reset = self.counters;
+        self.reset_at = now;
+        self.resets += 1;
+        self.calm = Calm::NOWHERE;
+        self.gate = self.gate_now();
+    }
+
+    fn snapshot(&self) -> Snapshot {
         Snapshot {
+            kind: self.config.kind().name(),
+            levels: self.config.levels(),
             at: self.now,
             enabled: self.config.enabled(),
             state: self.state,
@@ -236,39 +192,69 @@ impl Controller {
             events_dropped: self.events.dropped(),
         }
     }
+}
 
-    /// Closes the circuit by hand and begins the counters since reset anew; those since the start go on. Always takes
-    /// effect at once, in any state, and leaves an [`Event::Reset`].
-    ///
-    /// The last depth stays known, so at a depth from the shedding depth on batch work stays out, and if the next observation
-    /// is at `critical` or above the circuit opens again.
-    pub fn reset(&mut self, now: Nanos) {
-        let now = self.advance(now);
-        self.events.push(Event::Reset { from: self.state, at: now });
-        if self.state != State::Closed {
-            self.enter(State::Closed, now);
-        }
-        self.at_reset = self.counters;
-        self.reset_at = now;
-        self.resets += 1;
-        self.calm = Calm::NOWHERE;
-        self.rule = self.rule_now();
+impl<R: Rule> Controller<R> {
+    /// A circuit that begins in `state`, with the rule of its kind.
+    #[must_use]
+    pub(crate) fn starting_in(config: Config, rule: R, state: State, now: Nanos) -> Controller<R> {
+        let mut controller = Controller {
+            gate: Gate::ADMIT_ALL,
+            now,
+            state,
+            health: Health::Healthy,
+            calm: Calm::NOWHERE,
+            observed: None,
+            observed_at: now,
+            last_known_depth: None,
+            since: now,
+            counters: Counters::default(),
+            rejections: 0,
+            clock_backwards: 0,
+            config,
+            rule,
+            drain: DrainMeter::new(),
+            events: EventQueue::new(),
+            at_reset: Counters::default(),
+            reset_at: now,
+            resets: 0,
+        };
+        controller.gate = controller.gate_now();
+        controller
     }
 
-    /// Puts other settings in force. The state, the counters, the measured drain rates and the last observation stay; the
-    /// rule, and the health by the last known depth, follow the new settings at once. The next observation moves the circuit
-    /// by them. Handing in the settings already in force does nothing at all.
-    pub fn reconfigure(&mut self, config: Config, now: Nanos) {
-        if config == self.config {
-            return;
+    /// The same circuit with other settings, perhaps of another kind.
+    pub(crate) fn with<Q: Rule>(self, config: Config, rule: Q, now: Nanos) -> Controller<Q> {
+        let Controller { gate, now: latest, state, health, calm: _, observed, observed_at, .. } = self;
+        let Controller { last_known_depth, since, counters, rejections, clock_backwards, .. } = self;
+        let Controller { config: _, rule: _, drain, events, at_reset, reset_at, resets, .. } = self;
+        let mut controller = Controller {
+            gate,
+            now: latest,
+            state,
+            health,
+            calm: Calm::NOWHERE,
+            observed,
+            observed_at,
+            last_known_depth,
+            since,
+            counters,
+            rejections,
+            clock_backwards,
+            config,
+            rule,
+            drain,
+            events,
+            at_reset,
+            reset_at,
+            resets,
+        };
+        let now = controller.advance(now);
+        if let Some(jobs) = last_known_depth {
+            controller.update_health(jobs, now);
         }
-        let now = self.advance(now);
-        self.config = config;
-        if let Some(jobs) = self.last_known_depth {
-            self.update_health(jobs, now);
-        }
-        self.calm = Calm::NOWHERE;
-        self.rule = self.rule_now();
+        controller.gate = controller.gate_now();
+        controller
     }
 
     /// The whole of an observation: every rule about states and health is here.
@@ -278,7 +264,7 @@ impl Controller {
         match depth {
             Depth::Known(jobs) => {
                 self.last_known_depth = Some(jobs);
-                self.calm = Calm::around(jobs, &self.config);
+                self.calm = Calm::around(jobs, &self.config, &self.rule);
                 self.drain.observe(self.state, jobs, now);
                 self.update_health(jobs, now);
                 match self.state {
@@ -309,29 +295,37 @@ impl Controller {
                 self.counters.unknown_observations += 1;
             }
         }
-        self.rule = self.rule_now();
+        self.gate = self.gate_now();
     }
 
-    /// The rule that follows from the state, the last observation and the settings.
+    /// The gate that follows from the state, the last observation and the settings.
     #[inline]
-    fn rule_now(&self) -> Gate {
-        let by_state = match (self.state, self.observed) {
-            (State::Closed, Some(Depth::Known(jobs))) if jobs >= self.config.shed_at() => NOT_BATCH,
-            (State::Closed, _) => EVERYBODY,
-            (State::HalfOpen, _) => NOT_BATCH,
-            (State::Open, _) => URGENT,
-        };
-        let when_unknown = match self.config.on_unknown_depth() {
-            OnUnknownDepth::Admit => EVERYBODY,
-            OnUnknownDepth::UrgentOnly => URGENT,
-            OnUnknownDepth::Reject => NOBODY,
-        };
+    fn gate_now(&self) -> Gate {
+        let when_unknown = self.config.on_unknown_depth();
+        let gate = |cut, until| Gate::new(cut, when_unknown, self.state, until);
         match self.observed {
-            Some(Depth::Known(_)) => Gate::new(by_state, when_unknown, self.state, self.depth_holds_until()),
-            Some(Depth::Unknown) => Gate::depth_unknown(when_unknown, self.state),
-            None if when_unknown < by_state => Gate::depth_unknown(when_unknown, self.state),
-            None => Gate::new(by_state, when_unknown, self.state, self.depth_holds_until()),
+            Some(Depth::Known(jobs)) => {
+                gate(self.rule.cut(&self.config, self.state, jobs), self.depth_holds_until())
+            }
+            Some(Depth::Unknown) => gate(Cut::when_unknown(when_unknown), Nanos::MAX),
+            None if self.is_unknown_stricter() => gate(Cut::when_unknown(when_unknown), Nanos::MAX),
+            None => gate(Cut::of_state(self.state), self.depth_holds_until()),
         }
+    }
+
+    /// Whether `on_unknown_depth` admits fewer than the state by itself: then it rules before the first observation.
+    #[inline]
+    fn is_unknown_stricter(&self) -> bool {
+        Cut::when_unknown(self.config.on_unknown_depth()) < Cut::of_state(self.state)
+    }
+
+    /// Why the gate turned a job away.
+    fn reason(&self, now: Nanos) -> Reason {
+        let is_known = match self.observed {
+            Some(depth) => depth.known().is_some(),
+            None => !self.is_unknown_stricter(),
+        };
+        if !is_known || self.gate.is_stale(now) { Reason::DepthUnknown } else { self.rule.reason(self.state) }
     }
 
     /// The last moment at which the last observation may still be believed.
@@ -350,17 +344,19 @@ impl Controller {
         self.drain.time_for(self.state, jobs)
     }
 
-    /// Rejects a job that the rule does not admit, or, when disabled, admits it after all.
-    fn refuse(&mut self, priority: Priority, now: Nanos) -> Decision {
-        let Some(reason) = self.rule.refusal(priority, now).filter(|_| self.config.enabled()) else {
+    /// Rejects a job that the gate does not admit, or, when disabled, admits it after all.
+    fn refuse(&mut self, request: &Request, now: Nanos) -> Decision {
+        let priority = request.priority;
+        if !self.config.enabled() {
             self.counters.would_reject += 1;
             self.counters.admitted_by_priority[priority.index()] += 1;
             return Decision::Admit;
-        };
+        }
+        let reason = self.reason(now);
         self.counters.rejected_by_priority[priority.index()] += 1;
         self.counters.rejected_by_reason[reason as usize] += 1;
         let retry_after = self.next_retry_after();
-        let disposition = self.config.disposition(priority);
+        let disposition = reason.disposition().unwrap_or(self.config.disposition(priority));
         Decision::Reject(Rejection { reason, state: self.state, retry_after, disposition })
     }
 
@@ -408,7 +404,8 @@ impl Controller {
 
 /// The depths between two neighbouring thresholds.
 ///
-/// Every rule compares the depth with a threshold, so all depths between two of them have the same effect. And the same
+/// The circuit compares the depth with thresholds, and the rule says over which depths its cut stays the same, so all depths
+/// between two such edges have the same effect. And the same
 /// effect twice is the same as once: no state is left by the depth that entered it (recovery < warning <= reopen_at <=
 /// critical). So after one complete observation, another depth of its stretch needs none of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -421,19 +418,12 @@ struct Calm {
 impl Calm {
     const NOWHERE: Calm = Calm { from: 0, len: 0 };
 
-    fn around(jobs: u64, config: &Config) -> Calm {
+    fn around(jobs: u64, config: &Config, rule: &impl Rule) -> Calm {
         // Where the answer to some comparison changes. `recovery` is the only threshold that still belongs below.
-        let after_recovery = config.recovery() + 1;
-        let edges = [
-            after_recovery,
-            config.warning(),
-            config.shed_at(),
-            config.reopen_at(),
-            config.critical(),
-            u64::MAX,
-        ];
-        let mut from = 0;
-        let mut to = u64::MAX;
+        let edges =
+            [config.recovery() + 1, config.warning(), config.reopen_at(), config.critical(), u64::MAX];
+        let (mut from, last) = rule.stretch(config, jobs);
+        let mut to = last.saturating_add(1);
         for edge in edges {
             if edge <= jobs {
                 from = from.max(edge);
@@ -449,9 +439,3 @@ impl Calm {
         jobs.wrapping_sub(self.from) < self.len
     }
 }
-
-// Cuts: the largest priority number admitted.
-const NOBODY: u8 = 0;
-const URGENT: u8 = Priority::MOST_URGENT.get();
-const NOT_BATCH: u8 = Priority::DEFAULT.get();
-const EVERYBODY: u8 = Priority::LEAST_URGENT.get();

@@ -48,34 +48,51 @@ pub struct Rejection {
     pub disposition: Disposition,
 }
 
-/// The rule that turned a job away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The circuit is OPEN and the priority is not 1.
-    Open,
-    /// The circuit is HALF_OPEN and the priority is above 5.
-    HalfOpen,
-    /// The circuit is CLOSED, the depth has reached the shedding depth, and the priority is above 5.
-    Shed,
-    /// The depth is unknown, and `on_unknown_depth` does not admit this priority.
-    DepthUnknown,
+macro_rules! reasons {
+    ($($reason:ident $name:literal $disposition:expr, $words:literal;)*) => {
+        /// The rule that turned a job away.
+        ///
+        /// Consumers index counters with `reason as usize`, list [`Reason::ALL`], and print [`Reason::as_str`] or
+        /// [`Reason::words`]: a further reason needs no change of theirs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $(#[doc = $words] $reason,)*
+        }
+
+        impl Reason {
+            /// All reasons, in the order in which counters list them.
+            pub const ALL: &[Reason] = &[$(Reason::$reason,)*];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name: fit for a metric label.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Reason::$reason => $name,)* }
+            }
+
+            /// The reason in a sentence.
+            #[must_use]
+            pub const fn words(self) -> &'static str {
+                match self { $(Reason::$reason => $words,)* }
+            }
+
+            /// What becomes of a job turned away for this reason; `None` where the settings for its priority decide.
+            #[must_use]
+            pub const fn disposition(self) -> Option<Disposition> {
+                match self { $(Reason::$reason => $disposition,)* }
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// All reasons, in the order in which counters list them.
-    pub const ALL: [Reason; 4] = [Reason::Open, Reason::HalfOpen, Reason::Shed, Reason::DepthUnknown];
-
-    /// `"open"`, `"half_open"`, `"shed"` or `"depth_unknown"`: fit for a metric label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Reason::Open => "open",
-            Reason::HalfOpen => "half_open",
-            Reason::Shed => "shed",
-            Reason::DepthUnknown => "depth_unknown",
-        }
-    }
+reasons! {
+    Open "open" None, "the circuit is open: only priority 1 is accepted";
+    HalfOpen "half_open" None, "the circuit is half open: only priorities 1 to 5 are accepted";
+    Shed "shed" None, "the queue is at its shed level: only priorities 1 to 5 are accepted";
+    DepthUnknown "depth_unknown" None, "the depth of the queue is unknown";
+    PriorityCut "priority_cut" None, "the priority is above the cut at this depth of the queue";
 }
 
 impl fmt::Display for Reason {

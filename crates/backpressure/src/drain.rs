@@ -12,6 +12,7 @@
 //!
 //! Both are integers. The two divisions happen once per window, none in a decision.
 
+use crate::mix;
 use crate::state::State;
 use crate::time::Nanos;
 
@@ -99,7 +100,8 @@ impl DrainMeter {
 pub(crate) fn retry_after(drain_time: Nanos, min: Nanos, max: Nanos, seed: u64, count: u64) -> Nanos {
     let base = within(drain_time, min, max).0;
     // The high half of a product maps a hash to 0..base/2 without a division.
-    let jitter = (u128::from(base / 2) * u128::from(mix64(seed ^ count.wrapping_mul(GOLDEN)))) >> 64;
+    let jitter =
+        (u128::from(base / 2) * u128::from(mix::mix64(seed ^ count.wrapping_mul(mix::GOLDEN)))) >> 64;
     Nanos(base.saturating_add(jitter as u64))
 }
 
@@ -117,16 +119,6 @@ fn net_fall(before: u64, after: u64, elapsed: Nanos) -> i64 {
     if after <= before { size } else { -size }
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).
-#[inline]
-const fn mix64(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// The increment of SplitMix64: 2^64 over the golden ratio.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 const FRACTION_BITS: u32 = 10;
 const SMOOTHING_BITS: u32 = 2;
 

@@ -10,7 +10,7 @@ use crate::time::Nanos;
 pub const CAPACITY: usize = 64;
 
 /// Something that happened. Polled in the order in which it happened, through
-/// [`Controller::poll_event`](crate::Controller::poll_event).
+/// [`Policy::poll_event`](crate::Policy::poll_event).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {

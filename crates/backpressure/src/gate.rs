@@ -1,11 +1,10 @@
 //! The decision rule of one moment, packed into one word.
 //!
-//! All the policy ever answers is "priorities up to this number may come in", so a rule is a *cut*: 0 lets nobody in, 1
-//! the most urgent, 10 everybody. A cut can not treat a more urgent job worse than a less urgent one, whatever its value.
-//! A [`Gate`] holds the cut, the cut for when the observation has grown too old, and until when the first one holds.
-//! One owner observes and publishes gates through a [`SharedGate`]; any thread decides by one load and one comparison.
+//! All that a policy ever answers is "ranks below this cut may come in" ([`Cut`]). A [`Gate`] holds the cut, the cut for when
+//! the observation has grown too old, and until when the first one holds. One owner observes and publishes gates through a
+//! [`SharedGate`]; any thread decides by one load and one comparison.
 //!
-//! A gate counts nothing and calculates no retry-after hint: it is for callers who need the yes or no alone.
+//! A gate counts nothing, knows no reason and calculates no retry-after hint: it is for callers who need the yes or no alone.
 
 #[cfg(all(target_has_atomic = "64", not(loom)))]
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -14,25 +13,25 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 
 use core::fmt;
 
-use crate::decision::Reason;
-use crate::priority::Priority;
-use crate::state::State;
+use crate::cut::Cut;
+use crate::request::Request;
+use crate::state::{OnUnknownDepth, State};
 use crate::time::Nanos;
 
 /// The decision rule of one moment in one word, to copy anywhere.
 ///
 /// ```text
-///   63                                  11   10      9..8     7..4        3..0
-///  +--------------------------------------+---------+-------+-----------+-----+
-///  | cut holds until, in 2.048 us steps    | unknown | state | stale cut | cut |
-///  +--------------------------------------+---------+-------+-----------+-----+
+///   63                                 18   17..16   15..14   13........0
+///  +-------------------------------------+--------+--------+-----------+
+///  | cut holds until, in 262.144 us steps |  state | stale  |    cut    |
+///  +-------------------------------------+--------+--------+-----------+
 /// ```
 ///
 /// ```
-/// use backpressure::{Config, Controller, Depth, Nanos, Priority};
-/// let mut controller = Controller::new(Config::default(), Nanos(0));
-/// controller.observe(Depth::Known(45_000), Nanos(0));
-/// let gate = controller.gate();
+/// use backpressure::{AnyPolicy, Config, Nanos, Policy, Priority};
+/// let mut policy = AnyPolicy::new(Config::default(), Nanos(0));
+/// policy.observe(45_000, Nanos(0));
+/// let gate = policy.gate();
 /// assert!(gate.admits(Priority::DEFAULT, Nanos(1)));
 /// assert!(!gate.admits(Priority::LEAST_URGENT, Nanos(1)));
 /// ```
@@ -41,60 +40,41 @@ pub struct Gate(u64);
 
 impl Gate {
     /// Admits everybody for ever: the rule of a circuit that is CLOSED and has nothing to fear.
-    pub const ADMIT_ALL: Gate = Gate::new(10, 10, State::Closed, Nanos::MAX);
+    pub const ADMIT_ALL: Gate = Gate::new(Cut::EVERYBODY, OnUnknownDepth::Admit, State::Closed, Nanos::MAX);
 
-    /// A gate that admits priorities up to `cut` through `holds_until`, and priorities up to `stale_cut` after it.
+    /// A gate that admits by `cut` through `holds_until`, and as with an unknown depth after it.
     ///
-    /// A cut of 0 admits nobody; a cut above 10 counts as 10. `holds_until` is rounded up by less than 2.048 us, and
-    /// [`Nanos::MAX`] means for ever.
+    /// `holds_until` is rounded up by less than 262.144 us, and [`Nanos::MAX`] means for ever.
     #[inline]
     #[must_use]
-    pub const fn new(cut: u8, stale_cut: u8, state: State, holds_until: Nanos) -> Gate {
-        Gate::pack(cut, stale_cut, state, holds_until, false)
+    pub const fn new(cut: Cut, when_stale: OnUnknownDepth, state: State, holds_until: Nanos) -> Gate {
+        Gate(
+            holds_until.0 & TIME_MASK
+                | (state.code() as u64) << STATE_SHIFT
+                | (when_stale as u64) << STALE_SHIFT
+                | cut.parts() as u64,
+        )
     }
 
-    /// As [`Gate::new`], for a moment at which the depth is unknown: every refusal has the reason
-    /// [`Reason::DepthUnknown`].
+    /// Whether this job may come in at `now`.
     #[inline]
     #[must_use]
-    pub const fn depth_unknown(cut: u8, state: State) -> Gate {
-        Gate::pack(cut, cut, state, Nanos::MAX, true)
+    pub fn admits(self, request: impl Into<Request>, now: Nanos) -> bool {
+        self.cut_at(now).admits(&request.into())
     }
 
-    /// Whether a job of this priority may come in at `now`.
+    /// The cut at `now`.
     #[inline]
     #[must_use]
-    pub const fn admits(self, priority: Priority, now: Nanos) -> bool {
-        priority.get() <= self.cut_at(now)
-    }
-
-    /// Why a job of this priority may not come in at `now`; `None` when it may.
-    #[inline]
-    #[must_use]
-    pub const fn refusal(self, priority: Priority, now: Nanos) -> Option<Reason> {
-        if self.admits(priority, now) {
-            return None;
-        }
-        Some(if self.0 & UNKNOWN != 0 || self.is_stale(now) {
-            Reason::DepthUnknown
+    pub const fn cut_at(self, now: Nanos) -> Cut {
+        if self.is_stale(now) {
+            Cut::when_unknown(self.when_stale())
         } else {
-            match self.state() {
-                State::Closed => Reason::Shed,
-                State::HalfOpen => Reason::HalfOpen,
-                State::Open => Reason::Open,
-            }
-        })
+            Cut::of_parts((self.0 & CUT_MASK) as u16)
+        }
     }
 
-    /// The largest priority number admitted at `now`: 0 nobody, 1 the most urgent, 10 everybody.
-    #[inline]
-    #[must_use]
-    pub const fn cut_at(self, now: Nanos) -> u8 {
-        let shift = if self.is_stale(now) { STALE_CUT_SHIFT } else { CUT_SHIFT };
-        ((self.0 >> shift) & CUT_MASK) as u8
-    }
-
-    /// Whether the observation behind this gate is too old at `now`, so that the stale cut rules.
+    /// Whether the observation behind this gate is too old at `now`, so that it admits as with an unknown depth.
     #[inline]
     #[must_use]
     pub const fn is_stale(self, now: Nanos) -> bool {
@@ -120,7 +100,7 @@ impl Gate {
     #[inline]
     #[must_use]
     pub const fn state(self) -> State {
-        match (self.0 >> STATE_SHIFT) & STATE_MASK {
+        match (self.0 >> STATE_SHIFT) & TWO_BITS {
             0 => State::Closed,
             1 => State::HalfOpen,
             _ => State::Open,
@@ -142,24 +122,21 @@ impl Gate {
     }
 
     #[inline]
-    const fn pack(cut: u8, stale_cut: u8, state: State, holds_until: Nanos, unknown: bool) -> Gate {
-        Gate(
-            holds_until.0 & TIME_MASK
-                | (unknown as u64) << UNKNOWN_SHIFT
-                | (state.code() as u64) << STATE_SHIFT
-                | at_most_ten(stale_cut) << STALE_CUT_SHIFT
-                | at_most_ten(cut) << CUT_SHIFT,
-        )
+    const fn when_stale(self) -> OnUnknownDepth {
+        match (self.0 >> STALE_SHIFT) & TWO_BITS {
+            0 => OnUnknownDepth::Admit,
+            1 => OnUnknownDepth::UrgentOnly,
+            _ => OnUnknownDepth::Reject,
+        }
     }
 }
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate")
-            .field("cut", &(self.0 >> CUT_SHIFT & CUT_MASK))
-            .field("stale_cut", &(self.0 >> STALE_CUT_SHIFT & CUT_MASK))
+            .field("cut", &self.cut_at(Nanos::ZERO))
+            .field("when_stale", &self.when_stale())
             .field("state", &self.state())
-            .field("depth_unknown", &(self.0 & UNKNOWN != 0))
             .field("holds_until", &self.holds_until())
             .finish()
     }
@@ -207,11 +184,11 @@ impl SharedGate {
         Gate::from_bits(self.0.load(Ordering::Relaxed))
     }
 
-    /// Whether a job of this priority may come in at `now`.
+    /// Whether this job may come in at `now`.
     #[inline]
     #[must_use]
-    pub fn admits(&self, priority: Priority, now: Nanos) -> bool {
-        self.load().admits(priority, now)
+    pub fn admits(&self, request: impl Into<Request>, now: Nanos) -> bool {
+        self.load().admits(request, now)
     }
 }
 
@@ -223,15 +200,10 @@ impl Default for SharedGate {
     }
 }
 
-const fn at_most_ten(cut: u8) -> u64 {
-    if cut > 10 { 10 } else { cut as u64 }
-}
+const CUT_MASK: u64 = (1 << STALE_SHIFT) - 1;
+const STALE_SHIFT: u32 = 14;
+const STATE_SHIFT: u32 = 16;
+const TWO_BITS: u64 = 0b11;
+const TIME_MASK: u64 = !0 << 18;
 
-const CUT_SHIFT: u32 = 0;
-const STALE_CUT_SHIFT: u32 = 4;
-const CUT_MASK: u64 = 0xf;
-const STATE_SHIFT: u32 = 8;
-const STATE_MASK: u64 = 0b11;
-const UNKNOWN_SHIFT: u32 = 10;
-const UNKNOWN: u64 = 1 << UNKNOWN_SHIFT;
-const TIME_MASK: u64 = !0 << 11;
+const _: () = assert!(Cut::EVERYBODY.parts() as u64 <= CUT_MASK, "every cut fits into its bits");

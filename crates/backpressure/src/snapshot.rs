@@ -1,14 +1,19 @@
 //! How things stand, as plain data for metrics and health endpoints.
 
 use crate::decision::Reason;
+use crate::policy::KindName;
 use crate::priority::Priority;
 use crate::state::{Depth, Health, State};
 use crate::time::Nanos;
 
-/// How things stand. Made by [`Controller::snapshot`](crate::Controller::snapshot); changes nothing.
+/// How things stand. Made by [`Policy::snapshot`](crate::Policy::snapshot); changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
+    /// The kind of policy.
+    pub kind: KindName,
+    /// The depths at which it changes its mind.
+    pub levels: Levels,
     /// The latest moment the policy was told of. Ages are differences to this or to the caller's own present.
     pub at: Nanos,
     /// Whether decisions are enforced. When `false` everything is admitted, and `state` says what would have been.
@@ -44,6 +49,54 @@ pub struct Snapshot {
     pub events_dropped: u64,
 }
 
+/// A depth at which a policy changes its mind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Name in charts, tables and metrics.
+    pub name: &'static str,
+    /// Depth in jobs.
+    pub depth: u64,
+}
+
+/// The levels of a policy, the lowest first: what charts draw and pages list, whatever the kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Levels {
+    levels: [Level; Levels::CAPACITY],
+    len: usize,
+}
+
+impl Levels {
+    const CAPACITY: usize = 8;
+
+    pub(crate) fn of(levels: impl IntoIterator<Item = Level>) -> Levels {
+        let mut all = Levels { levels: [Level { name: "", depth: u64::MAX }; Levels::CAPACITY], len: 0 };
+        for (place, level) in all.levels.iter_mut().zip(levels) {
+            *place = level;
+            all.len += 1;
+        }
+        // A stable sort without allocation; there are a handful.
+        for sorted in 1..all.len {
+            let mut place = sorted;
+            while place > 0 && all.levels[place - 1].depth > all.levels[place].depth {
+                all.levels.swap(place - 1, place);
+                place -= 1;
+            }
+        }
+        all
+    }
+
+    /// The levels, the lowest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Level> {
+        self.levels[..self.len].iter()
+    }
+
+    /// The depth of the level of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<u64> {
+        self.iter().find(|level| level.name == name).map(|level| level.depth)
+    }
+}
+
 /// What has been counted over some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -54,7 +107,7 @@ pub struct Counters {
     pub rejected_by_priority: [u64; Priority::COUNT],
     /// Rejected jobs by reason, in the order of [`Reason::ALL`]: index with `reason as usize`, or ask
     /// [`Counters::rejected_for`].
-    pub rejected_by_reason: [u64; Reason::ALL.len()],
+    pub rejected_by_reason: [u64; Reason::COUNT],
     /// Jobs admitted only because the policy is disabled. They are among the admitted ones.
     pub would_reject: u64,
     /// Moves into OPEN, from CLOSED or from HALF_OPEN.

@@ -2,16 +2,16 @@
 
 use core::fmt;
 
-/// The state of the circuit. [`Controller::observe`](crate::Controller::observe) moves it,
-/// [`Controller::reset`](crate::Controller::reset) closes it, nothing else touches it.
+/// The state of the circuit. [`Policy::observe`](crate::Policy::observe) moves it,
+/// [`Policy::reset`](crate::Policy::reset) closes it, nothing else touches it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// Normal operation: everything is admitted below the shedding depth, priorities 1 to 5 from it on.
+    /// Normal operation. The kind `spec` admits everything below the shedding depth, priorities 1 to 5 from it on.
     #[default]
     Closed,
-    /// Recovering: priorities 1 to 5 are admitted.
+    /// Recovering. The kind `spec` admits priorities 1 to 5.
     HalfOpen,
-    /// Overload: priority 1 alone is admitted.
+    /// Overload. The kind `spec` admits priority 1 alone.
     Open,
 }
 

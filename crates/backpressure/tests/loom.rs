@@ -8,19 +8,19 @@
 //! others decide by the gate alone.
 #![cfg(loom)]
 
-use backpressure::{Config, Controller, Depth, Gate, Nanos, Priority, SharedGate, State};
+use backpressure::{AnyPolicy, Config, Depth, Gate, Nanos, Policy, Priority, SharedGate, State};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 struct Circuit {
-    controller: Mutex<Controller>,
+    controller: Mutex<AnyPolicy>,
     gate: SharedGate,
 }
 
 impl Circuit {
     fn new() -> Arc<Circuit> {
-        let controller = Controller::new(Config::default(), Nanos(0));
+        let controller = AnyPolicy::new(Config::default(), Nanos(0));
         let gate = SharedGate::new(controller.gate());
         Arc::new(Circuit { controller: Mutex::new(controller), gate })
     }

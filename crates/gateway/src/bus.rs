@@ -13,17 +13,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use backpressure::{Depth, Priority};
+use backpressure::{Depth, Priority, Request};
 use futures_util::future::join_all;
 use governor::{DefaultKeyedRateLimiter, RateLimiter};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::circuit::{Circuit, Pressure};
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::queue::{Job, Offer, Outcome, Queue, QueueError};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Refusal, RefusalReason};
 use crate::settings::{DepthMode, Quota, Settings};
 use crate::spill::{Spill, SpillError};
 
@@ -62,6 +63,8 @@ pub struct Accepted {
 struct Candidate {
     class: String,
     job: Job,
+    /// What the policy is told of it.
+    request: Request,
     verdict: Option<Result<Accepted, Refusal>>,
 }
 
@@ -90,9 +93,9 @@ impl Bus {
         let by_memory = open(&mut candidates).map(async |candidate| {
             let is_urgent = candidate.job.priority == Priority::MOST_URGENT;
             if pressure >= Pressure::Shedding && !is_urgent {
-                candidate.verdict = Some(Err(self.circuit.refuse(Reason::Memory)));
+                candidate.verdict = Some(Err(self.circuit.refuse(RefusalReason::Memory)));
             } else if is_urgent && self.spill_has_work(pressure) {
-                candidate.verdict = Some(self.spill(&candidate.job, Reason::Memory).await);
+                candidate.verdict = Some(self.spill(&candidate.job, RefusalReason::Memory).await);
             }
         });
         join_all(by_memory).await;
@@ -104,7 +107,7 @@ impl Bus {
             }
             DepthMode::Sampled => {
                 for candidate in open(&mut candidates) {
-                    candidate.verdict = self.circuit.decide(candidate.job.priority).err().map(Err);
+                    candidate.verdict = self.circuit.decide(&candidate.request).err().map(Err);
                 }
                 self.enqueue(&mut candidates).await;
             }
@@ -133,8 +136,9 @@ impl Bus {
                 })
             });
         let verdict = quota.map(|retry_after| {
-            Err(Refusal { reason: Reason::Quota, state: self.circuit.state(), retry_after })
+            Err(Refusal { reason: RefusalReason::Quota, state: self.circuit.state(), retry_after })
         });
+        let organization = event.organization.as_deref().map_or(0, |name| xxh3_64(name.as_bytes()));
         let data = serde_json::to_string(&JobData {
             event_type: &event.event_type,
             organization_id: event.organization.as_deref(),
@@ -148,7 +152,10 @@ impl Bus {
             priority,
             timestamp_ms: milliseconds(SystemTime::now()),
         };
-        Candidate { class, job, verdict }
+        // A client that sends an event again sends the same content, and gets the same answer from every instance.
+        let id = xxh3_64(job.data.as_bytes());
+        let request = Request { priority, organization, id, cost: 1 };
+        Candidate { class, job, request, verdict }
     }
 
     /// The specification's way: read the depth, then decide. What this request adds itself counts.
@@ -163,7 +170,7 @@ impl Bus {
                 Depth::Known(jobs) => Depth::Known(jobs + added),
                 unknown => unknown,
             };
-            match self.circuit.observe_and_decide(depth, candidate.job.priority) {
+            match self.circuit.observe_and_decide(depth, &candidate.request) {
                 Ok(()) => added += 1,
                 Err(refusal) => candidate.verdict = Some(Err(refusal)),
             }
@@ -183,7 +190,7 @@ impl Bus {
     /// circuit would now admit it after all, because others moved it meanwhile, it is offered again.
     async fn enqueue_below_limits(&self, candidates: &mut [Candidate]) {
         for candidate in open(candidates) {
-            candidate.verdict = self.circuit.decide(candidate.job.priority).err().map(Err);
+            candidate.verdict = self.circuit.decide(&candidate.request).err().map(Err);
         }
         // The depth of one part says nothing about the whole: then the monitor alone moves the circuit.
         let is_whole = self.queue.parts() == 1;
@@ -196,7 +203,7 @@ impl Bus {
                 .iter()
                 .map(|candidate| Offer {
                     job: &candidate.job,
-                    limit: self.circuit.admits_below(candidate.job.priority),
+                    limit: self.circuit.admits_below(&candidate.request),
                 })
                 .collect();
             let outcomes = self.queue.enqueue(&offers).await;
@@ -204,11 +211,11 @@ impl Bus {
             for (candidate, outcome) in admitted.into_iter().zip(outcomes) {
                 match outcome {
                     Ok(Outcome::Refused { .. }) if !is_whole => {
-                        candidate.verdict = Some(Err(self.circuit.refuse(Reason::ShardFull)));
+                        candidate.verdict = Some(Err(self.circuit.refuse(RefusalReason::ShardFull)));
                     }
                     Ok(Outcome::Refused { depth }) => {
                         let decision =
-                            self.circuit.observe_and_decide(Depth::Known(depth), candidate.job.priority);
+                            self.circuit.observe_and_decide(Depth::Known(depth), &candidate.request);
                         candidate.verdict = decision.err().map(Err);
                     }
                     outcome => {
@@ -224,7 +231,7 @@ impl Bus {
             self.settle(settled).await;
         }
         for candidate in open(candidates) {
-            candidate.verdict = Some(Err(self.circuit.refuse(Reason::Contended)));
+            candidate.verdict = Some(Err(self.circuit.refuse(RefusalReason::Contended)));
         }
     }
 
@@ -242,25 +249,25 @@ impl Bus {
             Ok(Outcome::Enqueued { id, .. } | Outcome::Duplicate { id }) => {
                 return Ok(Accepted { job_id: id, is_spilled: false });
             }
-            Ok(Outcome::Refused { .. }) => Reason::Contended,
+            Ok(Outcome::Refused { .. }) => RefusalReason::Contended,
             Err(QueueError::Unavailable(why)) => {
                 tracing::debug!(why, "a job could not be enqueued");
-                Reason::QueueUnavailable
+                RefusalReason::QueueUnavailable
             }
-            Err(QueueError::Full(_)) => Reason::QueueFull,
+            Err(QueueError::Full(_)) => RefusalReason::QueueFull,
         };
         self.spill(job, reason).await
     }
 
     /// Keeps an urgent job that the queue does not take now; others are refused for `reason`.
-    async fn spill(&self, job: &Job, reason: Reason) -> Result<Accepted, Refusal> {
+    async fn spill(&self, job: &Job, reason: RefusalReason) -> Result<Accepted, Refusal> {
         let (Some(spill), Some(id)) = (&self.spill, &job.id) else {
             return Err(self.circuit.refuse(reason));
         };
         match spill.append(job).await {
             Ok(()) => Ok(Accepted { job_id: id.clone(), is_spilled: true }),
-            Err(SpillError::Full) => Err(self.circuit.refuse(Reason::SpillFull)),
-            Err(SpillError::Failed) => Err(self.circuit.refuse(Reason::SpillFailed)),
+            Err(SpillError::Full) => Err(self.circuit.refuse(RefusalReason::SpillFull)),
+            Err(SpillError::Failed) => Err(self.circuit.refuse(RefusalReason::SpillFailed)),
         }
     }
 
@@ -270,8 +277,8 @@ impl Bus {
     }
 
     fn count(&self, candidate: Candidate) -> Verdict {
-        let Candidate { class, job, verdict } = candidate;
-        let result = verdict.unwrap_or_else(|| Err(self.circuit.refuse(Reason::Contended)));
+        let Candidate { class, job, request: _, verdict } = candidate;
+        let result = verdict.unwrap_or_else(|| Err(self.circuit.refuse(RefusalReason::Contended)));
         match &result {
             Ok(_) => self.metrics.accepted(&class),
             Err(refusal) => self.metrics.rejected(&class, refusal.reason),

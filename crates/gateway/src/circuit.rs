@@ -1,4 +1,4 @@
-//! The policy crate, shared: one controller behind a lock, its gate for whoever only needs a yes, and the guards on memory.
+//! The policy crate, shared: one policy behind a lock, its gate for whoever only needs a yes, and the guards on memory.
 //!
 //! This is the only place that calls the policy. Whoever learns a depth observes under the lock and publishes the gate before
 //! letting go of it, so the last gate is always that of the last observation (checked by `tests/loom.rs` of the policy crate).
@@ -8,10 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use backpressure::{
-    Config, Controller, Decision, Depth, Event, MemoryGuard, Nanos, Priority, SharedGate, Snapshot, State,
+    AnyPolicy, Config, Decision, Event, MemoryGuard, Nanos, Observation, Policy, Request, SharedGate,
+    Snapshot, State,
 };
 
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Refusal, RefusalReason};
 
 /// How much Redis may still be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +27,7 @@ pub enum Pressure {
 
 /// The circuit of this process.
 pub struct Circuit {
-    controller: Mutex<Controller>,
+    policy: Mutex<AnyPolicy>,
     gate: SharedGate,
     /// For everybody, and for priority 1.
     guards: Mutex<(MemoryGuard, MemoryGuard)>,
@@ -38,11 +39,11 @@ pub struct Circuit {
 impl Circuit {
     /// A closed circuit; watermarks in millionths of the memory limit.
     #[must_use]
-    pub fn new(policy: Config, (watermark, urgent_watermark): (u32, u32)) -> Circuit {
-        let controller = Controller::new(policy, Nanos::ZERO);
+    pub fn new(config: Config, (watermark, urgent_watermark): (u32, u32)) -> Circuit {
+        let policy = AnyPolicy::new(config, Nanos::ZERO);
         Circuit {
-            gate: SharedGate::new(controller.gate()),
-            controller: Mutex::new(controller),
+            gate: SharedGate::new(policy.gate()),
+            policy: Mutex::new(policy),
             guards: Mutex::new((MemoryGuard::new(watermark), MemoryGuard::new(urgent_watermark))),
             pressure: AtomicU8::new(Pressure::None as u8),
             started: Instant::now(),
@@ -68,13 +69,13 @@ impl Circuit {
         self.started_at + Duration::from_nanos(moment.0)
     }
 
-    /// Takes in a depth, and tells the log what came of it.
-    pub fn observe(&self, depth: Depth) {
-        let mut controller = self.lock();
-        controller.observe(depth, self.now());
-        self.gate.publish(controller.gate());
-        let events = drain(&mut controller);
-        drop(controller);
+    /// Takes in what is known of the queue, and tells the log what came of it.
+    pub fn observe(&self, observation: impl Into<Observation>) {
+        let mut policy = self.lock();
+        policy.observe(observation, self.now());
+        self.gate.publish(policy.gate());
+        let events = drain(&mut policy);
+        drop(policy);
         log(&events);
     }
 
@@ -82,31 +83,35 @@ impl Circuit {
     ///
     /// # Errors
     /// Why it may not come in.
-    pub fn observe_and_decide(&self, depth: Depth, priority: Priority) -> Result<(), Refusal> {
-        self.observe(depth);
-        self.decide(priority)
+    pub fn observe_and_decide(
+        &self,
+        observation: impl Into<Observation>,
+        request: &Request,
+    ) -> Result<(), Refusal> {
+        self.observe(observation);
+        self.decide(request)
     }
 
     /// Decides by the last observation.
     ///
     /// # Errors
     /// Why the job may not come in.
-    pub fn decide(&self, priority: Priority) -> Result<(), Refusal> {
+    pub fn decide(&self, request: &Request) -> Result<(), Refusal> {
         let now = self.now();
-        if self.gate.admits(priority, now) {
+        if self.gate.admits(*request, now) {
             return Ok(());
         }
-        // The gate has the yes or no; when to come back, the controller alone knows.
-        match self.lock().decide(priority, now) {
+        // The gate has the yes or no; when to come back, the policy alone knows.
+        match self.lock().decide(*request, now) {
             Decision::Admit => Ok(()),
             Decision::Reject(rejection) => Err(Refusal::of_policy(&rejection)),
         }
     }
 
-    /// The depth from which the store must turn a job of this priority away; `None` for never.
+    /// The depth from which the store must turn a job away; `None` for never.
     #[must_use]
-    pub fn admits_below(&self, priority: Priority) -> Option<u64> {
-        Some(self.lock().admits_below(priority)).filter(|limit| *limit < u64::MAX)
+    pub fn admits_below(&self, request: &Request) -> Option<u64> {
+        Some(self.lock().admits_below(*request)).filter(|limit| *limit < u64::MAX)
     }
 
     /// Takes in the memory of the store; `limit` 0 for none.
@@ -137,10 +142,16 @@ impl Circuit {
 
     /// A refusal for a reason that is not the policy's own, with its hint when to come back.
     #[must_use]
-    pub fn refuse(&self, reason: Reason) -> Refusal {
-        let mut controller = self.lock();
-        let retry_after = Duration::from_nanos(controller.next_retry_after().0);
-        Refusal { reason, state: controller.state(), retry_after }
+    pub fn refuse(&self, reason: RefusalReason) -> Refusal {
+        let mut policy = self.lock();
+        let retry_after = Duration::from_nanos(policy.next_retry_after().0);
+        Refusal { reason, state: policy.state(), retry_after }
+    }
+
+    /// How long until the queue is to be observed even if no event comes in.
+    #[must_use]
+    pub fn until_next_observation(&self) -> Duration {
+        self.lock().poll_timeout().since(self.now()).into()
     }
 
     /// How things stand.
@@ -163,24 +174,24 @@ impl Circuit {
 
     /// Closes the circuit by hand.
     pub fn reset(&self) -> Snapshot {
-        let mut controller = self.lock();
-        controller.reset(self.now());
-        self.gate.publish(controller.gate());
-        let snapshot = controller.snapshot();
-        let events = drain(&mut controller);
-        drop(controller);
+        let mut policy = self.lock();
+        policy.reset(self.now());
+        self.gate.publish(policy.gate());
+        let snapshot = policy.snapshot();
+        let events = drain(&mut policy);
+        drop(policy);
         log(&events);
         snapshot
     }
 
-    /// A panic while it was held cannot have left a controller half-way: its calls do not panic.
-    fn lock(&self) -> MutexGuard<'_, Controller> {
-        self.controller.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A panic while it was held cannot have left a policy half-way: its calls do not panic.
+    fn lock(&self) -> MutexGuard<'_, AnyPolicy> {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn drain(controller: &mut Controller) -> Vec<Event> {
-    std::iter::from_fn(|| controller.poll_event()).collect()
+fn drain(policy: &mut AnyPolicy) -> Vec<Event> {
+    std::iter::from_fn(|| policy.poll_event()).collect()
 }
 
 fn log(events: &[Event]) {

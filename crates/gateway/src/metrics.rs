@@ -11,7 +11,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::refusal::Reason;
+use crate::refusal::RefusalReason;
 use crate::status::Status;
 
 /// The counters of this process.
@@ -62,7 +62,7 @@ impl Metrics {
         self.accepted.with_label_values(&[class]).inc();
     }
 
-    pub(crate) fn rejected(&self, class: &str, reason: Reason) {
+    pub(crate) fn rejected(&self, class: &str, reason: RefusalReason) {
         self.rejected.with_label_values(&[class, reason.as_str()]).inc();
     }
 

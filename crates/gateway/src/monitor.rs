@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backpressure::Depth;
+use backpressure::{Depth, Observation};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
@@ -24,10 +24,12 @@ pub async fn start(app: &Arc<App>) {
 }
 
 async fn watch_depth(app: Arc<App>) {
-    let mut ticks = every(app.settings.depth_interval);
     loop {
-        ticks.tick().await;
-        app.circuit.observe(app.queue.depth().await.map_or(Depth::Unknown, Depth::Known));
+        // Events observe the depth as well; the policy says when it has been without for too long.
+        tokio::time::sleep(app.circuit.until_next_observation()).await;
+        let depth = app.queue.depth().await.map_or(Depth::Unknown, Depth::Known);
+        let workers = app.last_seen.get().workers.and_then(|workers| u32::try_from(workers.len()).ok());
+        app.circuit.observe(Observation { workers, ..Observation::of(depth) });
     }
 }
 

@@ -9,7 +9,7 @@ use backpressure::{Rejection, State};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The rule that applied.
-    pub reason: Reason,
+    pub reason: RefusalReason,
     /// The state of the circuit at that moment.
     pub state: State,
     /// When to come back.
@@ -18,7 +18,7 @@ pub struct Refusal {
 
 /// The rule that turned an event away: those of the policy, and those of what stands around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum RefusalReason {
     /// The policy's reason.
     Policy(backpressure::Reason),
     /// Redis is above its memory watermark.
@@ -41,21 +41,21 @@ pub enum Reason {
     Quota,
 }
 
-impl Reason {
+impl RefusalReason {
     /// Fit for a metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Reason::Policy(reason) => reason.as_str(),
-            Reason::Memory => "memory",
-            Reason::ShardFull => "shard_full",
-            Reason::QueueUnavailable => "queue_unavailable",
-            Reason::QueueFull => "queue_full",
-            Reason::SpillFull => "spill_full",
-            Reason::SpillFailed => "spill_failed",
-            Reason::Busy => "busy",
-            Reason::Contended => "contended",
-            Reason::Quota => "quota",
+            RefusalReason::Policy(reason) => reason.as_str(),
+            RefusalReason::Memory => "memory",
+            RefusalReason::ShardFull => "shard_full",
+            RefusalReason::QueueUnavailable => "queue_unavailable",
+            RefusalReason::QueueFull => "queue_full",
+            RefusalReason::SpillFull => "spill_full",
+            RefusalReason::SpillFailed => "spill_failed",
+            RefusalReason::Busy => "busy",
+            RefusalReason::Contended => "contended",
+            RefusalReason::Quota => "quota",
         }
     }
 
@@ -63,28 +63,21 @@ impl Reason {
     #[must_use]
     pub fn explanation(self) -> &'static str {
         match self {
-            Reason::Policy(backpressure::Reason::Open) => "the circuit is open: only priority 1 is accepted",
-            Reason::Policy(backpressure::Reason::HalfOpen) => {
-                "the circuit is half open: only priorities 1 to 5 are accepted"
-            }
-            Reason::Policy(backpressure::Reason::Shed) => {
-                "the queue is nearly full: priorities above 5 are shed"
-            }
-            Reason::Policy(_) => "the depth of the queue is unknown",
-            Reason::Memory => "the memory of the queue is nearly full: only priority 1 is accepted",
-            Reason::ShardFull => "one of the queues is full for this priority",
-            Reason::QueueUnavailable => "the queue does not answer",
-            Reason::QueueFull => "the queue is out of memory",
-            Reason::SpillFull => "the queue does not answer and the spill is full",
-            Reason::SpillFailed => "the queue does not answer and the spill cannot be written",
-            Reason::Busy => "too many requests are being worked on",
-            Reason::Contended => "the circuit is changing state",
-            Reason::Quota => "the organization has used up its quota",
+            RefusalReason::Policy(reason) => reason.words(),
+            RefusalReason::Memory => "the memory of the queue is nearly full: only priority 1 is accepted",
+            RefusalReason::ShardFull => "one of the queues is full for this priority",
+            RefusalReason::QueueUnavailable => "the queue does not answer",
+            RefusalReason::QueueFull => "the queue is out of memory",
+            RefusalReason::SpillFull => "the queue does not answer and the spill is full",
+            RefusalReason::SpillFailed => "the queue does not answer and the spill cannot be written",
+            RefusalReason::Busy => "too many requests are being worked on",
+            RefusalReason::Contended => "the circuit is changing state",
+            RefusalReason::Quota => "the organization has used up its quota",
         }
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RefusalReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -93,7 +86,7 @@ impl fmt::Display for Reason {
 impl Refusal {
     pub(crate) fn of_policy(rejection: &Rejection) -> Refusal {
         Refusal {
-            reason: Reason::Policy(rejection.reason),
+            reason: RefusalReason::Policy(rejection.reason),
             state: rejection.state,
             retry_after: Duration::from_nanos(rejection.retry_after.0),
         }

@@ -20,7 +20,7 @@ mod scaling;
 mod shards;
 mod stalls;
 
-use backpressure::{Decision, Depth, MemoryGuard, Nanos};
+use backpressure::{Decision, Depth, MemoryGuard, Nanos, Request};
 use rand::RngExt;
 
 use super::config::{Failures, ModelConfig, OnFull, WaitFor};
@@ -30,7 +30,7 @@ use super::limits::Limit;
 use super::outcome::RejectionReason;
 use super::probe::Probe;
 use super::redis::Kept;
-use super::{Level, Rare, Run, reason_of};
+use super::{Level, Rare, Run};
 use crate::engine::calendar::Calendar;
 use crate::engine::slots::Slots;
 use crate::engine::stream::{Stream, stream};
@@ -52,6 +52,8 @@ type DetailedRun<'a, P> = Run<'a, P, Detailed>;
 /// What a job carries.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Details {
+    /// The same each time that a client sends it.
+    id: u64,
     /// When it came into the waiting line, the last time.
     landed: SimTime,
     /// The client's attempt that it is.
@@ -252,7 +254,7 @@ impl Level for Detailed {
         self.shards.next_landing().min(self.delayed.next_time()).min(clients)
     }
 
-    fn details(&mut self, payload: f64) -> Details {
+    fn details(&mut self, payload: f64, id: u64) -> Details {
         let failures_to_come = match self.failures {
             None => 0,
             Some(Failures { probability, attempts, .. }) if probability >= 1.0 => attempts,
@@ -263,7 +265,7 @@ impl Level for Detailed {
                 if failures < f64::from(attempts) { failures as u32 } else { attempts }
             }
         };
-        Details { payload: payload as u32, failures_to_come, ..Details::default() }
+        Details { id, payload: payload as u32, failures_to_come, ..Details::default() }
     }
 
     fn arrive<P: Probe>(run: &mut DetailedRun<'_, P>) {
@@ -532,9 +534,11 @@ fn judge<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) -> Result<Pa
         run.circuits.observe_by(clock, gateway, depth, now, &mut run.probe);
     }
     let priority = run.classes[usize::from(job.class)].priority;
-    if let Decision::Reject(rejection) = run.circuits.decide(gateway, priority, run.level.clock(now)) {
+    let request = Request::of(priority).with_id(job.details.id);
+    if let Decision::Reject(rejection) = run.circuits.decide(gateway, request, run.level.clock(now)) {
         let Nanos(retry_after) = rejection.retry_after;
-        return Err(Refused { reason: reason_of(rejection.reason), retry_after: SimDuration(retry_after) });
+        let reason = RejectionReason::Policy(rejection.reason);
+        return Err(Refused { reason, retry_after: SimDuration(retry_after) });
     }
     if let Some(guard) = &mut run.level.guard {
         guard.observe(run.redis.used(), run.redis.limit());

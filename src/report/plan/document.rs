@@ -300,7 +300,7 @@ fn chosen<'a>(view: &View<'a>, choice: &'a Choice) -> Chosen<'a> {
             recovery_jobs: policy.recovery(),
             warning_jobs: policy.warning(),
             critical_jobs: policy.critical(),
-            shed_at_jobs: policy.shed_at(),
+            shed_at_jobs: policy.sheds_at(),
             reopen_at_jobs: policy.reopen_at(),
             default_priority: policy.default_priority().get(),
             worker_processes: model.workers.processes,

@@ -660,7 +660,7 @@ pub(crate) fn beyond_the_variables(scenario: &Scenario) -> Vec<Beyond> {
     let Ok(usual) = usual else { return Vec::new() };
     let jobs = |jobs: u64| format!("{} jobs", number::grouped(jobs as f64, 0));
     [
-        (policy.shed_at() != usual.shed_at(), "shed level", jobs(policy.shed_at())),
+        (policy.sheds_at() != usual.sheds_at(), "shed level", jobs(policy.sheds_at())),
         (policy.reopen_at() != usual.reopen_at(), "reopening threshold", jobs(policy.reopen_at())),
     ]
     .into_iter()

@@ -6,7 +6,7 @@ use backpressure::{Config, ConfigBuilder, ConfigError, Disposition, Nanos, OnUnk
 fn defaults_are_the_documented_ones() {
     let config = Config::default();
     assert_eq!((config.recovery(), config.warning(), config.critical()), (5_000, 10_000, 50_000));
-    assert_eq!((config.shed_at(), config.reopen_at()), (40_000, 50_000));
+    assert_eq!((config.sheds_at(), config.reopen_at()), (40_000, 50_000));
     assert_eq!(config.default_priority(), Priority::DEFAULT);
     assert!(config.enabled());
     assert_eq!(config.on_unknown_depth(), OnUnknownDepth::Admit);
@@ -126,7 +126,7 @@ fn shedding_depth_is_the_first_not_below_the_fraction() {
     fn check(critical: u64, ppm: u32, expected: u64) {
         let config =
             Config::builder().recovery(1).warning(2).critical(critical).shed_at_ppm(ppm).build().unwrap();
-        assert_eq!(config.shed_at(), expected);
+        assert_eq!(config.sheds_at(), expected);
     }
     check(50_000, 800_000, 40_000);
     check(200_000, 800_000, 160_000);
@@ -142,7 +142,7 @@ fn shedding_depth_is_the_first_not_below_the_fraction() {
     check(u64::MAX, 1_000_000, u64::MAX);
     check(u64::MAX, 500_000, 1 << 63);
     for critical in 3..5_000 {
-        let shed_at = Config::builder().recovery(1).warning(2).critical(critical).build().unwrap().shed_at();
+        let shed_at = Config::builder().recovery(1).warning(2).critical(critical).build().unwrap().sheds_at();
         assert!(
             5 * shed_at >= 4 * critical && 5 * (shed_at - 1) < 4 * critical,
             "critical {critical}: {shed_at}"

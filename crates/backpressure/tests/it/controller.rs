@@ -2,8 +2,8 @@
 
 use backpressure::event::CAPACITY;
 use backpressure::{
-    Config, ConfigBuilder, Controller, Depth, Disposition, Event, Health, Nanos, OnUnknownDepth, Policy,
-    Priority, Reason, State,
+    AnyPolicy, Config, ConfigBuilder, Depth, Disposition, Event, Health, KindName, Nanos, OnUnknownDepth,
+    Policy, Priority, Reason, State,
 };
 
 const MS: u64 = 1_000_000;
@@ -13,12 +13,16 @@ fn unknown_depth_is_decided_by_the_setting_alone() {
     #[track_caller]
     fn check(choice: OnUnknownDepth, state: State, depth: u64, cut: u8) {
         let config = small().on_unknown_depth(choice).build().unwrap();
-        let mut controller = Controller::starting_in(config, state, Nanos(0));
+        let mut controller = AnyPolicy::starting_in(config, state, Nanos(0));
         controller.observe(Depth::Known(depth), Nanos(1));
-        let health = controller.health();
+        let health = controller.snapshot().health;
         while controller.poll_event().is_some() {}
         controller.observe(Depth::Unknown, Nanos(2));
-        assert_eq!((controller.state(), controller.health()), (state, health), "unknown moves nothing");
+        assert_eq!(
+            (controller.state(), controller.snapshot().health),
+            (state, health),
+            "unknown moves nothing"
+        );
         assert_eq!(controller.poll_event(), None);
         assert_cut(&mut controller, Nanos(2), cut, Some(Reason::DepthUnknown));
         controller.observe(Depth::Known(depth), Nanos(3));
@@ -37,9 +41,9 @@ fn before_the_first_observation_the_stricter_rule_holds() {
     #[track_caller]
     fn check(choice: OnUnknownDepth, state: State, cut: u8, reason: Option<Reason>) {
         let config = small().on_unknown_depth(choice).build().unwrap();
-        let mut controller = Controller::starting_in(config, state, Nanos(0));
+        let mut controller = AnyPolicy::starting_in(config, state, Nanos(0));
         assert_eq!(controller.snapshot().depth, Depth::Unknown);
-        assert_eq!(controller.health(), Health::Healthy);
+        assert_eq!(controller.snapshot().health, Health::Healthy);
         assert_cut(&mut controller, Nanos(0), cut, reason);
     }
     check(OnUnknownDepth::Admit, State::Closed, 10, None);
@@ -54,7 +58,7 @@ fn before_the_first_observation_the_stricter_rule_holds() {
 fn disabled_admits_everything_and_shows_what_it_would_have_done() {
     for choice in OnUnknownDepth::ALL {
         let mut controller =
-            Controller::new(small().enabled(false).on_unknown_depth(choice).build().unwrap(), Nanos(0));
+            AnyPolicy::new(small().enabled(false).on_unknown_depth(choice).build().unwrap(), Nanos(0));
         for depth in [Depth::Known(60), Depth::Unknown] {
             controller.observe(depth, Nanos(1));
             assert_eq!(controller.state(), State::Open);
@@ -75,7 +79,7 @@ fn disabled_admits_everything_and_shows_what_it_would_have_done() {
 #[test]
 fn reset_closes_from_any_state_and_keeps_the_counters_since_start() {
     for state in State::ALL {
-        let mut controller = Controller::starting_in(small().build().unwrap(), state, Nanos(0));
+        let mut controller = AnyPolicy::starting_in(small().build().unwrap(), state, Nanos(0));
         controller.observe(Depth::Known(45), Nanos(1));
         let _ = controller.decide(Priority::LEAST_URGENT, Nanos(1));
         while controller.poll_event().is_some() {}
@@ -100,7 +104,7 @@ fn reset_closes_from_any_state_and_keeps_the_counters_since_start() {
 
 #[test]
 fn reset_at_a_depth_just_observed_does_not_hide_it_from_the_next_observation() {
-    let mut controller = Controller::new(small().build().unwrap(), Nanos(0));
+    let mut controller = AnyPolicy::new(small().build().unwrap(), Nanos(0));
     controller.observe(Depth::Known(60), Nanos(1));
     controller.reset(Nanos(2));
     controller.observe(Depth::Known(60), Nanos(3));
@@ -109,7 +113,7 @@ fn reset_at_a_depth_just_observed_does_not_hide_it_from_the_next_observation() {
 
 #[test]
 fn new_settings_keep_the_state_and_rule_at_once() {
-    let mut controller = Controller::new(small().build().unwrap(), Nanos(0));
+    let mut controller = AnyPolicy::new(small().build().unwrap(), Nanos(0));
     controller.observe(Depth::Known(45), Nanos(1));
     assert_eq!(controller.poll_event(), Some(health(Health::Healthy, Health::Warning, 45, 1)));
 
@@ -127,14 +131,14 @@ fn new_settings_keep_the_state_and_rule_at_once() {
 
     controller.reconfigure(Config::default(), Nanos(4));
     assert_eq!(controller.state(), State::Open);
-    assert_eq!(controller.health(), Health::Healthy);
+    assert_eq!(controller.snapshot().health, Health::Healthy);
     controller.observe(Depth::Known(45), Nanos(5));
     assert_eq!(controller.state(), State::Closed);
 }
 
 #[test]
 fn time_going_backwards_is_no_time_and_counted() {
-    let mut controller = Controller::new(small().build().unwrap(), Nanos(100));
+    let mut controller = AnyPolicy::new(small().build().unwrap(), Nanos(100));
     controller.observe(Depth::Known(60), Nanos(40));
     assert_eq!(controller.snapshot().since, Nanos(100));
     controller.observe(Depth::Known(9), Nanos(200));
@@ -148,7 +152,7 @@ fn time_going_backwards_is_no_time_and_counted() {
 
 #[test]
 fn one_observation_may_close_in_two_reported_moves() {
-    let mut controller = Controller::new(small().build().unwrap(), Nanos(0));
+    let mut controller = AnyPolicy::new(small().build().unwrap(), Nanos(0));
     controller.observe(Depth::Known(50), Nanos(1));
     controller.observe(Depth::Known(5), Nanos(2));
     let step = |from, to, depth, at| Some(Event::Transition { from, to, depth, at: Nanos(at) });
@@ -162,7 +166,7 @@ fn one_observation_may_close_in_two_reported_moves() {
 
 #[test]
 fn unpolled_events_give_way_to_later_ones() {
-    let mut controller = Controller::new(small().build().unwrap(), Nanos(0));
+    let mut controller = AnyPolicy::new(small().build().unwrap(), Nanos(0));
     let resets = CAPACITY as u64 + 10;
     for i in 0..resets {
         controller.reset(Nanos(i));
@@ -180,7 +184,7 @@ fn retry_after_is_the_drain_time_with_jitter() {
     /// Observes `(ms, depth)` in an OPEN circuit of the default settings and compares the hint without jitter.
     #[track_caller]
     fn check(observations: &[(u64, Depth)], expected_ms: u64) {
-        let mut controller = Controller::starting_in(Config::default(), State::Open, Nanos(0));
+        let mut controller = AnyPolicy::starting_in(Config::default(), State::Open, Nanos(0));
         for &(at, depth) in observations {
             controller.observe(depth, Nanos(at * MS));
         }
@@ -204,7 +208,7 @@ fn retry_after_is_the_drain_time_with_jitter() {
 
 #[test]
 fn drain_rates_belong_to_their_state() {
-    let mut controller = Controller::starting_in(Config::default(), State::Open, Nanos(0));
+    let mut controller = AnyPolicy::starting_in(Config::default(), State::Open, Nanos(0));
     controller.observe(Depth::Known(20_000), Nanos(0));
     controller.observe(Depth::Known(15_000), Nanos(500 * MS));
     assert_eq!(controller.snapshot().drain_millijobs_per_second, Some(10_000_000));
@@ -222,7 +226,7 @@ fn drain_rates_belong_to_their_state() {
 
 #[test]
 fn drain_windows_begin_anew_when_the_state_moves() {
-    let mut controller = Controller::starting_in(Config::default(), State::Open, Nanos(0));
+    let mut controller = AnyPolicy::starting_in(Config::default(), State::Open, Nanos(0));
     for (at, depth, measured) in
         [(0, 20_000, None), (50, 9_999, None), (149, 9_999, None), (150, 9_989, Some(100_000))]
     {
@@ -235,7 +239,7 @@ fn drain_windows_begin_anew_when_the_state_moves() {
 fn instances_with_other_seeds_spread_their_hints() {
     let hints = |seed| {
         let config = Config::builder().jitter_seed(seed).build().unwrap();
-        let mut controller = Controller::starting_in(config, State::Open, Nanos(0));
+        let mut controller = AnyPolicy::starting_in(config, State::Open, Nanos(0));
         let mut hint = || controller.decide(Priority::DEFAULT, Nanos(0)).rejection().unwrap().retry_after;
         [hint(), hint(), hint()]
     };
@@ -246,8 +250,7 @@ fn instances_with_other_seeds_spread_their_hints() {
 
 #[test]
 fn a_refusal_of_the_callers_own_gets_the_next_hint_and_counts_nothing() {
-    let mut controller =
-        Controller::starting_in(Config::default().with_jitter_seed(7), State::Open, Nanos(0));
+    let mut controller = AnyPolicy::starting_in(Config::default().with_jitter_seed(7), State::Open, Nanos(0));
     let mut other = controller.clone();
     let own = controller.next_retry_after();
     let rejection = other.decide(Priority::DEFAULT, Nanos(0)).rejection().unwrap();
@@ -264,7 +267,7 @@ fn rejections_carry_the_disposition_of_their_priority() {
         .disposition(3..=3, Disposition::Retry)
         .build()
         .unwrap();
-    let mut controller = Controller::starting_in(config, State::Open, Nanos(0));
+    let mut controller = AnyPolicy::starting_in(config, State::Open, Nanos(0));
     let mut of = |priority| {
         let decision = controller.decide(Priority::new(priority).unwrap(), Nanos(0));
         decision.rejection().map(|rejection| rejection.disposition)
@@ -279,7 +282,7 @@ fn rejections_carry_the_disposition_of_their_priority() {
 #[test]
 fn drained_queue_closes_the_circuit_without_traffic() {
     let config = Config::builder().observe_every(Nanos::from_millis(250)).build().unwrap();
-    let mut controller = Controller::new(config, Nanos(3));
+    let mut controller = AnyPolicy::new(config, Nanos(3));
     assert_eq!(controller.poll_timeout(), Nanos(3), "the first observation is due at once");
     controller.observe(Depth::Known(50_000), Nanos(3));
     let mut depth = 50_000;
@@ -295,26 +298,43 @@ fn drained_queue_closes_the_circuit_without_traffic() {
 }
 
 #[test]
-fn policies_are_used_through_the_trait() {
-    struct AdmitAll(Controller);
-    impl Policy for AdmitAll {
-        fn observe(&mut self, depth: Depth, now: Nanos) {
-            self.0.observe(depth, now);
-        }
-        fn decide(&mut self, _: Priority, _: Nanos) -> backpressure::Decision {
-            backpressure::Decision::Admit
-        }
-        fn snapshot(&self) -> backpressure::Snapshot {
-            self.0.snapshot()
-        }
+fn a_change_of_kind_keeps_the_state_and_the_counters() {
+    let mut controller = AnyPolicy::new(small().build().unwrap(), Nanos(0));
+    controller.observe(Depth::Known(50), Nanos(1));
+    assert_cut(&mut controller, Nanos(1), 1, Some(Reason::Open));
+    let before = controller.snapshot();
+
+    controller.reconfigure(small().kind(KindName::Graded).build().unwrap(), Nanos(2));
+    let after = controller.snapshot();
+    assert_eq!((after.kind, after.state, after.since), (KindName::Graded, State::Open, before.since));
+    assert_eq!(after.since_start, before.since_start);
+    assert_cut(&mut controller, Nanos(2), 1, Some(Reason::PriorityCut));
+    // The circuit is still OPEN, and the cut follows the depth alone.
+    controller.observe(Depth::Known(10), Nanos(3));
+    assert_eq!(controller.state(), State::Open);
+    assert_cut(&mut controller, Nanos(3), 9, Some(Reason::PriorityCut));
+}
+
+#[test]
+fn levels_are_listed_the_lowest_first() {
+    #[track_caller]
+    fn check(config: ConfigBuilder, expected: &[(&str, u64)]) {
+        let levels = config.build().unwrap().levels();
+        let found: Vec<(&str, u64)> = levels.iter().map(|level| (level.name, level.depth)).collect();
+        assert_eq!(found, expected);
     }
-    let spec = Controller::new(small().build().unwrap(), Nanos(0));
-    let policies: [&mut dyn Policy; 2] = [&mut spec.clone(), &mut AdmitAll(spec)];
-    for (policy, admitted) in policies.into_iter().zip([false, true]) {
-        policy.observe(Depth::Known(50), Nanos(1));
-        assert_eq!(policy.state(), State::Open);
-        assert_eq!(policy.decide(Priority::DEFAULT, Nanos(1)).is_admit(), admitted);
-        assert_eq!(policy.poll_event().is_none(), admitted, "events are optional");
+    check(small(), &[("recovery", 5), ("warning", 10), ("shed", 40), ("critical", 50)]);
+    check(small().shed_at_ppm(100_000), &[("recovery", 5), ("shed", 5), ("warning", 10), ("critical", 50)]);
+    check(small().kind(KindName::Graded), &[("recovery", 5), ("warning", 10), ("critical", 50)]);
+}
+
+#[test]
+fn every_reason_has_a_name_of_its_own() {
+    let names: std::collections::BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(names.len(), Reason::COUNT);
+    for (index, reason) in Reason::ALL.iter().enumerate() {
+        assert_eq!(*reason as usize, index, "counters are indexed by it");
+        assert!(!reason.words().is_empty());
     }
 }
 
@@ -328,11 +348,11 @@ fn health(from: Health, to: Health, depth: u64, at: u64) -> Event {
 
 /// Asks for every priority: those up to `cut` are admitted, the others rejected for `reason`; the gate says the same.
 #[track_caller]
-fn assert_cut(controller: &mut Controller, now: Nanos, cut: u8, reason: Option<Reason>) {
+fn assert_cut(controller: &mut AnyPolicy, now: Nanos, cut: u8, reason: Option<Reason>) {
     for priority in Priority::ALL {
         let expected = reason.filter(|_| priority.get() > cut);
         assert_eq!(priority.get() <= cut, expected.is_none());
-        assert_eq!(controller.gate().refusal(priority, now), expected, "gate, priority {priority}");
+        assert_eq!(controller.gate().admits(priority, now), expected.is_none(), "gate, priority {priority}");
         let rejection = controller.decide(priority, now).rejection();
         assert_eq!(rejection.map(|rejection| rejection.reason), expected, "priority {priority}");
     }

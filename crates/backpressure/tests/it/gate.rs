@@ -2,37 +2,48 @@
 
 use std::thread;
 
+use backpressure::cut::PARTS;
 use backpressure::{
-    Config, Controller, Depth, Gate, Nanos, OnUnknownDepth, Priority, Reason, SharedGate, State,
+    AnyPolicy, Config, Cut, Depth, Gate, Nanos, OnUnknownDepth, Policy, Priority, Reason, Request,
+    SharedGate, State,
 };
+
+use crate::graded::rank;
+
+/// The step of a gate's time in nanoseconds.
+const STEP: u64 = 262_144;
 
 #[test]
 fn gate_keeps_what_it_was_made_of() {
-    let times = [0, 1, 2_047, 2_048, 1 << 40, u64::MAX - 1, u64::MAX];
+    let times = [0, 1, STEP - 1, STEP, 1 << 40, u64::MAX - 1, u64::MAX];
     for state in State::ALL {
-        for (cut, stale_cut) in (0..=10).flat_map(|cut| (0..=10).map(move |stale| (cut, stale))) {
+        let parts = (0..=10).flat_map(|class| [class * PARTS, class * PARTS + 1, class * PARTS + 700]);
+        for (cut, choice) in
+            parts.flat_map(|parts| OnUnknownDepth::ALL.map(|choice| (Cut::of_parts(parts), choice)))
+        {
             for holds_until in times.map(Nanos) {
-                let gate = Gate::new(cut, stale_cut, state, holds_until);
+                let gate = Gate::new(cut, choice, state, holds_until);
                 assert_eq!(gate.state(), state);
                 assert_eq!(gate.cut_at(Nanos::ZERO), cut);
                 assert_eq!(gate.cut_at(gate.holds_until()), cut);
-                assert!(gate.holds_until() >= holds_until && gate.holds_until().0 - holds_until.0 < 2_048);
+                assert!(gate.holds_until() >= holds_until && gate.holds_until().0 - holds_until.0 < STEP);
                 if gate.holds_until() < Nanos::MAX {
                     let later = gate.holds_until().plus(Nanos(1));
                     assert!(gate.is_stale(later));
-                    assert_eq!(gate.cut_at(later), stale_cut);
+                    assert_eq!(gate.cut_at(later), Cut::when_unknown(choice));
                 }
-                for priority in Priority::ALL {
-                    assert_eq!(gate.admits(priority, Nanos::ZERO), priority.get() <= cut);
+                for (priority, id) in Priority::ALL.into_iter().zip(0..) {
+                    let request = Request::of(priority).with_id(id);
+                    assert_eq!(gate.admits(request, Nanos::ZERO), rank(&request) < u64::from(cut.parts()));
                 }
                 assert_eq!(Gate::from_bits(gate.to_bits()), gate);
             }
         }
     }
-    assert_eq!(Gate::new(200, 11, State::Open, Nanos::MAX).cut_at(Nanos::MAX), 10);
-    let printed =
-        "Gate { cut: 1, stale_cut: 10, state: Open, depth_unknown: false, holds_until: Nanos(2047) }";
-    assert_eq!(format!("{:?}", Gate::new(1, 10, State::Open, Nanos(5))), printed);
+    assert_eq!(Cut::of_parts(u16::MAX), Cut::EVERYBODY);
+    let printed = "Gate { cut: Cut(1024), when_stale: Admit, state: Open, holds_until: Nanos(262143) }";
+    let urgent = Cut::through(Priority::MOST_URGENT);
+    assert_eq!(format!("{:?}", Gate::new(urgent, OnUnknownDepth::Admit, State::Open, Nanos(5))), printed);
 }
 
 #[test]
@@ -43,16 +54,16 @@ fn depth_that_is_too_old_counts_as_unknown() {
     };
     #[track_caller]
     fn check(config: Config, depth: u64, now: u64, priority: Priority, expected: Option<Reason>) {
-        let mut controller = Controller::new(config, Nanos(0));
+        let mut controller = AnyPolicy::new(config, Nanos(0));
         controller.observe(Depth::Known(depth), Nanos(0));
         // The second one goes the short way through an observation.
         controller.observe(Depth::Known(depth), Nanos::from_millis(5));
         let gate = controller.gate();
         let reason = controller.decide(priority, Nanos(now)).rejection().map(|rejection| rejection.reason);
         assert_eq!(reason, expected);
-        assert_eq!(gate.refusal(priority, Nanos(now)), expected, "gate and owner agree");
+        assert_eq!(gate.admits(priority, Nanos(now)), expected.is_none(), "gate and owner agree");
     }
-    let (fresh, stale) = (15_000_000, 15_000_000 + 2_048);
+    let (fresh, stale) = (15_000_000, 15_000_000 + STEP);
     let (urgent, usual, batch) = (Priority::MOST_URGENT, Priority::DEFAULT, Priority::LEAST_URGENT);
     check(config(OnUnknownDepth::Admit), 60_000, fresh, usual, Some(Reason::Open));
     check(config(OnUnknownDepth::Admit), 60_000, stale, batch, None);
@@ -74,7 +85,7 @@ fn shared_gate_stands_alone_in_its_cache_lines() {
 /// While one owner drives the circuit around, readers only ever see rules of the circuit, and at the end the last one.
 #[test]
 fn threads_see_only_gates_that_were_published() {
-    let mut controller = Controller::new(Config::default(), Nanos(0));
+    let mut controller = AnyPolicy::new(Config::default(), Nanos(0));
     let mut gates = vec![controller.gate()];
     let shared = SharedGate::new(controller.gate());
     let mut rounds = Vec::new();

@@ -3,6 +3,7 @@
 mod config;
 mod controller;
 mod gate;
+mod graded;
 mod memory;
 mod properties;
 mod rules;

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 
 use backpressure::event::CAPACITY;
 use backpressure::{
-    Config, Controller, Counters, Decision, Depth, Event, Health, Nanos, OnUnknownDepth, Priority, Reason,
-    State,
+    AnyPolicy, Config, Counters, Decision, Depth, Event, Health, KindName, Nanos, OnUnknownDepth, Policy,
+    Priority, Reason, Request, State,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
+use crate::graded::rank;
 use crate::rules::Rules;
 
 proptest! {
@@ -25,7 +26,7 @@ proptest! {
     /// Every observable thing is what the model says, after every call (P1 to P14).
     #[test]
     fn controller_is_its_model(start in settings(), state in state(), calls in vec(call(), 0..200)) {
-        let mut controller = Controller::starting_in(start.config(), state, Nanos(START));
+        let mut controller = AnyPolicy::starting_in(start.config(), state, Nanos(START));
         let mut model = Model::new(start, state);
         let mut now = START;
         for call in calls {
@@ -35,23 +36,23 @@ proptest! {
             }
             match call.what {
                 What::Observe(depth) => {
-                    let limits: Vec<u64> =
-                        Priority::ALL.iter().map(|&priority| controller.admits_below(priority)).collect();
+                    let requests = Priority::ALL.map(|priority| Request::of(priority).with_id(now));
+                    let limits = requests.map(|request| controller.admits_below(request));
                     controller.observe(depth, Nanos(now));
                     model.observe(depth);
                     if let Depth::Known(jobs) = depth {
-                        for (priority, limit) in Priority::ALL.into_iter().zip(limits) {
-                            let admits = controller.gate().admits(priority, Nanos(model.now));
+                        for (request, limit) in requests.into_iter().zip(limits) {
+                            let admits = controller.gate().admits(request, Nanos(model.now));
                             prop_assert_eq!(admits, jobs < limit || limit == u64::MAX);
                         }
                     }
                 }
-                What::Decide(priority) => {
+                What::Decide(request) => {
                     let gate = controller.gate();
-                    let decision = controller.decide(priority, Nanos(now));
+                    let decision = controller.decide(request, Nanos(now));
                     let reason = decision.rejection().map(|rejection| rejection.reason);
-                    prop_assert_eq!(reason, model.decide(priority));
-                    prop_assert_eq!(gate.refusal(priority, Nanos(model.now)), reason, "gate and owner agree");
+                    prop_assert_eq!(reason, model.decide(&request));
+                    prop_assert_eq!(gate.admits(request, Nanos(model.now)), reason.is_none(), "gate and owner agree");
                 }
                 What::Reset => {
                     controller.reset(Nanos(now));
@@ -69,15 +70,15 @@ proptest! {
 
     /// What one priority may do, every more urgent one may do (P17); and a hint is never out of bounds (P15).
     #[test]
-    fn urgency_never_hurts(start in settings(), state in state(), calls in vec(call(), 0..100)) {
-        let mut controller = Controller::starting_in(start.config(), state, Nanos(START));
+    fn urgency_never_hurts(start in settings(), state in state(), id: u64, calls in vec(call(), 0..100)) {
+        let mut controller = AnyPolicy::starting_in(start.config(), state, Nanos(START));
         let mut now = START;
         for call in calls {
             now = now.saturating_add_signed(call.step);
             apply(&mut controller, call.what, Nanos(now));
             let mut admitted_so_far = true;
             for priority in Priority::ALL {
-                let decision = controller.clone().decide(priority, Nanos(now));
+                let decision = controller.clone().decide(Request::of(priority).with_id(id), Nanos(now));
                 prop_assert!(admitted_so_far || !decision.is_admit(), "{} is admitted after a refusal", priority);
                 admitted_so_far = decision.is_admit();
                 if let Decision::Reject(rejection) = decision {
@@ -96,7 +97,7 @@ proptest! {
     #[test]
     fn replay_is_equal(start in settings(), state in state(), calls in vec(call(), 0..100)) {
         let run = || {
-            let mut controller = Controller::starting_in(start.config(), state, Nanos(START));
+            let mut controller = AnyPolicy::starting_in(start.config(), state, Nanos(START));
             let mut now = START;
             let mut decisions = Vec::new();
             for call in &calls {
@@ -111,7 +112,7 @@ proptest! {
     /// Decisions leave no trace in the state: without them the same observations end the same (P1).
     #[test]
     fn deciding_moves_nothing(start in settings(), state in state(), calls in vec(call(), 0..100)) {
-        let mut asked = Controller::starting_in(start.config(), state, Nanos(START));
+        let mut asked = AnyPolicy::starting_in(start.config(), state, Nanos(START));
         let mut unasked = asked.clone();
         let mut now = START;
         for call in calls {
@@ -121,18 +122,18 @@ proptest! {
                 apply(&mut unasked, call.what, Nanos(now));
             }
             prop_assert_eq!(asked.state(), unasked.state());
-            prop_assert_eq!(asked.health(), unasked.health());
+            prop_assert_eq!(asked.snapshot().health, unasked.snapshot().health);
             prop_assert_eq!(asked.gate(), unasked.gate());
             prop_assert_eq!(asked.snapshot().since, unasked.snapshot().since);
         }
-        let events = |mut controller: Controller| std::iter::from_fn(move || controller.poll_event()).collect::<Vec<_>>();
+        let events = |mut controller: AnyPolicy| std::iter::from_fn(move || controller.poll_event()).collect::<Vec<_>>();
         prop_assert_eq!(events(asked), events(unasked));
     }
 
     /// A clock that jumps back differs from one that stands still by its counter alone (P13).
     #[test]
     fn backward_time_is_no_time(start in settings(), state in state(), calls in vec(call(), 0..100)) {
-        let mut jumping = Controller::starting_in(start.config(), state, Nanos(START));
+        let mut jumping = AnyPolicy::starting_in(start.config(), state, Nanos(START));
         let mut standing = jumping.clone();
         let (mut now, mut latest) = (START, START);
         for call in calls {
@@ -152,7 +153,7 @@ proptest! {
     /// Whatever happened before, one observation of a drained queue closes the circuit, with no job to decide on (P16).
     #[test]
     fn drained_queue_closes_at_once(start in settings(), state in state(), calls in vec(call(), 0..60)) {
-        let mut controller = Controller::starting_in(start.config(), state, Nanos(START));
+        let mut controller = AnyPolicy::starting_in(start.config(), state, Nanos(START));
         let mut now = START;
         for call in calls {
             now = now.saturating_add_signed(call.step);
@@ -167,8 +168,8 @@ proptest! {
     #[test]
     fn disabled_is_the_same_but_for_the_answer(start in settings(), state in state(), calls in vec(call(), 0..100)) {
         let (enabled, disabled) = (Settings { enabled: true, ..start }, Settings { enabled: false, ..start });
-        let mut enabled = Controller::starting_in(enabled.config(), state, Nanos(START));
-        let mut disabled = Controller::starting_in(disabled.config(), state, Nanos(START));
+        let mut enabled = AnyPolicy::starting_in(enabled.config(), state, Nanos(START));
+        let mut disabled = AnyPolicy::starting_in(disabled.config(), state, Nanos(START));
         let mut now = START;
         for call in calls {
             now = now.saturating_add_signed(call.step);
@@ -180,7 +181,7 @@ proptest! {
             prop_assert!(decision.is_none_or(|decision| decision.is_admit()));
             prop_assert!(disabled.gate().admits(Priority::LEAST_URGENT, Nanos(now)));
             prop_assert_eq!(enabled.state(), disabled.state());
-            prop_assert_eq!(enabled.health(), disabled.health());
+            prop_assert_eq!(enabled.snapshot().health, disabled.snapshot().health);
             let (with, without) = (enabled.snapshot().since_start, disabled.snapshot().since_start);
             prop_assert_eq!(with.rejected_total(), without.would_reject);
             prop_assert_eq!(with.admitted_total() + with.rejected_total(), without.admitted_total());
@@ -188,10 +189,10 @@ proptest! {
     }
 }
 
-fn apply(controller: &mut Controller, what: What, now: Nanos) -> Option<Decision> {
+fn apply(controller: &mut AnyPolicy, what: What, now: Nanos) -> Option<Decision> {
     match what {
         What::Observe(depth) => controller.observe(depth, now),
-        What::Decide(priority) => return Some(controller.decide(priority, now)),
+        What::Decide(request) => return Some(controller.decide(request, now)),
         What::Reset => controller.reset(now),
         What::Reconfigure(settings) => controller.reconfigure(settings.config(), now),
         What::Poll => {}
@@ -255,9 +256,9 @@ impl Model {
         }
     }
 
-    fn decide(&mut self, priority: Priority) -> Option<Reason> {
-        let refusal = self.refusal(priority.get());
-        let index = priority.index();
+    fn decide(&mut self, request: &Request) -> Option<Reason> {
+        let refusal = self.refusal(request);
+        let index = request.priority.index();
         match refusal {
             Some(reason) if self.settings.enabled => self.count(|counters| {
                 counters.rejected_by_priority[index] += 1;
@@ -271,7 +272,8 @@ impl Model {
         refusal.filter(|_| self.settings.enabled)
     }
 
-    fn refusal(&self, priority: u8) -> Option<Reason> {
+    fn refusal(&self, request: &Request) -> Option<Reason> {
+        let priority = request.priority.get();
         let unknown = match self.settings.on_unknown_depth {
             OnUnknownDepth::Reject => Some(Reason::DepthUnknown),
             OnUnknownDepth::UrgentOnly if priority > 1 => Some(Reason::DepthUnknown),
@@ -283,17 +285,20 @@ impl Model {
             {
                 unknown
             }
-            Some((Depth::Known(jobs), _)) => self.settings.rules.refusal(self.state, jobs, priority),
+            Some((Depth::Known(jobs), _)) => match self.settings.kind {
+                KindName::Spec => self.settings.rules.refusal(self.state, jobs, priority),
+                KindName::Graded => self.settings.is_cut_off(jobs, request).then_some(Reason::PriorityCut),
+            },
             Some((Depth::Unknown, _)) => unknown,
             None if self.settings.valid_for.is_some_and(|span| self.now > START + span) => unknown,
             None => match (self.settings.rules.refusal(self.state, 0, priority), unknown) {
-                (by_state, None) => by_state,
+                (by_state, None) => by_state.map(|by_state| self.settings.named(by_state)),
                 // Equally strict where an OPEN circuit meets urgent-only: then the state is named.
-                (Some(reason), Some(_))
+                (Some(by_state), Some(_))
                     if self.state == State::Open
                         && self.settings.on_unknown_depth == OnUnknownDepth::UrgentOnly =>
                 {
-                    Some(reason)
+                    Some(self.settings.named(by_state))
                 }
                 (_, unknown) => unknown,
             },
@@ -337,7 +342,7 @@ impl Model {
         self.counters.iter_mut().for_each(change);
     }
 
-    fn check(&self, controller: &Controller) -> Result<(), TestCaseError> {
+    fn check(&self, controller: &AnyPolicy) -> Result<(), TestCaseError> {
         let found = controller.snapshot();
         prop_assert_eq!(found.state, self.state);
         prop_assert_eq!(controller.state(), self.state);
@@ -359,6 +364,7 @@ impl Model {
 #[derive(Clone, Copy, Debug)]
 struct Settings {
     rules: Rules,
+    kind: KindName,
     enabled: bool,
     on_unknown_depth: OnUnknownDepth,
     /// A multiple of the gate's step less one, and `now` moves in whole steps, so that rounding never shows.
@@ -370,11 +376,26 @@ impl Settings {
         let Rules { recovery, warning, critical, reopen_at } = self.rules;
         let builder =
             Config::builder().recovery(recovery).warning(warning).critical(critical).reopen_at(reopen_at);
-        let builder = builder.enabled(self.enabled).on_unknown_depth(self.on_unknown_depth);
+        let builder = builder.kind(self.kind).enabled(self.enabled).on_unknown_depth(self.on_unknown_depth);
         match self.valid_for {
             Some(span) => builder.depth_valid_for(Nanos(span)).build().expect("in order"),
             None => builder.build().expect("in order"),
         }
+    }
+}
+
+impl Settings {
+    /// Whether the graded rule turns a job away: 9 x (depth - recovery) / (critical - recovery) classes are cut off, from the
+    /// end of the line of ranks. Multiplied out, so that nothing is rounded.
+    fn is_cut_off(&self, jobs: u64, request: &Request) -> bool {
+        let Rules { recovery, critical, .. } = self.rules;
+        let above = i128::from(jobs.clamp(recovery, critical) - recovery);
+        9 * 1024 * above >= (10 * 1024 - i128::from(rank(request))) * i128::from(critical - recovery)
+    }
+
+    /// The name that this kind of policy gives to what a state by itself refuses.
+    fn named(&self, by_state: Reason) -> Reason {
+        if self.kind == KindName::Spec { by_state } else { Reason::PriorityCut }
     }
 }
 
@@ -387,7 +408,7 @@ struct Call {
 
 impl Call {
     /// Whether the controller learns the time: not by polling, nor by getting the settings that it has.
-    fn tells_time(&self, controller: &Controller) -> bool {
+    fn tells_time(&self, controller: &AnyPolicy) -> bool {
         match self.what {
             What::Poll => false,
             What::Reconfigure(settings) => settings.config() != *controller.config(),
@@ -399,7 +420,7 @@ impl Call {
 #[derive(Clone, Copy, Debug)]
 enum What {
     Observe(Depth),
-    Decide(Priority),
+    Decide(Request),
     Reset,
     Reconfigure(Settings),
     Poll,
@@ -411,13 +432,15 @@ fn call() -> impl Strategy<Value = Call> {
         8 => (0..30_u64).prop_map(|jobs| What::Observe(Depth::Known(jobs))),
         1 => Just(What::Observe(Depth::Unknown)),
         1 => any::<u64>().prop_map(|jobs| What::Observe(Depth::Known(jobs >> 3))),
-        8 => (1..=10_u8).prop_map(|number| What::Decide(Priority::new(number).expect("within 1..=10"))),
+        8 => (1..=10_u8, any::<u64>()).prop_map(|(number, id)| {
+            What::Decide(Request::of(Priority::new(number).expect("within 1..=10")).with_id(id))
+        }),
         1 => Just(What::Reset),
         1 => settings().prop_map(What::Reconfigure),
         2 => Just(What::Poll),
     ];
     // Mostly forward by up to 50 ms, sometimes not at all, back, or far.
-    let steps = prop_oneof![6 => 0..25_000_i64, 2 => Just(0), 1 => -50_000..0_i64, 1 => 0..2_000_000_i64];
+    let steps = prop_oneof![6 => 0..200_i64, 2 => Just(0), 1 => -400..0_i64, 1 => 0..16_000_i64];
     (steps, what).prop_map(|(steps, what)| Call { step: steps * STEP, what })
 }
 
@@ -428,13 +451,14 @@ fn settings() -> impl Strategy<Value = Settings> {
         Just(OnUnknownDepth::UrgentOnly),
         Just(OnUnknownDepth::Reject)
     ];
-    let valid_for = prop_oneof![Just(None), (1..40_000_u64).prop_map(|steps| Some(steps * STEP as u64))];
-    (thresholds, prop::bool::weighted(0.8), choice, valid_for).prop_map(
-        |((recovery, above_recovery, above_warning, reopen), enabled, on_unknown_depth, valid_for)| {
+    let valid_for = prop_oneof![Just(None), (1..320_u64).prop_map(|steps| Some(steps * STEP as u64))];
+    let kind = prop::sample::select(KindName::ALL);
+    (thresholds, kind, prop::bool::weighted(0.8), choice, valid_for).prop_map(
+        |((recovery, above_recovery, above_warning, reopen), kind, enabled, on_unknown_depth, valid_for)| {
             let warning = recovery + above_recovery;
             let critical = warning + above_warning;
             let rules = Rules { recovery, warning, critical, reopen_at: (warning + reopen).min(critical) };
-            Settings { rules, enabled, on_unknown_depth, valid_for }
+            Settings { rules, kind, enabled, on_unknown_depth, valid_for }
         },
     )
 }
@@ -444,6 +468,6 @@ fn state() -> impl Strategy<Value = State> {
 }
 
 /// The gate's time step in nanoseconds.
-const STEP: i64 = 2_048;
+const STEP: i64 = 262_144;
 /// Far enough from zero for the clock to go back.
 const START: u64 = 1 << 50;

@@ -16,7 +16,7 @@ use super::{Problem, media_type, problem};
 use crate::app::App;
 use crate::bus::{Accepted, Verdict};
 use crate::event::{self, Format, Mistake};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Refusal, RefusalReason};
 
 /// An event as it is sent.
 #[derive(Deserialize, ToSchema)]
@@ -180,8 +180,8 @@ async fn read(
     }
     let kibibytes = u32::try_from(announced.div_ceil(1024).max(1)).unwrap_or(u32::MAX);
     let Ok(budget) = app.body_budget.clone().try_acquire_many_owned(kibibytes) else {
-        app.metrics.rejected("unread", Reason::Busy);
-        let refusal = app.circuit.refuse(Reason::Busy);
+        app.metrics.rejected("unread", RefusalReason::Busy);
+        let refusal = app.circuit.refuse(RefusalReason::Busy);
         let rejected = Rejected::new("unread".to_owned(), backpressure::Priority::DEFAULT.get(), &refusal);
         return Err(with_retry_after(
             (StatusCode::SERVICE_UNAVAILABLE, Json(rejected)).into_response(),
@@ -210,7 +210,7 @@ fn answer(mut verdicts: Vec<Verdict>, is_single: bool) -> Response {
     let accepted = verdicts.iter().filter(|verdict| verdict.result.is_ok()).count();
     let rejected = verdicts.len() - accepted;
     let is_quota =
-        |verdict: &Verdict| matches!(&verdict.result, Err(refusal) if refusal.reason == Reason::Quota);
+        |verdict: &Verdict| matches!(&verdict.result, Err(refusal) if refusal.reason == RefusalReason::Quota);
     let status = match (accepted, rejected) {
         (_, 0) => StatusCode::ACCEPTED,
         (0, _) if verdicts.iter().all(is_quota) => StatusCode::TOO_MANY_REQUESTS,

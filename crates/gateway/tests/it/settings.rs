@@ -22,7 +22,7 @@ fn defaults_are_those_of_the_specification() {
     let policy = &settings.policy;
     assert!(policy.enabled());
     assert_eq!((policy.warning(), policy.critical(), policy.recovery()), (10_000, 50_000, 5_000));
-    assert_eq!(policy.shed_at(), 40_000);
+    assert_eq!(policy.sheds_at(), 40_000);
     assert_eq!(policy.default_priority().get(), 5);
     assert_eq!(settings.worker_concurrency, 20);
     assert_eq!(settings.listen.port(), 3000);
