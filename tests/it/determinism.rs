@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use backpressure_sim::experiment::{self, Unattended};
-use backpressure_sim::report::{self, Options};
+use backpressure_sim::report::{Options, run};
 use backpressure_sim::scenario;
 
 /// Spike, depth observed at each arrival, one gateway, first in first out: the plain case.
@@ -286,7 +286,7 @@ fn bytes(text: &str, threads: usize) -> [Vec<u8>; 2] {
     let findings = pool.install(|| experiment::run(&scenario, &Unattended)).expect("nobody interrupts");
     let folder = tempfile::tempdir().expect("a folder for the report");
     let report = folder.path().join("report");
-    report::write(&report, &scenario, &findings, &Options::default()).expect("a report");
+    run::write(&report, &scenario, &findings, &Options::default()).expect("a report");
     ["summary.json", "timeseries.csv"].map(|name| std::fs::read(report.join(name)).expect("a written file"))
 }
 

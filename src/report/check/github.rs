@@ -5,6 +5,7 @@
 use super::reading::{self, Row};
 use crate::check::gate::{Comparison, Judgement};
 use crate::check::{Check, OnInconclusive, ScenarioCheck};
+use crate::report::kit::text::plural;
 
 /// Regressions of a scenario with an annotation of their own.
 const MOST_SINGLE: usize = 5;
@@ -41,17 +42,17 @@ fn of(scenario: &ScenarioCheck, on_inconclusive: OnInconclusive) -> String {
         say("error", &format!("{} regressed", row.name()), &Row::of(row).sentence());
     }
     if !rest.is_empty() {
-        say("error", &format!("{} regressed", reading::plural(rest.len(), "more metric")), &names(rest));
+        say("error", &format!("{} regressed", plural(rest.len(), "more metric")), &names(rest));
     }
     let inconclusive = of_kind(Judgement::Inconclusive);
     if !inconclusive.is_empty() {
         let level = if on_inconclusive == OnInconclusive::Fail { "error" } else { "warning" };
-        let title = format!("{} inconclusive", reading::plural(inconclusive.len(), "metric"));
+        let title = format!("{} inconclusive", plural(inconclusive.len(), "metric"));
         say(level, &title, &format!("may be worse by more than the limit: {}", names(&inconclusive)));
     }
     let improved = of_kind(Judgement::Improved);
     if !improved.is_empty() {
-        let title = format!("{} improved", reading::plural(improved.len(), "metric"));
+        let title = format!("{} improved", plural(improved.len(), "metric"));
         say("notice", &title, &format!("{}; --update-baseline keeps it so", names(&improved)));
     }
     lines

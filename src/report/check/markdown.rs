@@ -3,6 +3,7 @@
 use super::reading::{self, Row};
 use crate::check::gate::{Comparison, Judgement};
 use crate::check::{Check, ScenarioCheck, Verdict};
+use crate::report::kit::text::plural;
 
 /// The page; what has not changed is folded away.
 pub fn render(check: &Check) -> String {
@@ -48,7 +49,7 @@ fn section(scenario: &ScenarioCheck) -> String {
     if !telling.is_empty() {
         text += &table(&telling);
     }
-    let unchanged = reading::plural(scenario.count(Judgement::Unchanged), "gated metric");
+    let unchanged = plural(scenario.count(Judgement::Unchanged), "gated metric");
     if scenario.is_identical() {
         return text + &format!("\n{unchanged} unchanged, same digest.\n");
     }

@@ -2,8 +2,8 @@
 
 use crate::check::gate::{Comparison, Judgement};
 use crate::check::{Check, Objective, ScenarioCheck, Verdict};
-use crate::model::metric::{Metric, Unit};
-use crate::report::number;
+use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::text::{capitalised, plural};
 
 /// One metric as text.
 #[derive(Clone, Debug)]
@@ -23,10 +23,7 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn of(comparison: &Comparison) -> Self {
         let unit = comparison.unit();
-        let side = |mean: Option<f64>, censored: u32| {
-            let bound = if censored > 0 { "≥ " } else { "" };
-            format!("{bound}{}", number::optional(unit, mean))
-        };
+        let side = |mean: Option<f64>, censored: u32| bounded(&number::optional(unit, mean), censored > 0);
         let (difference, interval) = difference(comparison);
         Self {
             name: comparison.name(),
@@ -119,24 +116,16 @@ pub(super) fn conclusion(check: &Check) -> String {
     if known > 0 {
         parts.push(format!("{} missed as in the baseline", plural(known, "objective")));
     }
-    let sentence = parts.join(", ") + ".";
-    sentence[..1].to_uppercase() + &sentence[1..]
+    capitalised(&parts.join(", ")) + "."
 }
 
 /// What an objective observes, as text.
 pub(super) fn observed(objective: &Objective) -> String {
-    let unit = Metric::from_name(objective.current.metric).map_or(Unit::Count, Metric::unit);
-    let value = |observed: Option<f64>, censored: u32| {
-        format!("{}{}", if censored > 0 { "≥ " } else { "" }, number::optional(unit, observed))
-    };
+    let unit = unit_of(objective.current.metric);
+    let value = |observed, censored: u32| bounded(&number::optional(unit, observed), censored > 0);
     let now = value(objective.current.observed, objective.current.censored);
     let before = value(objective.baseline.observed, objective.baseline.censored);
     if now == before { format!("{now}, as in the baseline") } else { format!("{now}, was {before}") }
-}
-
-/// `1 metric`, `3 metrics`.
-pub(super) fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The difference with its interval: in percent of the baseline where that is not zero.

@@ -1,13 +1,12 @@
 //! The comparison as one page: what was changed, what came of it, and how sure that is.
 
-use super::{Parts, bound, headline, objectives, setting, size_word, verdict_word};
+use super::reading::{Sorted, headline, objectives, setting, size_word, verdict_word};
 use crate::compare::{Comparison, Difference, Pairing, Side};
 use crate::experiment::earlier::Judged;
 use crate::experiment::summary::Estimate;
-use crate::model::metric::{Metric, Unit};
-use crate::report::chart::{Chart, escape};
-use crate::report::html::{TABLE_END, document, figure, push, table_start};
-use crate::report::number;
+use crate::report::kit::chart::{Chart, escape};
+use crate::report::kit::html::{TABLE_END, document, figure, push, table_start};
+use crate::report::kit::number::{self, bounded, unit_of};
 
 pub(super) fn render(comparison: &Comparison, charts: &[Chart]) -> String {
     let mut page = head(comparison);
@@ -119,15 +118,14 @@ fn thresholds(a: &Side, b: &Side) -> String {
 
 fn observed(judged: Option<&Judged>) -> String {
     let Some(judged) = judged else { return "<td>not set</td>".to_owned() };
-    let unit = Metric::from_name(&judged.metric).map_or(Unit::Count, Metric::unit);
     let (class, sign) = if judged.pass { ("good", "✓") } else { ("bad", "✗") };
-    let shown = number::optional(unit, judged.observed);
-    format!("<td class=\"{class}\">{sign} {}{}</td>", bound(judged.censored), escape(&shown))
+    let shown = bounded(&number::optional(unit_of(&judged.metric), judged.observed), judged.censored > 0);
+    format!("<td class=\"{class}\">{sign} {}</td>", escape(&shown))
 }
 
 fn differences(comparison: &Comparison) -> String {
     let of = |class: Option<&str>| {
-        Parts::of(comparison.differences.iter().filter(|one| one.class.as_deref() == class))
+        Sorted::of(comparison.differences.iter().filter(|one| one.class.as_deref() == class))
     };
     let mut html = String::from("<section class=\"differences\">\n<h2>What differs</h2>\n");
     push(&mut html, format_args!("<p class=\"note\">{}</p>\n", escape(&how(comparison))));
@@ -181,7 +179,7 @@ fn how(comparison: &Comparison) -> String {
     )
 }
 
-fn counted(parts: &Parts<'_>) -> String {
+fn counted(parts: &Sorted<'_>) -> String {
     format!(
         "{} matter, {} may be chance, {} the same",
         parts.matters.len(),
@@ -191,7 +189,7 @@ fn counted(parts: &Parts<'_>) -> String {
 }
 
 /// What does not matter, folded away.
-fn folded(parts: &Parts<'_>) -> String {
+fn folded(parts: &Sorted<'_>) -> String {
     let mut html = String::new();
     for (rows, what) in [(&parts.chance, "may be chance"), (&parts.same, "the same in A and B")] {
         if !rows.is_empty() {
@@ -212,7 +210,7 @@ fn table(rows: &[&Difference]) -> String {
     let mut html =
         table_start(&["metric", "A", "B", "B − A", "relative", "size", "correlation", "adjusted p"]);
     for row in rows {
-        let mean = |of: &Estimate| format!("{}{}", bound(of.censored), number::estimate(row.unit(), of));
+        let mean = |of: &Estimate| bounded(&number::estimate(row.unit(), of), of.censored > 0);
         let sign = if row.matters { "◆ " } else { "" };
         push(
             &mut html,

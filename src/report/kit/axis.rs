@@ -1,18 +1,18 @@
 //! Axes: from values to places, with ticks at numbers that people like.
 
+use super::number::{self, Scale};
 use crate::model::metric::Unit;
-use crate::report::number::{self, Scale};
 
 /// A range of values along one side of a plot.
 #[derive(Clone, Debug)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     low: f64,
     high: f64,
     spacing: Spacing,
     /// Values that get a grid line, and what is written beside them.
-    pub(super) ticks: Vec<(f64, String)>,
+    pub(crate) ticks: Vec<(f64, String)>,
     /// What the numbers at the ticks count in.
-    pub(super) unit: String,
+    pub(crate) unit: String,
 }
 
 /// How values become places.
@@ -27,7 +27,7 @@ enum Spacing {
 
 impl Axis {
     /// Time from the start of the run, in seconds, minutes, hours or days.
-    pub(super) fn time(horizon: f64) -> Self {
+    pub(crate) fn time(horizon: f64) -> Self {
         let (divisor, unit, steps): (f64, _, &[f64]) = match horizon {
             h if h <= 1.0 => (1e-3, "ms", &[]),
             h if h <= 300.0 => (1.0, "s", &[1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0]),
@@ -52,7 +52,7 @@ impl Axis {
     }
 
     /// From zero to a little above `highest`.
-    pub(super) fn linear(unit: Unit, highest: f64) -> Self {
+    pub(crate) fn linear(unit: Unit, highest: f64) -> Self {
         let high = positive(highest * HEADROOM);
         let Scale { divisor, suffix } = number::scale(unit, high);
         let shown = high / divisor;
@@ -72,7 +72,7 @@ impl Axis {
     }
 
     /// From a little below `low` to a little above `high`; from zero if that is not far.
-    pub(super) fn around(unit: Unit, low: f64, high: f64) -> Self {
+    pub(crate) fn around(unit: Unit, low: f64, high: f64) -> Self {
         if low < high * NEAR_ZERO || high - low < high * 0.02 {
             return Self::linear(unit, high);
         }
@@ -92,7 +92,7 @@ impl Axis {
     }
 
     /// Places from 0 on at equal distances, each `every`th of them with its label.
-    pub(super) fn places(labels: &[String], every: usize, unit: String) -> Self {
+    pub(crate) fn places(labels: &[String], every: usize, unit: String) -> Self {
         let ticks =
             labels.iter().enumerate().step_by(every).map(|(place, label)| (place as f64, label.clone()));
         Self {
@@ -105,13 +105,13 @@ impl Axis {
     }
 
     /// From 0 % to 100 %.
-    pub(super) fn share() -> Self {
+    pub(crate) fn share() -> Self {
         let ticks = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| (share, number::trimmed(share * 100.0, 0)));
         Self { low: 0.0, high: 1.0, spacing: Spacing::Linear, ticks: ticks.to_vec(), unit: "%".to_owned() }
     }
 
     /// Seconds on a logarithmic scale over whole decades around `low..=high`, both positive.
-    pub(super) fn logarithmic_seconds(low: f64, high: f64) -> Self {
+    pub(crate) fn logarithmic_seconds(low: f64, high: f64) -> Self {
         let (from, to) = (low.log10().floor() as i32, high.log10().ceil() as i32);
         let to = to.max(from + 1);
         let ticks = (from..=to).map(|decade| {
@@ -134,7 +134,7 @@ impl Axis {
     }
 
     /// Relative differences around `low..=high` and zero, logarithmic on both sides where they span much.
-    pub(super) fn relative(low: f64, high: f64) -> Self {
+    pub(crate) fn relative(low: f64, high: f64) -> Self {
         let (low, high) = (low.min(0.0), high.max(0.0));
         let room = positive(high - low) * 0.04;
         if high.max(-low) <= SIGNED_LINEAR_REACH {
@@ -162,7 +162,7 @@ impl Axis {
     }
 
     /// Where a value is between the low (0) and the high end (1); values beyond are at the end.
-    pub(super) fn position(&self, value: f64) -> f64 {
+    pub(crate) fn position(&self, value: f64) -> f64 {
         let between =
             |at: fn(f64) -> f64, value: f64| (at(value) - at(self.low)) / (at(self.high) - at(self.low));
         let share = match self.spacing {
@@ -174,14 +174,14 @@ impl Axis {
     }
 
     /// Whether a value is off the high end.
-    pub(super) fn is_beyond(&self, value: f64) -> bool {
+    pub(crate) fn is_beyond(&self, value: f64) -> bool {
         value > self.high
     }
 }
 
 /// Where an axis ends that shows `values` and, of the `limits`, those that do not flatten the values: at most
 /// four times as high. With nothing to show, the lowest limit gives the size.
-pub(super) fn reach(values: impl IntoIterator<Item = f64>, limits: &[f64]) -> f64 {
+pub(crate) fn reach(values: impl IntoIterator<Item = f64>, limits: &[f64]) -> f64 {
     let highest = values.into_iter().filter(|value| value.is_finite()).fold(0.0, f64::max);
     if highest <= 0.0 {
         return limits.iter().copied().reduce(f64::min).unwrap_or(1.0);
@@ -199,7 +199,7 @@ fn multiples(step: f64, high: f64) -> impl Iterator<Item = f64> {
 }
 
 /// The smallest of 1, 2, 5 times a power of ten that gives at most `most` steps.
-pub(super) fn decimal_step(range: f64, most: f64) -> f64 {
+pub(crate) fn decimal_step(range: f64, most: f64) -> f64 {
     let raw = range / most;
     let power = 10f64.powf(raw.log10().floor());
     [1.0, 2.0, 5.0, 10.0]

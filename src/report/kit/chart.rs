@@ -1,38 +1,15 @@
-//! The charts of a report, as SVG for every report and as PNG on request, from the same drawing.
+//! A chart, as SVG for every report and as PNG on request, from the same drawing.
 //!
-//! Each chart module turns findings into a `picture::Picture`; the only code that knows `plotters` is the one that
+//! Each page has modules that turn findings into a [`Picture`]; the only code that knows `plotters` is the one that
 //! paints pictures. Every chart also carries its numbers as a table, for those who do not see pictures.
 
 use std::path::Path;
 
 use plotters::prelude::{BitMapBackend, SVGBackend};
 
-use crate::compare::Comparison;
-use crate::experiment::Findings;
+use super::picture::Picture;
+use super::{number, palette, text};
 use crate::experiment::series::Series;
-use crate::report::compare::Course;
-use crate::report::number;
-use crate::report::palette;
-use crate::report::reading;
-use crate::scenario::Scenario;
-use picture::Picture;
-
-mod axis;
-mod clients;
-mod depth;
-mod forest;
-mod labels;
-mod memory;
-pub(crate) mod picture;
-pub(crate) mod plan;
-mod plot;
-mod rates;
-mod recovery;
-pub(crate) mod sweep;
-mod utilisation;
-mod versus;
-mod waits;
-mod workers;
 
 /// One chart with all that belongs to it.
 #[derive(Clone, Debug)]
@@ -45,11 +22,11 @@ pub struct Chart {
     pub caption: String,
     /// The numbers behind it.
     pub table: Table,
-    picture: Picture,
+    pub(crate) picture: Picture,
 }
 
 /// Numbers as text, ready to be shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Table {
     /// Name of each column.
     pub header: Vec<String>,
@@ -58,34 +35,6 @@ pub struct Table {
     /// What the reader should know about the selection of rows; may be empty.
     pub remark: String,
 }
-
-/// All charts of a report in their order.
-pub fn all(scenario: &Scenario, findings: &Findings) -> Vec<Chart> {
-    let mut charts = vec![depth::chart(scenario, findings), rates::chart(scenario, findings)];
-    charts.extend(clients::chart(scenario, findings));
-    charts.extend(workers::chart(scenario, findings));
-    charts.extend([
-        memory::chart(scenario, findings),
-        utilisation::chart(scenario, findings),
-        waits::chart(scenario, findings),
-    ]);
-    charts.extend(recovery::chart(scenario, findings));
-    charts
-}
-
-/// The charts of a comparison: the courses over time if both sides were run, and what differs.
-pub(crate) fn compared(comparison: &Comparison, courses: Option<&[Course<'_>; 2]>) -> Vec<Chart> {
-    let over_time = courses.map(|[a, b]| versus::chart(a, b));
-    over_time.into_iter().chain(forest::chart(comparison)).collect()
-}
-
-/// The names of the charts of a comparison.
-pub(crate) const DEPTH: &str = "depth";
-pub(crate) const DIFFERENCES: &str = "differences";
-
-/// The names of all charts that any report may have.
-pub(crate) const NAMES: [&str; 8] =
-    ["depth", "rates", "clients", "workers", "memory", "utilisation", "waits", "recovery"];
 
 /// A drawing that did not work out.
 #[derive(Debug)]
@@ -129,8 +78,13 @@ impl Chart {
 }
 
 impl Table {
+    /// A table with a header and rows of as many cells.
+    pub(crate) fn new(header: &[&str], rows: Vec<Vec<String>>) -> Self {
+        Self { header: header.iter().map(|&name| name.to_owned()).collect(), rows, remark: String::new() }
+    }
+
     /// A table over time, with about `MOST_ROWS` of the points.
-    fn over_time(series: &Series, header: &[&str], cells: impl Fn(usize) -> Vec<String>) -> Self {
+    pub(crate) fn over_time(series: &Series, header: &[&str], cells: impl Fn(usize) -> Vec<String>) -> Self {
         let points = series.seconds.len();
         let every = points.div_ceil(MOST_ROWS).max(1);
         // Counted from the end, so that the last point is always there.
@@ -145,18 +99,14 @@ impl Table {
         } else {
             String::new()
         };
-        Self {
-            header: header.iter().map(|&name| name.to_owned()).collect(),
-            rows: chosen.map(row).collect(),
-            remark,
-        }
+        Self { remark, ..Self::new(header, chosen.map(row).collect()) }
     }
 }
 
 /// Replaces what has a meaning of its own in XML and HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in reading::printable(text).chars() {
+    for character in text::printable(text).chars() {
         match character {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),

@@ -4,7 +4,7 @@
 ///
 /// Positions that are too close form a cluster around their common middle; clusters that then touch are joined
 /// (pool adjacent violators). The order of the answer is that of the question.
-pub(super) fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
+pub(crate) fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     struct Cluster {
         middle: f64,
         size: usize,
@@ -44,7 +44,7 @@ pub(super) fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> 
 ///
 /// A line runs down from its label through all rows below. So a label goes below all earlier ones that it
 /// touches; above them its line would cross them.
-pub(super) fn rows(spans: &[(f64, f64)]) -> Vec<usize> {
+pub(crate) fn rows(spans: &[(f64, f64)]) -> Vec<usize> {
     let mut rows: Vec<usize> = Vec::new();
     for (start, _) in spans {
         let touched = spans.iter().zip(&rows).filter(|((_, earlier_end), _)| earlier_end >= start);
@@ -54,7 +54,7 @@ pub(super) fn rows(spans: &[(f64, f64)]) -> Vec<usize> {
 }
 
 /// Gives spans, in order of their start, the first row in which each is free.
-pub(super) fn packed(spans: &[(f64, f64)]) -> Vec<usize> {
+pub(crate) fn packed(spans: &[(f64, f64)]) -> Vec<usize> {
     let mut ends: Vec<f64> = Vec::new();
     let mut rows = Vec::new();
     for &(start, end) in spans {

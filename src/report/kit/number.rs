@@ -4,7 +4,7 @@
 //! never mixes units. Files for machines do not come here: they get the shortest exact form.
 
 use crate::experiment::summary::Estimate;
-use crate::model::metric::Unit;
+use crate::model::metric::{Metric, Unit};
 
 /// What values are divided by before they are shown, and what is written behind them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +36,16 @@ pub(crate) fn scale(unit: Unit, magnitude: f64) -> Scale {
     let &(_, divisor, suffix) =
         steps.iter().find(|&&(from, ..)| size >= from * ALMOST).unwrap_or(&steps[steps.len() - 1]);
     Scale { divisor, suffix }
+}
+
+/// The unit of a metric by its name; that of a plain count where there is no such metric.
+pub(crate) fn unit_of(metric: &str) -> Unit {
+    Metric::from_name(metric).map_or(Unit::Count, Metric::unit)
+}
+
+/// A figure as text, marked where it is only a lower bound.
+pub(crate) fn bounded(shown: &str, is_bound: bool) -> String {
+    format!("{}{shown}", if is_bound { "≥ " } else { "" })
 }
 
 /// A single value with its unit, to three significant digits; large counts in full.

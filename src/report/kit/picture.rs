@@ -15,8 +15,8 @@ use plotters::prelude::{
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, IntoTextStyle, register_font};
 
-use crate::report::palette::Colour;
-use crate::report::reading;
+use super::palette::Colour;
+use super::text;
 
 /// A point in logical pixels from the upper left corner.
 pub(crate) type Point = (f64, f64);
@@ -78,7 +78,7 @@ impl Font {
 
     /// The text, shortened to fit into `room`.
     pub(crate) fn shortened(self, text: &str, room: f64) -> String {
-        reading::shortened(text, |text| self.width_of(text) <= room)
+        text::shortened(text, |text| self.width_of(text) <= room)
     }
 
     fn description(self, scale: f64) -> FontDesc<'static> {

@@ -4,23 +4,23 @@
 
 use super::axis::Axis;
 use super::labels;
+use super::palette::Colour;
 use super::picture::{Anchor, Font, Picture, Point};
-use crate::report::palette::Colour;
 
 /// A rectangle with a value axis on its left and another below.
 #[derive(Clone, Debug)]
-pub(super) struct Plot {
-    pub(super) left: f64,
-    pub(super) right: f64,
-    pub(super) top: f64,
-    pub(super) bottom: f64,
-    pub(super) x: Axis,
-    pub(super) y: Axis,
+pub(crate) struct Plot {
+    pub(crate) left: f64,
+    pub(crate) right: f64,
+    pub(crate) top: f64,
+    pub(crate) bottom: f64,
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
 }
 
 /// An entry of the key above a plot.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Key<'a> {
+pub(crate) enum Key<'a> {
     /// A line in that colour and width.
     Line(&'a str, Colour, f64),
     /// The same in dashes.
@@ -31,20 +31,20 @@ pub(super) enum Key<'a> {
 
 /// A level that values must not pass, drawn across the plot.
 #[derive(Clone, Debug)]
-pub(super) struct Limit {
-    pub(super) value: f64,
-    pub(super) label: String,
-    pub(super) colour: Colour,
+pub(crate) struct Limit {
+    pub(crate) value: f64,
+    pub(crate) label: String,
+    pub(crate) colour: Colour,
 }
 
 /// Writes title and subtitle; the plot may start below `HEADING`.
-pub(super) fn heading(picture: &mut Picture, title: &str, subtitle: &str) {
+pub(crate) fn heading(picture: &mut Picture, title: &str, subtitle: &str) {
     picture.label((MARGIN, 20.0), title, Font::TITLE, Anchor::Start);
     picture.label((MARGIN, 43.0), subtitle, Font::SMALL, Anchor::Start);
 }
 
 /// Writes the key in one row around height `y`.
-pub(super) fn key(picture: &mut Picture, y: f64, entries: &[Key<'_>]) {
+pub(crate) fn key(picture: &mut Picture, y: f64, entries: &[Key<'_>]) {
     let mut x = LEFT;
     for entry in entries {
         let text = match *entry {
@@ -68,12 +68,12 @@ pub(super) fn key(picture: &mut Picture, y: f64, entries: &[Key<'_>]) {
 
 impl Plot {
     /// A plot over the whole width of a chart over time.
-    pub(super) fn over_time(top: f64, bottom: f64, horizon: f64, y: Axis) -> Self {
+    pub(crate) fn over_time(top: f64, bottom: f64, horizon: f64, y: Axis) -> Self {
         Self { left: LEFT, right: RIGHT, top, bottom, x: Axis::time(horizon), y }
     }
 
     /// Leaves out every second number on both axes, for a small plot.
-    pub(super) fn thin(&mut self) {
+    pub(crate) fn thin(&mut self) {
         for axis in [&mut self.x, &mut self.y] {
             let mut index = 0;
             axis.ticks.retain(|_| {
@@ -83,20 +83,20 @@ impl Plot {
         }
     }
 
-    pub(super) fn x_of(&self, value: f64) -> f64 {
+    pub(crate) fn x_of(&self, value: f64) -> f64 {
         self.left + self.x.position(value) * (self.right - self.left)
     }
 
-    pub(super) fn y_of(&self, value: f64) -> f64 {
+    pub(crate) fn y_of(&self, value: f64) -> f64 {
         self.bottom - self.y.position(value) * (self.bottom - self.top)
     }
 
-    pub(super) fn at(&self, x: f64, y: f64) -> Point {
+    pub(crate) fn at(&self, x: f64, y: f64) -> Point {
         (self.x_of(x), self.y_of(y))
     }
 
     /// Grid lines and the axes' numbers and units.
-    pub(super) fn grid(&self, picture: &mut Picture) {
+    pub(crate) fn grid(&self, picture: &mut Picture) {
         self.horizontal_grid(picture);
         self.vertical_grid(picture, true);
         picture.label(
@@ -111,7 +111,7 @@ impl Plot {
     }
 
     /// Horizontal grid lines with the numbers on the left.
-    pub(super) fn horizontal_grid(&self, picture: &mut Picture) {
+    pub(crate) fn horizontal_grid(&self, picture: &mut Picture) {
         for (value, text) in &self.y.ticks {
             let y = self.y_of(*value);
             picture.line(vec![(self.left, y), (self.right, y)], Colour::Grid, 1.0);
@@ -120,7 +120,7 @@ impl Plot {
     }
 
     /// Vertical grid lines, with the numbers below if wanted.
-    pub(super) fn vertical_grid(&self, picture: &mut Picture, numbers: bool) {
+    pub(crate) fn vertical_grid(&self, picture: &mut Picture, numbers: bool) {
         for (value, text) in &self.x.ticks {
             let x = self.x_of(*value);
             picture.line(vec![(x, self.top), (x, self.bottom)], Colour::Grid, 1.0);
@@ -131,12 +131,12 @@ impl Plot {
     }
 
     /// The line under the plot, on top of what was drawn.
-    pub(super) fn base_line(&self, picture: &mut Picture) {
+    pub(crate) fn base_line(&self, picture: &mut Picture) {
         picture.line(vec![(self.left, self.bottom), (self.right, self.bottom)], Colour::Faint, 1.2);
     }
 
     /// A line through the values; `None` leaves a gap, and a value between two gaps becomes a dot.
-    pub(super) fn line(
+    pub(crate) fn line(
         &self,
         picture: &mut Picture,
         xs: &[f64],
@@ -163,7 +163,7 @@ impl Plot {
     }
 
     /// The area between two curves.
-    pub(super) fn band(
+    pub(crate) fn band(
         &self,
         picture: &mut Picture,
         xs: &[f64],
@@ -178,7 +178,7 @@ impl Plot {
     }
 
     /// Limits as dashed lines with labels in the right margin; those off the plot are named at its top.
-    pub(super) fn limits(&self, picture: &mut Picture, limits: &[Limit]) {
+    pub(crate) fn limits(&self, picture: &mut Picture, limits: &[Limit]) {
         let wanted: Vec<f64> = limits.iter().map(|limit| self.y_of(limit.value)).collect();
         // Of limits at the same height the larger is on top.
         let nudged: Vec<f64> = wanted.iter().enumerate().map(|(rank, y)| y - rank as f64 * 1e-6).collect();
@@ -200,7 +200,7 @@ impl Plot {
     }
 
     /// Names of curves in the right margin, beside where the curves end.
-    pub(super) fn end_labels(&self, picture: &mut Picture, ends: &[(Point, &str, Colour)]) {
+    pub(crate) fn end_labels(&self, picture: &mut Picture, ends: &[(Point, &str, Colour)]) {
         let wanted: Vec<f64> = ends.iter().map(|((_, y), ..)| self.y_of(*y)).collect();
         let placed = labels::spread(&wanted, LABEL_GAP, self.top, self.bottom);
         for (((x, y), text, colour), label_y) in ends.iter().zip(placed) {
@@ -216,17 +216,17 @@ impl Plot {
 }
 
 /// Width of every chart.
-pub(super) const WIDTH: f64 = 960.0;
+pub(crate) const WIDTH: f64 = 960.0;
 /// Left edge of the plots.
-pub(super) const LEFT: f64 = 84.0;
+pub(crate) const LEFT: f64 = 84.0;
 /// Right edge of the plots; labels of lines stand beyond it.
-pub(super) const RIGHT: f64 = 832.0;
+pub(crate) const RIGHT: f64 = 832.0;
 /// Height below which title and subtitle are out of the way.
-pub(super) const HEADING: f64 = 58.0;
+pub(crate) const HEADING: f64 = 58.0;
 /// Room for the numbers and the unit below a plot.
-pub(super) const FOOT: f64 = 56.0;
+pub(crate) const FOOT: f64 = 56.0;
 /// Least distance of labels above one another.
-pub(super) const LABEL_GAP: f64 = 17.0;
+pub(crate) const LABEL_GAP: f64 = 17.0;
 
 const MARGIN: f64 = 12.0;
 const SWATCH: f64 = 26.0;

@@ -2,34 +2,34 @@
 
 use std::fmt::Write;
 
+use super::text;
 use crate::alerts::prometheus_duration;
 use crate::engine::time::SimDuration;
-use crate::report::text;
 
 /// One alert.
 #[derive(Clone, Debug)]
-pub(in crate::report) struct Rule {
-    pub(in crate::report) name: &'static str,
-    pub(in crate::report) expression: String,
+pub(crate) struct Rule {
+    pub(crate) name: &'static str,
+    pub(crate) expression: String,
     /// How long it must be true before anybody is told.
-    pub(in crate::report) wait: SimDuration,
-    pub(in crate::report) severity: &'static str,
-    pub(in crate::report) summary: String,
+    pub(crate) wait: SimDuration,
+    pub(crate) severity: &'static str,
+    pub(crate) summary: String,
     /// What it means and what to do.
-    pub(in crate::report) description: String,
+    pub(crate) description: String,
     /// Why these numbers.
-    pub(in crate::report) evidence: String,
+    pub(crate) evidence: String,
 }
 
 impl Rule {
     /// Its annotations as the rule file has them, or as they come out of Prometheus, which takes them for templates.
-    pub(in crate::report) fn annotations(&self) -> [(&'static str, &str); 2] {
+    pub(crate) fn annotations(&self) -> [(&'static str, &str); 2] {
         [("summary", &self.summary), ("description", &self.description)]
     }
 }
 
 /// The file, with lines of comment at its head.
-pub(in crate::report) fn render(comments: &[String], rules: &[Rule]) -> String {
+pub(crate) fn render(comments: &[String], rules: &[Rule]) -> String {
     let mut file = String::new();
     for line in comments {
         let _ = writeln!(file, "# {}", text::one_line(line));

@@ -1,17 +1,43 @@
-//! Text of others in files that give some characters a meaning.
+//! Text: in plain English, and that of others in files that give some characters a meaning.
 
-use crate::report::reading;
+/// `1 metric`, `3 metrics`.
+pub(crate) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+/// The text, its middle cut out if it does not fit: names that are long often differ at their end.
+pub(crate) fn shortened(text: &str, fits: impl Fn(&str) -> bool) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    let mut shown = text.to_owned();
+    let mut kept = characters.len();
+    while !fits(&shown) && kept > 2 {
+        kept -= 1;
+        let (front, back) = (kept.div_ceil(2), characters.len() - kept / 2);
+        shown = characters[..front].iter().chain(&['…']).chain(&characters[back..]).collect();
+    }
+    shown
+}
+
+/// A text without characters that a terminal or an XML reader would take for commands.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !"\n\t".contains(c) { '\u{FFFD}' } else { c }).collect()
+}
 
 /// A text in one line without characters that could end it: for comments.
-pub(in crate::report) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     // What YAML, or an editor, takes for the end of a line.
     let ends = ['\n', '\r', '\t', '\u{85}', '\u{2028}', '\u{2029}'];
     let line: String = text.chars().map(|c| if ends.contains(&c) { ' ' } else { c }).collect();
-    reading::printable(&line).trim_end().to_owned()
+    printable(&line).trim_end().to_owned()
 }
 
 /// A YAML string in double quotes. What is not printable anywhere is escaped.
-pub(in crate::report) fn yaml(text: &str) -> String {
+pub(crate) fn yaml(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
         match character {
@@ -28,12 +54,12 @@ pub(in crate::report) fn yaml(text: &str) -> String {
 }
 
 /// A text that Prometheus, which reads annotations as templates, shows as it is.
-pub(in crate::report) fn prometheus(text: &str) -> String {
+pub(crate) fn prometheus(text: &str) -> String {
     text.replace("{{", "{{ `{{` }}")
 }
 
 /// A text in Markdown, in a table too.
-pub(in crate::report) fn markdown(text: &str) -> String {
+pub(crate) fn markdown(text: &str) -> String {
     let mut escaped = String::new();
     for character in one_line(text).chars() {
         if r"\`*_[]<>|#~$&".contains(character) {
@@ -45,7 +71,7 @@ pub(in crate::report) fn markdown(text: &str) -> String {
 }
 
 /// A text in Markdown as code, in a table too.
-pub(in crate::report) fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text = one_line(text).replace('|', "\\|");
     let longest_run = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest_run + 1);
@@ -57,6 +83,18 @@ pub(in crate::report) fn code(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        let at_most = |most: usize| move |text: &str| text.chars().count() <= most;
+        assert_eq!(shortened("telemetry", at_most(9)), "telemetry");
+        assert_eq!(shortened("telemetry-data-12", at_most(9)), "tele…a-12");
+    }
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb"), "a\u{FFFD}[31mb");
+    }
 
     #[test]
     fn nothing_ends_a_comment() {

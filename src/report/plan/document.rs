@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::files::files;
+use super::hpa;
 use super::view::{Ending, View};
-use super::{files, hpa};
 use crate::experiment::summary::{Estimate, Named, SloResult, Summary};
 use crate::plan::what_if::{Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, SearchPath};
@@ -237,15 +238,15 @@ struct Recommendation<'a> {
     summary: &'a Summary,
 }
 
-pub(super) fn json(plans: &[Plan]) -> Result<String, serde_json::Error> {
+/// The document of these plans.
+pub(super) fn of(plans: &[Plan]) -> impl Serialize {
     let views = View::all(plans);
-    let document = Document {
+    Document {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
         files: files(&views),
         plans: views.iter().map(planned).collect(),
-    };
-    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+    }
 }
 
 fn planned<'a>(view: &View<'a>) -> Planned<'a> {

@@ -8,8 +8,8 @@ use std::fmt::Write;
 use super::view::{View, beyond_the_variables};
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
-use crate::report::number;
-use crate::report::text;
+use crate::report::kit::number;
+use crate::report::kit::text;
 
 pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
     let model = &choice.scenario.model;

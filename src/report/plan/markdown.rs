@@ -6,8 +6,8 @@ use super::view::{Ending, View};
 use crate::experiment::summary::Verdict;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
-use crate::report::number;
-use crate::report::text::{code, markdown};
+use crate::report::kit::number;
+use crate::report::kit::text::{code, markdown};
 
 pub(super) fn render(views: &[View<'_>]) -> String {
     let mut page = String::new();

@@ -5,9 +5,9 @@ use crate::experiment::summary::Verdict;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::plan::what_if::AtLoad;
-use crate::report::chart::{Chart, escape};
-use crate::report::html::{TABLE_END, document, figure, push, question, scenario_text, table_start};
-use crate::report::number;
+use crate::report::kit::chart::{Chart, escape};
+use crate::report::kit::html::{TABLE_END, document, figure, push, question, scenario_text, table_start};
+use crate::report::kit::number::{self, unit_of};
 
 pub(super) fn render(views: &[View<'_>], charts: &[Vec<Chart>]) -> String {
     let names: Vec<String> = views.iter().map(View::name).collect();
@@ -236,13 +236,12 @@ fn objectives(choice: &Choice) -> String {
     html += &table_start(&["", "objective", "observed"]);
     for result in &choice.findings.summary.slo {
         let (class, sign) = if result.pass { ("met", "✓") } else { ("missed", "✗") };
-        let unit = Metric::from_name(result.metric).map_or(Unit::Count, Metric::unit);
         push(
             &mut html,
             format_args!(
                 "<tr class=\"{class}\"><td>{sign}</td><th scope=\"row\"><code>{}</code></th><td>{}</td></tr>\n",
                 escape(&result.expression),
-                number::optional(unit, result.observed)
+                number::optional(unit_of(result.metric), result.observed)
             ),
         );
     }

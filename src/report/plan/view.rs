@@ -7,9 +7,9 @@ use crate::model::config::Discipline;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
-use crate::report::number;
-use crate::report::outcome::capitalised;
-use crate::report::parts::retry_capacity;
+use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::text::capitalised;
+use crate::report::run::clients::retry_capacity;
 use crate::scenario::Scenario;
 use crate::selection::Guarantee;
 use crate::study::grid::VariantId;
@@ -253,8 +253,7 @@ impl<'p> View<'p> {
     /// The recovery time that 95% of the replications keep.
     pub(crate) fn recovery_p95(summary: &Summary) -> String {
         let recovery = summary.metric(Metric::Recovery);
-        let bound = if recovery.censored > 0 { "≥ " } else { "" };
-        format!("{bound}{}", number::optional(Unit::Seconds, recovery.p95))
+        bounded(&number::optional(Unit::Seconds, recovery.p95), recovery.censored > 0)
     }
 
     /// Seconds until Redis is full with the planned policy, `never`, or that this has no limit.
@@ -282,7 +281,7 @@ impl<'p> View<'p> {
         let percent = |factor: f64| number::grouped(100.0 * (factor - 1.0), 0);
         match what_if.headroom {
             None => "none".to_owned(),
-            Some(factor) if factor >= most => format!("≥ +{} %", percent(factor)),
+            Some(factor) if factor >= most => bounded(&format!("+{} %", percent(factor)), true),
             Some(factor) if factor < 1.0 => format!("{} %", percent(factor)),
             Some(factor) => format!("+{} %", percent(factor)),
         }
@@ -356,8 +355,7 @@ impl<'p> View<'p> {
 
     /// Recovery time and whether it is only a bound.
     pub(crate) fn recovery((seconds, is_bound): (f64, bool)) -> String {
-        let bound = if is_bound { "≥ " } else { "" };
-        format!("{bound}{}", number::value(Unit::Seconds, seconds))
+        bounded(&number::value(Unit::Seconds, seconds), is_bound)
     }
 
     /// What the loss of workers does, as a sentence.
@@ -671,14 +669,13 @@ pub(crate) fn beyond_the_variables(scenario: &Scenario) -> Vec<Beyond> {
 
 /// `recovery_seconds.p95 < 120 (observed 154 s)`.
 pub(crate) fn missed_by(result: &SloResult) -> String {
-    let unit = Metric::from_name(result.metric).map_or(Unit::Count, Metric::unit);
-    let bound = if result.censored > 0 { "≥ " } else { "" };
+    let unit = unit_of(result.metric);
     let observed = result.observed.map_or("no value".to_owned(), |observed| {
         // Rounded, it may look as if it were met.
         let shown = number::value(unit, observed);
         if shown == number::value(unit, result.limit) { observed.to_string() } else { shown }
     });
-    format!("{} (observed {bound}{observed})", result.expression)
+    format!("{} (observed {})", result.expression, bounded(&observed, result.censored > 0))
 }
 
 /// `+38 %`, or from what to what where the base is nothing.

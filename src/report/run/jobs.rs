@@ -1,13 +1,15 @@
 //! What became of the jobs, by class: the same table in terminal and page.
 
+use super::reading;
 use crate::experiment::summary::{Estimate, Named, Summary};
 use crate::model::metric::{Metric, Unit};
-use crate::report::{number, reading};
+use crate::report::kit::number;
+use crate::report::kit::text::capitalised;
 use crate::scenario::Scenario;
 
-/// The outcome table as text.
+/// The table as text.
 #[derive(Clone, Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct JobTable {
     /// One row a class, and the total last if there are several.
     pub(crate) rows: Vec<Row>,
     /// How the columns add up, and whether they do.
@@ -39,7 +41,7 @@ pub(crate) const COUNTS: [Metric; 7] = [
 
 const WAITS: [Metric; 3] = [Metric::WaitP50, Metric::WaitP95, Metric::WaitP99];
 
-impl Outcome {
+impl JobTable {
     /// Means over the replications, rounded so that they visibly add up.
     pub(crate) fn of(scenario: &Scenario, summary: &Summary) -> Self {
         let total = Figures::of(&summary.metrics);
@@ -115,9 +117,4 @@ fn remark(total: &Figures, start_jobs: u64, replications: u32) -> String {
         sign(arrivals_add_up),
         sign(ends_add_up),
     )
-}
-
-pub(super) fn capitalised(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }

@@ -2,28 +2,28 @@
 //!
 //! No script: sections that few need unfold by themselves (`<details>`). Whatever comes from the scenario is escaped.
 
-use std::fmt::Write;
-
-use super::chart::{Chart, Table, escape};
-use super::outcome::Outcome;
-use super::outcome::capitalised;
-use super::{number, parts, reading};
+use super::jobs::JobTable;
+use super::{reading, sections};
 use crate::experiment::Findings;
 use crate::experiment::summary::{Estimate, Named, SloResult, Summary, Verdict};
 use crate::model::metric::{Metric, Unit};
+use crate::report::kit::chart::{Chart, escape};
+use crate::report::kit::html::{TABLE_END, document, figure, push, question, scenario_text, table_start};
+use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::text::capitalised;
 use crate::scenario::Scenario;
 
 /// The page.
-pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> String {
+pub(super) fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> String {
     let summary = &findings.summary;
     let mut page = head(scenario, findings);
     page += &objectives(summary);
     page += &breaks_first(summary);
     page += &outcome(scenario, summary);
-    page += &parts::alerts(scenario, summary);
-    page += &parts::clients(scenario, findings);
-    page += &parts::faults(scenario, summary);
-    page += &parts::autoscaler(scenario, findings);
+    page += &sections::alerts(scenario, summary);
+    page += &sections::clients(scenario, findings);
+    page += &sections::faults(scenario, summary);
+    page += &sections::autoscaler(scenario, findings);
     page += "<section>\n<h2>Over time</h2>\n";
     for chart in charts {
         page += &figure(chart);
@@ -42,17 +42,6 @@ pub fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> Str
         ),
     );
     document(&format!("{} – {}", summary.scenario, reading::verdict_word(summary)), &page)
-}
-
-/// A whole page around what stands in it.
-pub(super) fn document(title: &str, content: &str) -> String {
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{content}</main>\n</body>\n</html>\n",
-        escape(title)
-    )
 }
 
 fn head(scenario: &Scenario, findings: &Findings) -> String {
@@ -103,12 +92,6 @@ fn head(scenario: &Scenario, findings: &Findings) -> String {
     html
 }
 
-/// The comment that opens the scenario's file.
-pub(super) fn question(scenario: &Scenario) -> String {
-    let paragraphs = scenario.question.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
-    paragraphs.map(|paragraph| format!("<p class=\"question\">{}</p>\n", escape(paragraph))).collect()
-}
-
 fn objectives(summary: &Summary) -> String {
     let mut html = String::from("<section class=\"objectives\">\n<h2>Objectives</h2>\n");
     if summary.slo.is_empty() {
@@ -134,18 +117,15 @@ fn objectives(summary: &Summary) -> String {
 
 fn observed(objective: &SloResult) -> String {
     let shown = number::optional(unit_of(objective.metric), objective.observed);
+    let shown = bounded(&shown, objective.censored > 0);
     match objective.censored {
         0 => shown,
-        censored => format!("≥ {shown} <small>({censored} not within the run)</small>"),
+        censored => format!("{shown} <small>({censored} not within the run)</small>"),
     }
 }
 
 fn limit(objective: &SloResult) -> String {
     number::value(unit_of(objective.metric), objective.limit)
-}
-
-fn unit_of(metric: &str) -> Unit {
-    Metric::from_name(metric).map_or(Unit::Count, Metric::unit)
 }
 
 fn breaks_first(summary: &Summary) -> String {
@@ -177,7 +157,7 @@ fn breaks_first(summary: &Summary) -> String {
 }
 
 fn outcome(scenario: &Scenario, summary: &Summary) -> String {
-    let table = Outcome::of(scenario, summary);
+    let table = JobTable::of(scenario, summary);
     let mut html = String::from("<section>\n<h2>Outcome by class</h2>\n");
     html += &table_start(&[
         "class",
@@ -206,42 +186,8 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
     }
     html += TABLE_END;
     push(&mut html, format_args!("<p class=\"note\">{}</p>\n", escape(&table.remark)));
-    html += &parts::rejections(summary);
+    html += &sections::rejections(summary);
     html + "</section>\n"
-}
-
-pub(super) fn figure(chart: &Chart) -> String {
-    let mut html = format!(
-        "<figure id=\"{}\">\n<div class=\"scroll\">\n{}</div>\n<figcaption>{}</figcaption>\n",
-        chart.name,
-        chart.svg(),
-        escape(&chart.caption)
-    );
-    if !chart.table.rows.is_empty() {
-        let numbers = numbers(&chart.table);
-        push(
-            &mut html,
-            format_args!("<details>\n<summary>Numbers behind this chart</summary>\n{numbers}</details>\n"),
-        );
-    }
-    html + "</figure>\n"
-}
-
-fn numbers(table: &Table) -> String {
-    let header: Vec<&str> = table.header.iter().map(String::as_str).collect();
-    let mut html = table_start(&header);
-    for row in &table.rows {
-        html += "<tr>";
-        for cell in row {
-            push(&mut html, format_args!("<td>{}</td>", escape(cell)));
-        }
-        html += "</tr>\n";
-    }
-    html += TABLE_END;
-    if !table.remark.is_empty() {
-        push(&mut html, format_args!("<p class=\"note\">{}</p>\n", escape(&table.remark)));
-    }
-    html
 }
 
 fn metrics(summary: &Summary) -> String {
@@ -277,13 +223,12 @@ fn metric_table(metrics: &Named<Estimate>, with_meaning: bool) -> String {
     // What no replication has belongs to a part that the scenario does not use.
     for (name, estimate) in metrics.0.iter().filter(|(_, estimate)| estimate.n > 0) {
         let unit = unit_of(name);
-        let bound = if estimate.censored > 0 { "≥ " } else { "" };
         push(
             &mut html,
             format_args!(
-                "<tr><th scope=\"row\"><code>{}</code></th><td>{bound}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
+                "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
                 escape(name),
-                number::estimate(unit, estimate),
+                bounded(&number::estimate(unit, estimate), estimate.censored > 0),
                 number::optional(unit, estimate.min),
                 number::optional(unit, estimate.max),
                 number::optional(unit, estimate.p95),
@@ -310,26 +255,3 @@ fn remarks(summary: &Summary) -> String {
     }
     html + "</ul>\n</section>\n"
 }
-
-pub(super) fn scenario_text(scenario: &Scenario) -> String {
-    format!(
-        "<section>\n<h2>Scenario</h2>\n<details>\n<summary>The text of the file</summary>\n<pre>{}</pre>\n</details>\n</section>\n",
-        escape(&scenario.source)
-    )
-}
-
-pub(super) fn table_start(header: &[&str]) -> String {
-    let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
-    for name in header {
-        push(&mut html, format_args!("<th scope=\"col\">{}</th>", escape(name)));
-    }
-    html + "</tr></thead>\n<tbody>\n"
-}
-
-pub(super) const TABLE_END: &str = "</tbody>\n</table></div>\n";
-
-pub(super) fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    html.write_fmt(text).expect("writing to a string does not fail");
-}
-
-const STYLE: &str = include_str!("page.css");

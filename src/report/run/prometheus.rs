@@ -3,8 +3,6 @@
 //!
 //! The samples lie at an epoch of their own and not at the present time, so that the same run gives the same bytes.
 
-pub(super) mod rules;
-
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -12,9 +10,9 @@ use crate::alerts::{self, Firing, names, prometheus_duration};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{AlertRule, Condition, ModelConfig};
 use crate::model::scrape::{QueueScrape, Scrape};
-use crate::report::number;
+use crate::report::kit::rules::{self, Rule};
+use crate::report::kit::{number, text};
 use crate::scenario::Scenario;
-use rules::Rule;
 
 pub(super) const METRICS: &str = "metrics.om";
 pub(super) const RULES: &str = "alerts.yaml";
@@ -213,7 +211,7 @@ fn render_expectation(file: &mut String, rule: &AlertRule, time: SimTime, firing
         }
         file.push_str("      exp_annotations:\n");
         for (name, shown) in self::rule(rule).annotations() {
-            let _ = writeln!(file, "        {name}: {}", super::text::yaml(shown));
+            let _ = writeln!(file, "        {name}: {}", text::yaml(shown));
         }
     }
 }

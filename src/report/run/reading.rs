@@ -6,7 +6,8 @@ use crate::experiment::series::PartSeries;
 use crate::experiment::summary::{AlertSummary, LimitAhead, Summary, Verdict};
 use crate::model::config::{Fault, FaultKind, ModelConfig};
 use crate::model::metric::{Metric, Unit};
-use crate::report::number;
+use crate::report::kit::number::{self, bounded};
+use crate::report::kit::text::printable;
 use crate::scenario::Scenario;
 
 /// A depth at which the policy changes its mind.
@@ -245,7 +246,9 @@ pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
         (_, 0) => "not measured".to_owned(),
         (0, _) => format!("{shown} {since}"),
         (censored, n) if censored >= n => "not within the run".to_owned(),
-        (censored, n) => format!("≥ {shown} {since}, {censored} of {n} not within the run"),
+        (censored, n) => {
+            format!("{} {since}, {censored} of {n} not within the run", bounded(&shown, true))
+        }
     }
 }
 
@@ -314,41 +317,6 @@ pub(crate) fn basis(replications: u32) -> String {
     }
 }
 
-/// A text without characters that a terminal or an XML reader would take for commands.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !"\n\t".contains(c) { '\u{FFFD}' } else { c }).collect()
-}
-
-/// The text, its middle cut out if it does not fit: names that are long often differ at their end.
-pub(crate) fn shortened(text: &str, fits: impl Fn(&str) -> bool) -> String {
-    let characters: Vec<char> = text.chars().collect();
-    let mut shown = text.to_owned();
-    let mut kept = characters.len();
-    while !fits(&shown) && kept > 2 {
-        kept -= 1;
-        let (front, back) = (kept.div_ceil(2), characters.len() - kept / 2);
-        shown = characters[..front].iter().chain(&['…']).chain(&characters[back..]).collect();
-    }
-    shown
-}
-
 fn is_are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_names_lose_their_middle() {
-        let at_most = |most: usize| move |text: &str| text.chars().count() <= most;
-        assert_eq!(shortened("telemetry", at_most(9)), "telemetry");
-        assert_eq!(shortened("telemetry-data-12", at_most(9)), "tele…a-12");
-    }
-
-    #[test]
-    fn escape_sequences_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb"), "a\u{FFFD}[31mb");
-    }
 }

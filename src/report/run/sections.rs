@@ -1,107 +1,15 @@
-//! What the parts of the detailed level did, in words and tables: clients, rejections by reason, faults, the autoscaler.
+//! Sections of a run's page that only some scenarios need: alerts, clients, rejections by reason, faults, the autoscaler.
 
-use super::chart::escape;
-use super::html::{TABLE_END, push, table_start};
-use super::outcome::capitalised;
-use super::{number, reading};
+use super::clients::{ClientFigures, amplification, share};
+use super::reading;
 use crate::experiment::Findings;
 use crate::experiment::summary::{Estimate, Named, ScalingStep, Summary};
-use crate::model::config::RetryCapacity;
 use crate::model::metric::{Metric, Unit};
+use crate::report::kit::chart::escape;
+use crate::report::kit::html::{TABLE_END, push, table_start};
+use crate::report::kit::number;
+use crate::report::kit::text::capitalised;
 use crate::scenario::Scenario;
-
-/// What became of the requests of clients: means over the replications.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct ClientFigures {
-    requests: f64,
-    abandoned: f64,
-    open: f64,
-    attempts: f64,
-    timed_out: f64,
-    amplification: Option<f64>,
-    completed: f64,
-    wasted: f64,
-    capacity: Option<RetryCapacity>,
-}
-
-impl ClientFigures {
-    /// `None` where there are no clients.
-    pub(crate) fn of(scenario: &Scenario, findings: &Findings) -> Option<Self> {
-        let parts = reading::parts(&scenario.model, findings.series.parts.as_ref()).clients?;
-        let mean = |metric: Metric| findings.summary.metric(metric).mean.unwrap_or(0.0);
-        Some(Self {
-            requests: mean(Metric::Requests),
-            abandoned: mean(Metric::Abandoned),
-            open: parts.open_requests,
-            attempts: mean(Metric::Requests) + mean(Metric::Retried),
-            timed_out: mean(Metric::TimedOut),
-            amplification: findings.summary.metric(Metric::Amplification).mean,
-            completed: mean(Metric::Completed),
-            wasted: mean(Metric::Wasted),
-            capacity: scenario.model.retry_capacity(),
-        })
-    }
-
-    /// A name of at most eight letters and a sentence without its full stop, for each thing worth knowing.
-    pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
-        let answered = self.requests - self.abandoned - self.open;
-        let (requests, parts) = number::apportion(self.requests, &[answered, self.abandoned, self.open], 1.0);
-        let count = |count: f64| number::grouped(count, 0);
-        let answer = format!(
-            "{} = {} answered + {} given up + {} still open",
-            count(requests),
-            count(parts[0]),
-            count(parts[1]),
-            count(parts[2])
-        );
-        let attempts = format!(
-            "{}, {} for each request; {} timed out",
-            count(self.attempts),
-            amplification(self.amplification),
-            count(self.timed_out)
-        );
-        let wasted = match share(self.wasted, self.completed) {
-            Some(share) => format!(
-                "{} of {} completed jobs ({}) were for nobody: their client had gone",
-                count(self.wasted),
-                count(self.completed),
-                number::value(Unit::Fraction, share)
-            ),
-            None => "no job was completed".to_owned(),
-        };
-        let mut lines = vec![("requests", answer), ("attempts", attempts), ("wasted", wasted)];
-        lines.extend(self.capacity.map(|capacity| ("capacity", retry_capacity(capacity))));
-        lines
-    }
-}
-
-/// Advertised and hidden capacity as a sentence without its full stop.
-pub(crate) fn retry_capacity(capacity: RetryCapacity) -> String {
-    let RetryCapacity { advertised, hidden, attempts } = capacity;
-    let rate = |rate: f64| number::value(Unit::PerSecond, rate);
-    if attempts > 1.0 {
-        format!(
-            "advertised {}, hidden {}: after an overload the service returns by itself only below that, because a request is \
-             then sent {} times",
-            rate(advertised),
-            rate(hidden),
-            number::trimmed(attempts, 2)
-        )
-    } else {
-        format!(
-            "advertised {}, and none of it hidden: the circuit closes below what clients wait for",
-            rate(advertised)
-        )
-    }
-}
-
-fn share(part: f64, of: f64) -> Option<f64> {
-    (of > 0.0).then(|| part / of)
-}
-
-fn amplification(factor: Option<f64>) -> String {
-    factor.map_or_else(|| "–".to_owned(), |factor| number::grouped(factor, 2))
-}
 
 /// The section about clients; empty where there are none.
 pub(super) fn clients(scenario: &Scenario, findings: &Findings) -> String {

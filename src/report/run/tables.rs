@@ -1,9 +1,10 @@
 //! Tables for other programs: plain decimals in their shortest exact form, an empty cell where there is no value.
 
+use super::reading;
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::Metric;
-use crate::report::reading;
+use crate::report::kit::csv::{cell, record};
 use crate::scenario::Scenario;
 
 /// The course over time, one row a point.
@@ -19,25 +20,25 @@ use crate::scenario::Scenario;
 /// the step. Clients: totals since the start of `client_requests_total`, `client_retries_total`,
 /// `client_abandoned_total` and `wasted_jobs_total`.
 pub(crate) fn timeseries(scenario: &Scenario, series: &Series) -> String {
-    let mut columns: Vec<(String, Column<'_>)> = Vec::new();
+    let mut columns: Vec<(String, Values<'_>)> = Vec::new();
     let mut add = |name: &str, column| columns.push((name.to_owned(), column));
-    add("time_seconds", Column::Full(&series.seconds));
-    add("depth_mean_jobs", Column::Full(&series.depth.mean));
-    add("depth_p05_jobs", Column::Full(&series.depth.p05));
-    add("depth_p50_jobs", Column::Full(&series.depth.p50));
-    add("depth_p95_jobs", Column::Full(&series.depth.p95));
-    add("depth_max_jobs", Column::Full(&series.depth_max));
-    add("circuit_closed_share", Column::Full(&series.closed_share));
-    add("circuit_half_open_share", Column::Full(&series.half_open_share));
-    add("circuit_open_share", Column::Full(&series.open_share));
-    add("redis_mean_bytes", Column::Full(&series.redis_bytes.mean));
-    add("redis_p05_bytes", Column::Full(&series.redis_bytes.p05));
-    add("redis_p50_bytes", Column::Full(&series.redis_bytes.p50));
-    add("redis_p95_bytes", Column::Full(&series.redis_bytes.p95));
-    add("worker_utilisation", Column::WithGaps(&series.utilisation));
-    add("wait_p50_seconds", Column::WithGaps(&series.wait_p50));
-    add("wait_p95_seconds", Column::WithGaps(&series.wait_p95));
-    add("wait_p99_seconds", Column::WithGaps(&series.wait_p99));
+    add("time_seconds", Values::Full(&series.seconds));
+    add("depth_mean_jobs", Values::Full(&series.depth.mean));
+    add("depth_p05_jobs", Values::Full(&series.depth.p05));
+    add("depth_p50_jobs", Values::Full(&series.depth.p50));
+    add("depth_p95_jobs", Values::Full(&series.depth.p95));
+    add("depth_max_jobs", Values::Full(&series.depth_max));
+    add("circuit_closed_share", Values::Full(&series.closed_share));
+    add("circuit_half_open_share", Values::Full(&series.half_open_share));
+    add("circuit_open_share", Values::Full(&series.open_share));
+    add("redis_mean_bytes", Values::Full(&series.redis_bytes.mean));
+    add("redis_p05_bytes", Values::Full(&series.redis_bytes.p05));
+    add("redis_p50_bytes", Values::Full(&series.redis_bytes.p50));
+    add("redis_p95_bytes", Values::Full(&series.redis_bytes.p95));
+    add("worker_utilisation", Values::WithGaps(&series.utilisation));
+    add("wait_p50_seconds", Values::WithGaps(&series.wait_p50));
+    add("wait_p95_seconds", Values::WithGaps(&series.wait_p95));
+    add("wait_p99_seconds", Values::WithGaps(&series.wait_p99));
     for (index, class) in scenario.model.classes.iter().enumerate() {
         for (name, totals) in [
             ("offered", &series.offered),
@@ -47,30 +48,30 @@ pub(crate) fn timeseries(scenario: &Scenario, series: &Series) -> String {
             ("lost", &series.lost),
         ] {
             let totals = totals.get(index).map_or(&[][..], Vec::as_slice);
-            add(&format!("{name}_jobs_total{{class={}}}", class.name), Column::Full(totals));
+            add(&format!("{name}_jobs_total{{class={}}}", class.name), Values::Full(totals));
         }
     }
     let parts = reading::parts(&scenario.model, series.parts.as_ref());
     if let Some(parts) = parts.workers {
-        add("worker_processes_mean", Column::Full(&parts.workers.mean));
-        add("worker_processes_p05", Column::Full(&parts.workers.p05));
-        add("worker_processes_p50", Column::Full(&parts.workers.p50));
-        add("worker_processes_p95", Column::Full(&parts.workers.p95));
+        add("worker_processes_mean", Values::Full(&parts.workers.mean));
+        add("worker_processes_p05", Values::Full(&parts.workers.p05));
+        add("worker_processes_p50", Values::Full(&parts.workers.p50));
+        add("worker_processes_p95", Values::Full(&parts.workers.p95));
         if !parts.wanted.is_empty() {
-            add("worker_processes_wanted", Column::Full(&parts.wanted));
+            add("worker_processes_wanted", Values::Full(&parts.wanted));
         }
     }
     if let Some((parts, _)) = parts.connections {
-        add("database_connections", Column::Full(&parts.connections));
+        add("database_connections", Values::Full(&parts.connections));
     }
     if let Some(parts) = parts.redis {
-        add("redis_utilisation", Column::Full(&parts.redis_utilisation));
+        add("redis_utilisation", Values::Full(&parts.redis_utilisation));
     }
     if let Some(parts) = parts.clients {
-        add("client_requests_total", Column::Full(&parts.requests));
-        add("client_retries_total", Column::Full(&parts.retried));
-        add("client_abandoned_total", Column::Full(&parts.abandoned));
-        add("wasted_jobs_total", Column::Full(&parts.wasted));
+        add("client_requests_total", Values::Full(&parts.requests));
+        add("client_retries_total", Values::Full(&parts.retried));
+        add("client_abandoned_total", Values::Full(&parts.abandoned));
+        add("wasted_jobs_total", Values::Full(&parts.wasted));
     }
     let mut csv = record(columns.iter().map(|(name, _)| name.clone()));
     for point in 0..series.seconds.len() {
@@ -100,32 +101,16 @@ pub(crate) fn replications(findings: &Findings) -> String {
     csv
 }
 
-enum Column<'a> {
+enum Values<'a> {
     Full(&'a [f64]),
     WithGaps(&'a [Option<f64>]),
 }
 
-impl Column<'_> {
+impl Values<'_> {
     fn get(&self, index: usize) -> Option<f64> {
         match self {
-            Column::Full(values) => values.get(index).copied(),
-            Column::WithGaps(values) => values.get(index).copied().flatten(),
+            Values::Full(values) => values.get(index).copied(),
+            Values::WithGaps(values) => values.get(index).copied().flatten(),
         }
     }
-}
-
-pub(super) fn cell(value: Option<f64>) -> String {
-    value.filter(|value| value.is_finite()).map(|value| value.to_string()).unwrap_or_default()
-}
-
-/// A line of cells, quoted where RFC 4180 asks for it.
-pub(super) fn record(cells: impl Iterator<Item = String>) -> String {
-    let quoted = cells.map(|cell| {
-        if cell.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", cell.replace('"', "\"\""))
-        } else {
-            cell
-        }
-    });
-    quoted.collect::<Vec<_>>().join(",") + "\n"
 }

@@ -2,14 +2,19 @@
 //!
 //! Signs and words carry the message; colour, where it is wanted, only repeats it.
 
-use super::outcome::{COUNTS, Outcome};
-use super::parts::ClientFigures;
-use super::reading::FaultPeriod;
-use super::{number, reading};
+use super::clients::ClientFigures;
+use super::jobs::{COUNTS, JobTable};
+use super::reading::{self, FaultPeriod};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::experiment::summary::{AlertSummary, SloResult, Summary, Verdict};
 use crate::model::metric::{Metric, Unit};
+use crate::report::kit::columns::{self, Column};
+use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::terminal::{
+    NARROWEST, Paint, columns_of, cut, filled, joined, padded_left, padded_right, wrapped,
+};
+use crate::report::kit::text::{plural, printable};
 use crate::scenario::Scenario;
 
 /// The verdict as lines of at most `width` columns, where the names in the scenario allow it.
@@ -24,23 +29,15 @@ pub fn render(scenario: &Scenario, findings: &Findings, width: usize, colour: bo
     sections.push(alerts(&findings.summary, width, paint));
     sections.push(warnings(&findings.summary, width, paint));
     sections.push(vec![verdict(&findings.summary, paint)]);
-    let mut text = String::new();
-    for line in sections.into_iter().flatten() {
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
+    joined(sections.into_iter().flatten())
 }
 
 fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint) -> Vec<String> {
     let summary = &findings.summary;
-    let replications = match summary.replications {
-        1 => "1 replication".to_owned(),
-        n => format!("{n} replications"),
-    };
+    let replications = plural(summary.replications as usize, "replication");
     let mut lines = vec![format!(
         "{}  seed {} · {replications} · digest {}",
-        paint.bold(&reading::printable(&summary.scenario)),
+        paint.bold(&printable(&summary.scenario)),
         summary.seed,
         summary.digest
     )];
@@ -170,38 +167,38 @@ fn thresholds(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
 }
 
 fn observed(objective: &SloResult) -> String {
-    let unit = Metric::from_name(objective.metric).map_or(Unit::Count, Metric::unit);
-    match (objective.observed, objective.censored) {
-        (None, _) => "no value".to_owned(),
-        (Some(observed), 0) => number::value(unit, observed),
-        (Some(observed), n) => format!("≥ {} ({n} not within the run)", number::value(unit, observed)),
+    let Some(observed) = objective.observed else { return "no value".to_owned() };
+    let shown = bounded(&number::value(unit_of(objective.metric), observed), objective.censored > 0);
+    match objective.censored {
+        0 => shown,
+        censored => format!("{shown} ({censored} not within the run)"),
     }
 }
 
 /// The outcome table, its groups of columns beside one another as far as they fit and else below one another.
 fn outcome(scenario: &Scenario, summary: &Summary, width: usize, paint: Paint) -> Vec<Vec<String>> {
-    let outcome = Outcome::of(scenario, summary);
+    let outcome = JobTable::of(scenario, summary);
     let counts = COUNTS.iter().enumerate().map(|(column, metric)| {
         let header = metric.name().trim_end_matches("_jobs").replace('_', " ");
-        Column::new(&header, outcome.rows.iter().map(|row| &row.counts[column]))
+        Column::new(&header, outcome.rows.iter().map(|row| row.counts[column].clone()))
     });
     let mut arrivals: Vec<Column> = counts.collect();
     let ends = arrivals.split_off(ARRIVALS);
     let waits = ["wait p50", "p95", "p99"].iter().enumerate();
-    let waits =
-        waits.map(|(column, name)| Column::new(name, outcome.rows.iter().map(|row| &row.waits[column])));
+    let waits = waits
+        .map(|(column, name)| Column::new(name, outcome.rows.iter().map(|row| row.waits[column].clone())));
 
-    let names: Vec<String> = outcome.rows.iter().map(|row| reading::printable(&row.name)).collect();
+    let names: Vec<String> = outcome.rows.iter().map(|row| printable(&row.name)).collect();
     let mut grids: Vec<Grid> = Vec::new();
     for (title, columns) in [("█ OUTCOME", arrivals), ("█ OF ADMITTED", ends), ("█ WAITS", waits.collect())]
     {
-        let added: usize = columns.iter().map(Column::width).sum();
+        let added = columns::width(&columns);
         match grids.last_mut() {
             Some(last) if last.width() + added <= width => last.columns.extend(columns),
             _ => {
                 let room = width.saturating_sub(added + NAME_INDENT).clamp(SHORTEST_NAME, LONGEST_NAME);
-                let shorten = |name: &String| reading::shortened(name, |name| columns_of(name) <= room);
-                grids.push(Grid { title, names: names.iter().map(shorten).collect(), columns });
+                let names = names.iter().map(|name| cut(name, room)).collect();
+                grids.push(Grid { title, names, columns });
             }
         }
     }
@@ -286,7 +283,7 @@ fn warnings(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     }
     let mut lines = vec![paint.bold("█ WARNINGS")];
     for warning in &summary.warnings {
-        lines.extend(wrapped(&format!("! {}", reading::printable(warning)), width, "  "));
+        lines.extend(wrapped(&format!("! {}", printable(warning)), width, "  "));
     }
     lines
 }
@@ -316,12 +313,12 @@ impl Grid {
     }
 
     fn width(&self) -> usize {
-        self.first_width() + self.columns.iter().map(Column::width).sum::<usize>()
+        self.first_width() + columns::width(&self.columns)
     }
 
     fn lines(&self, paint: Paint) -> Vec<String> {
         let first = self.first_width();
-        let cells = |row: usize| -> String { self.columns.iter().map(|column| column.cell(row)).collect() };
+        let cells = |row: usize| columns::row(&self.columns, row);
         let title = format!("{}{}", paint.bold(&padded_right(self.title, first)), paint.dim(&cells(0)));
         let rows = self.names.iter().enumerate().map(|(row, name)| {
             let name = format!("{}{name}", " ".repeat(NAME_INDENT));
@@ -331,89 +328,7 @@ impl Grid {
     }
 }
 
-/// A header and the cells below it.
-struct Column {
-    cells: Vec<String>,
-}
-
-impl Column {
-    fn new<'a>(header: &str, cells: impl Iterator<Item = &'a String>) -> Self {
-        Self { cells: std::iter::once(header.to_owned()).chain(cells.cloned()).collect() }
-    }
-
-    /// With the gap to the column on its left.
-    fn width(&self) -> usize {
-        self.cells.iter().map(|cell| columns_of(cell)).max().unwrap_or(0) + 2
-    }
-
-    fn cell(&self, row: usize) -> String {
-        padded_left(&self.cells[row], self.width())
-    }
-}
-
-/// Writes in colour, or not.
-#[derive(Clone, Copy)]
-pub(super) struct Paint {
-    pub(super) colour: bool,
-}
-
-impl Paint {
-    pub(super) fn bold(self, text: &str) -> String {
-        self.sequence("1", text)
-    }
-
-    pub(super) fn dim(self, text: &str) -> String {
-        self.sequence("2", text)
-    }
-
-    pub(super) fn good(self, text: &str) -> String {
-        self.sequence("1;32", text)
-    }
-
-    pub(super) fn bad(self, text: &str) -> String {
-        self.sequence("1;31", text)
-    }
-
-    fn sequence(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-}
-
-/// Breaks a text into lines between words; a longer word stays whole.
-pub(super) fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
-    filled(text.split_whitespace(), width, indent)
-}
-
-/// Puts words, or groups of words that stay together, into lines.
-fn filled<'a>(words: impl Iterator<Item = &'a str>, width: usize, indent: &str) -> Vec<String> {
-    let mut lines = vec![indent.to_owned()];
-    for word in words {
-        let line = lines.last_mut().expect("there is always a line");
-        let fresh = line.trim().is_empty();
-        if !fresh && columns_of(line) + 1 + columns_of(word) > width {
-            lines.push(format!("{indent}{word}"));
-        } else {
-            line.push_str(if fresh { "" } else { " " });
-            line.push_str(word);
-        }
-    }
-    lines
-}
-
-pub(super) fn padded_left(text: &str, width: usize) -> String {
-    " ".repeat(width.saturating_sub(columns_of(text))) + text
-}
-
-pub(super) fn padded_right(text: &str, width: usize) -> String {
-    text.to_owned() + &" ".repeat(width.saturating_sub(columns_of(text)))
-}
-
-pub(super) fn columns_of(text: &str) -> usize {
-    text.chars().count()
-}
-
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-pub(super) const NARROWEST: usize = 40;
 const LABEL: usize = 12;
 const LONGEST_NAME: usize = 28;
 const SHORTEST_NAME: usize = 10;

@@ -2,9 +2,9 @@
 
 use super::view::{View, variants};
 use crate::model::metric::{Metric, Unit};
-use crate::report::chart::{Chart, escape};
-use crate::report::html::{TABLE_END, document, figure, push, question, scenario_text, table_start};
-use crate::report::number;
+use crate::report::kit::chart::{Chart, escape};
+use crate::report::kit::html::{TABLE_END, document, figure, push, question, scenario_text, table_start};
+use crate::report::kit::number;
 
 pub(super) fn render(view: &View<'_>, charts: &[Chart]) -> String {
     let scenario = view.grid().scenario();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::experiment::summary::Estimate;
 use crate::model::metric::{Metric, Unit};
-use crate::report::number;
+use crate::report::kit::number;
 use crate::scenario::Kind;
 use crate::study::VariantResult;
 use crate::study::axis::Axis;
@@ -212,8 +212,7 @@ impl<'s> View<'s> {
     /// The mean of a metric with its half-width, marked where it is only a bound.
     pub(crate) fn estimate(result: &VariantResult, metric: Metric) -> String {
         let estimate = result.metric(metric);
-        let bound = if estimate.censored > 0 { "≥ " } else { "" };
-        format!("{bound}{}", number::estimate(metric.unit(), estimate))
+        number::bounded(&number::estimate(metric.unit(), estimate), estimate.censored > 0)
     }
 
     /// What was observed for each objective.

@@ -2,20 +2,33 @@
 //!
 //! A is the plain line and B the dashed one, so that they are told apart without colour as well.
 
-use super::axis::{self, Axis};
-use super::picture::{Anchor, Font, Picture};
-use super::plot::{self, Key, Limit, Plot};
-use super::{Chart, Table};
+use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::Unit;
-use crate::report::compare::Course;
-use crate::report::palette::Colour;
-use crate::report::{number, reading};
+use crate::report::kit::axis::{self, Axis};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::run::reading;
+use crate::scenario::Scenario;
+
+/// A side that was run, for what only its course over time tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Course<'a> {
+    /// What it is called.
+    pub label: &'a str,
+    /// What was run.
+    pub scenario: &'a Scenario,
+    /// What that found.
+    pub findings: &'a Findings,
+}
 
 pub(super) fn chart(a: &Course<'_>, b: &Course<'_>) -> Chart {
     let title = "Queue depth of A and B".to_owned();
     Chart {
-        name: super::DEPTH,
+        name: "depth",
         caption: caption(a, b),
         table: table(&a.findings.series, &b.findings.series),
         picture: draw(a, b, &title),

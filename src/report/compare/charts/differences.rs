@@ -3,14 +3,14 @@
 //! A filled diamond is a difference that matters, an open circle one that may be chance, and a triangle at the
 //! edge one that the scale cannot show.
 
-use super::axis::Axis;
-use super::picture::{Anchor, Font, Picture, Point};
-use super::plot::{self, Plot};
-use super::{Chart, Table};
 use crate::compare::{Comparison, Difference};
 use crate::model::metric::Unit;
-use crate::report::number;
-use crate::report::palette::Colour;
+use crate::report::kit::axis::Axis;
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture, Point};
+use crate::report::kit::plot::{self, Plot};
 
 /// `None` if nothing system-wide differs.
 pub(super) fn chart(comparison: &Comparison) -> Option<Chart> {
@@ -29,7 +29,7 @@ pub(super) fn chart(comparison: &Comparison) -> Option<Chart> {
         rest => format!(" {rest} smaller differences are left out."),
     };
     Some(Chart {
-        name: super::DIFFERENCES,
+        name: "differences",
         caption: format!(
             "Difference of the system-wide means as a share of A's mean, with its 95 % interval. A filled diamond \
              matters; an open circle may be chance, as some of so many intervals exclude zero by chance; a triangle \

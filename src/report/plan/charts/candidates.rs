@@ -3,12 +3,12 @@
 
 use crate::model::metric::Unit;
 use crate::plan::{Criterion, Fate, Simulated};
-use crate::report::chart::axis::Axis;
-use crate::report::chart::picture::{Anchor, Font, Picture, Point};
-use crate::report::chart::plot::{self, Plot};
-use crate::report::chart::{Chart, Table};
-use crate::report::number;
-use crate::report::palette::Colour;
+use crate::report::kit::axis::Axis;
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture, Point};
+use crate::report::kit::plot::{self, Plot};
 use crate::report::plan::view::{View, plain};
 
 /// `None` if nothing was simulated.

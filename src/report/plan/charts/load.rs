@@ -3,13 +3,13 @@
 use crate::model::metric::Unit;
 use crate::plan::Choice;
 use crate::plan::what_if::{AtLoad, WhatIf};
-use crate::report::chart::axis::Axis;
-use crate::report::chart::labels;
-use crate::report::chart::picture::{Anchor, Font, Picture};
-use crate::report::chart::plot::{self, Key, Plot};
-use crate::report::chart::{Chart, Table};
-use crate::report::number;
-use crate::report::palette::Colour;
+use crate::report::kit::axis::Axis;
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::labels;
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot::{self, Key, Plot};
 use crate::report::plan::view::{View, times};
 use crate::units;
 

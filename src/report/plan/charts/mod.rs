@@ -1,7 +1,8 @@
 //! The charts of a plan.
 
-use super::Chart;
-use crate::report::plan::view::View;
+use super::view::View;
+use crate::report::kit::chart::Chart;
+use crate::report::run::charts::depth;
 
 mod candidates;
 mod load;
@@ -9,19 +10,19 @@ mod search;
 mod tornado;
 
 /// All charts of a plan in their order.
-pub(crate) fn all(view: &View<'_>) -> Vec<Chart> {
+pub(super) fn all(view: &View<'_>) -> Vec<Chart> {
     let mut charts = vec![search::chart(view)];
     charts.extend(candidates::chart(view));
     if let Some(choice) = &view.plan.choice {
         charts.extend(load::chart(view, choice));
         charts.extend(tornado::chart(choice));
-        charts.push(super::depth::chart(&choice.scenario, &choice.findings));
+        charts.push(depth::chart(&choice.scenario, &choice.findings));
     }
     charts
 }
 
 /// The names of all charts of a plan.
-pub(crate) fn names(view: &View<'_>) -> Vec<&'static str> {
+pub(super) fn names(view: &View<'_>) -> Vec<&'static str> {
     let mut names = vec!["search"];
     names.extend(candidates::is_drawn(view).then_some("candidates"));
     if let Some(choice) = &view.plan.choice {

@@ -1,9 +1,9 @@
 //! How the search narrowed thousands of candidates down to one: a bar a stage, on a logarithmic scale.
 
-use crate::report::chart::picture::{Anchor, Font, Picture};
-use crate::report::chart::plot;
-use crate::report::chart::{Chart, Table};
-use crate::report::palette::Colour;
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot;
 use crate::report::plan::view::{Ending, Stage, View, plain};
 
 pub(super) fn chart(view: &View<'_>) -> Chart {

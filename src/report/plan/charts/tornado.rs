@@ -5,12 +5,12 @@
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::plan::what_if::Effect;
-use crate::report::chart::axis::decimal_step;
-use crate::report::chart::picture::{Anchor, Font, Picture};
-use crate::report::chart::plot::{self, Key};
-use crate::report::chart::{Chart, Table};
-use crate::report::number::{self, Scale};
-use crate::report::palette::Colour;
+use crate::report::kit::axis::decimal_step;
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number::{self, Scale};
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot::{self, Key};
 use crate::report::plan::view::{View, change_in_words};
 
 /// `None` if no input changes anything.

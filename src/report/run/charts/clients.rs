@@ -2,15 +2,17 @@
 //!
 //! First attempts and retries stand on one another, so that their upper edge is all that is sent.
 
-use super::axis::{self, Axis};
-use super::picture::Picture;
-use super::plot::{self, Key, Plot};
-use super::{Chart, Table, rates};
+use super::rates;
 use crate::experiment::Findings;
 use crate::experiment::series::{PartSeries, Series};
 use crate::model::metric::{Metric, Unit};
-use crate::report::palette::Colour;
-use crate::report::{number, reading};
+use crate::report::kit::axis::{self, Axis};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::Picture;
+use crate::report::kit::plot::{self, Key, Plot};
+use crate::report::run::reading;
 use crate::scenario::Scenario;
 
 /// `None` without clients.

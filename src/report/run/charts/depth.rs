@@ -1,19 +1,20 @@
 //! Queue depth over time, against the thresholds and under the state of the circuits.
 
-use super::axis::{self, Axis};
-use super::labels;
-use super::picture::{Anchor, Font, Picture};
-use super::plot::{self, Key, Limit, Plot};
-use super::{Chart, Table};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::{Metric, Unit};
-use crate::report::palette::Colour;
-use crate::report::reading::FaultPeriod;
-use crate::report::{number, reading};
+use crate::report::kit::axis::{self, Axis};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::labels;
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::run::reading;
+use crate::report::run::reading::FaultPeriod;
 use crate::scenario::Scenario;
 
-pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
+pub(crate) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
     let title = if reading::thresholds(scenario).is_empty() {
         "Queue depth without the policy".to_owned()
     } else {

@@ -3,15 +3,16 @@
 //! In a panel the admitted and the rejected stand on one another, so that their upper edge is what was offered.
 //! Every panel has its own height: a class with 1 % of the load would be invisible on a common one.
 
-use super::axis::{self, Axis};
-use super::picture::{Anchor, Font, Picture};
-use super::plot::{self, Key, Plot};
-use super::{Chart, Table};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::Unit;
-use crate::report::palette::Colour;
-use crate::report::{number, reading};
+use crate::report::kit::axis::{self, Axis};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot::{self, Key, Plot};
+use crate::report::kit::text::printable;
 use crate::scenario::Scenario;
 
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
@@ -38,8 +39,7 @@ struct Panel {
 
 /// All jobs first; then the classes, if there are several, those beyond `MOST_CLASSES` together.
 fn panels(scenario: &Scenario, series: &Series) -> Vec<Panel> {
-    let names: Vec<String> =
-        scenario.model.classes.iter().map(|class| reading::printable(&class.name)).collect();
+    let names: Vec<String> = scenario.model.classes.iter().map(|class| printable(&class.name)).collect();
     let panel = |name: String, classes: &[usize]| Panel::of(name, series, classes, MOST_POINTS);
     let all: Vec<usize> = (0..names.len()).collect();
     let mut panels = vec![panel("all classes".to_owned(), &all)];

@@ -2,14 +2,15 @@
 //!
 //! Sorted from the quickest to the slowest the replications never hide one another, and percentiles can be read off.
 
-use super::axis::Axis;
-use super::picture::{Anchor, Font, Picture};
-use super::plot::{self, Plot};
-use super::{Chart, Table};
 use crate::experiment::Findings;
 use crate::model::metric::{Metric, Unit};
-use crate::report::palette::Colour;
-use crate::report::{number, reading};
+use crate::report::kit::axis::Axis;
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot::{self, Plot};
+use crate::report::run::reading;
 use crate::scenario::Scenario;
 
 /// `None` for fewer than two replications: one point is no distribution.
@@ -64,7 +65,7 @@ fn draw(scenario: &Scenario, findings: &Findings, times: &[Time], title: &str) -
         .filter(|slo| slo.metric == Metric::Recovery && slo.class.is_none())
         .map(|slo| slo.limit)
         .collect();
-    let reach = super::axis::reach([slowest], &goals);
+    let reach = crate::report::kit::axis::reach([slowest], &goals);
     let mut x = Axis::linear(Unit::Seconds, reach);
     x.unit = format!("recovery time ({})", x.unit);
     let frame = Plot {

@@ -2,14 +2,15 @@
 //!
 //! All on one scale: what is at 100 % is what holds the others back.
 
-use super::axis::Axis;
-use super::picture::Picture;
-use super::plot::{self, Key, Plot};
-use super::{Chart, Table};
 use crate::experiment::Findings;
 use crate::model::metric::{Metric, Unit};
-use crate::report::palette::Colour;
-use crate::report::{number, reading};
+use crate::report::kit::axis::Axis;
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::Picture;
+use crate::report::kit::plot::{self, Key, Plot};
+use crate::report::run::reading;
 use crate::scenario::Scenario;
 
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {

@@ -1,14 +1,14 @@
 //! Percentiles of the wait over time, on a logarithmic scale where they span decades.
 
-use super::axis::Axis;
-use super::picture::{Anchor, Font, Picture};
-use super::plot::{self, Plot};
-use super::{Chart, Table};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::Unit;
-use crate::report::number;
-use crate::report::palette::Colour;
+use crate::report::kit::axis::Axis;
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot::{self, Plot};
 use crate::scenario::Scenario;
 
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {

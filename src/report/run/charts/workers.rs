@@ -1,14 +1,15 @@
 //! How many worker processes take jobs over time, where that changes: by the autoscaler, faults or crashes.
 
-use super::axis::{self, Axis};
-use super::picture::Picture;
-use super::plot::{self, Key, Limit, Plot};
-use super::{Chart, Table};
 use crate::experiment::Findings;
 use crate::experiment::series::PartSeries;
 use crate::model::metric::{Metric, Unit};
-use crate::report::palette::Colour;
-use crate::report::{number, reading};
+use crate::report::kit::axis::{self, Axis};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::Picture;
+use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::run::reading;
 use crate::scenario::Scenario;
 
 /// `None` where the number stays.

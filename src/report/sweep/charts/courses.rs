@@ -1,15 +1,15 @@
 //! The depth over time of the best few variants, side by side on the same scales.
 
-use super::no_table;
 use crate::experiment::Findings;
 use crate::model::metric::{Metric, Unit};
-use crate::report::chart::axis::{self, Axis};
-use crate::report::chart::picture::{Anchor, Font, Picture};
-use crate::report::chart::plot::{self, Key, Limit, Plot};
-use crate::report::chart::{Chart, Table};
-use crate::report::palette::Colour;
+use crate::report::kit::axis::{self, Axis};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::run::reading;
 use crate::report::sweep::view::View;
-use crate::report::{number, reading};
 use crate::scenario::Scenario;
 
 /// `None` without anything to show.
@@ -157,7 +157,7 @@ fn table(view: &View<'_>, panels: &[Panel<'_>]) -> Table {
             View::estimate(result, Metric::Recovery),
         ]
     };
-    Table { header, rows: panels.iter().map(row).collect(), ..no_table() }
+    Table { header, rows: panels.iter().map(row).collect(), ..Table::default() }
 }
 
 const FIRST_TOP: f64 = plot::HEADING + 72.0;

@@ -1,12 +1,12 @@
 //! Which axis matters: how far cost, recovery and rejections move when one axis alone leaves the best variant.
 
 use crate::model::metric::{Metric, Unit};
-use crate::report::chart::axis::{self, Axis};
-use crate::report::chart::picture::{Anchor, Font, Picture};
-use crate::report::chart::plot::{self, Plot};
-use crate::report::chart::{Chart, Table};
-use crate::report::number;
-use crate::report::palette::Colour;
+use crate::report::kit::axis::{self, Axis};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot::{self, Plot};
 use crate::report::sweep::view::View;
 use crate::study::VariantResult;
 

@@ -1,13 +1,13 @@
 //! What is traded for what: cost against loss, with the recovery time as colour, and the variants that none beats.
 
-use super::star;
+use super::marks::star;
 use crate::model::metric::{Metric, Unit};
-use crate::report::chart::axis::Axis;
-use crate::report::chart::picture::{Anchor, Font, Picture, Point};
-use crate::report::chart::plot::{self, Plot};
-use crate::report::chart::{Chart, Table};
-use crate::report::number;
-use crate::report::palette::{Colour, STEPS};
+use crate::report::kit::axis::Axis;
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::{Colour, STEPS};
+use crate::report::kit::picture::{Anchor, Font, Picture, Point};
+use crate::report::kit::plot::{self, Plot};
 use crate::report::sweep::view::{View, variants};
 use crate::study::sweep::trade;
 

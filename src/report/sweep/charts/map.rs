@@ -5,13 +5,13 @@
 
 use std::ops::Range;
 
+use super::marks::{every, every_fitting, star};
 use super::measure::Measure;
-use super::{every, every_fitting, star};
-use crate::report::chart::picture::{Anchor, Font, Picture, Point};
-use crate::report::chart::plot;
-use crate::report::chart::{Chart, Table};
-use crate::report::number;
-use crate::report::palette::{Colour, STEPS};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::{Colour, STEPS};
+use crate::report::kit::picture::{Anchor, Font, Picture, Point};
+use crate::report::kit::plot;
 use crate::report::sweep::view::View;
 
 pub(super) fn chart(view: &View<'_>, measure: &Measure) -> Chart {
@@ -283,7 +283,7 @@ fn hatch(picture: &mut Picture, map: &Map, layout: &Layout) {
 fn write_values(picture: &mut Picture, measure: &Measure, map: &Map, layout: &Layout) -> bool {
     let text = |cell: &Cell| {
         let shown = number::optional(measure.unit, cell.value);
-        if cell.is_bound { format!("≥ {shown}") } else { shown }
+        number::bounded(&shown, cell.is_bound)
     };
     if layout.cell.1 < 20.0 || layout.cell.0 < 40.0 {
         return false;
@@ -460,7 +460,7 @@ fn caption(view: &View<'_>, measure: &Measure, map: &Map) -> String {
 
 fn table(view: &View<'_>, measure: &Measure, map: &Map) -> Table {
     if map.columns.len() > MOST_COLUMNS || map.rows.len() > MOST_ROWS {
-        return super::no_table();
+        return Table::default();
     }
     let corner = format!("{} \\ {}", view.name(map.rows.axis), view.name(map.columns.axis));
     let header = std::iter::once(corner).chain(map.columns.labels.iter().cloned()).collect();
@@ -469,8 +469,8 @@ fn table(view: &View<'_>, measure: &Measure, map: &Map) -> Table {
             None => "excluded".to_owned(),
             Some(cell) => {
                 let sign = if cell.passes { "" } else { " ✗" };
-                let bound = if cell.is_bound { "≥ " } else { "" };
-                format!("{bound}{}{sign}", number::optional(measure.unit, cell.value))
+                let shown = number::optional(measure.unit, cell.value);
+                format!("{}{sign}", number::bounded(&shown, cell.is_bound))
             }
         });
         std::iter::once(label.clone()).chain(cells).collect()

@@ -1,13 +1,13 @@
 //! A metric along the only axis: the mean of each variant with its interval.
 
+use super::marks::{every, star};
 use super::measure::Measure;
-use super::{every, star};
-use crate::report::chart::axis::{self, Axis};
-use crate::report::chart::picture::{Anchor, Font, Picture, Point};
-use crate::report::chart::plot::{self, Limit, Plot};
-use crate::report::chart::{Chart, Table};
-use crate::report::number;
-use crate::report::palette::Colour;
+use crate::report::kit::axis::{self, Axis};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture, Point};
+use crate::report::kit::plot::{self, Limit, Plot};
 use crate::report::sweep::view::View;
 
 pub(super) fn chart(view: &View<'_>, measure: &Measure, axis: usize) -> Chart {

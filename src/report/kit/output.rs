@@ -1,0 +1,90 @@
+//! What all reports are written with: the options, the charts as files, and the errors.
+
+use std::fmt::{self, Display};
+
+use super::chart::{Chart, DrawError};
+use super::folder::{Draft, FolderError};
+
+/// What a report contains beyond the usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Also write each chart as PNG.
+    pub png: bool,
+    /// Also write the samples and the alerts of the first replication for Prometheus, with time zero at so many seconds since 1970.
+    pub prometheus: Option<u64>,
+}
+
+/// A report that could not be written; the folder is as it was.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The file system refused.
+    Folder(FolderError),
+    /// A chart could not be drawn.
+    Chart(&'static str, DrawError),
+    /// The summary could not be put into JSON.
+    Json(serde_json::Error),
+}
+
+impl Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WriteError::Folder(error) => error.fmt(f),
+            WriteError::Chart(name, error) => write!(f, "failed to draw chart `{name}`: {error}"),
+            WriteError::Json(error) => write!(f, "failed to write the summary as JSON: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            WriteError::Folder(error) => error.source(),
+            WriteError::Chart(_, error) => Some(error),
+            WriteError::Json(error) => Some(error),
+        }
+    }
+}
+
+impl From<FolderError> for WriteError {
+    fn from(error: FolderError) -> Self {
+        WriteError::Folder(error)
+    }
+}
+
+/// Writes each chart as SVG, and as PNG if asked for; `file` names a chart's file by its name and extension.
+pub(crate) fn write_charts(
+    draft: &Draft,
+    charts: &[Chart],
+    options: &Options,
+    file: impl Fn(&str, &str) -> String,
+) -> Result<(), WriteError> {
+    for chart in charts {
+        draft.write(&file(chart.name, "svg"), &chart.svg())?;
+        if options.png {
+            chart
+                .write_png(&draft.path(&file(chart.name, "png")))
+                .map_err(|error| WriteError::Chart(chart.name, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// A document as pretty JSON with a newline at its end.
+pub(crate) fn json(document: &impl serde::Serialize) -> Result<String, WriteError> {
+    let text = serde_json::to_string_pretty(document).map_err(WriteError::Json)?;
+    Ok(text + "\n")
+}
+
+/// `depth.svg`: a file directly in the folder.
+pub(crate) fn plain_name(stem: &str, extension: &str) -> String {
+    format!("{stem}.{extension}")
+}
+
+/// Whether that is the name of a file that belongs to a report with these files and charts.
+pub(crate) fn is_ours(name: &str, files: &[&str], charts: &[&str]) -> bool {
+    let stem = name.strip_suffix(".svg").or_else(|| name.strip_suffix(".png"));
+    files.contains(&name) || stem.is_some_and(|stem| charts.contains(&stem))
+}
+
+/// The page of every report.
+pub(crate) const PAGE: &str = "report.html";
