@@ -27,7 +27,8 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     tell: TellArgs,
     /// Also write every chart as PNG.
-    #[arg(long)]
+    #[cfg_attr(feature = "png", arg(long))]
+    #[cfg_attr(not(feature = "png"), arg(skip))]
     png: bool,
     /// Also write the samples of the first replication as OpenMetrics, the alerts as rules, and a test of these.
     #[arg(long)]

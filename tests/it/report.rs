@@ -544,7 +544,7 @@ fn page_loads_nothing_and_escapes_what_the_scenario_says() {
 #[test]
 fn page_shows_the_command_that_was_given() {
     let page = page(&small());
-    let command = "simulate scenarios/spike-20k.toml --set &#39;slo=recovery_seconds.p95 &lt; 120&#39;";
+    let command = "simulate scenarios/spike-20k.toml --set 'slo=recovery_seconds.p95 &lt; 120'";
     assert!(page.contains(&format!("Reproduce: <code>{command}</code>")), "{page}");
 }
 

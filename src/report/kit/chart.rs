@@ -1,14 +1,13 @@
-//! A chart, as SVG for every report and as PNG on request, from the same drawing.
+//! A chart, as SVG for every report and as PNG on request, made from that SVG.
 //!
 //! Each page has modules that turn findings into a [`Picture`]; the only code that knows `plotters` is the one that
 //! paints pictures. Every chart also carries its numbers as a table, for those who do not see pictures.
 
-use std::path::Path;
-
-use plotters::prelude::{BitMapBackend, SVGBackend};
+use maud::{PreEscaped, html};
 
 use super::picture::Picture;
-use super::{number, palette, text};
+use super::text::printable;
+use super::{number, palette, png};
 use crate::experiment::series::Series;
 
 /// One chart with all that belongs to it.
@@ -36,7 +35,7 @@ pub struct Table {
     pub remark: String,
 }
 
-/// A drawing that did not work out.
+/// A PNG that did not work out.
 #[derive(Debug)]
 pub struct DrawError(String);
 
@@ -53,27 +52,28 @@ impl Chart {
     ///
     /// It has a title and a description for screen readers, and adapts to a dark screen.
     pub fn svg(&self) -> String {
-        let mut painted = String::new();
-        let backend = SVGBackend::with_string(&mut painted, self.picture.size(SVG_SCALE));
-        self.picture
-            .paint(backend, SVG_SCALE)
-            .expect("painting into a string with a bundled font does not fail");
-        let (_, shapes) = painted.split_once(">\n").unwrap_or(("", &painted));
+        let shapes = self.picture.svg_shapes(SVG_SCALE);
         let (width, height) = self.picture.size(1.0);
         let (fine_width, fine_height) = self.picture.size(SVG_SCALE);
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{CLASS}\" role=\"img\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {fine_width} {fine_height}\">\n<title>{}</title>\n<desc>{}</desc>\n<style>\n{}</style>\n{shapes}",
-            escape(&self.title),
-            escape(&self.caption),
-            palette::dark_style_sheet(CLASS, shapes),
-        )
+        let view_box = format!("0 0 {fine_width} {fine_height}");
+        let svg = html! {
+            svg xmlns="http://www.w3.org/2000/svg" class=(CLASS) role="img" width=(width) height=(height) viewBox=(view_box) { "\n"
+                title { (self.title) } "\n"
+                desc { (self.caption) } "\n"
+                style { "\n" (PreEscaped(palette::dark_style_sheet(CLASS, &shapes))) } "\n"
+                (PreEscaped(shapes))
+            } "\n"
+        };
+        printable(&svg.into_string())
     }
 
-    /// Writes the chart as a PNG in its light colours, twice as fine as it is meant to be shown.
-    pub fn write_png(&self, path: &Path) -> Result<(), DrawError> {
-        let backend = BitMapBackend::new(path, self.picture.size(PNG_SCALE));
-        self.picture.paint(backend, PNG_SCALE).map_err(|error| DrawError(error.to_string()))
+    /// The chart as a PNG in its light colours, twice as fine as it is meant to be shown.
+    ///
+    /// # Errors
+    ///
+    /// If the program was built without the feature `png`.
+    pub fn png(&self) -> Result<Vec<u8>, DrawError> {
+        png::render(&self.svg(), PNG_SCALE).map_err(DrawError)
     }
 }
 
@@ -103,25 +103,9 @@ impl Table {
     }
 }
 
-/// Replaces what has a meaning of its own in XML and HTML.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text::printable(text).chars() {
-        match character {
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 /// Class of every chart; its style sheet reaches nothing else in a page.
 const CLASS: &str = "backpressure-chart";
 /// An SVG has whole coordinates: a quarter of a pixel is fine enough for smooth curves.
 const SVG_SCALE: f64 = 4.0;
-const PNG_SCALE: f64 = 2.0;
+const PNG_SCALE: f32 = 2.0;
 const MOST_ROWS: usize = 60;

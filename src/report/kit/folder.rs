@@ -58,7 +58,7 @@ impl Draft {
     }
 
     /// Adds a file.
-    pub(crate) fn write(&self, name: &str, content: &str) -> Result<(), FolderError> {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<(), FolderError> {
         let path = self.path(name);
         fs::write(&path, content).map_err(failed("write", &path))
     }
@@ -79,7 +79,7 @@ impl Draft {
     }
 
     /// Where a file of the draft is until it is published.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.staging.join(name)
     }
 

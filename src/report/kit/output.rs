@@ -59,11 +59,10 @@ pub(crate) fn write_charts(
     file: impl Fn(&str, &str) -> String,
 ) -> Result<(), WriteError> {
     for chart in charts {
-        draft.write(&file(chart.name, "svg"), &chart.svg())?;
+        draft.write(&file(chart.name, "svg"), chart.svg())?;
         if options.png {
-            chart
-                .write_png(&draft.path(&file(chart.name, "png")))
-                .map_err(|error| WriteError::Chart(chart.name, error))?;
+            let png = chart.png().map_err(|error| WriteError::Chart(chart.name, error))?;
+            draft.write(&file(chart.name, "png"), &png)?;
         }
     }
     Ok(())

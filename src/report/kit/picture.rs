@@ -1,22 +1,19 @@
-//! A picture: shapes in logical pixels, painted onto any `plotters` backend.
+//! A picture: shapes in logical pixels, written as SVG by `plotters`.
 //!
 //! Charts only say what is where; that makes them plain functions that cannot fail and that tests can ask for
-//! the position of a label. Painting is one function for SVG and PNG alike. Backends take whole numbers, so a
-//! picture is painted larger than it is shown: `scale` device units for one logical pixel.
-
-use std::sync::Once;
+//! the position of a label. The backend takes whole numbers, so a picture is painted larger than it is shown: `scale`
+//! device units for one logical pixel.
 
 use plotters::coord::Shift;
-use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::{
-    Circle, DrawingArea, DrawingBackend, IntoDrawingArea, PathElement, Polygon, RGBAColor, RGBColor,
-    Rectangle, ShapeStyle, Text,
+    Circle, DrawingArea, IntoDrawingArea, PathElement, Polygon, RGBAColor, RGBColor, Rectangle, SVGBackend,
+    ShapeStyle, Text,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontDesc, FontFamily, FontStyle, IntoTextStyle, register_font};
+use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, IntoTextStyle};
 
 use super::palette::Colour;
-use super::text;
+use super::{font, text};
 
 /// A point in logical pixels from the upper left corner.
 pub(crate) type Point = (f64, f64);
@@ -72,19 +69,12 @@ impl Font {
     /// Width of a text in logical pixels.
     pub(crate) fn width_of(self, text: &str) -> f64 {
         // Measured large, since the result comes in whole pixels.
-        let width = self.description(MEASURING_SCALE).box_size(text).map_or(0, |(width, _)| width);
-        f64::from(width) / MEASURING_SCALE
+        f64::from(font::width(text, self.bold, self.size * MEASURING_SCALE)) / MEASURING_SCALE
     }
 
     /// The text, shortened to fit into `room`.
     pub(crate) fn shortened(self, text: &str, room: f64) -> String {
         text::shortened(text, |text| self.width_of(text) <= room)
-    }
-
-    fn description(self, scale: f64) -> FontDesc<'static> {
-        register_fonts();
-        let style = if self.bold { FontStyle::Bold } else { FontStyle::Normal };
-        FontDesc::new(FontFamily::Name(FONT_FAMILY), self.size * scale, style)
     }
 }
 
@@ -174,25 +164,20 @@ impl Picture {
         ((self.width * scale) as u32, (self.height * scale) as u32)
     }
 
-    /// Paints all shapes.
-    pub(crate) fn paint<DB: DrawingBackend>(
-        &self,
-        backend: DB,
-        scale: f64,
-    ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
-        let area = backend.into_drawing_area();
+    /// All shapes as elements of an SVG that is `scale` times finer.
+    pub(crate) fn svg_shapes(&self, scale: f64) -> String {
+        let mut svg = String::new();
+        let area = SVGBackend::with_string(&mut svg, self.size(scale)).into_drawing_area();
         for shape in &self.shapes {
-            paint_shape(&area, shape, scale)?;
+            paint(&area, shape, scale);
         }
-        area.present()
+        drop(area);
+        let (_, inside) = svg.split_once(">\n").expect("an SVG begins with its element");
+        inside.strip_suffix("</svg>\n").expect("an SVG ends with its element").to_owned()
     }
 }
 
-fn paint_shape<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    shape: &Shape,
-    scale: f64,
-) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
+fn paint(area: &DrawingArea<SVGBackend<'_>, Shift>, shape: &Shape, scale: f64) {
     let device = |&(x, y): &Point| ((x * scale).round() as i32, (y * scale).round() as i32);
     let devices = |points: &[Point]| {
         let mut points: Vec<(i32, i32)> = points.iter().map(device).collect();
@@ -200,7 +185,7 @@ fn paint_shape<DB: DrawingBackend>(
         points
     };
     let wide = |width: f64| (width * scale).round().max(1.0) as u32;
-    match shape {
+    let painted = match shape {
         Shape::Line { points, colour, width } => area.draw(&PathElement::new(
             devices(points),
             ShapeStyle { color: rgba(*colour, 1.0), filled: false, stroke_width: wide(*width) },
@@ -222,35 +207,24 @@ fn paint_shape<DB: DrawingBackend>(
                 Anchor::Middle => HPos::Center,
                 Anchor::End => HPos::Right,
             };
-            let description = font.description(scale);
-            let description = if *turned {
-                description.transform(plotters::style::FontTransform::Rotate270)
-            } else {
-                description
-            };
+            let style = if font.bold { FontStyle::Bold } else { FontStyle::Normal };
+            let description = FontDesc::new(FontFamily::Name(FONT_FAMILY), font.size * scale, style);
+            let turn = if *turned { FontTransform::Rotate270 } else { FontTransform::None };
             let colour = rgba(font.colour, 1.0);
-            let style =
-                description.into_text_style(area).color(&colour).pos(Pos::new(horizontal, VPos::Center));
+            let style = description
+                .transform(turn)
+                .into_text_style(area)
+                .color(&colour)
+                .pos(Pos::new(horizontal, VPos::Center));
             area.draw(&Text::new(text.as_str(), device(at), style))
         }
-    }
+    };
+    painted.expect("painting into a string does not fail");
 }
 
 fn rgba(colour: Colour, opacity: f64) -> RGBAColor {
     let [_, red, green, blue] = colour.light().to_be_bytes();
     RGBColor(red, green, blue).mix(opacity)
-}
-
-/// Gives `plotters` the font's bytes, so that no font needs to be installed to measure text or paint a PNG.
-fn register_fonts() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        for (style, bytes) in
-            [(FontStyle::Normal, dejavu::sans::regular()), (FontStyle::Bold, dejavu::sans::bold())]
-        {
-            assert!(register_font(FONT_FAMILY, style, bytes).is_ok(), "the bundled font is a valid font");
-        }
-    });
 }
 
 /// What an SVG asks the browser for. Every family listed is at most as wide as DejaVu Sans, by which labels are

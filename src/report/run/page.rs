@@ -1,14 +1,16 @@
-//! The report as one page: verdict first, evidence below, nothing loaded from anywhere.
-//!
-//! No script: sections that few need unfold by themselves (`<details>`). Whatever comes from the scenario is escaped.
+//! The report of a run as one page: verdict first, evidence below, nothing loaded from anywhere.
+
+use maud::{Markup, html};
 
 use super::jobs::JobTable;
 use super::{reading, sections};
 use crate::experiment::Findings;
 use crate::experiment::summary::{Estimate, Named, SloResult, Summary, Verdict};
 use crate::model::metric::{Metric, Unit};
-use crate::report::kit::chart::{Chart, escape};
-use crate::report::kit::html::{TABLE_END, document, figure, push, question, scenario_text, table_start};
+use crate::report::kit::chart::Chart;
+use crate::report::kit::html::{
+    details, document, figure, list, note, question, scenario_text, section, section_of_class, table,
+};
 use crate::report::kit::number::{self, bounded, unit_of};
 use crate::report::kit::text::capitalised;
 use crate::scenario::Scenario;
@@ -16,150 +18,116 @@ use crate::scenario::Scenario;
 /// The page.
 pub(super) fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> String {
     let summary = &findings.summary;
-    let mut page = head(scenario, findings);
-    page += &objectives(summary);
-    page += &breaks_first(summary);
-    page += &outcome(scenario, summary);
-    page += &sections::alerts(scenario, summary);
-    page += &sections::clients(scenario, findings);
-    page += &sections::faults(scenario, summary);
-    page += &sections::autoscaler(scenario, findings);
-    page += "<section>\n<h2>Over time</h2>\n";
-    for chart in charts {
-        page += &figure(chart);
-    }
-    page += "</section>\n";
-    page += &metrics(summary);
-    page += &remarks(summary);
-    page += &scenario_text(scenario);
-    push(
-        &mut page,
-        format_args!(
-            "<footer>simulate {} · digest <code>{}</code> · schema <code>{}</code></footer>\n",
-            escape(summary.version),
-            escape(&summary.digest),
-            escape(summary.schema)
-        ),
-    );
+    let page = html! {
+        (head(scenario, findings))
+        (objectives(summary))
+        (breaks_first(summary))
+        (outcome(scenario, summary))
+        (sections::alerts(scenario, summary))
+        (sections::clients(scenario, findings))
+        (sections::faults(scenario, summary))
+        (sections::autoscaler(scenario, findings))
+        (section("Over time", html! { @for chart in charts { (figure(chart.name, chart)) } }))
+        (metrics(summary))
+        @if !summary.warnings.is_empty() {
+            (section("Assumptions and warnings", list(&summary.warnings)))
+        }
+        (scenario_text(scenario))
+        footer {
+            "simulate " (summary.version) " · digest " code { (summary.digest) }
+            " · schema " code { (summary.schema) }
+        } "\n"
+    };
     document(&format!("{} – {}", summary.scenario, reading::verdict_word(summary)), &page)
 }
 
-fn head(scenario: &Scenario, findings: &Findings) -> String {
+fn head(scenario: &Scenario, findings: &Findings) -> Markup {
     let summary = &findings.summary;
-    let class = match (summary.slo.is_empty(), summary.verdict) {
-        (true, _) => "none",
-        (false, Verdict::Pass) => "pass",
-        (false, Verdict::Fail) => "fail",
+    let (class, sign) = match (summary.slo.is_empty(), summary.verdict) {
+        (true, _) => ("none", ""),
+        (false, Verdict::Pass) => ("pass", "✓ "),
+        (false, Verdict::Fail) => ("fail", "✗ "),
     };
-    let sign = match class {
-        "pass" => "✓ ",
-        "fail" => "✗ ",
-        _ => "",
-    };
-    let mut html = format!(
-        "<header class=\"verdict {class}\">\n<h1>{} <span class=\"badge\">{sign}{}</span></h1>\n",
-        escape(&summary.scenario),
-        reading::verdict_word(summary)
-    );
-    if summary.interrupted {
-        push(
-            &mut html,
-            format_args!(
-                "<p class=\"interrupted\"><strong>Interrupted:</strong> these figures rest on {} of {} replications.</p>\n",
-                summary.replications, scenario.replications
-            ),
-        );
-    }
-    html += &question(scenario);
-    push(
-        &mut html,
-        format_args!(
-            "<p class=\"answer\">{} {}.</p>\n",
-            escape(&reading::answer(scenario, findings)),
-            escape(&reading::objectives_sentence(summary))
-        ),
-    );
     // Which replications an interrupt let finish is chance: no command gives exactly those again.
     let command_gives = if summary.interrupted { "To run all of it" } else { "Reproduce" };
-    push(
-        &mut html,
-        format_args!(
-            "<p class=\"reproduce\">{command_gives}: <code>{}</code><br>Equal results have equal digests: <code>{}</code></p>\n</header>\n",
-            escape(&scenario.command),
-            escape(&summary.digest)
-        ),
-    );
-    html
+    html! {
+        header class={ "verdict " (class) } { "\n"
+            h1 { (summary.scenario) " " span class="badge" { (sign) (reading::verdict_word(summary)) } } "\n"
+            @if summary.interrupted {
+                p class="interrupted" {
+                    strong { "Interrupted:" } " these figures rest on " (summary.replications) " of "
+                    (scenario.replications) " replications."
+                } "\n"
+            }
+            (question(scenario))
+            p class="answer" {
+                (reading::answer(scenario, findings)) " " (reading::objectives_sentence(summary)) "."
+            } "\n"
+            p class="reproduce" {
+                (command_gives) ": " code { (scenario.command) } br;
+                "Equal results have equal digests: " code { (summary.digest) }
+            } "\n"
+        } "\n"
+    }
 }
 
-fn objectives(summary: &Summary) -> String {
-    let mut html = String::from("<section class=\"objectives\">\n<h2>Objectives</h2>\n");
+fn objectives(summary: &Summary) -> Markup {
     if summary.slo.is_empty() {
-        return html
-            + "<p>None. Objectives are set with <code>slo = [ … ]</code> in the scenario.</p>\n</section>\n";
+        let none =
+            html! { p { "None. Objectives are set with " code { "slo = [ … ]" } " in the scenario." } "\n" };
+        return section_of_class("objectives", "Objectives", none);
     }
-    html += &table_start(&["", "objective", "observed", "limit", "result"]);
-    for objective in &summary.slo {
-        let (class, sign, word) =
-            if objective.pass { ("met", "✓", "met") } else { ("missed", "✗", "missed") };
-        push(
-            &mut html,
-            format_args!(
-                "<tr class=\"{class}\"><td>{sign}</td><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td><td>{word}</td></tr>\n",
-                escape(&objective.expression),
-                observed(objective),
-                limit(objective),
-            ),
-        );
-    }
-    html + TABLE_END + "</section>\n"
-}
-
-fn observed(objective: &SloResult) -> String {
-    let shown = number::optional(unit_of(objective.metric), objective.observed);
-    let shown = bounded(&shown, objective.censored > 0);
-    match objective.censored {
-        0 => shown,
-        censored => format!("{shown} <small>({censored} not within the run)</small>"),
-    }
-}
-
-fn limit(objective: &SloResult) -> String {
-    number::value(unit_of(objective.metric), objective.limit)
-}
-
-fn breaks_first(summary: &Summary) -> String {
-    let mut html = String::from("<section>\n<h2>What broke first</h2>\n");
-    if summary.limits_reached.is_empty() {
-        html += "<p>No limit was reached.</p>\n";
-    } else {
-        html += "<ol>\n";
-        for reached in &summary.limits_reached {
-            push(
-                &mut html,
-                format_args!(
-                    "<li><strong>{}</strong> after {}, in {} of {} replications</li>\n",
-                    escape(reached.limit),
-                    number::value(Unit::Seconds, reached.seconds),
-                    reached.replications,
-                    summary.replications
-                ),
-            );
+    let rows = html! {
+        @for objective in &summary.slo {
+            @let (class, sign) = if objective.pass { ("met", "✓") } else { ("missed", "✗") };
+            tr class=(class) {
+                td { (sign) }
+                th scope="row" { code { (objective.expression) } }
+                td { (observed(objective)) }
+                td { (number::value(unit_of(objective.metric), objective.limit)) }
+                td { (class) }
+            } "\n"
         }
-        html += "</ol>\n";
-    }
-    if !summary.limits_ahead.is_empty() {
-        let ahead = escape(&reading::limits_ahead(summary).join(", "));
-        let intro = capitalised(reading::LIMITS_AHEAD);
-        push(&mut html, format_args!("<p class=\"note\">{intro} {ahead}.</p>\n"));
-    }
-    html + "</section>\n"
+    };
+    let header = ["", "objective", "observed", "limit", "result"];
+    section_of_class("objectives", "Objectives", table(&header, rows))
 }
 
-fn outcome(scenario: &Scenario, summary: &Summary) -> String {
-    let table = JobTable::of(scenario, summary);
-    let mut html = String::from("<section>\n<h2>Outcome by class</h2>\n");
-    html += &table_start(&[
+fn observed(objective: &SloResult) -> Markup {
+    let shown = number::optional(unit_of(objective.metric), objective.observed);
+    html! {
+        (bounded(&shown, objective.censored > 0))
+        @if objective.censored > 0 {
+            " " small { "(" (objective.censored) " not within the run)" }
+        }
+    }
+}
+
+fn breaks_first(summary: &Summary) -> Markup {
+    let content = html! {
+        @if summary.limits_reached.is_empty() {
+            p { "No limit was reached." } "\n"
+        } @else {
+            ol { "\n"
+                @for reached in &summary.limits_reached {
+                    li {
+                        strong { (reached.limit) } " after " (number::value(Unit::Seconds, reached.seconds))
+                        ", in " (reached.replications) " of " (summary.replications) " replications"
+                    } "\n"
+                }
+            } "\n"
+        }
+        @if !summary.limits_ahead.is_empty() {
+            @let ahead = reading::limits_ahead(summary).join(", ");
+            (note(format!("{} {ahead}.", capitalised(reading::LIMITS_AHEAD))))
+        }
+    };
+    section("What broke first", content)
+}
+
+fn outcome(scenario: &Scenario, summary: &Summary) -> Markup {
+    let jobs = JobTable::of(scenario, summary);
+    let header = [
         "class",
         "offered",
         "= admitted",
@@ -171,87 +139,63 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> String {
         "wait p50",
         "p95",
         "p99",
-    ]);
-    for row in &table.rows {
-        let total = if row.priority.is_none() { " class=\"total\"" } else { "" };
-        push(&mut html, format_args!("<tr{total}><th scope=\"row\">{}", escape(&row.name)));
-        if let Some(priority) = row.priority {
-            push(&mut html, format_args!(" <small>priority {priority}</small>"));
+    ];
+    let rows = html! {
+        @for row in &jobs.rows {
+            tr class=[row.priority.is_none().then_some("total")] {
+                th scope="row" {
+                    (row.name)
+                    @if let Some(priority) = row.priority { " " small { "priority " (priority) } }
+                }
+                @for cell in row.counts.iter().chain(&row.waits) { td { (cell) } }
+            } "\n"
         }
-        html += "</th>";
-        for cell in row.counts.iter().chain(&row.waits) {
-            push(&mut html, format_args!("<td>{}</td>", escape(cell)));
-        }
-        html += "</tr>\n";
-    }
-    html += TABLE_END;
-    push(&mut html, format_args!("<p class=\"note\">{}</p>\n", escape(&table.remark)));
-    html += &sections::rejections(summary);
-    html + "</section>\n"
+    };
+    let content = html! {
+        (table(&header, rows))
+        (note(&jobs.remark))
+        (sections::rejections(summary))
+    };
+    section("Outcome by class", content)
 }
 
-fn metrics(summary: &Summary) -> String {
-    let mut html = String::from("<section class=\"metrics\">\n<h2>All metrics</h2>\n");
-    push(
-        &mut html,
-        format_args!(
-            "<p class=\"note\">Over {} replications: mean with the half-width of its 95 % Student-t interval, the extremes, and \
-             the 95th percentile. Censored replications count with the bound that they reached.</p>\n",
-            summary.replications
-        ),
+fn metrics(summary: &Summary) -> Markup {
+    let about = format!(
+        "Over {} replications: mean with the half-width of its 95 % Student-t interval, the extremes, and the 95th \
+         percentile. Censored replications count with the bound that they reached.",
+        summary.replications
     );
-    html += &metric_table(&summary.metrics, true);
-    for (class, metrics) in &summary.classes.0 {
-        push(
-            &mut html,
-            format_args!(
-                "<details>\n<summary>Class {}</summary>\n{}</details>\n",
-                escape(class),
-                metric_table(metrics, false)
-            ),
-        );
-    }
-    html + "</section>\n"
+    let content = html! {
+        (note(about))
+        (metric_table(&summary.metrics, true))
+        @for (class, metrics) in &summary.classes.0 {
+            (details(format!("Class {class}"), metric_table(metrics, false)))
+        }
+    };
+    section_of_class("metrics", "All metrics", content)
 }
 
-fn metric_table(metrics: &Named<Estimate>, with_meaning: bool) -> String {
+fn metric_table(metrics: &Named<Estimate>, with_meaning: bool) -> Markup {
     let mut header = vec!["metric", "mean ± half-width", "min", "max", "p95", "n", "censored"];
     if with_meaning {
         header.push("meaning");
     }
-    let mut html = table_start(&header);
     // What no replication has belongs to a part that the scenario does not use.
-    for (name, estimate) in metrics.0.iter().filter(|(_, estimate)| estimate.n > 0) {
-        let unit = unit_of(name);
-        push(
-            &mut html,
-            format_args!(
-                "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
-                escape(name),
-                bounded(&number::estimate(unit, estimate), estimate.censored > 0),
-                number::optional(unit, estimate.min),
-                number::optional(unit, estimate.max),
-                number::optional(unit, estimate.p95),
-                estimate.n,
-                estimate.censored
-            ),
-        );
-        if with_meaning {
-            let meaning = Metric::from_name(name).map_or("", Metric::meaning);
-            push(&mut html, format_args!("<td class=\"text\">{}</td>", escape(meaning)));
+    let shown = metrics.0.iter().filter(|(_, estimate)| estimate.n > 0);
+    let rows = html! {
+        @for (name, estimate) in shown {
+            @let unit = unit_of(name);
+            tr {
+                th scope="row" { code { (name) } }
+                td { (bounded(&number::estimate(unit, estimate), estimate.censored > 0)) }
+                @for figure in [estimate.min, estimate.max, estimate.p95] { td { (number::optional(unit, figure)) } }
+                td { (estimate.n) }
+                td { (estimate.censored) }
+                @if with_meaning {
+                    td class="text" { (Metric::from_name(name).map_or("", Metric::meaning)) }
+                }
+            } "\n"
         }
-        html += "</tr>\n";
-    }
-    html + TABLE_END
-}
-
-fn remarks(summary: &Summary) -> String {
-    if summary.warnings.is_empty() {
-        return String::new();
-    }
-    let mut html = String::from("<section>\n<h2>Assumptions and warnings</h2>\n<ul>\n");
-    for warning in &summary.warnings {
-        push(&mut html, format_args!("<li>{}</li>\n", escape(warning)));
-    }
-    html + "</ul>\n</section>\n"
+    };
+    table(&header, rows)
 }

@@ -1,30 +1,23 @@
 //! Sections of a run's page that only some scenarios need: alerts, clients, rejections by reason, faults, the autoscaler.
 
+use maud::{Markup, PreEscaped, html};
+
 use super::clients::{ClientFigures, amplification, share};
 use super::reading;
 use crate::experiment::Findings;
 use crate::experiment::summary::{Estimate, Named, ScalingStep, Summary};
 use crate::model::metric::{Metric, Unit};
-use crate::report::kit::chart::escape;
-use crate::report::kit::html::{TABLE_END, push, table_start};
+use crate::report::kit::html::{note, section_named, table};
 use crate::report::kit::number;
 use crate::report::kit::text::capitalised;
 use crate::scenario::Scenario;
 
 /// The section about clients; empty where there are none.
-pub(super) fn clients(scenario: &Scenario, findings: &Findings) -> String {
-    let Some(figures) = ClientFigures::of(scenario, findings) else { return String::new() };
-    let sentence = |(name, text): (&str, String)| format!("{}: {}.", capitalised(name), escape(&text));
-    let sentences: Vec<String> = figures.lines().into_iter().map(sentence).collect();
-    let mut html = String::from("<section id=\"clients\">\n<h2>Clients</h2>\n");
-    push(
-        &mut html,
-        format_args!(
-            "<p>{}. {}</p>\n",
-            capitalised(&reading::basis(findings.summary.replications)),
-            sentences.join(" ")
-        ),
-    );
+pub(super) fn clients(scenario: &Scenario, findings: &Findings) -> Markup {
+    let Some(figures) = ClientFigures::of(scenario, findings) else { return Markup::default() };
+    let lines = figures.lines();
+    let sentences: Vec<String> =
+        lines.into_iter().map(|(name, text)| format!("{}: {text}.", capitalised(name))).collect();
     let header = [
         "class",
         "requests",
@@ -36,134 +29,131 @@ pub(super) fn clients(scenario: &Scenario, findings: &Findings) -> String {
         "wasted",
         "wasted share",
     ];
-    html += &table_start(&header);
-    for (name, metrics, is_total) in rows(&findings.summary) {
-        let mean = |metric: Metric| mean_of(metrics, metric);
-        let count = |metric: Metric| number::grouped(mean(metric), 0);
-        let total = if is_total { " class=\"total\"" } else { "" };
-        push(&mut html, format_args!("<tr{total}><th scope=\"row\">{}</th>", escape(name)));
-        let wasted_share = share(mean(Metric::Wasted), mean(Metric::Completed));
-        for cell in [
-            count(Metric::Requests),
-            number::grouped(mean(Metric::Requests) + mean(Metric::Retried), 0),
-            amplification(metrics.get(Metric::Amplification.name()).and_then(|estimate| estimate.mean)),
-            count(Metric::TimedOut),
-            count(Metric::Abandoned),
-            count(Metric::Completed),
-            count(Metric::Wasted),
-            number::optional(Unit::Fraction, wasted_share),
-        ] {
-            push(&mut html, format_args!("<td>{cell}</td>"));
+    let basis = capitalised(&reading::basis(findings.summary.replications));
+    let rows = html! {
+        @for (name, metrics, is_total) in rows(&findings.summary) {
+            tr class=[is_total.then_some("total")] {
+                th scope="row" { (name) }
+                @for cell in client_cells(metrics) { td { (cell) } }
+            } "\n"
         }
-        html += "</tr>\n";
-    }
-    html + TABLE_END + "</section>\n"
+    };
+    let content = html! {
+        p { (basis) ". " (sentences.join(" ")) } "\n"
+        (table(&header, rows))
+    };
+    section_named("clients", "Clients", content)
+}
+
+fn client_cells(metrics: &Named<Estimate>) -> [String; 8] {
+    let mean = |metric: Metric| mean_of(metrics, metric);
+    let count = |metric: Metric| number::grouped(mean(metric), 0);
+    [
+        count(Metric::Requests),
+        number::grouped(mean(Metric::Requests) + mean(Metric::Retried), 0),
+        amplification(metrics.get(Metric::Amplification.name()).and_then(|estimate| estimate.mean)),
+        count(Metric::TimedOut),
+        count(Metric::Abandoned),
+        count(Metric::Completed),
+        count(Metric::Wasted),
+        number::optional(Unit::Fraction, share(mean(Metric::Wasted), mean(Metric::Completed))),
+    ]
 }
 
 /// Rejections by reason, where there is more than one; else nothing, since the outcome says it all.
-pub(super) fn rejections(summary: &Summary) -> String {
+pub(super) fn rejections(summary: &Summary) -> Markup {
     let is_used = |metric: Metric| mean_of(&summary.metrics, metric) > 0.0;
     let used: Vec<(Metric, &str)> = REASONS.into_iter().filter(|(metric, _)| is_used(*metric)).collect();
     if used.len() < 2 {
-        return String::new();
+        return Markup::default();
     }
-    let mut html = String::from("<h3>Rejected, by reason</h3>\n");
     let header: Vec<&str> =
         ["class"].into_iter().chain(used.iter().map(|(_, words)| *words)).chain(["rejected"]).collect();
-    html += &table_start(&header);
-    for (name, metrics, is_total) in rows(summary) {
-        let total = if is_total { " class=\"total\"" } else { "" };
-        push(&mut html, format_args!("<tr{total}><th scope=\"row\">{}</th>", escape(name)));
+    let counts = |metrics: &Named<Estimate>| {
         let shown: Vec<f64> = used.iter().map(|(metric, _)| mean_of(metrics, *metric)).collect();
         let (sum, shown) = number::apportion(mean_of(metrics, Metric::Rejected), &shown, 1.0);
-        for count in shown.into_iter().chain([sum]) {
-            push(&mut html, format_args!("<td>{}</td>", number::grouped(count, 0)));
+        shown.into_iter().chain([sum])
+    };
+    let rows = html! {
+        @for (name, metrics, is_total) in rows(summary) {
+            tr class=[is_total.then_some("total")] {
+                th scope="row" { (name) }
+                @for count in counts(metrics) { td { (number::grouped(count, 0)) } }
+            } "\n"
         }
-        html += "</tr>\n";
+    };
+    html! {
+        h3 { "Rejected, by reason" } "\n"
+        (table(&header, rows))
     }
-    html + TABLE_END
 }
 
 /// The section about alerts; empty where no rules are evaluated.
-pub(super) fn alerts(scenario: &Scenario, summary: &Summary) -> String {
+pub(super) fn alerts(scenario: &Scenario, summary: &Summary) -> Markup {
     if summary.alerts.is_empty() {
-        return String::new();
+        return Markup::default();
     }
+    let header =
+        ["alert", "condition", "for", "true in", "fires in", "fires at", "before the first loss", "in words"];
     let seconds = |seconds: f64| number::value(Unit::Seconds, seconds);
-    let mut html = String::from("<section id=\"alerts\">\n<h2>Alerts</h2>\n");
-    html += &table_start(&[
-        "alert",
-        "condition",
-        "for",
-        "true in",
-        "fires in",
-        "fires at",
-        "before the first loss",
-        "in words",
-    ]);
     let of = |count: u32| format!("{count} of {}", summary.replications);
-    for alert in &summary.alerts {
-        push(
-            &mut html,
-            format_args!(
-                "<tr{}><th scope=\"row\">{} <small>{}</small></th><td class=\"words\"><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
-                 <td>{}</td><td class=\"words\">{}</td></tr>\n",
-                if alert.fired_in > 0 { " class=\"changed\"" } else { "" },
-                alert.alert,
-                alert.severity,
-                // Long names of metrics break between their words.
-                escape(&alert.expression).replace('_', "_<wbr/>"),
-                seconds(alert.for_seconds),
-                of(alert.true_in),
-                of(alert.fired_in),
-                number::optional(Unit::Seconds, alert.fired_seconds),
-                number::optional(Unit::Seconds, alert.lead_seconds),
-                escape(&reading::alert(alert, summary.replications)),
-            ),
-        );
-    }
-    html += TABLE_END;
+    let rows = html! {
+        @for alert in &summary.alerts {
+            tr class=[(alert.fired_in > 0).then_some("changed")] {
+                th scope="row" { (alert.alert) " " small { (alert.severity) } }
+                td class="words" { code { (breakable(&alert.expression)) } }
+                td { (seconds(alert.for_seconds)) }
+                td { (of(alert.true_in)) }
+                td { (of(alert.fired_in)) }
+                td { (number::optional(Unit::Seconds, alert.fired_seconds)) }
+                td { (number::optional(Unit::Seconds, alert.lead_seconds)) }
+                td class="words" { (reading::alert(alert, summary.replications)) }
+            } "\n"
+        }
+    };
     let monitoring = &scenario.model.monitoring;
-    push(
-        &mut html,
-        format_args!(
-            "<p class=\"note\">As Prometheus would raise them, scraping every {} and evaluating every {}. Times are medians over the \
-             replications in question. <code>--prometheus</code> writes the samples and the rules.</p>\n</section>\n",
-            seconds(monitoring.scrape.as_secs_f64()),
-            seconds(monitoring.evaluation.as_secs_f64())
-        ),
-    );
-    html
+    let remark = html! {
+        "As Prometheus would raise them, scraping every " (seconds(monitoring.scrape.as_secs_f64()))
+        " and evaluating every " (seconds(monitoring.evaluation.as_secs_f64()))
+        ". Times are medians over the replications in question. " code { "--prometheus" }
+        " writes the samples and the rules."
+    };
+    section_named("alerts", "Alerts", html! { (table(&header, rows)) (note(remark)) })
+}
+
+/// Long names of metrics break between their words.
+fn breakable(name: &str) -> Markup {
+    html! {
+        @for (index, word) in name.split('_').enumerate() {
+            @if index > 0 { (PreEscaped("_<wbr/>")) }
+            (word)
+        }
+    }
 }
 
 /// The section about faults; empty where there are none.
-pub(super) fn faults(scenario: &Scenario, summary: &Summary) -> String {
+pub(super) fn faults(scenario: &Scenario, summary: &Summary) -> Markup {
     let faults = reading::faults(scenario);
     if faults.is_empty() {
-        return String::new();
+        return Markup::default();
     }
-    let mut html = String::from("<section id=\"faults\">\n<h2>Faults</h2>\n");
-    html += &table_start(&["fault", "begins", "ends", "lasts", "what goes wrong"]);
     let seconds = |seconds: f64| number::value(Unit::Seconds, seconds);
-    for fault in faults {
-        let (end, lasts) = if fault.is_open {
-            ("–".to_owned(), "to the end".to_owned())
-        } else {
-            (seconds(fault.end), seconds(fault.end - fault.start))
-        };
-        push(
-            &mut html,
-            format_args!(
-                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{end}</td><td>{lasts}</td><td class=\"words\">{}</td></tr>\n",
-                escape(&fault.name),
-                seconds(fault.start),
-                escape(&fault.what)
-            ),
-        );
-    }
-    html += TABLE_END;
+    let rows = html! {
+        @for fault in &faults {
+            tr {
+                th scope="row" { (fault.name) }
+                td { (seconds(fault.start)) }
+                @if fault.is_open {
+                    td { (number::MISSING) } td { "to the end" }
+                } @else {
+                    td { (seconds(fault.end)) } td { (seconds(fault.end - fault.start)) }
+                }
+                td class="words" { (fault.what) }
+            } "\n"
+        }
+    };
     let (origin, at) = reading::recovery_origin(scenario);
-    let remark = if reading::faults(scenario).iter().any(|fault| fault.is_open) {
+    let remark = if faults.iter().any(|fault| fault.is_open) {
         "A fault lasts to the end of the run, so there is no recovery from it to be seen.".to_owned()
     } else {
         format!(
@@ -173,68 +163,57 @@ pub(super) fn faults(scenario: &Scenario, summary: &Summary) -> String {
             reading::recovery(scenario, summary)
         )
     };
-    push(&mut html, format_args!("<p class=\"note\">{}</p>\n</section>\n", escape(&remark)));
-    html
+    let header = ["fault", "begins", "ends", "lasts", "what goes wrong"];
+    section_named("faults", "Faults", html! { (table(&header, rows)) (note(remark)) })
 }
 
 /// The log of the autoscaler; empty where there is none.
-pub(super) fn autoscaler(scenario: &Scenario, findings: &Findings) -> String {
-    let Some(config) = &scenario.model.autoscaler else { return String::new() };
-    let mut html = String::from("<section id=\"autoscaler\">\n<h2>Autoscaler</h2>\n");
-    push(
-        &mut html,
-        format_args!(
-            "<p>From {} to {} worker processes, decided every {} on a depth that is {} old. In the mean over the run {} processes take \
-             jobs.</p>\n",
-            config.min,
-            config.max,
-            number::value(Unit::Seconds, config.sync.as_secs_f64()),
-            number::value(Unit::Seconds, config.metric_age.as_secs_f64()),
-            number::estimate(Unit::Count, findings.summary.metric(Metric::WorkerProcesses)),
-        ),
+pub(super) fn autoscaler(scenario: &Scenario, findings: &Findings) -> Markup {
+    let Some(config) = &scenario.model.autoscaler else { return Markup::default() };
+    let about = format!(
+        "From {} to {} worker processes, decided every {} on a depth that is {} old. In the mean over the run {} processes \
+         take jobs.",
+        config.min,
+        config.max,
+        number::value(Unit::Seconds, config.sync.as_secs_f64()),
+        number::value(Unit::Seconds, config.metric_age.as_secs_f64()),
+        number::estimate(Unit::Count, findings.summary.metric(Metric::WorkerProcesses)),
     );
     let decisions = &findings.summary.scaling;
-    if decisions.is_empty() {
-        return html + "<p class=\"note\">It decided nothing within the run.</p>\n</section>\n";
-    }
-    let open = if decisions.len() <= LONGEST_OPEN_LOG { " open" } else { "" };
-    push(&mut html, format_args!("<details{open}>\n<summary>Decisions ({})</summary>\n", decisions.len()));
-    html += &table_start(&[
-        "time",
-        "depth",
-        "there or ordered",
-        "asked by the depth",
-        "wanted",
-        "what settled it",
-    ]);
-    for decision in decisions {
-        html += &row(decision);
-    }
-    html += TABLE_END;
     let of = match findings.summary.replications {
         1 => "",
         _ => " of the first replication",
     };
-    push(
-        &mut html,
-        format_args!(
-            "<p class=\"note\">Decisions{of}; one that repeats the last one and changes nothing is left out.</p>\n</details>\n"
-        ),
-    );
-    html + "</section>\n"
+    let content = html! {
+        p { (about) } "\n"
+        @if decisions.is_empty() {
+            (note("It decided nothing within the run."))
+        } @else {
+            details open[decisions.len() <= LONGEST_OPEN_LOG] { "\n"
+                summary { "Decisions (" (decisions.len()) ")" } "\n"
+                (log(decisions))
+                (note(format!("Decisions{of}; one that repeats the last one and changes nothing is left out.")))
+            } "\n"
+        }
+    };
+    section_named("autoscaler", "Autoscaler", content)
 }
 
-fn row(decision: &ScalingStep) -> String {
-    let depth = decision.depth.map_or_else(|| "–".to_owned(), |jobs| number::grouped(jobs as f64, 0));
-    let mark = if decision.wanted == decision.current { "" } else { " class=\"changed\"" };
-    format!(
-        "<tr{mark}><td>{}</td><td>{depth}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"words\">{}</td></tr>\n",
-        number::value(Unit::Seconds, decision.seconds),
-        decision.current,
-        decision.recommended,
-        decision.wanted,
-        decision.reason
-    )
+fn log(decisions: &[ScalingStep]) -> Markup {
+    let header = ["time", "depth", "there or ordered", "asked by the depth", "wanted", "what settled it"];
+    let rows = html! {
+        @for decision in decisions {
+            tr class=[(decision.wanted != decision.current).then_some("changed")] {
+                td { (number::value(Unit::Seconds, decision.seconds)) }
+                td { (number::optional(Unit::Jobs, decision.depth.map(|jobs| jobs as f64))) }
+                td { (decision.current) }
+                td { (decision.recommended) }
+                td { (decision.wanted) }
+                td class="words" { (decision.reason) }
+            } "\n"
+        }
+    };
+    table(&header, rows)
 }
 
 /// The classes, and the total last if there are several.
