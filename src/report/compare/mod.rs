@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use crate::compare::Comparison;
 use crate::report::kit::chart::Chart;
+use crate::report::kit::document;
 use crate::report::kit::folder::Draft;
 use crate::report::kit::output::{self, Options, PAGE, WriteError};
 pub use charts::depth::Course;
 
 mod charts;
-mod document;
+mod csv;
 mod page;
 mod reading;
 pub mod terminal;
@@ -33,7 +34,7 @@ pub fn write(
     output::write_charts(&draft, &charts, &Options::default(), output::plain_name)?;
     draft.write(PAGE, &page(comparison, &charts))?;
     draft.write(COMPARISON, &json(comparison)?)?;
-    draft.write(DIFFERENCES, &document::differences(comparison))?;
+    draft.write(DIFFERENCES, &csv::differences(comparison))?;
     draft.publish(|name| output::is_ours(name, &[PAGE, COMPARISON, DIFFERENCES], &charts::NAMES))?;
     Ok(dir.join(PAGE))
 }
@@ -44,7 +45,7 @@ pub fn write(
 ///
 /// If a value has no place in JSON.
 pub fn json(comparison: &Comparison) -> Result<String, WriteError> {
-    output::json(comparison)
+    document::json(comparison)
 }
 
 /// The charts in their order.

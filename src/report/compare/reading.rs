@@ -2,7 +2,7 @@
 
 use crate::compare::{Comparison, Difference, Side, Size};
 use crate::experiment::earlier::Judged;
-use crate::experiment::summary::Verdict;
+use crate::report::kit::verdict;
 
 /// How the differences divide into what matters, what may be chance, and what is the same.
 pub(super) struct Sorted<'a> {
@@ -62,11 +62,7 @@ fn verdicts(a: &Side, b: &Side) -> String {
 
 /// The verdict of a side in one or two words.
 pub(super) fn verdict_word(side: &Side) -> &'static str {
-    match (side.objectives.is_empty(), side.verdict) {
-        (true, _) => "NO OBJECTIVES",
-        (false, Verdict::Pass) => "PASS",
-        (false, Verdict::Fail) => "FAIL",
-    }
+    verdict::word(!side.objectives.is_empty(), side.verdict)
 }
 
 /// The objectives of both: those of A in their order, then those that only B has.

@@ -6,7 +6,9 @@
 pub(crate) mod axis;
 pub(crate) mod chart;
 pub(crate) mod columns;
+pub(crate) mod cost;
 pub(crate) mod csv;
+pub(crate) mod document;
 pub(crate) mod folder;
 mod font;
 pub(crate) mod html;
@@ -20,3 +22,4 @@ mod png;
 pub(crate) mod rules;
 pub(crate) mod terminal;
 pub(crate) mod text;
+pub(crate) mod verdict;

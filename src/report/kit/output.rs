@@ -68,12 +68,6 @@ pub(crate) fn write_charts(
     Ok(())
 }
 
-/// A document as pretty JSON with a newline at its end.
-pub(crate) fn json(document: &impl serde::Serialize) -> Result<String, WriteError> {
-    let text = serde_json::to_string_pretty(document).map_err(WriteError::Json)?;
-    Ok(text + "\n")
-}
-
 /// `depth.svg`: a file directly in the folder.
 pub(crate) fn plain_name(stem: &str, extension: &str) -> String {
     format!("{stem}.{extension}")

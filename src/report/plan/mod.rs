@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::plan::Plan;
+use crate::report::kit;
 use crate::report::kit::folder::Draft;
 use crate::report::kit::output::{self, Options, PAGE, WriteError};
 use files::{DOCUMENT, SUMMARY, files};
@@ -56,7 +57,7 @@ pub fn write(dir: &Path, plans: &[Plan], options: &Options) -> Result<PathBuf, W
 
 /// The plans as one JSON document with a newline at its end: `plan.json` and what `--json` prints.
 pub fn json(plans: &[Plan]) -> Result<String, WriteError> {
-    output::json(&document::of(plans))
+    kit::document::json(&document::of(plans))
 }
 
 /// The files that the plan in the folder, if there is one, says are its own. Names alone would not tell: with

@@ -7,10 +7,11 @@ use crate::model::config::Discipline;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
+use crate::report::kit::cost;
 use crate::report::kit::number::{self, bounded, unit_of};
 use crate::report::kit::text::capitalised;
 use crate::report::run::clients::retry_capacity;
-use crate::scenario::Scenario;
+use crate::scenario::{Prices, Scenario};
 use crate::selection::Guarantee;
 use crate::study::grid::VariantId;
 use crate::units;
@@ -131,47 +132,32 @@ impl<'p> View<'p> {
     // What it costs.
 
     /// A cost as an amount: `$310`, `3`.
-    pub(crate) fn amount(&self, cost: f64) -> String {
-        self.with_currency(&number::value(Unit::Count, cost))
+    pub(crate) fn amount(&self, amount: f64) -> String {
+        cost::amount(self.prices(), amount)
     }
 
     /// `$310 a month`, `3 worker processes`.
-    pub(crate) fn cost(&self, cost: &Estimate) -> String {
-        let amount = self.with_currency(&number::estimate(Unit::Count, cost));
-        match (self.has_prices(), amount.as_str()) {
-            (true, _) => format!("{amount} a month"),
-            (false, "1") => "1 worker process".to_owned(),
-            (false, _) => format!("{amount} worker processes"),
-        }
+    pub(crate) fn cost(&self, estimate: &Estimate) -> String {
+        cost::in_words(self.prices(), estimate)
     }
 
     /// `$310`, or `3` where the cost is a number of processes.
-    pub(crate) fn short_cost(&self, cost: &Estimate) -> String {
-        self.with_currency(&number::value(Unit::Count, cost.mean.unwrap_or(f64::NAN)))
+    pub(crate) fn short_cost(&self, estimate: &Estimate) -> String {
+        self.amount(estimate.mean.unwrap_or(f64::NAN))
     }
 
-    /// `cost a month`, or `worker processes` where nothing has a price.
+    /// What an axis of costs is.
     pub(crate) fn cost_name(&self) -> String {
-        let currency = &self.scenario().cost.currency;
-        match (self.has_prices(), currency.is_empty()) {
-            (false, _) => "cost: worker processes".to_owned(),
-            (true, true) => "cost a month".to_owned(),
-            (true, false) => format!("cost a month ({currency})"),
+        let prices = self.prices();
+        match (cost::has_prices(prices), prices.currency.is_empty()) {
+            (false, _) => format!("cost: {}", cost::name(prices)),
+            (true, true) => cost::name(prices).to_owned(),
+            (true, false) => format!("{} ({})", cost::name(prices), prices.currency),
         }
     }
 
-    fn with_currency(&self, amount: &str) -> String {
-        let currency = &self.scenario().cost.currency;
-        let gap = if currency.ends_with(char::is_alphanumeric) { " " } else { "" };
-        format!("{currency}{gap}{amount}")
-    }
-
-    /// Without any price the number of worker processes is the cost.
-    fn has_prices(&self) -> bool {
-        let prices = &self.scenario().cost;
-        let others = [prices.slot, prices.gateway, prices.redis_gib, prices.rejected_job, prices.lost_job];
-        let is_plain = prices.currency.is_empty() && (prices.worker - 1.0).abs() < 1e-12;
-        !(is_plain && others.iter().all(|price| *price <= 0.0))
+    fn prices(&self) -> &'p Prices {
+        &self.scenario().cost
     }
 
     // What to apply.

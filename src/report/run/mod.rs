@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::experiment::Findings;
 use crate::experiment::summary::Summary;
 use crate::report::kit::chart::Chart;
+use crate::report::kit::document;
 use crate::report::kit::folder::Draft;
 use crate::report::kit::output::{self, Options, PAGE, WriteError};
 use crate::scenario::Scenario;
@@ -59,7 +60,7 @@ pub fn page(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> Strin
 
 /// The summary as one JSON document with a newline at its end: `summary.json` and what `--json` prints.
 pub fn json(summary: &Summary) -> Result<String, WriteError> {
-    output::json(summary)
+    document::json(summary)
 }
 
 const SUMMARY: &str = "summary.json";

@@ -3,11 +3,12 @@
 use crate::engine::time::SimTime;
 use crate::experiment::Findings;
 use crate::experiment::series::PartSeries;
-use crate::experiment::summary::{AlertSummary, LimitAhead, Summary, Verdict};
+use crate::experiment::summary::{AlertSummary, LimitAhead, Summary};
 use crate::model::config::{Fault, FaultKind, ModelConfig};
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::number::{self, bounded};
 use crate::report::kit::text::printable;
+use crate::report::kit::verdict;
 use crate::scenario::Scenario;
 
 /// A depth at which the policy changes its mind.
@@ -268,11 +269,7 @@ pub(crate) const LIMITS_AHEAD: &str = "not reached, and how near each came:";
 
 /// The verdict in one or two words.
 pub(crate) fn verdict_word(summary: &Summary) -> &'static str {
-    match (summary.slo.is_empty(), summary.verdict) {
-        (true, _) => "NO OBJECTIVES",
-        (false, Verdict::Pass) => "PASS",
-        (false, Verdict::Fail) => "FAIL",
-    }
+    verdict::word(!summary.slo.is_empty(), summary.verdict)
 }
 
 /// How many objectives hold, as a sentence without its full stop.

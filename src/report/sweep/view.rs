@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::experiment::summary::Estimate;
 use crate::model::metric::{Metric, Unit};
-use crate::report::kit::number;
-use crate::scenario::Kind;
+use crate::report::kit::text::plural;
+use crate::report::kit::{cost, number};
+use crate::scenario::{Kind, Prices};
 use crate::study::VariantResult;
 use crate::study::axis::Axis;
 use crate::study::grid::{Grid, VariantId};
@@ -130,43 +131,27 @@ impl<'s> View<'s> {
     }
 
     /// A cost as an amount: `$310`, `3`.
-    pub(crate) fn amount(&self, cost: f64) -> String {
-        self.with_currency(&number::value(Unit::Count, cost))
+    pub(crate) fn amount(&self, amount: f64) -> String {
+        cost::amount(self.prices(), amount)
     }
 
     /// A cost with its half-width.
-    pub(crate) fn cost(&self, cost: &Estimate) -> String {
-        self.with_currency(&number::estimate(Unit::Count, cost))
-    }
-
-    fn with_currency(&self, amount: &str) -> String {
-        let currency = &self.grid().scenario().cost.currency;
-        let gap = if currency.ends_with(char::is_alphanumeric) { " " } else { "" };
-        format!("{currency}{gap}{amount}")
+    pub(crate) fn cost(&self, estimate: &Estimate) -> String {
+        cost::estimate(self.prices(), estimate)
     }
 
     /// What costs are: `cost a month`, or `worker processes` where nothing has a price.
     pub(crate) fn cost_name(&self) -> &'static str {
-        if self.has_prices() { "cost a month" } else { "worker processes" }
+        cost::name(self.prices())
     }
 
     /// `$310 a month`, `3 worker processes`.
-    pub(crate) fn cost_in_words(&self, cost: &Estimate) -> String {
-        let amount = self.cost(cost);
-        match (self.has_prices(), amount.as_str()) {
-            (true, _) => format!("{amount} a month"),
-            (false, "1") => "1 worker process".to_owned(),
-            (false, _) => format!("{amount} worker processes"),
-        }
+    pub(crate) fn cost_in_words(&self, estimate: &Estimate) -> String {
+        cost::in_words(self.prices(), estimate)
     }
 
-    /// Without any price the number of worker processes is the cost.
-    fn has_prices(&self) -> bool {
-        let prices = &self.grid().scenario().cost;
-        let others = [prices.slot, prices.gateway, prices.redis_gib, prices.rejected_job, prices.lost_job];
-        !(prices.currency.is_empty()
-            && others.iter().all(|price| *price <= 0.0)
-            && (prices.worker - 1.0).abs() < 1e-12)
+    fn prices(&self) -> &'s Prices {
+        &self.grid().scenario().cost
     }
 
     /// What the ranking goes by, as a sentence.
@@ -193,10 +178,7 @@ impl<'s> View<'s> {
 
     /// `10 replications each`.
     pub(crate) fn replications(&self) -> String {
-        match self.sweep.study.replications {
-            1 => "1 replication each".to_owned(),
-            n => format!("{n} replications each"),
-        }
+        plural(self.sweep.study.replications as usize, "replication") + " each"
     }
 
     /// The share of offered jobs that were rejected or lost.

@@ -142,11 +142,7 @@ fn table(rows: &[&Difference]) -> Table {
             if row.matters { "matters" } else { "may be chance" }.to_owned(),
         ]
     };
-    Table {
-        header: ["metric", "difference", "95 % interval", ""].map(str::to_owned).to_vec(),
-        rows: rows.iter().map(row).collect(),
-        remark: String::new(),
-    }
+    Table::new(&["metric", "difference", "95 % interval", ""], rows.iter().map(row).collect())
 }
 
 const MOST_ROWS: usize = 40;

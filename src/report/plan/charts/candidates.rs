@@ -203,9 +203,11 @@ fn table(view: &View<'_>) -> Table {
         false => String::new(),
     };
     Table {
-        header: ["settings", "replications", "cost", tie_break.name(), "outcome"].map(str::to_owned).to_vec(),
-        rows: simulated.iter().take(MOST_ROWS).map(row).collect(),
         remark,
+        ..Table::new(
+            &["settings", "replications", "cost", tie_break.name(), "outcome"],
+            simulated.iter().take(MOST_ROWS).map(row).collect(),
+        )
     }
 }
 

@@ -240,11 +240,7 @@ fn table(what_if: &WhatIf) -> Table {
             if load.missed.is_empty() { "–".to_owned() } else { load.missed.join("; ") },
         ]
     };
-    Table {
-        header: header.map(str::to_owned).to_vec(),
-        rows: what_if.loads.iter().map(row).collect(),
-        remark: String::new(),
-    }
+    Table::new(&header, what_if.loads.iter().map(row).collect())
 }
 
 const UPPER: f64 = 190.0;

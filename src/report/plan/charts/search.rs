@@ -9,6 +9,7 @@ use crate::report::plan::view::{Ending, Stage, View, plain};
 pub(super) fn chart(view: &View<'_>) -> Chart {
     let title = "How the search went".to_owned();
     let stages = view.stages();
+    let row = |stage: &Stage| vec![stage.name.to_owned(), plain(stage.left), stage.notes.join("; ")];
     Chart {
         name: "search",
         caption: format!(
@@ -16,14 +17,7 @@ pub(super) fn chart(view: &View<'_>) -> Chart {
              without any has none. {}",
             view.effort()
         ),
-        table: Table {
-            header: ["stage", "left", "what happened"].map(str::to_owned).to_vec(),
-            rows: stages
-                .iter()
-                .map(|stage| vec![stage.name.to_owned(), plain(stage.left), stage.notes.join("; ")])
-                .collect(),
-            remark: String::new(),
-        },
+        table: Table::new(&["stage", "left", "what happened"], stages.iter().map(row).collect()),
         picture: draw(view, &stages, &title),
         title,
     }

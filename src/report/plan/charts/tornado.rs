@@ -199,11 +199,10 @@ fn table(choice: &Choice) -> Table {
             change(effect.higher),
         ]
     };
-    Table {
-        header: ["input", "metric", "as planned", "10 % lower", "10 % higher"].map(str::to_owned).to_vec(),
-        rows: choice.what_if.tornado.iter().map(row).collect(),
-        remark: String::new(),
-    }
+    Table::new(
+        &["input", "metric", "as planned", "10 % lower", "10 % higher"],
+        choice.what_if.tornado.iter().map(row).collect(),
+    )
 }
 
 const TOP: f64 = plot::HEADING + 30.0;

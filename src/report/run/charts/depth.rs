@@ -10,8 +10,7 @@ use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
 use crate::report::kit::plot::{self, Key, Limit, Plot};
-use crate::report::run::reading;
-use crate::report::run::reading::FaultPeriod;
+use crate::report::run::reading::{self, FaultPeriod, Threshold};
 use crate::scenario::Scenario;
 
 pub(crate) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
@@ -32,14 +31,7 @@ pub(crate) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
 fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     let series = &findings.series;
     let many = findings.summary.replications > 1;
-    let limits: Vec<Limit> = reading::thresholds(scenario)
-        .iter()
-        .map(|threshold| Limit {
-            value: threshold.jobs as f64,
-            label: format!("{} {}", threshold.name, number::short_count(threshold.jobs as f64)),
-            colour: Colour::Limit,
-        })
-        .collect();
+    let limits = limits(scenario);
     let limit_values: Vec<f64> = limits.iter().map(|limit| limit.value).collect();
     let highest = axis::reach(series.depth_max.iter().chain(&series.depth.p95).copied(), &limit_values);
     let markers = markers(scenario, findings);
@@ -100,6 +92,16 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     }
     frame.base_line(&mut picture);
     picture
+}
+
+/// The thresholds of the policy as lines across a plot of depths.
+pub(crate) fn limits(scenario: &Scenario) -> Vec<Limit> {
+    let limit = |threshold: &Threshold| Limit {
+        value: threshold.jobs as f64,
+        label: format!("{} {}", threshold.name, number::short_count(threshold.jobs as f64)),
+        colour: Colour::Limit,
+    };
+    reading::thresholds(scenario).iter().map(limit).collect()
 }
 
 /// A moment worth a vertical line.

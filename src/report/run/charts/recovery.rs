@@ -124,11 +124,7 @@ fn table(times: &[Time]) -> Table {
             if time.censored { "no, the run ended" } else { "yes" }.to_owned(),
         ]
     };
-    Table {
-        header: ["replication", "seconds", "recovered"].map(str::to_owned).to_vec(),
-        rows: times.iter().map(row).collect(),
-        remark: String::new(),
-    }
+    Table::new(&["replication", "seconds", "recovered"], times.iter().map(row).collect())
 }
 
 const DOT: f64 = 4.5;

@@ -4,10 +4,10 @@ use crate::experiment::Findings;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::{self, Axis};
 use crate::report::kit::chart::{Chart, Table};
-use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
-use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::kit::plot::{self, Key, Plot};
+use crate::report::run::charts::depth;
 use crate::report::run::reading;
 use crate::report::sweep::view::View;
 use crate::scenario::Scenario;
@@ -109,15 +109,7 @@ fn draw_panel(
     let series = &panel.findings.series;
     frame.horizontal_grid(picture);
     frame.vertical_grid(picture, numbers);
-    let limits: Vec<Limit> = reading::thresholds(&panel.scenario)
-        .iter()
-        .map(|threshold| Limit {
-            value: threshold.jobs as f64,
-            label: format!("{} {}", threshold.name, number::short_count(threshold.jobs as f64)),
-            colour: Colour::Limit,
-        })
-        .collect();
-    frame.limits(picture, &limits);
+    frame.limits(picture, &depth::limits(&panel.scenario));
     if view.sweep.study.replications > 1 {
         frame.band(picture, &series.seconds, &series.depth.p05, &series.depth.p95, Colour::Main, BAND);
     }

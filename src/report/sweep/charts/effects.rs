@@ -155,13 +155,7 @@ fn table(view: &View<'_>, panels: &[Panel]) -> Table {
             ]
         })
     });
-    Table {
-        header: ["quantity", "axis", "lowest", "best variant", "highest", "range"]
-            .map(str::to_owned)
-            .to_vec(),
-        rows: rows.collect(),
-        remark: String::new(),
-    }
+    Table::new(&["quantity", "axis", "lowest", "best variant", "highest", "range"], rows.collect())
 }
 
 fn capitalised(text: &str) -> String {

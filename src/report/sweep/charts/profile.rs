@@ -144,9 +144,11 @@ fn table(view: &View<'_>, measure: &Measure, axis: usize) -> Table {
     let remark =
         if every > 1 { format!("Every {every}th variant; variants.csv has all.") } else { String::new() };
     Table {
-        header: [view.name(axis), "value", "± half-width", "objectives"].map(str::to_owned).to_vec(),
-        rows: (0..view.sweep.results.len()).step_by(every).map(row).collect(),
         remark,
+        ..Table::new(
+            &[view.name(axis), "value", "± half-width", "objectives"],
+            (0..view.sweep.results.len()).step_by(every).map(row).collect(),
+        )
     }
 }
 
