@@ -24,12 +24,12 @@ pub(crate) struct ClientFigures {
 impl ClientFigures {
     /// `None` where there are no clients.
     pub(crate) fn of(scenario: &Scenario, findings: &Findings) -> Option<Self> {
-        let parts = reading::parts(&scenario.model, findings.series.parts.as_ref()).clients?;
+        let details = reading::details(&scenario.model, findings.series.parts.as_ref()).clients?;
         let mean = |metric: Metric| findings.summary.metric(metric).mean.unwrap_or(0.0);
         Some(Self {
             requests: mean(Metric::Requests),
             abandoned: mean(Metric::Abandoned),
-            open: parts.open_requests,
+            open: details.open_requests,
             attempts: mean(Metric::Requests) + mean(Metric::Retried),
             timed_out: mean(Metric::TimedOut),
             amplification: findings.summary.metric(Metric::Amplification).mean,
@@ -42,14 +42,15 @@ impl ClientFigures {
     /// A name of at most eight letters and a sentence without its full stop, for each thing worth knowing.
     pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
         let answered = self.requests - self.abandoned - self.open;
-        let (requests, parts) = number::apportion(self.requests, &[answered, self.abandoned, self.open], 1.0);
+        let (requests, shares) =
+            number::apportion(self.requests, &[answered, self.abandoned, self.open], 1.0);
         let count = |count: f64| number::grouped(count, 0);
         let answer = format!(
             "{} = {} answered + {} given up + {} still open",
             count(requests),
-            count(parts[0]),
-            count(parts[1]),
-            count(parts[2])
+            count(shares[0]),
+            count(shares[1]),
+            count(shares[2])
         );
         let attempts = format!(
             "{}, {} for each request; {} timed out",

@@ -192,9 +192,9 @@ pub(crate) fn recovery_origin(scenario: &Scenario) -> (Origin, f64) {
     }
 }
 
-/// Which parts of the detailed level a scenario uses, with their course; all `None` where there is none.
+/// Which details of the detailed level a scenario uses, with their course; all `None` where there is none.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct PartsInUse<'a> {
+pub(crate) struct DetailsInUse<'a> {
     /// Clients that wait for answers.
     pub(crate) clients: Option<&'a PartSeries>,
     /// Workers whose number changes.
@@ -205,20 +205,20 @@ pub(crate) struct PartsInUse<'a> {
     pub(crate) redis: Option<&'a PartSeries>,
 }
 
-/// The parts in use.
-pub(crate) fn parts<'a>(model: &ModelConfig, series: Option<&'a PartSeries>) -> PartsInUse<'a> {
-    let Some(parts) = series else { return PartsInUse::default() };
+/// The details in use.
+pub(crate) fn details<'a>(model: &ModelConfig, series: Option<&'a PartSeries>) -> DetailsInUse<'a> {
+    let Some(details) = series else { return DetailsInUse::default() };
     let loses_workers = model
         .faults
         .iter()
         .any(|fault| matches!(fault.kind, FaultKind::WorkerLoss { .. } | FaultKind::WorkerRestart));
     let workers_change = loses_workers || model.autoscaler.is_some() || model.workers.crashes.is_some();
     let pool = model.workers.database.and_then(|database| database.pool);
-    PartsInUse {
-        clients: model.clients.map(|_| parts),
-        workers: workers_change.then_some(parts),
-        connections: pool.map(|pool| (parts, pool)),
-        redis: model.redis.operations.map(|_| parts),
+    DetailsInUse {
+        clients: model.clients.map(|_| details),
+        workers: workers_change.then_some(details),
+        connections: pool.map(|pool| (details, pool)),
+        redis: model.redis.operations.map(|_| details),
     }
 }
 

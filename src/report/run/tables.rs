@@ -51,27 +51,27 @@ pub(crate) fn timeseries(scenario: &Scenario, series: &Series) -> String {
             add(&format!("{name}_jobs_total{{class={}}}", class.name), Values::Full(totals));
         }
     }
-    let parts = reading::parts(&scenario.model, series.parts.as_ref());
-    if let Some(parts) = parts.workers {
-        add("worker_processes_mean", Values::Full(&parts.workers.mean));
-        add("worker_processes_p05", Values::Full(&parts.workers.p05));
-        add("worker_processes_p50", Values::Full(&parts.workers.p50));
-        add("worker_processes_p95", Values::Full(&parts.workers.p95));
-        if !parts.wanted.is_empty() {
-            add("worker_processes_wanted", Values::Full(&parts.wanted));
+    let details = reading::details(&scenario.model, series.parts.as_ref());
+    if let Some(details) = details.workers {
+        add("worker_processes_mean", Values::Full(&details.workers.mean));
+        add("worker_processes_p05", Values::Full(&details.workers.p05));
+        add("worker_processes_p50", Values::Full(&details.workers.p50));
+        add("worker_processes_p95", Values::Full(&details.workers.p95));
+        if !details.wanted.is_empty() {
+            add("worker_processes_wanted", Values::Full(&details.wanted));
         }
     }
-    if let Some((parts, _)) = parts.connections {
-        add("database_connections", Values::Full(&parts.connections));
+    if let Some((details, _)) = details.connections {
+        add("database_connections", Values::Full(&details.connections));
     }
-    if let Some(parts) = parts.redis {
-        add("redis_utilisation", Values::Full(&parts.redis_utilisation));
+    if let Some(details) = details.redis {
+        add("redis_utilisation", Values::Full(&details.redis_utilisation));
     }
-    if let Some(parts) = parts.clients {
-        add("client_requests_total", Values::Full(&parts.requests));
-        add("client_retries_total", Values::Full(&parts.retried));
-        add("client_abandoned_total", Values::Full(&parts.abandoned));
-        add("wasted_jobs_total", Values::Full(&parts.wasted));
+    if let Some(details) = details.clients {
+        add("client_requests_total", Values::Full(&details.requests));
+        add("client_retries_total", Values::Full(&details.retried));
+        add("client_abandoned_total", Values::Full(&details.abandoned));
+        add("wasted_jobs_total", Values::Full(&details.wasted));
     }
     let mut csv = record(columns.iter().map(|(name, _)| name.clone()));
     for point in 0..series.seconds.len() {

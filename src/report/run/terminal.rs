@@ -66,13 +66,13 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
         let remarks = [format!("open {open} of the time"), format!("{openings} {times} a run")];
         lines.extend(labelled("circuit", &circuit_line(&findings.series, columns), &remarks, width));
     }
-    let parts = reading::parts(&scenario.model, findings.series.parts.as_ref());
-    if let Some(parts) = parts.workers {
-        let most = parts.workers.p95.iter().copied().fold(0.0, f64::max);
+    let details = reading::details(&scenario.model, findings.series.parts.as_ref());
+    if let Some(details) = details.workers {
+        let most = details.workers.p95.iter().copied().fold(0.0, f64::max);
         let processes = number::estimate(Unit::Count, metric(Metric::WorkerProcesses));
         let remarks =
             [format!("{processes} processes in the mean"), format!("most {}", number::grouped(most, 0))];
-        lines.extend(labelled("workers", &bar_line(&parts.workers.p50, columns), &remarks, width));
+        lines.extend(labelled("workers", &bar_line(&details.workers.p50, columns), &remarks, width));
     }
     let faults: Vec<String> = reading::faults(scenario).iter().map(fault).collect();
     for (index, line) in filled_list(&faults, width, &" ".repeat(LABEL)).into_iter().enumerate() {

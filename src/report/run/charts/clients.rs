@@ -17,7 +17,7 @@ use crate::scenario::Scenario;
 
 /// `None` without clients.
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
-    let parts = reading::parts(&scenario.model, findings.series.parts.as_ref()).clients?;
+    let details = reading::details(&scenario.model, findings.series.parts.as_ref()).clients?;
     let title = "Clients: first attempts, retries and work for nobody".to_owned();
     let metric = |metric: Metric, unit| number::estimate(unit, findings.summary.metric(metric));
     let caption = format!(
@@ -30,7 +30,7 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
             n => format!("Mean over {n} replications"),
         }
     );
-    let all = Rates::of(&findings.series, parts, usize::MAX);
+    let all = Rates::of(&findings.series, details, usize::MAX);
     let table = Table::over_time(
         &findings.series,
         &["time (s)", "first attempts/s", "retries/s", "given up/s", "wasted/s"],
@@ -39,7 +39,7 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
             rates.map(|rates| number::grouped(rates[index], 0)).to_vec()
         },
     );
-    Some(Chart { name: "clients", caption, table, picture: draw(scenario, findings, parts, &title), title })
+    Some(Chart { name: "clients", caption, table, picture: draw(scenario, findings, details, &title), title })
 }
 
 struct Rates {
@@ -51,21 +51,21 @@ struct Rates {
 }
 
 impl Rates {
-    fn of(series: &Series, parts: &PartSeries, most_points: usize) -> Self {
+    fn of(series: &Series, details: &PartSeries, most_points: usize) -> Self {
         let ends = rates::ends(series.seconds.len(), most_points);
         let rate = |totals: &Vec<f64>| rates::per_second(&[totals], &ends, &series.seconds);
         Self {
             seconds: ends.iter().map(|&end| series.seconds[end]).collect(),
-            first: rate(&parts.requests),
-            retries: rate(&parts.retried),
-            abandoned: rate(&parts.abandoned),
-            wasted: rate(&parts.wasted),
+            first: rate(&details.requests),
+            retries: rate(&details.retried),
+            abandoned: rate(&details.abandoned),
+            wasted: rate(&details.wasted),
         }
     }
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, parts: &PartSeries, title: &str) -> Picture {
-    let rates = Rates::of(&findings.series, parts, MOST_POINTS);
+fn draw(scenario: &Scenario, findings: &Findings, details: &PartSeries, title: &str) -> Picture {
+    let rates = Rates::of(&findings.series, details, MOST_POINTS);
     let sent: Vec<f64> =
         rates.first.iter().zip(&rates.retries).map(|(first, retries)| first + retries).collect();
     let highest = axis::reach(sent.iter().chain(&rates.wasted).chain(&rates.abandoned).copied(), &[]);

@@ -44,8 +44,8 @@ struct Resource {
 }
 
 fn others(scenario: &Scenario, findings: &Findings) -> Vec<Resource> {
-    let parts = reading::parts(&scenario.model, findings.series.parts.as_ref());
-    let database = parts.connections.map(|(parts, pool)| Resource {
+    let details = reading::details(&scenario.model, findings.series.parts.as_ref());
+    let database = details.connections.map(|(details, pool)| Resource {
         name: "database pool",
         column: "database pool",
         meaning: format!(
@@ -53,16 +53,16 @@ fn others(scenario: &Scenario, findings: &Findings) -> Vec<Resource> {
             number::grouped(f64::from(pool), 0)
         ),
         metric: Metric::DatabaseUtilisation,
-        share: parts.connections.iter().map(|used| used / f64::from(pool)).collect(),
+        share: details.connections.iter().map(|used| used / f64::from(pool)).collect(),
         colour: Colour::Limit,
         is_dashed: true,
     });
-    let redis = parts.redis.map(|parts| Resource {
+    let redis = details.redis.map(|details| Resource {
         name: "Redis",
         column: "busiest shard",
         meaning: "the time that the busiest shard of Redis ran commands".to_owned(),
         metric: Metric::RedisUtilisation,
-        share: parts.redis_utilisation.clone(),
+        share: details.redis_utilisation.clone(),
         colour: Colour::Alert,
         is_dashed: false,
     });
@@ -98,8 +98,8 @@ fn draw(scenario: &Scenario, findings: &Findings, others: &[Resource], title: &s
     let share = |metric| number::estimate(Unit::Fraction, findings.summary.metric(metric));
     let over_the_run = share(Metric::WorkerUtilisation);
     let subtitle = if others.is_empty() {
-        let parts = reading::parts(&scenario.model, series.parts.as_ref());
-        let at_start = if parts.workers.is_some() { " at the start" } else { "" };
+        let details = reading::details(&scenario.model, series.parts.as_ref());
+        let at_start = if details.workers.is_some() { " at the start" } else { "" };
         format!(
             "Busy share of {} slots ({} × {}){at_start}. Over the run {over_the_run}.",
             number::grouped(f64::from(workers.slots()), 0),

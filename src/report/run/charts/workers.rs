@@ -14,9 +14,9 @@ use crate::scenario::Scenario;
 
 /// `None` where the number stays.
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
-    let parts = reading::parts(&scenario.model, findings.series.parts.as_ref()).workers?;
+    let details = reading::details(&scenario.model, findings.series.parts.as_ref()).workers?;
     let title = "Worker processes".to_owned();
-    let is_scaled = !parts.wanted.is_empty();
+    let is_scaled = !details.wanted.is_empty();
     let mut caption = "Processes that take jobs, at the end of each step.".to_owned();
     if is_scaled {
         caption += " The dashed line is how many the autoscaler wants (mean over the replications): the gap is pods on their way \
@@ -28,13 +28,13 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
     Some(Chart {
         name: "workers",
         caption,
-        table: table(findings, parts),
-        picture: draw(scenario, findings, parts, &title),
+        table: table(findings, details),
+        picture: draw(scenario, findings, details, &title),
         title,
     })
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, parts: &PartSeries, title: &str) -> Picture {
+fn draw(scenario: &Scenario, findings: &Findings, details: &PartSeries, title: &str) -> Picture {
     let series = &findings.series;
     let many = findings.summary.replications > 1;
     let limits: Vec<Limit> = scenario
@@ -50,7 +50,7 @@ fn draw(scenario: &Scenario, findings: &Findings, parts: &PartSeries, title: &st
         .collect();
     let limit_values: Vec<f64> = limits.iter().map(|limit| limit.value).collect();
     let start = f64::from(scenario.model.workers.processes);
-    let shown = parts.workers.p95.iter().chain(&parts.wanted).copied().chain([start]);
+    let shown = details.workers.p95.iter().chain(&details.wanted).copied().chain([start]);
     let mut y = Axis::linear(Unit::Count, axis::reach(shown, &limit_values));
     // There are no halves of a process.
     y.ticks.retain(|(value, _)| value.fract().abs() < 1e-9);
@@ -58,7 +58,7 @@ fn draw(scenario: &Scenario, findings: &Findings, parts: &PartSeries, title: &st
     let frame = Plot::over_time(TOP, TOP + PLOT_HEIGHT, scenario.model.horizon.as_secs_f64(), y);
     let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
     let mean = findings.summary.metric(Metric::WorkerProcesses);
-    let most = parts.workers.p95.iter().copied().fold(0.0, f64::max);
+    let most = details.workers.p95.iter().copied().fold(0.0, f64::max);
     let subtitle = format!(
         "{} slots each. In the mean {} processes, at the most {}.",
         number::grouped(f64::from(scenario.model.workers.concurrency), 0),
@@ -71,21 +71,21 @@ fn draw(scenario: &Scenario, findings: &Findings, parts: &PartSeries, title: &st
     if many {
         entries.push(Key::Area("5–95 % of replications", Colour::Main, BAND));
     }
-    if !parts.wanted.is_empty() {
+    if !details.wanted.is_empty() {
         entries.push(Key::Dashes("wanted", Colour::Ink, 1.6));
     }
     plot::key(&mut picture, plot::HEADING + 12.0, &entries);
     frame.grid(&mut picture);
     frame.limits(&mut picture, &limits);
-    let (xs, median) = steps(&series.seconds, start, &parts.workers.p50);
+    let (xs, median) = steps(&series.seconds, start, &details.workers.p50);
     if many {
-        let (_, low) = steps(&series.seconds, start, &parts.workers.p05);
-        let (_, high) = steps(&series.seconds, start, &parts.workers.p95);
+        let (_, low) = steps(&series.seconds, start, &details.workers.p05);
+        let (_, high) = steps(&series.seconds, start, &details.workers.p95);
         frame.band(&mut picture, &xs, &low, &high, Colour::Main, BAND);
     }
     frame.line(&mut picture, &xs, median.into_iter().map(Some), Colour::Main, 2.2);
-    if !parts.wanted.is_empty() {
-        let (xs, wanted) = steps(&series.seconds, start, &parts.wanted);
+    if !details.wanted.is_empty() {
+        let (xs, wanted) = steps(&series.seconds, start, &details.wanted);
         let points: Vec<_> = xs.iter().zip(wanted).map(|(x, y)| frame.at(*x, y)).collect();
         picture.dashes(&points, Colour::Ink, 1.6);
     }
@@ -107,15 +107,15 @@ fn steps(seconds: &[f64], start: f64, values: &[f64]) -> (Vec<f64>, Vec<f64>) {
     corners.into_iter().unzip()
 }
 
-fn table(findings: &Findings, parts: &PartSeries) -> Table {
-    let is_scaled = !parts.wanted.is_empty();
+fn table(findings: &Findings, details: &PartSeries) -> Table {
+    let is_scaled = !details.wanted.is_empty();
     let mut header = vec!["time (s)", "median", "5th percentile", "95th percentile"];
     header.extend(is_scaled.then_some("wanted"));
     Table::over_time(&findings.series, &header, |index| {
         let processes = |values: &[f64]| number::trimmed(values[index], 1);
-        let band = &parts.workers;
+        let band = &details.workers;
         let mut row = vec![processes(&band.p50), processes(&band.p05), processes(&band.p95)];
-        row.extend(is_scaled.then(|| processes(&parts.wanted)));
+        row.extend(is_scaled.then(|| processes(&details.wanted)));
         row
     })
 }
