@@ -1,8 +1,8 @@
-//! Reports: what an experiment found, for people in a terminal, for people with a browser, and for other programs.
+//! Reports: results for people in a terminal, for people with a browser, and for other programs.
 //!
-//! Everything here is a plain function from a scenario and its findings to text or pictures; the same input gives the
-//! same bytes. There is one room for each command, with its page, its text for the terminal, its documents and its
-//! charts: [`run`], [`compare`], [`check`], [`sweep`] and [`plan`]. What they share is in the kit, which knows none of
+//! Everything here is a pure function from a scenario and its findings to text or pictures; the same input gives the
+//! same bytes. Each command has a module with its page, its text for the terminal, its documents and its
+//! charts: [`run`], [`compare`], [`check`], [`sweep`] and [`plan`]. What they share is in `kit`, which imports none of
 //! them.
 
 use crate::model::metric::Unit;

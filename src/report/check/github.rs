@@ -1,6 +1,6 @@
-//! The check as annotations of GitHub Actions: lines that the runner takes from the log and shows at the file.
+//! The check as annotations for GitHub Actions: log lines that the runner shows at the file.
 //!
-//! The runner shows ten of a kind for a step, so what can be many is one.
+//! The runner shows at most ten of each kind per step, so long lists become one annotation.
 
 use super::reading::{self, Row};
 use crate::check::gate::{Comparison, Judgement};
@@ -15,7 +15,7 @@ pub fn render(check: &Check) -> String {
     check.scenarios.iter().map(|scenario| of(scenario, check.on_inconclusive)).collect()
 }
 
-/// The annotation of an error that leaves nothing to compare.
+/// The annotation of an error that prevents the comparison.
 pub fn error(message: &str) -> String {
     format!("::error title=simulate check::{}\n", data(message))
 }
@@ -53,7 +53,7 @@ fn of(scenario: &ScenarioCheck, on_inconclusive: OnInconclusive) -> String {
     let improved = of_kind(Judgement::Improved);
     if !improved.is_empty() {
         let title = format!("{} improved", plural(improved.len(), "metric"));
-        say("notice", &title, &format!("{}; --update-baseline keeps it so", names(&improved)));
+        say("notice", &title, &format!("{}; --update-baseline records it", names(&improved)));
     }
     lines
 }

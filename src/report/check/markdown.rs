@@ -5,7 +5,7 @@ use crate::check::gate::{Comparison, Judgement};
 use crate::check::{Check, ScenarioCheck, Verdict};
 use crate::report::kit::text::plural;
 
-/// The page; what has not changed is folded away.
+/// The page; unchanged metrics are folded.
 pub fn render(check: &Check) -> String {
     let sign = match check.verdict {
         Verdict::Pass => "✅",
@@ -75,14 +75,14 @@ fn table(rows: &[&Comparison]) -> String {
     text
 }
 
-/// Text that shows as it is, also in a cell of a table.
+/// Escapes text, also for cells of a table.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => escaped.push(' '),
             c if c.is_control() => escaped.push('\u{FFFD}'),
-            // As numbers, which neither Markdown nor HTML takes for anything else.
+            // As numeric references, which neither Markdown nor HTML interprets.
             c if "|<>&`*_[]\\#~!".contains(c) => escaped += &format!("&#{};", u32::from(c)),
             c => escaped.push(c),
         }

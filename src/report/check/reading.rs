@@ -1,4 +1,4 @@
-//! What a check says, in the words and numbers that all its reports share.
+//! A check in words and numbers, shared by all its reports.
 
 use crate::check::gate::{Comparison, Judgement};
 use crate::check::{Check, Objective, ScenarioCheck, Verdict};
@@ -16,7 +16,7 @@ pub(super) struct Row {
     pub(super) limit: String,
     /// The judgement.
     pub(super) remark: String,
-    /// What else there is to say: values that are missing, or only bounds.
+    /// Reservations: values that are missing or only bounds.
     pub(super) reservations: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Row {
         }
     }
 
-    /// All of it in one line of prose.
+    /// All of it as one sentence.
     pub(super) fn sentence(&self) -> String {
         let Row { name, baseline, current, difference, interval, limit, remark, reservations } = self;
         let mut sentence = format!(
@@ -50,7 +50,7 @@ impl Row {
     }
 }
 
-/// The rows worth showing, the worst first; with `all` the others, too.
+/// The rows worth showing, the worst first; with `all`, every row.
 pub(super) fn shown(scenario: &ScenarioCheck, all: bool) -> Vec<&Comparison> {
     let rank = |comparison: &&Comparison| match comparison.judgement {
         Judgement::Regressed => 0,
@@ -64,7 +64,7 @@ pub(super) fn shown(scenario: &ScenarioCheck, all: bool) -> Vec<&Comparison> {
     rows
 }
 
-/// A sign for those who look quickly.
+/// A sign for a quick look.
 pub(super) fn sign(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::Regressed => "✗",
@@ -84,7 +84,7 @@ pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
     }
 }
 
-/// What all scenarios came to, as a sentence.
+/// The result over all scenarios, as a sentence.
 pub(super) fn conclusion(check: &Check) -> String {
     let count =
         |judgement| -> usize { check.scenarios.iter().map(|scenario| scenario.count(judgement)).sum() };
@@ -128,7 +128,7 @@ pub(super) fn observed(objective: &Objective) -> String {
     if now == before { format!("{now}, as in the baseline") } else { format!("{now}, was {before}") }
 }
 
-/// The difference with its interval: in percent of the baseline where that is not zero.
+/// The difference with its interval, in percent of the baseline unless that is zero.
 fn difference(comparison: &Comparison) -> (String, String) {
     let Some(found) = &comparison.difference else {
         return (number::MISSING.to_owned(), String::new());
@@ -154,7 +154,7 @@ fn signed(value: f64, decimals: usize) -> String {
     if value > 0.0 && !is_zero { format!("+{text}") } else { text }
 }
 
-/// The limit as a share of the baseline, or in the metric's unit where it is the floor.
+/// The limit as a share of the baseline, or in the metric's unit if it is the floor.
 fn limit(comparison: &Comparison) -> String {
     let Some(limit) = comparison.limit else { return number::MISSING.to_owned() };
     let share =
@@ -181,11 +181,10 @@ fn reservations(comparison: &Comparison) -> Vec<String> {
     let Comparison { vanished, appeared, baseline_censored: before, current_censored: now, .. } = comparison;
     let mut reservations = Vec::new();
     if *vanished > 0 {
-        reservations.push(format!("no value any more in {}", plural(*vanished as usize, "replication")));
+        reservations.push(format!("no longer a value in {}", plural(*vanished as usize, "replication")));
     }
     if *appeared > 0 {
-        reservations
-            .push(format!("a value for the first time in {}", plural(*appeared as usize, "replication")));
+        reservations.push(format!("newly a value in {}", plural(*appeared as usize, "replication")));
     }
     if before + now > 0 {
         reservations.push(format!("not within the run in {now} of {}, was {before}", comparison.pairs));

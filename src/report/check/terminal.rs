@@ -1,6 +1,6 @@
-//! The check for a terminal: what has changed of the system, what that did, and the verdict.
+//! The check for a terminal: changes of the system, their effects, and the verdict.
 //!
-//! Only what deserves a look is shown; the rest is counted.
+//! Only rows worth a look are shown; the rest is counted.
 
 use super::reading::{self, Row};
 use crate::check::gate::Judgement;
@@ -79,7 +79,7 @@ fn metrics(scenario: &ScenarioCheck, width: usize, all: bool, paint: Paint) -> V
     let names = texts.iter().map(|row| columns_of(&row.name) + 4);
     let first = names.chain([columns_of(title)]).max().unwrap_or(0);
     let remarks = texts.iter().map(|row| columns_of(&row.remark) + 2).max().unwrap_or(0);
-    // Where not all fits, the least telling columns go.
+    // If not all columns fit, the least informative are dropped.
     for dispensable in ["limit", "baseline", "now", "95% interval"] {
         let used = first + columns::width(&columns) + remarks;
         if used > width {
@@ -107,7 +107,7 @@ fn metrics(scenario: &ScenarioCheck, width: usize, all: bool, paint: Paint) -> V
     lines
 }
 
-/// What is not shown, in one line.
+/// Counts of what is not shown, on one line.
 fn counts(scenario: &ScenarioCheck, all: bool, paint: Paint) -> Option<String> {
     let (unchanged, neutral) = (scenario.count(Judgement::Unchanged), scenario.count(Judgement::NotGated));
     if all || unchanged + neutral == 0 {

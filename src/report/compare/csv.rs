@@ -1,4 +1,4 @@
-//! `differences.csv`: every compared figure, one row each.
+//! `differences.csv`: one row per compared figure.
 
 use super::reading::size_word;
 use crate::compare::Comparison;

@@ -1,4 +1,4 @@
-//! The comparison as one page: what was changed, what came of it, and how sure that is.
+//! The comparison as one page: what was changed, its effect, and how sure that is.
 
 use maud::{Markup, html};
 
@@ -63,7 +63,7 @@ fn head(comparison: &Comparison) -> Markup {
 
 fn settings(comparison: &Comparison) -> Markup {
     let content = match comparison.settings.as_deref() {
-        None => html! { p { "Not known: results of an earlier run do not hold their settings." } "\n" },
+        None => html! { p { "Unknown: the results of an earlier run do not contain its settings." } "\n" },
         Some([]) => html! { p { "None." } "\n" },
         Some(settings) => {
             let rows = html! {
@@ -115,7 +115,7 @@ fn differences(comparison: &Comparison) -> Markup {
     let content = html! {
         (note(how(comparison)))
         @if system.matters.is_empty() {
-            p { "No system-wide figure is known to differ." } "\n"
+            p { "No system-wide figure differs significantly." } "\n"
         } @else {
             (figures(&system.matters))
         }
@@ -131,12 +131,12 @@ fn differences(comparison: &Comparison) -> Markup {
     section_of_class("differences", "What differs", content)
 }
 
-/// How the numbers came about.
+/// How the numbers were computed.
 fn how(comparison: &Comparison) -> String {
     let pairing = match comparison.pairing {
         Pairing::Paired => {
             "Replication by replication A and B see the same random numbers, and the intervals are those of their \
-             differences (paired Student t). The correlation says how alike A and B go up and down: near 1 the \
+             differences (paired Student t). The correlation says how closely A and B vary together: near 1 the \
              pairing makes small differences visible."
         }
         Pairing::Partly => {
@@ -162,7 +162,7 @@ fn counted(sorted: &Sorted<'_>) -> String {
     )
 }
 
-/// What does not matter, folded away.
+/// Differences that do not matter, folded.
 fn folded(sorted: &Sorted<'_>) -> Markup {
     let groups = [(&sorted.chance, "may be chance"), (&sorted.same, "the same in A and B")];
     html! {

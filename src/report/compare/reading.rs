@@ -1,10 +1,10 @@
-//! What a comparison says, in the words that page and terminal share.
+//! A comparison in words, shared by page and terminal.
 
 use crate::compare::{Comparison, Difference, Side, Size};
 use crate::experiment::earlier::Judged;
 use crate::report::kit::verdict;
 
-/// How the differences divide into what matters, what may be chance, and what is the same.
+/// The differences sorted into those that matter, those that may be chance, and equal figures.
 pub(super) struct Sorted<'a> {
     pub(super) matters: Vec<&'a Difference>,
     pub(super) chance: Vec<&'a Difference>,
@@ -26,7 +26,7 @@ impl<'a> Sorted<'a> {
     }
 }
 
-/// What came out, in a sentence or two.
+/// The result in a sentence or two.
 pub(super) fn headline(comparison: &Comparison) -> String {
     let compared = comparison.differences.len();
     let differ = comparison.differences.iter().filter(|difference| !difference.is_same()).count();
@@ -41,7 +41,7 @@ pub(super) fn headline(comparison: &Comparison) -> String {
     format!("{figures} {}", verdicts(&comparison.a, &comparison.b))
 }
 
-/// How both fare with their objectives.
+/// Whether both sides meet their objectives.
 fn verdicts(a: &Side, b: &Side) -> String {
     let of = |side: &Side| {
         let missed = side.objectives.iter().filter(|objective| !objective.pass).count();
@@ -78,7 +78,7 @@ pub(super) fn objectives<'a>(
     of_a.chain(of_b.map(|one| (one.expression.as_str(), None, Some(one)))).collect()
 }
 
-/// A setting's value, or that it is absent.
+/// A setting's value, or that it is not set.
 pub(super) fn setting(value: Option<&String>) -> &str {
     value.map_or("not set", String::as_str)
 }

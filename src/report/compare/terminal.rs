@@ -1,4 +1,4 @@
-//! The comparison for a terminal: what differs in the settings, whether both pass, and what matters.
+//! The comparison for a terminal: settings that differ, verdicts, and differences that matter.
 
 use super::reading::{Sorted, headline, objectives, setting, verdict_word};
 use crate::compare::{Comparison, Difference, Pairing, Side};
@@ -12,7 +12,7 @@ use crate::report::kit::terminal::{
 };
 use crate::report::kit::text::{plural, printable};
 
-/// How much of it is shown.
+/// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// The largest differences that matter.
@@ -116,7 +116,7 @@ fn differences(comparison: &Comparison, detail: Detail, width: usize, paint: Pai
     let system = Sorted::of(comparison.differences.iter().filter(|one| one.class.is_none()));
     let classes = Sorted::of(comparison.differences.iter().filter(|one| one.class.is_some()));
     let tested = comparison.differences.iter().any(|one| one.p_value.is_some());
-    // Without intervals nothing is known to matter; the largest differences are shown then.
+    // Without intervals significance is unknown; the largest differences are shown instead.
     let (most_of_system, most_of_classes) = match detail {
         Detail::All => (usize::MAX, usize::MAX),
         Detail::Most => (MOST_OF_SYSTEM, MOST_OF_CLASSES),
@@ -157,7 +157,7 @@ fn differences(comparison: &Comparison, detail: Detail, width: usize, paint: Pai
     lines
 }
 
-/// What is not shown, counted.
+/// Counts of what is not shown.
 fn rest(smaller: usize, chance: usize, same: usize) -> String {
     let parts: Vec<String> =
         [(smaller, "smaller ones"), (chance, "that may be chance"), (same, "the same in A and B")]

@@ -1,4 +1,4 @@
-//! Axes: from values to places, with ticks at numbers that people like.
+//! Axes: map values to positions, with ticks at round numbers.
 
 use super::number::{self, Scale};
 use crate::model::metric::Unit;
@@ -9,13 +9,13 @@ pub(crate) struct Axis {
     low: f64,
     high: f64,
     spacing: Spacing,
-    /// Values that get a grid line, and what is written beside them.
+    /// Values with a grid line, and their labels.
     pub(crate) ticks: Vec<(f64, String)>,
-    /// What the numbers at the ticks count in.
+    /// Unit of the tick labels.
     pub(crate) unit: String,
 }
 
-/// How values become places.
+/// How values map to positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spacing {
     Linear,
@@ -51,7 +51,7 @@ impl Axis {
         }
     }
 
-    /// From zero to a little above `highest`.
+    /// From zero to slightly above `highest`.
     pub(crate) fn linear(unit: Unit, highest: f64) -> Self {
         let high = positive(highest * HEADROOM);
         let Scale { divisor, suffix } = number::scale(unit, high);
@@ -71,7 +71,7 @@ impl Axis {
         Self { low: 0.0, high, spacing: Spacing::Linear, ticks, unit }
     }
 
-    /// From a little below `low` to a little above `high`; from zero if that is not far.
+    /// From slightly below `low` to slightly above `high`, or from zero if `low` is close to it.
     pub(crate) fn around(unit: Unit, low: f64, high: f64) -> Self {
         if low < high * NEAR_ZERO || high - low < high * 0.02 {
             return Self::linear(unit, high);
@@ -91,7 +91,7 @@ impl Axis {
         Self { low, high, ticks: ticks.collect(), ..all }
     }
 
-    /// Places from 0 on at equal distances, each `every`th of them with its label.
+    /// Equally spaced positions from 0, with a label at every `every`th.
     pub(crate) fn places(labels: &[String], every: usize, unit: String) -> Self {
         let ticks =
             labels.iter().enumerate().step_by(every).map(|(place, label)| (place as f64, label.clone()));
@@ -116,7 +116,7 @@ impl Axis {
         let to = to.max(from + 1);
         let ticks = (from..=to).map(|decade| {
             let seconds = 10f64.powi(decade);
-            // A hair more, or 10^-3 would be read as less than a millisecond.
+            // By decade, not by value: rounding could put 10^-3 s below a millisecond.
             let Scale { divisor, suffix } = match decade {
                 ..-3 => Scale { divisor: 1e-6, suffix: " µs" },
                 -3..0 => Scale { divisor: 1e-3, suffix: " ms" },
@@ -133,7 +133,7 @@ impl Axis {
         }
     }
 
-    /// Relative differences around `low..=high` and zero, logarithmic on both sides where they span much.
+    /// Relative differences that cover `low..=high` and zero; logarithmic on both sides if the range is wide.
     pub(crate) fn relative(low: f64, high: f64) -> Self {
         let (low, high) = (low.min(0.0), high.max(0.0));
         let room = positive(high - low) * 0.04;
@@ -148,7 +148,7 @@ impl Axis {
             let ticks = (first..=last).map(tick).collect();
             return Self { low, high, spacing: Spacing::Linear, ticks, unit: "%".to_owned() };
         }
-        // Whole decades of a percent look calm: -100 % is where nothing is left.
+        // Ticks at whole decades; -100 % means that nothing is left.
         let low = if low < 0.0 { low * 1.15 } else { -SIGNED_LINEAR };
         let high = (high * 1.15).clamp(SIGNED_LINEAR, MOST_RELATIVE);
         let decades = [0.1, 1.0, 10.0, 100.0];
@@ -161,7 +161,7 @@ impl Axis {
         Self { low, high, spacing: Spacing::SignedLogarithmic, ticks: ticks.collect(), unit }
     }
 
-    /// Where a value is between the low (0) and the high end (1); values beyond are at the end.
+    /// Position of a value between the low (0) and the high end (1); values outside are clamped.
     pub(crate) fn position(&self, value: f64) -> f64 {
         let between =
             |at: fn(f64) -> f64, value: f64| (at(value) - at(self.low)) / (at(self.high) - at(self.low));
@@ -173,14 +173,14 @@ impl Axis {
         share.clamp(0.0, 1.0)
     }
 
-    /// Whether a value is off the high end.
+    /// Whether a value is beyond the high end.
     pub(crate) fn is_beyond(&self, value: f64) -> bool {
         value > self.high
     }
 }
 
-/// Where an axis ends that shows `values` and, of the `limits`, those that do not flatten the values: at most
-/// four times as high. With nothing to show, the lowest limit gives the size.
+/// Upper end of an axis that shows `values` and those `limits` that do not flatten them: limits at most
+/// four times the highest value. Without values, the lowest limit.
 pub(crate) fn reach(values: impl IntoIterator<Item = f64>, limits: &[f64]) -> f64 {
     let highest = values.into_iter().filter(|value| value.is_finite()).fold(0.0, f64::max);
     if highest <= 0.0 {
@@ -219,7 +219,7 @@ const RELATIVE_TICKS: f64 = 10.0;
 const TIME_TICKS: f64 = 10.0;
 const VALUE_TICKS: f64 = 6.0;
 const HEADROOM: f64 = 1.05;
-/// Below this share of the highest value the lowest is near enough to zero to begin there.
+/// If the lowest value is below this share of the highest, the axis starts at zero.
 const NEAR_ZERO: f64 = 0.6;
 
 #[cfg(test)]

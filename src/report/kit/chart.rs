@@ -1,7 +1,7 @@
 //! A chart, as SVG for every report and as PNG on request, made from that SVG.
 //!
 //! Each page has modules that turn findings into a [`Picture`]; the only code that knows `plotters` is the one that
-//! paints pictures. Every chart also carries its numbers as a table, for those who do not see pictures.
+//! paints pictures. Every chart also has its numbers as a table, for readers who cannot see pictures.
 
 use maud::{PreEscaped, html};
 
@@ -31,11 +31,11 @@ pub struct Table {
     pub header: Vec<String>,
     /// Rows of as many cells.
     pub rows: Vec<Vec<String>>,
-    /// What the reader should know about the selection of rows; may be empty.
+    /// A note about the selection of rows; may be empty.
     pub remark: String,
 }
 
-/// A PNG that did not work out.
+/// A PNG could not be rendered.
 #[derive(Debug)]
 pub struct DrawError(String);
 
@@ -48,7 +48,7 @@ impl std::fmt::Display for DrawError {
 impl std::error::Error for DrawError {}
 
 impl Chart {
-    /// The chart as an SVG document, which can also be put into a page as it is.
+    /// The chart as an SVG document, which can be embedded in a page unchanged.
     ///
     /// It has a title and a description for screen readers, and adapts to a dark screen.
     pub fn svg(&self) -> String {
@@ -67,7 +67,7 @@ impl Chart {
         printable(&svg.into_string())
     }
 
-    /// The chart as a PNG in its light colours, twice as fine as it is meant to be shown.
+    /// The chart as a PNG in its light colours, at twice its display size.
     ///
     /// # Errors
     ///
@@ -103,9 +103,9 @@ impl Table {
     }
 }
 
-/// Class of every chart; its style sheet reaches nothing else in a page.
+/// CSS class of every chart; limits its style sheet to charts.
 const CLASS: &str = "backpressure-chart";
-/// An SVG has whole coordinates: a quarter of a pixel is fine enough for smooth curves.
+/// SVG coordinates are whole numbers: a quarter of a pixel is fine enough for smooth curves.
 const SVG_SCALE: f64 = 4.0;
 const PNG_SCALE: f32 = 2.0;
 const MOST_ROWS: usize = 60;

@@ -11,13 +11,13 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// A column whose cells stand below one another at their right edge, as numbers do.
+    /// A right-aligned column, for numbers.
     pub(crate) fn new(header: &str, cells: impl IntoIterator<Item = String>) -> Self {
         let cells = std::iter::once(header.to_owned()).chain(cells);
         Self { cells: cells.map(|cell| printable(&cell)).collect(), is_text: false }
     }
 
-    /// The same at their left edge, as words do.
+    /// A left-aligned column, for words.
     pub(crate) fn text(header: &str, cells: impl IntoIterator<Item = String>) -> Self {
         Self { is_text: true, ..Self::new(header, cells) }
     }
@@ -31,19 +31,19 @@ impl Column {
         self.cells.iter().map(|cell| columns_of(cell)).max().unwrap_or(0)
     }
 
-    /// A cell in exactly that width, its middle cut out if it is longer; row 0 is the header.
+    /// A cell padded or cut to exactly that width; row 0 is the header.
     pub(crate) fn cell(&self, row: usize, width: usize) -> String {
         let cell = cut(&self.cells[row], width);
         if self.is_text { padded_right(&cell, width) } else { padded_left(&cell, width) }
     }
 }
 
-/// The width of columns beside one another, with a gap on the left of each.
+/// Total width of the columns, each with a gap on its left.
 pub(crate) fn width(columns: &[Column]) -> usize {
     columns.iter().map(|column| GAP + column.width()).sum()
 }
 
-/// A row of columns beside one another; row 0 is the header.
+/// One row across all columns; row 0 is the header.
 pub(crate) fn row(columns: &[Column], row: usize) -> String {
     columns.iter().map(|column| " ".repeat(GAP) + &column.cell(row, column.width())).collect()
 }

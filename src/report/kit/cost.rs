@@ -1,4 +1,4 @@
-//! Costs as people read them: an amount in the scenario's currency, or a number of worker processes where nothing has a
+//! Costs as text: an amount in the scenario's currency, or a number of worker processes if nothing has a
 //! price.
 
 use super::number;
@@ -6,7 +6,7 @@ use crate::experiment::summary::Estimate;
 use crate::model::metric::Unit;
 use crate::scenario::Prices;
 
-/// `$310`, or `3` where the cost is a number of processes.
+/// `$310`, or `3` if the cost is a number of processes.
 pub(crate) fn amount(prices: &Prices, cost: f64) -> String {
     with_currency(prices, &number::value(Unit::Count, cost))
 }
@@ -26,12 +26,12 @@ pub(crate) fn in_words(prices: &Prices, cost: &Estimate) -> String {
     }
 }
 
-/// What costs are: `cost a month`, or `worker processes` where nothing has a price.
+/// What the cost measures: `cost a month`, or `worker processes` if nothing has a price.
 pub(crate) fn name(prices: &Prices) -> &'static str {
     if has_prices(prices) { "cost a month" } else { "worker processes" }
 }
 
-/// Without any price the number of worker processes is the cost.
+/// Whether the scenario has prices; without any, the cost is the number of worker processes.
 pub(crate) fn has_prices(prices: &Prices) -> bool {
     let others = [prices.slot, prices.gateway, prices.redis_gib, prices.rejected_job, prices.lost_job];
     let is_plain = prices.currency.is_empty() && (prices.worker - 1.0).abs() < 1e-12;

@@ -1,4 +1,4 @@
-//! What documents for other programs are made of.
+//! Building blocks of JSON documents for other programs.
 
 use serde::Serialize;
 
@@ -11,11 +11,11 @@ pub(crate) fn json(document: &impl Serialize) -> Result<String, WriteError> {
     Ok(text + "\n")
 }
 
-/// What is varied, and over what.
+/// A varied setting and its values.
 #[derive(Serialize)]
 pub(crate) struct Axis<'a> {
     setting: &'a str,
-    /// The setting that it is a fraction of.
+    /// The setting of which the values are fractions.
     of: Option<&'a str>,
     values: Vec<&'a str>,
 }

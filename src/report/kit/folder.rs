@@ -1,14 +1,14 @@
-//! A folder that is replaced as a whole or not at all.
+//! A folder that is replaced completely or not at all.
 //!
-//! Files are written into a sibling first. A folder that holds nothing but an earlier report is then swapped by two
-//! renames. One that also holds somebody else's files stays, and only the report's own files in it are exchanged.
-//! In both cases a failure puts back what was there.
+//! Files are first written to a sibling folder. A target that holds only an earlier report is then swapped by two
+//! renames. A target that also holds other files stays, and only the report's own files in it are exchanged.
+//! A failure restores the earlier state in both cases.
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// An operation on the file system that did not work out.
+/// A failed file system operation.
 #[derive(Debug)]
 pub struct FolderError {
     operation: &'static str,
@@ -28,7 +28,7 @@ impl std::error::Error for FolderError {
     }
 }
 
-/// Files on their way to a folder; dropped without [`Draft::publish`], they vanish.
+/// Files to be published to a folder; deleted if dropped without [`Draft::publish`].
 #[derive(Debug)]
 pub(crate) struct Draft {
     target: PathBuf,
@@ -36,9 +36,9 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Starts an empty draft beside `target`, whose parents are made if they do not exist.
+    /// Starts an empty draft beside `target`, and creates its parent folders if needed.
     pub(crate) fn beside(target: &Path) -> Result<Self, FolderError> {
-        // Through links and `..`, so that it is the real folder that gets a sibling and is renamed.
+        // Resolves links and `..`, so that the sibling and the rename concern the real folder.
         let target = match fs::canonicalize(target) {
             Ok(target) => target,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -63,7 +63,7 @@ impl Draft {
         fs::write(&path, content).map_err(failed("write", &path))
     }
 
-    /// Adds a file that is too large to be put together in memory.
+    /// Adds a file that is too large for memory.
     pub(crate) fn stream(
         &self,
         name: &str,
@@ -78,12 +78,12 @@ impl Draft {
         attempt().map_err(failed("write", &path))
     }
 
-    /// Where a file of the draft is until it is published.
+    /// Path of a file until it is published.
     fn path(&self, name: &str) -> PathBuf {
         self.staging.join(name)
     }
 
-    /// Puts the draft in the target's place. Of files already there only those are replaced or removed whose name is
+    /// Moves the draft to the target. Replaces or removes only those existing files whose name is
     /// `ours`.
     pub(crate) fn publish(self, ours: impl Fn(&str) -> bool) -> Result<PathBuf, FolderError> {
         let retired = sibling(&self.target, "replaced");
@@ -100,7 +100,7 @@ impl Draft {
             fs::create_dir(&retired).map_err(failed("create folder", &retired))?;
             self.exchange_files(&retired, &ours)?;
         }
-        // The report is in place; a leftover of the old one is no reason to fail.
+        // The report is in place; leftovers of the old one are not an error.
         let _ = fs::remove_dir_all(&retired);
         Ok(self.target.clone())
     }
@@ -110,9 +110,9 @@ impl Draft {
         Ok(entries.iter().all(|name| ours(name) && self.target.join(name).is_file()))
     }
 
-    /// Moves our old files out to `retired` and the new ones in; takes every move back if one fails.
+    /// Moves our old files to `retired` and the new ones in; undoes all moves if one fails.
     fn exchange_files(&self, retired: &Path, ours: &impl Fn(&str) -> bool) -> Result<(), FolderError> {
-        // A folder is never ours, whatever its name; a file that must go in its place then fails to.
+        // A folder is never ours, whatever its name; a file with its name then fails to move in.
         let old =
             names(&self.target)?.into_iter().filter(|name| ours(name) && !self.target.join(name).is_dir());
         let outward = old.map(|name| (self.target.join(&name), retired.join(&name)));
@@ -139,13 +139,13 @@ impl Drop for Draft {
     }
 }
 
-/// A hidden name beside the target that no other process uses.
+/// A hidden sibling path that no other process uses.
 fn sibling(target: &Path, what: &str) -> PathBuf {
     let name = target.file_name().map_or_else(|| "report".into(), |name| name.to_string_lossy());
     target.with_file_name(format!(".{name}.{what}-{}", std::process::id()))
 }
 
-/// Renaming the folder that somebody stands in would leave them in a deleted one.
+/// Renaming a shell's working folder would leave the shell in a deleted folder.
 fn is_around_working_folder(folder: &Path) -> bool {
     std::env::current_dir().and_then(fs::canonicalize).is_ok_and(|here| here.starts_with(folder))
 }

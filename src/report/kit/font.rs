@@ -1,6 +1,6 @@
 //! The font that labels are measured by and PNGs are painted with: DejaVu Sans, which is part of the program.
 //!
-//! Widths are the sums of advances and kerning, as a simple text layout has them; a label has no ligatures that matter.
+//! A width is the sum of advances and kerning; ligatures are ignored.
 
 use std::sync::LazyLock;
 
@@ -11,13 +11,13 @@ use skrifa::raw::TableProvider;
 use skrifa::raw::tables::kern::SubtableKind;
 use skrifa::{FontRef, GlyphId, MetadataProvider};
 
-/// Its name, for a painter.
+/// Its family name.
 #[cfg(feature = "png")]
 pub(super) const FAMILY: &str = "DejaVu Sans";
 pub(super) const REGULAR: fn() -> &'static [u8] = dejavu::sans::regular;
 pub(super) const BOLD: fn() -> &'static [u8] = dejavu::sans::bold;
 
-/// Width of a text in whole pixels, at that distance from the top of the highest to the bottom of the lowest letter.
+/// Width of a text in whole pixels; `height` is the line height, from ascender to descender.
 pub(super) fn width(text: &str, is_bold: bool, height: f64) -> u32 {
     static FACES: LazyLock<[Face; 2]> = LazyLock::new(|| [REGULAR, BOLD].map(|bytes| Face::of(bytes())));
     let face = &FACES[usize::from(is_bold)];
@@ -25,7 +25,7 @@ pub(super) fn width(text: &str, is_bold: bool, height: f64) -> u32 {
     let mut width = 0.0_f32;
     let mut previous = None;
     for character in text.chars() {
-        // What the font does not have is painted as its glyph 0, a box.
+        // Missing characters are painted as glyph 0, a box.
         let glyph = face.characters.map(character).unwrap_or_default();
         width += scale * face.advances.advance_width(glyph).unwrap_or(0.0);
         if let Some(previous) = previous {
@@ -36,12 +36,12 @@ pub(super) fn width(text: &str, is_bold: bool, height: f64) -> u32 {
     width as u32
 }
 
-/// What of a font is needed to measure, in units of the font.
+/// The parts of a font needed for measuring, in font units.
 struct Face {
     font: FontRef<'static>,
     characters: Charmap<'static>,
     advances: GlyphMetrics<'static>,
-    /// From the highest to the lowest letter.
+    /// From ascender to descender.
     height: f32,
 }
 
@@ -58,7 +58,7 @@ impl Face {
         }
     }
 
-    /// How much closer (below zero) or further apart two letters stand.
+    /// Extra distance between two letters; negative if they move closer.
     fn kerning(&self, left: GlyphId, right: GlyphId) -> i32 {
         let Ok(table) = self.font.kern() else { return 0 };
         let horizontal = table.subtables().flatten().filter(|table| table.is_horizontal());

@@ -1,14 +1,14 @@
-//! Pages: what all of them are made of.
+//! Building blocks of HTML pages.
 //!
-//! HTML is written with `maud`: whatever stands in brackets, `(text)`, is escaped by the macro when it is compiled, so a
-//! text of the scenario that is taken for markup cannot be forgotten; what must not be escaped says `PreEscaped`, which
-//! only this file and the charts do. `askama` would do the same from template files, but our pages are mostly tables
-//! made from numbers: with maud the markup stands beside the code that has them, is checked with it, and brings five
-//! crates that run when we are compiled and none of size later. maud leaves an apostrophe as it is, which is safe since
-//! it puts every attribute into double quotes.
+//! HTML is written with `maud`. Its macro escapes every value, `(text)`, so text from a scenario can never become
+//! markup by a forgotten call; exceptions are marked `PreEscaped`, and are only style sheets, SVG and one line-break
+//! hint. We chose maud over `askama` because our pages are mostly tables of computed numbers: the markup stays beside
+//! the code that computes them and is checked with it, there are no template files, and the crate is small (a macro
+//! and `itoa`). maud does not escape apostrophes, which is safe because
+//! it writes every attribute in double quotes.
 //!
-//! Line breaks in pages are literals: pages are compared byte by byte, and read by people.
-//! No script: sections that few need unfold by themselves (`<details>`).
+//! maud writes no white space, so line breaks are literals: pages stay readable as text, and diffs stay small.
+//! Pages have no script: sections that few readers need are folded (`<details>`).
 
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
@@ -16,7 +16,7 @@ use super::chart::{Chart, Table};
 use super::text::printable;
 use crate::scenario::Scenario;
 
-/// A whole page around what stands in it. Control characters are replaced, since no browser takes them for text.
+/// A complete page around its content. Control characters are replaced, because HTML forbids them.
 pub(crate) fn document(title: &str, content: &Markup) -> String {
     let page = html! {
         (DOCTYPE) "\n"
@@ -44,7 +44,7 @@ pub(crate) fn question(scenario: &Scenario) -> Markup {
     }
 }
 
-/// A part of a page under its title.
+/// A section with its title.
 pub(crate) fn section(title: &str, content: impl Render) -> Markup {
     section_with(None, None, title, content)
 }
@@ -54,7 +54,7 @@ pub(crate) fn section_of_class(class: &str, title: &str, content: impl Render) -
     section_with(Some(class), None, title, content)
 }
 
-/// The same with a name that a link can lead to.
+/// The same with an id for links.
 pub(crate) fn section_named(id: &str, title: &str, content: impl Render) -> Markup {
     section_with(None, Some(id), title, content)
 }
@@ -80,7 +80,7 @@ pub(crate) fn table(header: &[impl AsRef<str>], rows: impl Render) -> Markup {
     }
 }
 
-/// What unfolds when its summary is clicked.
+/// Content that is folded under a summary.
 pub(crate) fn details(summary: impl Render, content: impl Render) -> Markup {
     html! {
         details { "\n"
@@ -99,12 +99,12 @@ pub(crate) fn list<T: Render>(items: impl IntoIterator<Item = T>) -> Markup {
     }
 }
 
-/// A remark below a table.
+/// A note, usually below a table.
 pub(crate) fn note(text: impl Render) -> Markup {
     html! { p class="note" { (text) } "\n" }
 }
 
-/// A chart with its caption and its numbers, under a name that is the only one of its kind in the page.
+/// A chart with its caption and its numbers; the id must be unique on the page.
 pub(crate) fn figure(id: &str, chart: &Chart) -> Markup {
     html! {
         figure id=(id) { "\n"

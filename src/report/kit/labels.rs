@@ -1,9 +1,9 @@
-//! Places labels so that none covers another.
+//! Places labels without overlap.
 
-/// Moves positions apart until neighbours are at least `gap` from each other, as little as possible, within `low..=high`.
+/// Moves positions apart, as little as possible, until neighbours are at least `gap` apart, within `low..=high`.
 ///
 /// Positions that are too close form a cluster around their common middle; clusters that then touch are joined
-/// (pool adjacent violators). The order of the answer is that of the question.
+/// (pool adjacent violators). Results are in the order of the input.
 pub(crate) fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     struct Cluster {
         middle: f64,
@@ -11,7 +11,7 @@ pub(crate) fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> 
     }
     let reach = |size: usize| gap * (size as f64 - 1.0) / 2.0;
     let fitted = |middle: f64, size: usize| {
-        // Where there is too little room the upper end wins: the labels at least start inside.
+        // If there is too little room, the labels at least start inside.
         middle.min(high - reach(size)).max(low + reach(size))
     };
     let mut order: Vec<usize> = (0..wanted.len()).collect();
@@ -40,10 +40,10 @@ pub(crate) fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> 
     placed
 }
 
-/// Gives labels with vertical lines at their start their rows, for spans in order of their start.
+/// Assigns rows to labels with a vertical line at their start; spans come in order of their start.
 ///
-/// A line runs down from its label through all rows below. So a label goes below all earlier ones that it
-/// touches; above them its line would cross them.
+/// A line runs down through all rows below its label. So a label goes below all earlier labels that it
+/// touches; otherwise its line would cross them.
 pub(crate) fn rows(spans: &[(f64, f64)]) -> Vec<usize> {
     let mut rows: Vec<usize> = Vec::new();
     for (start, _) in spans {
@@ -53,7 +53,7 @@ pub(crate) fn rows(spans: &[(f64, f64)]) -> Vec<usize> {
     rows
 }
 
-/// Gives spans, in order of their start, the first row in which each is free.
+/// Assigns each span, in order of their start, to the first free row.
 pub(crate) fn packed(spans: &[(f64, f64)]) -> Vec<usize> {
     let mut ends: Vec<f64> = Vec::new();
     let mut rows = Vec::new();

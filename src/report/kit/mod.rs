@@ -1,7 +1,7 @@
-//! What every page of a report needs: numbers and text as people read them, HTML, columns for terminals, charts and their
-//! axes, colours, and the folder that a report is written into.
+//! Shared by all reports: readable numbers and text, HTML, terminal columns, charts and their
+//! axes, colours, and the output folder.
 //!
-//! Nothing here knows a page. Pages import the kit, never the other way round.
+//! Pages import the kit; the kit imports no page.
 
 pub(crate) mod axis;
 pub(crate) mod chart;

@@ -1,15 +1,15 @@
 //! Numbers as people read them: `17 412`, `50k`, `96.2 s`, `1.5 GiB`, `61 %`.
 //!
 //! One scale (a divisor and a suffix) is chosen for a value and its half-width together, so that `96.2 ± 1.2 s`
-//! never mixes units. Files for machines do not come here: they get the shortest exact form.
+//! never mixes units. Files for programs use the shortest exact form instead.
 
 use crate::experiment::summary::Estimate;
 use crate::model::metric::{Metric, Unit};
 
-/// What values are divided by before they are shown, and what is written behind them.
+/// Divisor and unit suffix with which values are shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scale {
-    /// One of the shown unit, in the unit of the data.
+    /// Size of the shown unit in the unit of the data.
     pub(crate) divisor: f64,
     /// The unit's sign with a leading space where one belongs; empty for plain numbers.
     pub(crate) suffix: &'static str,
@@ -38,7 +38,7 @@ pub(crate) fn scale(unit: Unit, magnitude: f64) -> Scale {
     Scale { divisor, suffix }
 }
 
-/// The unit of a metric by its name; that of a plain count where there is no such metric.
+/// The unit of the metric with that name; [`Unit::Count`] if there is none.
 pub(crate) fn unit_of(metric: &str) -> Unit {
     Metric::from_name(metric).map_or(Unit::Count, Metric::unit)
 }
@@ -60,7 +60,7 @@ pub(crate) fn optional(unit: Unit, figure: Option<f64>) -> String {
     figure.map_or_else(|| MISSING.to_owned(), |figure| value(unit, figure))
 }
 
-/// Mean ± half-width, the mean to the precision that its half-width supports; the mean alone where there is none.
+/// Mean ± half-width, with the precision that the half-width supports; the mean alone if there is no half-width.
 pub(crate) fn estimate(unit: Unit, estimate: &Estimate) -> String {
     let Some(mean) = estimate.mean else { return MISSING.to_owned() };
     let scale = scale(unit, mean);
@@ -74,7 +74,7 @@ pub(crate) fn estimate(unit: Unit, estimate: &Estimate) -> String {
     }
 }
 
-/// A difference ± half-width with its sign. Of fractions it is in percentage points, lest it be taken for relative.
+/// A signed difference ± half-width. For fractions in percentage points, so that nobody reads it as relative.
 pub(crate) fn difference(unit: Unit, difference: f64, half_width: Option<f64>) -> String {
     let half_width = half_width.filter(|half_width| *half_width > 0.0);
     let scale = scale(unit, difference.abs().max(half_width.unwrap_or(0.0)));
@@ -95,7 +95,7 @@ pub(crate) fn difference(unit: Unit, difference: f64, half_width: Option<f64>) -
     }
 }
 
-/// A relative difference: `+12.3 %`, `×14.2` where percents no longer say much, `from 0` where there was nothing.
+/// A relative difference: `+12.3 %`; `×14.2` for large increases; `from 0` if the base is zero.
 pub(crate) fn relative(relative: Option<f64>) -> String {
     let Some(relative) = relative else { return "from 0".to_owned() };
     let percent = relative * 100.0;
@@ -174,9 +174,9 @@ pub(crate) fn significant_decimals(value: f64, digits: i32) -> usize {
     usize::try_from(digits - 1 - size.log10().floor() as i32).unwrap_or(0).min(9)
 }
 
-/// Rounds parts to whole units so that they visibly add up to the rounded total (largest remainders).
+/// Rounds parts to whole units so that they add up to the rounded total (largest remainder method).
 ///
-/// Parts that do not add up to the total in the first place are rounded on their own: what is shown must not
+/// Parts that do not add up to the total are rounded independently: the result must not
 /// hide a gap.
 pub(crate) fn apportion(total: f64, parts: &[f64], unit: f64) -> (f64, Vec<f64>) {
     let rounded_total = (total / unit).round();
@@ -196,10 +196,10 @@ pub(crate) fn apportion(total: f64, parts: &[f64], unit: f64) -> (f64, Vec<f64>)
     (rounded_total * unit, rounded.into_iter().map(|part| part * unit).collect())
 }
 
-/// Stands where there is no value.
+/// Shown where there is no value.
 pub(crate) const MISSING: &str = "–";
 
-/// What rounds up to a scale's first value is already shown in it.
+/// Values that round up to the start of a scale are shown in that scale.
 const ALMOST: f64 = 0.9995;
 
 pub(crate) const KIB: f64 = 1024.0;

@@ -1,4 +1,4 @@
-//! What all reports are written with: the options, the charts as files, and the errors.
+//! What all reports share when they are written: options, chart files and errors.
 
 use std::fmt::{self, Display};
 
@@ -10,14 +10,14 @@ use super::folder::{Draft, FolderError};
 pub struct Options {
     /// Also write each chart as PNG.
     pub png: bool,
-    /// Also write the samples and the alerts of the first replication for Prometheus, with time zero at so many seconds since 1970.
+    /// Also write samples and alerts of the first replication for Prometheus; the value is time zero in seconds since 1970.
     pub prometheus: Option<u64>,
 }
 
-/// A report that could not be written; the folder is as it was.
+/// The report could not be written; the folder is unchanged.
 #[derive(Debug)]
 pub enum WriteError {
-    /// The file system refused.
+    /// A file system operation failed.
     Folder(FolderError),
     /// A chart could not be drawn.
     Chart(&'static str, DrawError),
@@ -73,7 +73,7 @@ pub(crate) fn plain_name(stem: &str, extension: &str) -> String {
     format!("{stem}.{extension}")
 }
 
-/// Whether that is the name of a file that belongs to a report with these files and charts.
+/// Whether `name` is a file of a report with these files and charts.
 pub(crate) fn is_ours(name: &str, files: &[&str], charts: &[&str]) -> bool {
     let stem = name.strip_suffix(".svg").or_else(|| name.strip_suffix(".png"));
     files.contains(&name) || stem.is_some_and(|stem| charts.contains(&stem))

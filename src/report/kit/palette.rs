@@ -2,7 +2,7 @@
 //! light and a dark variant.
 //!
 //! Pictures are drawn in the light colours. An SVG also carries a style sheet that repaints each light colour in
-//! its dark partner where the reader's system asks for it, so that one file serves both.
+//! its dark variant if the reader's system prefers dark, so that one file serves both.
 //! M. Okabe, K. Ito: Color Universal Design, 2008.
 
 use std::fmt::Write;
@@ -20,7 +20,7 @@ pub(crate) enum Colour {
     Grid,
     /// The main line of a chart (blue).
     Main,
-    /// What was turned away, and OPEN (vermillion).
+    /// Rejected jobs, and OPEN (vermillion).
     Alert,
     /// HALF_OPEN, and the second of three lines (orange).
     Caution,
@@ -28,12 +28,12 @@ pub(crate) enum Colour {
     Good,
     /// A limit (reddish purple).
     Limit,
-    /// A step of the scale from little to much, from 0 to [`STEPS`] - 1: light to dark blue on white paper, dark to
-    /// light on dark paper. Its lightness goes one way, so that it also prints in grey.
+    /// A step of the sequential scale, from 0 (low) to [`STEPS`] - 1 (high): light to dark blue on white paper, dark to
+    /// light on dark paper. Lightness is monotonic, so that it also prints in grey.
     Step(u8),
 }
 
-/// How many steps the scale from little to much has.
+/// Number of steps of the sequential scale.
 pub(crate) const STEPS: u8 = 8;
 
 const LIGHT_STEPS: [u32; STEPS as usize] =

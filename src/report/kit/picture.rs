@@ -1,6 +1,6 @@
 //! A picture: shapes in logical pixels, written as SVG by `plotters`.
 //!
-//! Charts only say what is where; that makes them plain functions that cannot fail and that tests can ask for
+//! Charts only place shapes, so they are plain functions that cannot fail, and tests can ask for
 //! the position of a label. The backend takes whole numbers, so a picture is painted larger than it is shown: `scale`
 //! device units for one logical pixel.
 
@@ -45,7 +45,7 @@ pub(crate) struct Font {
     pub(crate) colour: Colour,
 }
 
-/// Which horizontal part of a label its position is; vertically it is always the middle.
+/// Horizontal anchor of a label's position; vertically it is always the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -105,7 +105,7 @@ impl Picture {
         }
     }
 
-    /// A line of short dashes through points, which tells it from a plain one without its colour.
+    /// A dashed line through points, distinguishable from a plain one without colour.
     pub(crate) fn dashes(&mut self, points: &[Point], colour: Colour, width: f64) {
         const LENGTHS: [f64; 2] = [9.0, 5.0];
         let mut dash = points.first().map_or_else(Vec::new, |&first| vec![first]);
@@ -227,8 +227,8 @@ fn rgba(colour: Colour, opacity: f64) -> RGBAColor {
     RGBColor(red, green, blue).mix(opacity)
 }
 
-/// What an SVG asks the browser for. Every family listed is at most as wide as DejaVu Sans, by which labels are
-/// measured, so labels that do not overlap here overlap nowhere.
+/// Font families in the SVG. Each is at most as wide as DejaVu Sans, by which labels are
+/// measured, so labels overlap nowhere if they do not overlap here.
 const FONT_FAMILY: &str = "system-ui, Segoe UI, Roboto, Helvetica, Arial, DejaVu Sans, sans-serif";
 
 const MEASURING_SCALE: f64 = 8.0;

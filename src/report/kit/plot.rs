@@ -1,6 +1,6 @@
-//! The frame of every chart: heading, key, axes and grid around a rectangle in which values are drawn.
+//! The frame of a chart: heading, key, axes and grid around the rectangle that shows the values.
 //!
-//! Charts over time share their left and right edge, so that they line up under one another.
+//! Charts over time share their left and right edges, so that they align vertically.
 
 use super::axis::Axis;
 use super::labels;
@@ -29,7 +29,7 @@ pub(crate) enum Key<'a> {
     Area(&'a str, Colour, f64),
 }
 
-/// A level that values must not pass, drawn across the plot.
+/// A limit, drawn across the plot.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     pub(crate) value: f64,
@@ -72,7 +72,7 @@ impl Plot {
         Self { left: LEFT, right: RIGHT, top, bottom, x: Axis::time(horizon), y }
     }
 
-    /// Leaves out every second number on both axes, for a small plot.
+    /// Drops every second tick on both axes, for a small plot.
     pub(crate) fn thin(&mut self) {
         for axis in [&mut self.x, &mut self.y] {
             let mut index = 0;
@@ -177,10 +177,10 @@ impl Plot {
         picture.area(upper.chain(lower).collect(), colour, opacity);
     }
 
-    /// Limits as dashed lines with labels in the right margin; those off the plot are named at its top.
+    /// Limits as dashed lines with labels in the right margin; limits above the plot are named at its top.
     pub(crate) fn limits(&self, picture: &mut Picture, limits: &[Limit]) {
         let wanted: Vec<f64> = limits.iter().map(|limit| self.y_of(limit.value)).collect();
-        // Of limits at the same height the larger is on top.
+        // The larger of two limits at the same height comes on top.
         let nudged: Vec<f64> = wanted.iter().enumerate().map(|(rank, y)| y - rank as f64 * 1e-6).collect();
         let placed = labels::spread(&nudged, LABEL_GAP, self.top, self.bottom);
         for ((limit, y), label_y) in limits.iter().zip(wanted).zip(placed) {
@@ -199,7 +199,7 @@ impl Plot {
         }
     }
 
-    /// Names of curves in the right margin, beside where the curves end.
+    /// Names of curves in the right margin, next to their ends.
     pub(crate) fn end_labels(&self, picture: &mut Picture, ends: &[(Point, &str, Colour)]) {
         let wanted: Vec<f64> = ends.iter().map(|((_, y), ..)| self.y_of(*y)).collect();
         let placed = labels::spread(&wanted, LABEL_GAP, self.top, self.bottom);
@@ -221,11 +221,11 @@ pub(crate) const WIDTH: f64 = 960.0;
 pub(crate) const LEFT: f64 = 84.0;
 /// Right edge of the plots; labels of lines stand beyond it.
 pub(crate) const RIGHT: f64 = 832.0;
-/// Height below which title and subtitle are out of the way.
+/// Height of title and subtitle.
 pub(crate) const HEADING: f64 = 58.0;
 /// Room for the numbers and the unit below a plot.
 pub(crate) const FOOT: f64 = 56.0;
-/// Least distance of labels above one another.
+/// Least vertical distance of labels.
 pub(crate) const LABEL_GAP: f64 = 17.0;
 
 const MARGIN: f64 = 12.0;

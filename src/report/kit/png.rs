@@ -1,9 +1,9 @@
-//! A chart's SVG as PNG, painted by `resvg` with the font that labels are measured by.
+//! Renders a chart's SVG to PNG with `resvg`, in the font by which labels are measured.
 //!
-//! No font of the system is asked, so the same SVG gives the same bytes on every machine. This is the only code that
-//! knows `resvg`; without the feature `png` it is not there, and a PNG is an error that says so.
+//! System fonts are not used, so the same SVG gives the same bytes on every machine. Only this file uses
+//! `resvg`; without the feature `png`, rendering returns an error.
 
-/// The picture, so many times as large as the SVG says.
+/// Renders the picture `scale` times as large as the SVG's size.
 #[cfg(feature = "png")]
 pub(super) fn render(svg: &str, scale: f32) -> Result<Vec<u8>, String> {
     use resvg::{tiny_skia, usvg};
@@ -33,7 +33,7 @@ fn fonts() -> std::sync::Arc<resvg::usvg::fontdb::Database> {
     FONTS.clone()
 }
 
-/// Says that there is no painter.
+/// Reports that PNG support was not built.
 #[cfg(not(feature = "png"))]
 pub(super) fn render(_svg: &str, _scale: f32) -> Result<Vec<u8>, String> {
     Err("this program was built without the feature `png`".to_owned())

@@ -11,18 +11,18 @@ use crate::engine::time::SimDuration;
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
     pub(crate) expression: String,
-    /// How long it must be true before anybody is told.
+    /// How long the expression must hold before the alert fires.
     pub(crate) wait: SimDuration,
     pub(crate) severity: &'static str,
     pub(crate) summary: String,
-    /// What it means and what to do.
+    /// Meaning and remedy.
     pub(crate) description: String,
     /// Why these numbers.
     pub(crate) evidence: String,
 }
 
 impl Rule {
-    /// Its annotations as the rule file has them, or as they come out of Prometheus, which takes them for templates.
+    /// Its annotations as plain text, before they are escaped as templates.
     pub(crate) fn annotations(&self) -> [(&'static str, &str); 2] {
         [("summary", &self.summary), ("description", &self.description)]
     }

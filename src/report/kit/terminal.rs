@@ -30,7 +30,7 @@ impl Paint {
     }
 }
 
-/// Lines as one text, without spaces at their ends.
+/// Joins lines to one text, without trailing spaces.
 pub(crate) fn joined(lines: impl IntoIterator<Item = String>) -> String {
     lines.into_iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
@@ -40,7 +40,7 @@ pub(crate) fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
     filled(text.split_whitespace(), width, indent)
 }
 
-/// Puts words, or groups of words that stay together, into lines.
+/// Fills lines with words, or with groups of words that stay together.
 pub(crate) fn filled<'a>(words: impl Iterator<Item = &'a str>, width: usize, indent: &str) -> Vec<String> {
     let mut lines = vec![indent.to_owned()];
     for word in words {
@@ -73,5 +73,5 @@ pub(crate) fn columns_of(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Narrower terminals are written to as if they were this wide.
+/// Width that is assumed for narrower terminals.
 pub(crate) const NARROWEST: usize = 40;

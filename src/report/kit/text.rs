@@ -1,4 +1,4 @@
-//! Text: in plain English, and that of others in files that give some characters a meaning.
+//! Text: plain English, and escaping for file formats in which some characters have a meaning.
 
 /// `1 metric`, `3 metrics`.
 pub(crate) fn plural(count: usize, noun: &str) -> String {
@@ -10,7 +10,7 @@ pub(crate) fn capitalised(text: &str) -> String {
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
-/// The text, its middle cut out if it does not fit: names that are long often differ at their end.
+/// Cuts the middle out of a text that does not fit: long names often differ at their ends.
 pub(crate) fn shortened(text: &str, fits: impl Fn(&str) -> bool) -> String {
     let characters: Vec<char> = text.chars().collect();
     let mut shown = text.to_owned();
@@ -23,20 +23,20 @@ pub(crate) fn shortened(text: &str, fits: impl Fn(&str) -> bool) -> String {
     shown
 }
 
-/// A text without characters that a terminal or an XML reader would take for commands.
+/// Replaces control characters, which a terminal would obey and XML forbids.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && !"\n\t".contains(c) { '\u{FFFD}' } else { c }).collect()
 }
 
-/// A text in one line without characters that could end it: for comments.
+/// Puts a text on one line, for comments.
 pub(crate) fn one_line(text: &str) -> String {
-    // What YAML, or an editor, takes for the end of a line.
+    // Characters that YAML or an editor treats as line ends.
     let ends = ['\n', '\r', '\t', '\u{85}', '\u{2028}', '\u{2029}'];
     let line: String = text.chars().map(|c| if ends.contains(&c) { ' ' } else { c }).collect();
     printable(&line).trim_end().to_owned()
 }
 
-/// A YAML string in double quotes. What is not printable anywhere is escaped.
+/// A YAML string in double quotes, with unprintable characters escaped.
 pub(crate) fn yaml(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
@@ -53,12 +53,12 @@ pub(crate) fn yaml(text: &str) -> String {
     quoted + "\""
 }
 
-/// A text that Prometheus, which reads annotations as templates, shows as it is.
+/// Escapes a text for Prometheus annotations, which are templates.
 pub(crate) fn prometheus(text: &str) -> String {
     text.replace("{{", "{{ `{{` }}")
 }
 
-/// A text in Markdown, in a table too.
+/// Escapes a text for Markdown, including tables.
 pub(crate) fn markdown(text: &str) -> String {
     let mut escaped = String::new();
     for character in one_line(text).chars() {
@@ -70,7 +70,7 @@ pub(crate) fn markdown(text: &str) -> String {
     escaped
 }
 
-/// A text in Markdown as code, in a table too.
+/// A text as Markdown code, safe in tables.
 pub(crate) fn code(text: &str) -> String {
     let text = one_line(text).replace('|', "\\|");
     let longest_run = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);

@@ -1,8 +1,8 @@
-//! The verdict in a word, as terminal and pages say it.
+//! The verdict in a word, for terminal and pages.
 
 use crate::experiment::summary::Verdict;
 
-/// `PASS`, `FAIL`, or that there was nothing to pass or fail.
+/// `PASS`, `FAIL`, or `NO OBJECTIVES`.
 pub(crate) fn word(has_objectives: bool, verdict: Verdict) -> &'static str {
     match (has_objectives, verdict) {
         (false, _) => "NO OBJECTIVES",

@@ -1,10 +1,10 @@
-//! What the files of plans are called.
+//! Names of the files of plans.
 
 use super::view::View;
 use super::{alerts, charts};
 use crate::report::kit::output::PAGE;
 
-/// The names of all files of these plans but charts as PNG.
+/// The names of all files of these plans except PNG charts.
 pub(super) fn files(views: &[View<'_>]) -> Vec<String> {
     let mut files: Vec<String> = [PAGE, SUMMARY, DOCUMENT].map(str::to_owned).to_vec();
     for view in views {

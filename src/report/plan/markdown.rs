@@ -140,7 +140,7 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
         None => item("Most sensitive to", "no input: 10 % more or less of any changes nothing."),
     }
     for caveat in view.caveats(choice) {
-        item("Mind", &caveat);
+        item("Note", &caveat);
     }
     page + "\n"
 }

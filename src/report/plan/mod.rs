@@ -1,6 +1,6 @@
-//! What an operator applies: the planned settings as files, what stands behind them, and how sure it is.
+//! Reports of plans: the planned settings as files to apply, the evidence, and how sure it is.
 //!
-//! One plan has its files directly in the folder. Several share page, summary and document, and the files of each
+//! The files of a single plan have plain names. Several plans share page, summary and document, and the files of each
 //! carry its name: `plan-10k.env`, `hpa-10k.yaml`.
 
 use std::collections::BTreeSet;
@@ -60,8 +60,8 @@ pub fn json(plans: &[Plan]) -> Result<String, WriteError> {
     kit::document::json(&document::of(plans))
 }
 
-/// The files that the plan in the folder, if there is one, says are its own. Names alone would not tell: with
-/// several plans they are named after rates and scenarios, and so might be somebody else's.
+/// The files that an earlier plan in the folder lists as its own. Names alone are not enough: with
+/// several plans they contain rates and scenario names, and could belong to something else.
 fn files_of_earlier(dir: &Path) -> Vec<String> {
     let read = || -> Option<Vec<String>> {
         let text = std::fs::read_to_string(dir.join(DOCUMENT)).ok()?;

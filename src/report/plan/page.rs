@@ -84,7 +84,7 @@ fn answer(view: &View<'_>) -> String {
     )
 }
 
-/// What a row of the comparison is about, and its cell for a plan.
+/// A row of the side-by-side table: its heading and the cell of a plan.
 type Line = (&'static str, fn(&View<'_>, &Choice) -> String);
 
 const LINES: [Line; 12] = [
@@ -132,14 +132,14 @@ fn plan(view: &View<'_>, charts: &[Chart], several: bool) -> Markup {
         section(&format!("{prefix}{title}"), content)
     };
     let drawn = |name: &str| {
-        // The charts of all plans are in one page.
+        // The charts of all plans share one page.
         let id = view.file(name, "svg");
         let chart = charts.iter().find(|chart| chart.name == name);
         chart.map(|chart| figure(id.trim_end_matches(".svg"), chart)).unwrap_or_default()
     };
     let warnings = &view.scenario().warnings;
     let caveats = view.plan.choice.as_ref().map(|choice| view.caveats(choice)).unwrap_or_default();
-    // What is true of the scenario as well as of the choice is said once.
+    // A warning of both the scenario and the choice is shown once.
     let only_of_scenario = warnings.iter().filter(|warning| !caveats.contains(warning));
     html! {
         @if let Some(choice) = &view.plan.choice {
@@ -226,7 +226,7 @@ fn loads(choice: &Choice) -> Markup {
         }
     };
     html! {
-        (table(&["load", "reached, the first thing first", "rejected", "recovery", "objectives"], rows))
+        (table(&["load", "limits reached, in order", "rejected", "recovery", "objectives"], rows))
         p {
             "Redis is full after " (View::oom(choice)) "; without the policy after "
             (View::oom_unprotected(choice)) "."
@@ -266,7 +266,7 @@ fn search(view: &View<'_>) -> Markup {
         @if let Some(choice) = &view.plan.choice {
             p { (View::criterion_sentence(choice)) } "\n"
             @if !choice.undecided.is_empty() {
-                p { "What could not be told from it:" } "\n"
+                p { "Not distinguishable from it:" } "\n"
                 (list(choice.undecided.iter().map(|&id| html! { code { (view.variant(id)) } })))
             }
         }

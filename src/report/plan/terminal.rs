@@ -1,4 +1,4 @@
-//! Plans in the terminal: a row each, and how each was chosen.
+//! Plans for a terminal: one row per plan, and how each was chosen.
 
 use super::files::files;
 use super::view::{Ending, View};
@@ -22,7 +22,7 @@ pub fn render(plans: &[Plan], width: usize, colour: bool) -> String {
     joined(lines)
 }
 
-/// A row a plan; what does not fit beside goes below as another block of columns.
+/// One row per plan; columns that do not fit go below as another block.
 fn table(views: &[View<'_>], width: usize, paint: Paint) -> Vec<String> {
     let rows: Vec<[String; HEADER.len()]> = views.iter().map(cells).collect();
     let columns: Vec<Column> = HEADER
@@ -144,7 +144,7 @@ const HEADER: [&str; 11] = [
     "unprotected",
     "breaks first",
 ];
-/// Of these the columns that hold words, which stand at their left edge.
+/// The left-aligned columns.
 const WORDS: [&str; 2] = ["rate", "breaks first"];
 const LABEL: usize = 13;
 /// Open candidates that are listed.

@@ -1,4 +1,4 @@
-//! What clients made of the service: requests, attempts and work for nobody, in numbers and in words.
+//! Requests, attempts and wasted work of clients, in numbers and in words.
 
 use super::reading;
 use crate::experiment::Findings;
@@ -7,7 +7,7 @@ use crate::model::metric::{Metric, Unit};
 use crate::report::kit::number;
 use crate::scenario::Scenario;
 
-/// What became of the requests of clients: means over the replications.
+/// Outcome of the clients' requests: means over the replications.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ClientFigures {
     requests: f64,
@@ -39,7 +39,7 @@ impl ClientFigures {
         })
     }
 
-    /// A name of at most eight letters and a sentence without its full stop, for each thing worth knowing.
+    /// Facts worth knowing: each a name of at most eight letters and a sentence without its full stop.
     pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
         let answered = self.requests - self.abandoned - self.open;
         let (requests, shares) =
@@ -60,7 +60,7 @@ impl ClientFigures {
         );
         let wasted = match share(self.wasted, self.completed) {
             Some(share) => format!(
-                "{} of {} completed jobs ({}) were for nobody: their client had gone",
+                "{} of {} completed jobs ({}) were wasted: the client had given up",
                 count(self.wasted),
                 count(self.completed),
                 number::value(Unit::Fraction, share)
@@ -79,7 +79,7 @@ pub(crate) fn retry_capacity(capacity: RetryCapacity) -> String {
     let rate = |rate: f64| number::value(Unit::PerSecond, rate);
     if attempts > 1.0 {
         format!(
-            "advertised {}, hidden {}: after an overload the service returns by itself only below that, because a request is \
+            "advertised {}, hidden {}: after an overload the service recovers on its own only below that, because a request is \
              then sent {} times",
             rate(advertised),
             rate(hidden),
@@ -87,7 +87,7 @@ pub(crate) fn retry_capacity(capacity: RetryCapacity) -> String {
         )
     } else {
         format!(
-            "advertised {}, and none of it hidden: the circuit closes below what clients wait for",
+            "advertised {}, hidden the same: the circuit closes below the depth that clients wait for",
             rate(advertised)
         )
     }

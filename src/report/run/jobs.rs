@@ -1,4 +1,4 @@
-//! What became of the jobs, by class: the same table in terminal and page.
+//! Outcome of the jobs by class: one table for terminal and page.
 
 use super::reading;
 use crate::experiment::summary::{Estimate, Named, Summary};
@@ -12,7 +12,7 @@ use crate::scenario::Scenario;
 pub(crate) struct JobTable {
     /// One row a class, and the total last if there are several.
     pub(crate) rows: Vec<Row>,
-    /// How the columns add up, and whether they do.
+    /// States the conservation laws and whether they hold.
     pub(crate) remark: String,
 }
 
@@ -85,7 +85,7 @@ impl Figures {
         let (_, rest) = number::apportion(parts[0], rest, unit);
         let rounded = std::iter::once(offered).chain(parts).chain(rest);
         let shown = rounded.zip(self.counts).map(|(rounded, exact)| {
-            // A rare loss must not look like none.
+            // A rare event must not look like none.
             if rounded.abs() < unit / 2.0 && exact > 0.0 {
                 format!("<{}", number::grouped(unit, decimals))
             } else if rounded.abs() < unit / 2.0 {

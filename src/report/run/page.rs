@@ -1,4 +1,4 @@
-//! The report of a run as one page: verdict first, evidence below, nothing loaded from anywhere.
+//! The report of a run as one page: verdict first, evidence below, no external resources.
 
 use maud::{Markup, html};
 
@@ -48,7 +48,7 @@ fn head(scenario: &Scenario, findings: &Findings) -> Markup {
         (false, Verdict::Pass) => ("pass", "✓ "),
         (false, Verdict::Fail) => ("fail", "✗ "),
     };
-    // Which replications an interrupt let finish is chance: no command gives exactly those again.
+    // An interrupt ends at an arbitrary replication, so no command reproduces exactly these results.
     let command_gives = if summary.interrupted { "To run all of it" } else { "Reproduce" };
     html! {
         header class={ "verdict " (class) } { "\n"
@@ -180,7 +180,7 @@ fn metric_table(metrics: &Named<Estimate>, with_meaning: bool) -> Markup {
     if with_meaning {
         header.push("meaning");
     }
-    // What no replication has belongs to a part that the scenario does not use.
+    // A metric without any value belongs to a feature that the scenario does not use.
     let shown = metrics.0.iter().filter(|(_, estimate)| estimate.n > 0);
     let rows = html! {
         @for (name, estimate) in shown {

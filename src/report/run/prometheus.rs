@@ -1,7 +1,7 @@
-//! What Prometheus would have seen of the first replication, for Prometheus: its samples as OpenMetrics text, the alerts as a
+//! The first replication for Prometheus: its samples as OpenMetrics text, the alerts as a
 //! rule file, and a test of these rules on those samples.
 //!
-//! The samples lie at an epoch of their own and not at the present time, so that the same run gives the same bytes.
+//! Samples are stamped from a given epoch, not from the present time, so that the same run gives the same bytes.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -132,7 +132,7 @@ pub(super) fn render_rules(scenario: &Scenario) -> String {
     rules::render(&comments, &rules)
 }
 
-/// A test of the rules on the run's own samples: each alert fires when it did in the run, not an evaluation before, and stops
+/// A test of the rules on the run's own samples: each alert starts firing exactly when it did in the run, and stops
 /// when it did.
 pub(super) fn render_test(scenario: &Scenario, scrapes: &[Scrape]) -> String {
     let model = &scenario.model;
@@ -178,7 +178,7 @@ fn rule_times(firings: &[(SimTime, Vec<Firing>)], rule: usize) -> Vec<SimTime> {
     firings.iter().filter(fires).map(|(time, _)| *time).collect()
 }
 
-/// Evaluations worth a look: those at which a rule begins and ceases to fire, those before them, and the last one.
+/// Evaluations to test: those at which a rule starts or stops firing, those before them, and the last one.
 fn moments(fires: &[SimTime], evaluation: SimDuration, last: SimTime) -> Vec<SimTime> {
     let mut moments = vec![last];
     let before = |time: SimTime| SimTime(time.0.saturating_sub(evaluation.0));
@@ -251,5 +251,5 @@ fn rule(rule: &AlertRule) -> Rule {
     }
 }
 
-/// More expectations than this of one rule say nothing new.
+/// Most expectations of one rule.
 const MOST_MOMENTS: usize = 100;

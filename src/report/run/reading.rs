@@ -1,4 +1,4 @@
-//! What the findings say, in the words and numbers that page, terminal and charts share.
+//! Findings in words and numbers, shared by page, terminal and charts.
 
 use crate::engine::time::SimTime;
 use crate::experiment::Findings;
@@ -11,7 +11,7 @@ use crate::report::kit::text::printable;
 use crate::report::kit::verdict;
 use crate::scenario::Scenario;
 
-/// A depth at which the policy changes its mind.
+/// A depth at which the policy changes its decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Threshold {
     /// Name in charts and tables.
@@ -36,14 +36,14 @@ pub(crate) fn thresholds(scenario: &Scenario) -> Vec<Threshold> {
     thresholds
 }
 
-/// A part of the run with more load than the rest, in seconds.
+/// A period of higher load, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spike {
     pub(crate) start: f64,
     pub(crate) end: f64,
 }
 
-/// The spikes of all sources in order of their start, overlapping and adjacent ones as one.
+/// The spikes of all sources in order of their start; overlapping and adjacent spikes are merged.
 pub(crate) fn spikes(scenario: &Scenario) -> Vec<Spike> {
     let horizon = scenario.model.horizon.as_secs_f64();
     let mut spikes = Vec::new();
@@ -69,7 +69,7 @@ pub(crate) fn spikes(scenario: &Scenario) -> Vec<Spike> {
     merged
 }
 
-/// What an alert did, in words.
+/// What an alert did, as a phrase.
 pub(crate) fn alert(alert: &AlertSummary, replications: u32) -> String {
     let seconds = |seconds: f64| number::value(Unit::Seconds, seconds);
     if alert.fired_in == 0 {
@@ -109,7 +109,7 @@ pub(crate) struct FaultPeriod {
     pub(crate) name: String,
     pub(crate) start: f64,
     pub(crate) end: f64,
-    /// Whether it outlasts the run.
+    /// Whether it lasts until the end of the run.
     pub(crate) is_open: bool,
     /// What goes wrong, in words.
     pub(crate) what: String,
@@ -142,17 +142,17 @@ fn what_goes_wrong(fault: &Fault) -> String {
         FaultKind::WorkerLoss { count: lost } => {
             format!("{} killed", count(lost, "worker process", "worker processes"))
         }
-        FaultKind::WorkerRestart => "all worker processes stop in good order and start again".to_owned(),
+        FaultKind::WorkerRestart => "all worker processes restart gracefully".to_owned(),
         FaultKind::DatabaseSlow { factor } => format!("database work takes {} times as long", times(factor)),
-        FaultKind::RedisOutage => "Redis answers nobody".to_owned(),
+        FaultKind::RedisOutage => "Redis does not answer".to_owned(),
         FaultKind::RedisSlow { factor } => {
-            format!("Redis and the way to it take {} times as long", times(factor))
+            format!("Redis and the network to it take {} times as long", times(factor))
         }
         FaultKind::RedisFailover { lag } => format!(
-            "Redis is away, then a replica takes over that was {} behind",
+            "Redis fails over to a replica that is {} behind",
             number::value(Unit::Seconds, lag.as_secs_f64())
         ),
-        FaultKind::DepthFrozen => "the gateways keep seeing the depth of its beginning".to_owned(),
+        FaultKind::DepthFrozen => "the gateways keep seeing the depth from the start of the fault".to_owned(),
         FaultKind::DepthMissing => "the gateways see no depth".to_owned(),
         FaultKind::GatewayLoss { count: lost } => format!("{} down", count(lost, "gateway", "gateways")),
         FaultKind::ClockStep { nanos } => {
@@ -162,7 +162,7 @@ fn what_goes_wrong(fault: &Fault) -> String {
     }
 }
 
-/// What recovery times count from.
+/// The moment from which recovery times count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Start,
@@ -181,7 +181,7 @@ impl Origin {
     }
 }
 
-/// What recovery times count from, and when that is in seconds: the end of the last spike or fault, or the start.
+/// The moment from which recovery times count, with its time in seconds: the end of the last spike or fault, or the start.
 pub(crate) fn recovery_origin(scenario: &Scenario) -> (Origin, f64) {
     let spike = spikes(scenario).iter().map(|spike| spike.end).reduce(f64::max);
     let fault = faults(scenario).iter().map(|fault| fault.end).reduce(f64::max);
@@ -222,7 +222,7 @@ pub(crate) fn details<'a>(model: &ModelConfig, series: Option<&'a PartSeries>) -
     }
 }
 
-/// Median of a metric over the replications in which it happened; `None` if it happened in at most half of them.
+/// Median of a metric over the replications that observed it; `None` if at most half of them did.
 pub(crate) fn typical(findings: &Findings, metric: Metric) -> Option<f64> {
     let mut values: Vec<f64> = findings
         .replications
@@ -234,7 +234,7 @@ pub(crate) fn typical(findings: &Findings, metric: Metric) -> Option<f64> {
     (values.len() * 2 > findings.replications.len()).then(|| values[values.len() / 2])
 }
 
-/// The recovery time with what it counts from, and how many replications did not recover.
+/// The recovery time, its origin, and how many replications did not recover.
 pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
     let estimate = summary.metric(Metric::Recovery);
     let shown = number::estimate(Unit::Seconds, estimate);
@@ -253,10 +253,10 @@ pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
     }
 }
 
-/// The limits that were not reached, each with how far the run got on the way to it at the worst; the nearest first.
+/// The limits that were not reached, each with the closest approach in percent; the nearest first.
 pub(crate) fn limits_ahead(summary: &Summary) -> Vec<String> {
     let share = |ahead: &LimitAhead| {
-        // Rounded down: what was not reached is not shown as if it had been.
+        // Rounded down, so that a limit that was not reached never shows 100 %.
         let percent = (ahead.used * 100.0).floor().min(99.0);
         let shown = if ahead.used > 0.0 && percent < 1.0 { "<1".to_owned() } else { format!("{percent:.0}") };
         format!("{} ({shown} %)", ahead.limit)
@@ -264,7 +264,7 @@ pub(crate) fn limits_ahead(summary: &Summary) -> Vec<String> {
     summary.limits_ahead.iter().map(share).collect()
 }
 
-/// What stands before them.
+/// Introduces the list of [`limits_ahead`].
 pub(crate) const LIMITS_AHEAD: &str = "not reached, and how near each came:";
 
 /// The verdict in one or two words.

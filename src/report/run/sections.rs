@@ -1,4 +1,4 @@
-//! Sections of a run's page that only some scenarios need: alerts, clients, rejections by reason, faults, the autoscaler.
+//! Optional sections of a run's page: alerts, clients, rejections by reason, faults, autoscaler.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -60,7 +60,7 @@ fn client_cells(metrics: &Named<Estimate>) -> [String; 8] {
     ]
 }
 
-/// Rejections by reason, where there is more than one; else nothing, since the outcome says it all.
+/// Rejections by reason; empty if there are fewer than two reasons, because the outcome table then says it all.
 pub(super) fn rejections(summary: &Summary) -> Markup {
     let is_used = |metric: Metric| mean_of(&summary.metrics, metric) > 0.0;
     let used: Vec<(Metric, &str)> = REASONS.into_iter().filter(|(metric, _)| is_used(*metric)).collect();
@@ -113,7 +113,7 @@ pub(super) fn alerts(scenario: &Scenario, summary: &Summary) -> Markup {
     };
     let monitoring = &scenario.model.monitoring;
     let remark = html! {
-        "As Prometheus would raise them, scraping every " (seconds(monitoring.scrape.as_secs_f64()))
+        "As Prometheus would fire them, scraping every " (seconds(monitoring.scrape.as_secs_f64()))
         " and evaluating every " (seconds(monitoring.evaluation.as_secs_f64()))
         ". Times are medians over the replications in question. " code { "--prometheus" }
         " writes the samples and the rules."
@@ -121,7 +121,7 @@ pub(super) fn alerts(scenario: &Scenario, summary: &Summary) -> Markup {
     section_named("alerts", "Alerts", html! { (table(&header, rows)) (note(remark)) })
 }
 
-/// Long names of metrics break between their words.
+/// Allows line breaks between the words of long metric names.
 fn breakable(name: &str) -> Markup {
     html! {
         @for (index, word) in name.split('_').enumerate() {
@@ -154,7 +154,7 @@ pub(super) fn faults(scenario: &Scenario, summary: &Summary) -> Markup {
     };
     let (origin, at) = reading::recovery_origin(scenario);
     let remark = if faults.iter().any(|fault| fault.is_open) {
-        "A fault lasts to the end of the run, so there is no recovery from it to be seen.".to_owned()
+        "A fault lasts until the end of the run, so recovery cannot be observed.".to_owned()
     } else {
         format!(
             "Recovery counts from {}, at {}: {}.",
@@ -171,7 +171,7 @@ pub(super) fn faults(scenario: &Scenario, summary: &Summary) -> Markup {
 pub(super) fn autoscaler(scenario: &Scenario, findings: &Findings) -> Markup {
     let Some(config) = &scenario.model.autoscaler else { return Markup::default() };
     let about = format!(
-        "From {} to {} worker processes, decided every {} on a depth that is {} old. In the mean over the run {} processes \
+        "From {} to {} worker processes, decided every {} from a depth that is {} old. On average {} processes \
          take jobs.",
         config.min,
         config.max,
@@ -187,12 +187,12 @@ pub(super) fn autoscaler(scenario: &Scenario, findings: &Findings) -> Markup {
     let content = html! {
         p { (about) } "\n"
         @if decisions.is_empty() {
-            (note("It decided nothing within the run."))
+            (note("The autoscaler made no decision during the run."))
         } @else {
             details open[decisions.len() <= LONGEST_OPEN_LOG] { "\n"
                 summary { "Decisions (" (decisions.len()) ")" } "\n"
                 (log(decisions))
-                (note(format!("Decisions{of}; one that repeats the last one and changes nothing is left out.")))
+                (note(format!("Decisions{of}; repeated decisions that change nothing are left out.")))
             } "\n"
         }
     };
@@ -200,7 +200,7 @@ pub(super) fn autoscaler(scenario: &Scenario, findings: &Findings) -> Markup {
 }
 
 fn log(decisions: &[ScalingStep]) -> Markup {
-    let header = ["time", "depth", "there or ordered", "asked by the depth", "wanted", "what settled it"];
+    let header = ["time", "depth", "running or starting", "required by depth", "wanted", "deciding rule"];
     let rows = html! {
         @for decision in decisions {
             tr class=[(decision.wanted != decision.current).then_some("changed")] {

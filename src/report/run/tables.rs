@@ -7,14 +7,14 @@ use crate::model::metric::Metric;
 use crate::report::kit::csv::{cell, record};
 use crate::scenario::Scenario;
 
-/// The course over time, one row a point.
+/// The time series, one row per point.
 ///
 /// Columns: `time_seconds`; `depth_{mean,p05,p50,p95,max}_jobs`; `circuit_{closed,half_open,open}_share`;
 /// `redis_{mean,p05,p50,p95}_bytes`; `worker_utilisation`; `wait_{p50,p95,p99}_seconds`; then for each class, in the
 /// scenario's order, `offered_jobs_total{class=NAME}` and likewise `admitted`, `rejected`, `completed` and `lost`: mean
 /// totals since the start.
 ///
-/// Then, only where the scenario uses the part, means over the replications. Workers whose number changes:
+/// Then, only if the scenario uses the feature, means over the replications. Workers whose number changes:
 /// `worker_processes_{mean,p05,p50,p95}` that take jobs, and `worker_processes_wanted` by an autoscaler. A limited pool:
 /// `database_connections` in use. Redis with a price for its commands: `redis_utilisation` of the busiest shard within
 /// the step. Clients: totals since the start of `client_requests_total`, `client_retries_total`,
@@ -80,7 +80,7 @@ pub(crate) fn timeseries(scenario: &Scenario, series: &Series) -> String {
     csv
 }
 
-/// One row a replication: its number from 1 on, every system-wide metric in the order of [`Metric::ALL`], and the
+/// One row per replication: its number from 1 on, every system-wide metric in the order of [`Metric::ALL`], and the
 /// names of the metrics whose value is only a bound, separated by spaces.
 pub(crate) fn replications(findings: &Findings) -> String {
     let names = Metric::ALL.iter().map(|metric| metric.name());

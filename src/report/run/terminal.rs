@@ -1,6 +1,6 @@
 //! The verdict for a terminal: course, objectives, outcome, what breaks first.
 //!
-//! Signs and words carry the message; colour, where it is wanted, only repeats it.
+//! Signs and words carry the message; colour only repeats it.
 
 use super::clients::ClientFigures;
 use super::jobs::{COUNTS, JobTable};
@@ -71,7 +71,7 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
         let most = details.workers.p95.iter().copied().fold(0.0, f64::max);
         let processes = number::estimate(Unit::Count, metric(Metric::WorkerProcesses));
         let remarks =
-            [format!("{processes} processes in the mean"), format!("most {}", number::grouped(most, 0))];
+            [format!("{processes} processes on average"), format!("most {}", number::grouped(most, 0))];
         lines.extend(labelled("workers", &bar_line(&details.workers.p50, columns), &remarks, width));
     }
     let faults: Vec<String> = reading::faults(scenario).iter().map(fault).collect();
@@ -93,7 +93,7 @@ fn fault(fault: &FaultPeriod) -> String {
     format!("{} at {} {lasts}", fault.name, seconds(fault.start))
 }
 
-/// Items with commas between them, none broken over lines that is shorter than one; no line of no items.
+/// Items separated by commas; an item breaks only if it is longer than a line. Empty without items.
 fn filled_list(items: &[String], width: usize, indent: &str) -> Vec<String> {
     let commas = (1..items.len()).map(|_| ",").chain([""]);
     let items: Vec<String> = items.iter().zip(commas).map(|(item, comma)| format!("{item}{comma}")).collect();
@@ -102,7 +102,7 @@ fn filled_list(items: &[String], width: usize, indent: &str) -> Vec<String> {
     lines
 }
 
-/// `  name     spark   remarks`, with the remarks on lines of their own where they do not fit beside one another.
+/// `  name     spark   remarks`, with remarks on further lines if they do not fit.
 fn labelled(name: &str, spark: &str, remarks: &[String], width: usize) -> Vec<String> {
     let indent = LABEL + columns_of(spark) + 3;
     let mut lines: Vec<String> = Vec::new();
@@ -121,7 +121,7 @@ fn labelled(name: &str, spark: &str, remarks: &[String], width: usize) -> Vec<St
     lines
 }
 
-/// A bar a stretch of time, as high as its largest value.
+/// One bar per period, as high as its largest value.
 fn bar_line(values: &[f64], columns: usize) -> String {
     let heights: Vec<f64> = buckets(values.len(), columns)
         .map(|bucket| values[bucket].iter().copied().fold(0.0, f64::max))
@@ -134,18 +134,18 @@ fn bar_line(values: &[f64], columns: usize) -> String {
     heights.into_iter().map(bar).collect()
 }
 
-/// The state that most circuits were in, for each stretch of time.
+/// The most common circuit state in each period.
 fn circuit_line(series: &Series, columns: usize) -> String {
     let states = [('C', &series.closed_share), ('H', &series.half_open_share), ('O', &series.open_share)];
     let letter = |bucket: std::ops::Range<usize>| {
         let share = |shares: &Vec<f64>| shares[bucket.clone()].iter().sum::<f64>();
-        // Of equals the more serious one is shown.
+        // Ties go to the more serious state.
         states.iter().max_by(|a, b| share(a.1).total_cmp(&share(b.1))).map_or(' ', |(letter, _)| *letter)
     };
     buckets(series.closed_share.len(), columns).map(letter).collect()
 }
 
-/// Splits `points` points into `columns` stretches of nearly equal length.
+/// Splits `points` points into `columns` periods of nearly equal length.
 fn buckets(points: usize, columns: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let columns = columns.min(points);
     (0..columns).map(move |column| column * points / columns..(column + 1) * points / columns)
@@ -175,7 +175,7 @@ fn observed(objective: &SloResult) -> String {
     }
 }
 
-/// The outcome table, its groups of columns beside one another as far as they fit and else below one another.
+/// The outcome table; groups of columns that do not fit side by side go below.
 fn outcome(scenario: &Scenario, summary: &Summary, width: usize, paint: Paint) -> Vec<Vec<String>> {
     let outcome = JobTable::of(scenario, summary);
     let counts = COUNTS.iter().enumerate().map(|(column, metric)| {
@@ -207,7 +207,7 @@ fn outcome(scenario: &Scenario, summary: &Summary, width: usize, paint: Paint) -
     sections
 }
 
-/// What clients made of it, where there are clients.
+/// Figures about clients, if there are clients.
 fn clients(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint) -> Vec<String> {
     let Some(figures) = ClientFigures::of(scenario, findings) else { return Vec::new() };
     let mut lines = vec![paint.bold("█ CLIENTS")];
@@ -252,7 +252,7 @@ fn breaks_first(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// The alerts that had something to say, and the others as one line.
+/// The alerts that became true or missed a loss, and the others on one line.
 fn alerts(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     let has_news = |alert: &&AlertSummary| alert.true_in > 0 || alert.lost_in > 0;
     let (news, quiet): (Vec<_>, Vec<_>) = summary.alerts.iter().partition(has_news);

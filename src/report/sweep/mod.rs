@@ -1,4 +1,4 @@
-//! What a sweep found, for people and for other programs.
+//! Reports of a sweep, for people and for other programs.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -35,7 +35,7 @@ pub(super) fn render(view: &View<'_>, charts: &[Chart]) -> String {
 
 const SECTIONS: [(&str, &[&str]); 4] = [
     ("Over the axes", &["map-recovery", "map-rejection", "map-objective"]),
-    ("What is traded for what", &["front"]),
+    ("Trade-offs", &["front"]),
     ("What matters", &["effects"]),
     ("The best over time", &["courses"]),
 ];

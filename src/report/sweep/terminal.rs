@@ -1,4 +1,4 @@
-//! A sweep in the terminal: what was varied, the best variants in a table, the others worth knowing, the verdict.
+//! A sweep for a terminal: what was varied, a table of the best variants, the rest of the Pareto front, the verdict.
 
 use super::view::{View, variants};
 use crate::model::metric::{Metric, Unit};
@@ -53,7 +53,7 @@ fn hanging(name: &str, text: &str, width: usize) -> Vec<String> {
     lines.into_iter().map(|line| cut(&line, width)).collect()
 }
 
-/// The best few. Columns that do not fit are left out from the right, but never the settings.
+/// The best few. Columns that do not fit are dropped from the right, but never the settings.
 fn table(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     let listed: Vec<usize> = view.sweep.ranking.iter().take(MOST_LISTED).copied().collect();
     let rows = || listed.iter().map(|&position| (position, view.result(position)));
@@ -85,7 +85,7 @@ fn table(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     while !fits(&widths) && widths.len() > settings + 1 {
         widths.pop();
     }
-    // Many settings on a narrow terminal: the widest are cut first.
+    // If the settings alone do not fit, the widest are cut first.
     while !fits(&widths) && widths.iter().any(|width| *width > NARROWEST_COLUMN) {
         let widest = (0..widths.len()).rev().max_by_key(|&index| widths[index]).unwrap_or(0);
         widths[widest] -= 1;
@@ -115,14 +115,14 @@ fn table(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// The rest of the Pareto front: what would cost less, or lose less.
+/// The rest of the Pareto front: variants that cost less or lose less.
 fn also(view: &View<'_>, width: usize) -> Vec<String> {
     let others: Vec<usize> =
         view.sweep.front.iter().copied().filter(|&position| position != view.best()).collect();
     if others.is_empty() {
         return Vec::new();
     }
-    // Evenly over the front, so that both of its ends are among them.
+    // Evenly over the front, including both ends.
     let shown = others.len().min(MOST_ALSO);
     let at = |index: usize| if shown == 1 { 0 } else { index * (others.len() - 1) / (shown - 1) };
     let differing = view.differing(&view.sweep.front);
@@ -168,7 +168,7 @@ fn verdict(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// Stands for a space at which no line breaks.
+/// Placeholder for a space at which no line may break.
 const KEPT: &str = "\u{e000}";
 const LABEL: usize = 12;
 const INDENT: usize = 3;

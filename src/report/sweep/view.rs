@@ -1,4 +1,4 @@
-//! What a sweep found, in the words and numbers that page, terminal and charts share.
+//! A sweep in words and numbers, shared by page, terminal and charts.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::study::grid::{Grid, VariantId};
 use crate::study::sweep::{Sweep, trade};
 use crate::units::{self, Quantity};
 
-/// A sweep with what is asked of it again and again.
+/// A sweep with precomputed lookups.
 pub(crate) struct View<'s> {
     pub(crate) sweep: &'s Sweep,
     /// For each position in the results, the place in the ranking from 0 on.
@@ -47,7 +47,7 @@ impl<'s> View<'s> {
         &self.grid().axes[axis]
     }
 
-    /// The end of an axis's path that tells it from the others: `critical` of `policy.critical`.
+    /// The shortest unique end of an axis's path: `critical` of `policy.critical`.
     pub(crate) fn name(&self, axis: usize) -> &str {
         &self.names[axis]
     }
@@ -83,7 +83,7 @@ impl<'s> View<'s> {
         self.sweep.study.variants.excluded.iter().map(|(_, count)| count).sum()
     }
 
-    /// The value of each axis for people, fractions resolved.
+    /// The readable value of each axis, fractions resolved.
     pub(crate) fn values(&self, position: usize) -> Vec<String> {
         let id = self.result(position).id;
         let (written, numbers) = (self.grid().values(id), self.grid().numbers(id));
@@ -94,7 +94,7 @@ impl<'s> View<'s> {
         written.iter().zip(&numbers).zip(&self.grid().axes).map(shown).collect()
     }
 
-    /// A point of an axis for people: of an axis of fractions the fraction.
+    /// A readable point of an axis; for an axis of fractions, the fraction.
     pub(crate) fn point(&self, axis: usize, index: usize) -> String {
         let axis = self.axis(axis);
         let point = &axis.points[index];
@@ -105,7 +105,7 @@ impl<'s> View<'s> {
         }
     }
 
-    /// What the points of an axis are.
+    /// Meaning of the points of an axis.
     pub(crate) fn title(&self, axis: usize) -> String {
         let axis = self.axis(axis);
         match &axis.of {
@@ -122,7 +122,7 @@ impl<'s> View<'s> {
         parts.join(", ")
     }
 
-    /// Those of the varied axes on which these variants differ; all varied ones for a single variant.
+    /// The varied axes on which these variants differ; all varied axes for a single variant.
     pub(crate) fn differing(&self, positions: &[usize]) -> Vec<usize> {
         let places: Vec<Vec<usize>> = positions.iter().map(|&position| self.place(position)).collect();
         let differs = |axis: usize| places.iter().any(|place| place[axis] != places[0][axis]);
@@ -154,7 +154,7 @@ impl<'s> View<'s> {
         &self.grid().scenario().cost
     }
 
-    /// What the ranking goes by, as a sentence.
+    /// The ranking criteria, as a sentence.
     pub(crate) fn order(&self) -> String {
         let scenario = self.grid().scenario();
         let first = if scenario.slo.is_empty() { "" } else { "the objectives missed, then by " };
@@ -191,7 +191,7 @@ impl<'s> View<'s> {
         self.sweep.results.iter().any(|result| result.metric(Metric::Lost).max.is_some_and(|lost| lost > 0.0))
     }
 
-    /// The mean of a metric with its half-width, marked where it is only a bound.
+    /// The mean of a metric with its half-width, marked if it is only a bound.
     pub(crate) fn estimate(result: &VariantResult, metric: Metric) -> String {
         let estimate = result.metric(metric);
         number::bounded(&number::estimate(metric.unit(), estimate), estimate.censored > 0)
@@ -214,7 +214,7 @@ pub(crate) fn variants(count: usize) -> String {
     }
 }
 
-/// A number of a setting as people write it, if what they write is exactly the number.
+/// A setting's number as people write it, if that is exact.
 fn readable(number: f64, kind: &Kind) -> String {
     let of = |quantity: Quantity| match quantity {
         Quantity::Count => number::short_count(number),

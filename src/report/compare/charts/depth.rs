@@ -1,6 +1,6 @@
 //! The queue depths of two scenarios over time in one plot.
 //!
-//! A is the plain line and B the dashed one, so that they are told apart without colour as well.
+//! A is the plain line and B the dashed one, so that they differ without colour too.
 
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
@@ -14,7 +14,7 @@ use crate::report::kit::plot::{self, Key, Limit, Plot};
 use crate::report::run::reading;
 use crate::scenario::Scenario;
 
-/// A side that was run, for what only its course over time tells.
+/// A side that was run, for its course over time.
 #[derive(Clone, Copy, Debug)]
 pub struct Course<'a> {
     /// What it is called.
@@ -43,7 +43,7 @@ fn draw(a: &Course<'_>, b: &Course<'_>, title: &str) -> Picture {
     let shown = [a, b].map(|course| &course.findings.series.depth);
     let highest = axis::reach(shown.iter().flat_map(|depth| &depth.p95).copied(), &values);
     let frame = Plot {
-        // The labels of limits say whose they are, which takes more room than in other charts.
+        // Labels of limits name their side, which needs more room than in other charts.
         right: plot::RIGHT - 24.0,
         ..Plot::over_time(TOP, TOP + HEIGHT, horizon[0].max(horizon[1]), Axis::linear(Unit::Jobs, highest))
     };
@@ -86,7 +86,7 @@ fn key(picture: &mut Picture, y: f64, letter: &str, course: &Course<'_>) {
     plot::key(picture, y, &entries);
 }
 
-/// Thresholds that both have alike once, and else each with its letter, the smallest first.
+/// Common thresholds once, others with the letter of their side; the smallest first.
 fn limits(a: &Course<'_>, b: &Course<'_>) -> Vec<Limit> {
     let [of_a, of_b] = [a, b].map(|course| reading::thresholds(course.scenario));
     let limit = |letter: &str, threshold: &reading::Threshold, colour| {
@@ -106,7 +106,7 @@ fn limits(a: &Course<'_>, b: &Course<'_>) -> Vec<Limit> {
     limits
 }
 
-/// Tints the spikes and faults that both have, with their names where there is room.
+/// Tints the spikes and faults that both sides have, with their names if there is room.
 fn spikes(picture: &mut Picture, frame: &Plot, a: &Course<'_>, b: &Course<'_>) {
     let (spikes_of_b, faults_of_b) = (reading::spikes(b.scenario), reading::faults(b.scenario));
     let spikes = reading::spikes(a.scenario).into_iter().filter(|spike| spikes_of_b.contains(spike));
@@ -121,7 +121,7 @@ fn spikes(picture: &mut Picture, frame: &Plot, a: &Course<'_>, b: &Course<'_>) {
         let (from, to) = (frame.x_of(start), frame.x_of(end));
         let opacity = if colour == Colour::Grid { SPIKE } else { FAULT };
         picture.rect((from, frame.top), (to, frame.bottom), colour, opacity);
-        // A name of which hardly anything is left says nothing.
+        // A name cut to a few letters says nothing.
         let name = if to - from < SHORTEST { name } else { Font::SMALL.shortened(&name, to - from) };
         let (width, middle) = (Font::SMALL.width_of(&name), (from + to) / 2.0);
         if to - from >= width && middle - width / 2.0 > taken {
@@ -134,7 +134,7 @@ fn spikes(picture: &mut Picture, frame: &Plot, a: &Course<'_>, b: &Course<'_>) {
 fn caption(a: &Course<'_>, b: &Course<'_>) -> String {
     let differ = reading::thresholds(a.scenario) != reading::thresholds(b.scenario);
     let thresholds = match differ {
-        true => " Thresholds marked A or B are of one of them alone.",
+        true => " Thresholds marked A or B belong to that side only.",
         false => "",
     };
     format!(
@@ -158,12 +158,12 @@ fn table(a: &Series, b: &Series) -> Table {
         let seconds = longer.seconds[index];
         [a, b].into_iter().flat_map(|series| cells(series, point_at(series, seconds))).collect()
     });
-    // What it would say is of the folder of one run.
+    // The remark names a file that only the folder of a run has.
     table.remark = String::new();
     table
 }
 
-/// The point of a series at that moment, or near it if its step is another.
+/// The point of a series at or near that moment; steps may differ.
 fn point_at(series: &Series, seconds: f64) -> Option<usize> {
     let after = series.seconds.partition_point(|time| *time < seconds - series.step_seconds / 2.0);
     series.seconds.get(after).filter(|time| (**time - seconds).abs() <= series.step_seconds).map(|_| after)

@@ -1,4 +1,4 @@
-//! Relative differences with their intervals, one row a metric: what matters on top, the largest first.
+//! Relative differences with their intervals, one row per metric: those that matter on top, the largest first.
 //!
 //! A filled diamond is a difference that matters, an open circle one that may be chance, and a triangle at the
 //! edge one that the scale cannot show.

@@ -1,5 +1,5 @@
-//! What the candidates that were simulated cost, and what became of them: a lane an outcome, a mark of its own shape
-//! for each.
+//! Cost and outcome of the simulated candidates: one lane per outcome, each with a mark of its own
+//! shape.
 
 use crate::model::metric::Unit;
 use crate::plan::{Criterion, Fate, Simulated};
@@ -19,8 +19,8 @@ pub(super) fn chart(view: &View<'_>) -> Option<Chart> {
     let title = "Candidates that were simulated".to_owned();
     Some(Chart {
         name: "candidates",
-        caption: "One mark a candidate, at what it costs; each row is what became of it. Candidates of about the same cost \
-                  stand above one another."
+        caption: "One mark per candidate, at its cost; rows are outcomes. Candidates of about the same cost \
+                  are stacked."
             .to_owned(),
         table: table(view),
         picture: draw(view, &title),
@@ -32,7 +32,7 @@ pub(super) fn is_drawn(view: &View<'_>) -> bool {
     !view.plan.path.simulated.is_empty()
 }
 
-/// An outcome and those that had it.
+/// An outcome and the candidates that had it.
 struct Lane<'a> {
     name: String,
     mark: Mark,
@@ -122,7 +122,7 @@ fn draw(view: &View<'_>, title: &str) -> Picture {
         );
         for stack in stacks {
             let room = height - LANE_NAME - LANE_GAP;
-            // Stacks too high for their lane are pressed together.
+            // Stacks that are too high for their lane are compressed.
             let step = (room / stack.len() as f64).min(MARK);
             for (place, (x, _)) in stack.iter().enumerate() {
                 let y = bottom - MARK / 2.0 - place as f64 * step;
@@ -136,7 +136,7 @@ fn draw(view: &View<'_>, title: &str) -> Picture {
     picture
 }
 
-/// Marks so close that they would cover one another form a stack.
+/// Marks that would overlap form a stack.
 fn stacks(lane: &Lane<'_>, frame: &Plot) -> Vec<Vec<Point>> {
     let mut stacks: Vec<Vec<Point>> = Vec::new();
     for one in lane.costs.iter().filter(|one| one.cost.is_finite()) {

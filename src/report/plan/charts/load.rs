@@ -1,4 +1,4 @@
-//! What a configuration does at multiples of its load: how long jobs take, and how many are turned away.
+//! The configuration at multiples of its load: how long jobs take, and how many are rejected.
 
 use crate::model::metric::Unit;
 use crate::plan::Choice;
@@ -13,7 +13,7 @@ use crate::report::kit::plot::{self, Key, Plot};
 use crate::report::plan::view::{View, times};
 use crate::units;
 
-/// `None` of a single load: one point is no curve.
+/// `None` for a single load: one point is no curve.
 pub(super) fn chart(view: &View<'_>, choice: &Choice) -> Option<Chart> {
     let what_if = &choice.what_if;
     if !is_drawn(choice) {
@@ -131,7 +131,7 @@ fn draw(view: &View<'_>, what_if: &WhatIf, title: &str) -> Picture {
             if load.missed.is_empty() {
                 picture.dot(at, 4.0, Colour::Main, true);
             } else {
-                // On hatching of its own colour a cross would be lost.
+                // A cross in the colour of the hatching would be invisible.
                 super::candidates::cross(&mut picture, at, Colour::Ink);
             }
         }
@@ -175,7 +175,7 @@ fn marks(what_if: &WhatIf) -> Vec<Mark> {
     marks
 }
 
-/// Stretches of the load in which an objective is missed: half way to the next load that meets them all.
+/// Ranges of the load in which an objective is missed, up to half way to the next load that meets them all.
 fn broken(loads: &[AtLoad], end: f64) -> Vec<(f64, f64)> {
     let mut stretches: Vec<(f64, f64)> = Vec::new();
     for (index, load) in loads.iter().enumerate().filter(|(_, load)| !load.missed.is_empty()) {
@@ -190,7 +190,7 @@ fn broken(loads: &[AtLoad], end: f64) -> Vec<(f64, f64)> {
     stretches
 }
 
-/// Tints a stretch and draws slanted lines over it, so that it is told without colour too.
+/// Tints and hatches a range, so that it is visible without colour too.
 fn hatch(picture: &mut Picture, panel: &Plot, from: f64, to: f64) {
     let (left, right) = (panel.x_of(from), panel.x_of(to));
     let (top, bottom) = (panel.top, panel.bottom);

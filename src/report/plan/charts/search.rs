@@ -1,4 +1,4 @@
-//! How the search narrowed thousands of candidates down to one: a bar a stage, on a logarithmic scale.
+//! How the search narrowed thousands of candidates down to one: one bar per stage, on a logarithmic scale.
 
 use crate::report::kit::chart::{Chart, Table};
 use crate::report::kit::palette::Colour;

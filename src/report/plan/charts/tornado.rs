@@ -1,6 +1,6 @@
-//! What inputs 10% lower and 10% higher do: which of them to measure more closely.
+//! Effects of each input 10% lower and 10% higher: which inputs to measure more closely.
 //!
-//! One panel a metric, since each has a unit of its own; in each the inputs that matter most are on top.
+//! One panel per metric, because units differ; the inputs with the largest effect are on top.
 
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
@@ -59,7 +59,7 @@ fn panels(choice: &Choice) -> Vec<Panel<'_>> {
     panels
 }
 
-/// Says which metrics are not drawn, since nothing changes them or there are too many.
+/// Names the metrics that are not drawn, because nothing changes them or there are too many.
 fn left_out(choice: &Choice, panels: &[Panel<'_>]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for effect in &choice.what_if.tornado {

@@ -1,6 +1,6 @@
-//! What clients send, and how much of the work is for nobody.
+//! What clients send, and how much of the work is wasted.
 //!
-//! First attempts and retries stand on one another, so that their upper edge is all that is sent.
+//! First attempts and retries are stacked, so that the upper edge is all that is sent.
 
 use super::rates;
 use crate::experiment::Findings;
@@ -18,11 +18,11 @@ use crate::scenario::Scenario;
 /// `None` without clients.
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
     let details = reading::details(&scenario.model, findings.series.parts.as_ref()).clients?;
-    let title = "Clients: first attempts, retries and work for nobody".to_owned();
+    let title = "Clients: first attempts, retries and wasted work".to_owned();
     let metric = |metric: Metric, unit| number::estimate(unit, findings.summary.metric(metric));
     let caption = format!(
         "First attempts (below) and retries (on top) add up to what is sent; over the run {} attempts for each request (the \
-         amplification). The line is jobs completed each second whose client had gone: work for nobody. The dashed line is requests given up. \
+         amplification). The line is jobs completed per second after their client gave up: wasted work. The dashed line is requests given up. \
          {}.",
         metric(Metric::Amplification, Unit::Count),
         match findings.summary.replications {
@@ -77,7 +77,7 @@ fn draw(scenario: &Scenario, findings: &Findings, details: &PartSeries, title: &
     let mean = |metric: Metric| summary.metric(metric).mean.unwrap_or(0.0);
     let wasted = mean(Metric::Wasted) / mean(Metric::Completed).max(1.0);
     let subtitle = format!(
-        "{} attempts for each request; {} of the completed work is for nobody.",
+        "{} attempts for each request; {} of the completed work is wasted.",
         number::estimate(Unit::Count, summary.metric(Metric::Amplification)),
         number::value(Unit::Fraction, wasted),
     );
@@ -89,7 +89,7 @@ fn draw(scenario: &Scenario, findings: &Findings, details: &PartSeries, title: &
             Key::Area("first attempts", Colour::Main, FILL),
             Key::Area("retries", Colour::Caution, RETRY_FILL),
             Key::Line("sent", Colour::Ink, 1.2),
-            Key::Line("completed for nobody", Colour::Alert, 2.2),
+            Key::Line("wasted", Colour::Alert, 2.2),
             Key::Dashes("given up", Colour::Limit, 1.8),
         ],
     );

@@ -36,14 +36,14 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     let highest = axis::reach(series.depth_max.iter().chain(&series.depth.p95).copied(), &limit_values);
     let markers = markers(scenario, findings);
 
-    // The labels of the markers take as many rows as they need; all below moves down with them.
+    // The labels of the markers take as many rows as they need; everything below moves down.
     let frame =
         Plot::over_time(0.0, 0.0, scenario.model.horizon.as_secs_f64(), Axis::linear(Unit::Jobs, highest));
     let spans: Vec<(f64, f64)> = markers.iter().map(|marker| marker.span(&frame)).collect();
     let rows = labels::rows(&spans);
     let row_count = rows.iter().max().map_or(0, |last| last + 1);
     let key_y = plot::HEADING + 12.0;
-    // Above the markers, whose lines run down from their labels and would cross the names of faults.
+    // Fault names go above the markers, whose lines would cross them otherwise.
     let faults = FaultBars::of(scenario, &frame);
     let faults_top = key_y + 18.0;
     let first_row = key_y + 26.0 + faults.height();
@@ -112,7 +112,7 @@ struct Marker {
 }
 
 impl Marker {
-    /// The horizontal room of the label: right of its line, like a flag, but within the chart.
+    /// Horizontal extent of the label: right of its line, but within the chart.
     fn span(&self, frame: &Plot) -> (f64, f64) {
         let width = Font::SMALL.width_of(&self.label) + 2.0 * MARKER_PADDING;
         let start = frame.x_of(self.seconds).min(plot::WIDTH - width);
@@ -128,7 +128,7 @@ fn markers(scenario: &Scenario, findings: &Findings) -> Vec<Marker> {
     };
     let spikes = reading::spikes(scenario);
     let mut markers = Vec::new();
-    // Many spikes would bury the plot under labels; their edges are seen in the chart of rates as well.
+    // Many spikes would bury the plot under labels; the chart of rates also shows their edges.
     for spike in spikes.iter().take(MOST_SPIKES) {
         markers.push(at(spike.start, "spike starts", Colour::Faint));
         markers.push(at(spike.end, "spike ends", Colour::Faint));
@@ -139,7 +139,7 @@ fn markers(scenario: &Scenario, findings: &Findings) -> Vec<Marker> {
     }
     if let Some(seconds) = reading::typical(findings, Metric::Recovery) {
         let moment = reading::recovery_origin(scenario).1 + seconds;
-        // A system that was never out of order has nothing to recover from.
+        // A recovery time of zero means that there was nothing to recover from.
         if seconds > 0.0 {
             markers.push(at(moment, "recovered", Colour::Good));
         }
@@ -148,10 +148,10 @@ fn markers(scenario: &Scenario, findings: &Findings) -> Vec<Marker> {
     markers
 }
 
-/// The faults as bars with their names above the plot, in as many rows as keep them apart, and tinted below.
+/// The faults as named bars above the plot, in as many rows as needed, and as tints in the plot.
 struct FaultBars {
     periods: Vec<FaultPeriod>,
-    /// Of each, as far as there is room: its row, what it is called, and where that begins.
+    /// Row, name and left edge of the name, for as many faults as there is room.
     names: Vec<(usize, String, f64)>,
     rows: usize,
 }
@@ -162,13 +162,13 @@ impl FaultBars {
         let named = periods.iter().take(MOST_FAULTS).map(|fault| {
             let name = Font::SMALL.shortened(&fault.name, LONGEST_FAULT);
             let width = Font::SMALL.width_of(&name) + 2.0 * MARKER_PADDING;
-            // Within the chart: a name may begin before its bar, but not end beyond the paper.
+            // A name may begin before its bar, but must not extend beyond the chart.
             let start = frame.x_of(fault.start).min(plot::WIDTH - width);
             let end = frame.x_of(fault.end).max(start + width);
             (name, (start, end))
         });
         let (names, mut spans): (Vec<String>, Vec<(f64, f64)>) = named.unzip();
-        // In the order of the places, which near the right edge need not be that of the times.
+        // In order of position, which near the right edge may differ from the order in time.
         let mut order: Vec<usize> = (0..spans.len()).collect();
         order.sort_by(|&a, &b| spans[a].0.total_cmp(&spans[b].0));
         let sorted: Vec<(f64, f64)> = order.iter().map(|&index| spans[index]).collect();
@@ -206,14 +206,14 @@ impl FaultBars {
         }
     }
 
-    /// Where its bar begins and ends: one that is over at once still shows.
+    /// Ends of its bar, at least two pixels wide, so that a momentary fault still shows.
     fn places(&self, fault: &FaultPeriod, frame: &Plot) -> (f64, f64) {
         let from = frame.x_of(fault.start);
         (from, frame.x_of(fault.end).max(from + 2.0))
     }
 }
 
-/// Tints the plot where circuits are open or half-open, the more of them the stronger.
+/// Tints the plot where circuits are open or half-open, more strongly the more of them are.
 fn shade(picture: &mut Picture, frame: &Plot, series: &Series) {
     for (shares, colour) in [(&series.open_share, Colour::Alert), (&series.half_open_share, Colour::Caution)]
     {
@@ -224,7 +224,7 @@ fn shade(picture: &mut Picture, frame: &Plot, series: &Series) {
     }
 }
 
-/// A strip above the plot with one lane for each state, so that the state is told by place and letter too.
+/// A strip above the plot with one lane per state, so that position and letter also tell the state.
 fn lanes(picture: &mut Picture, frame: &Plot, top: f64, series: &Series) {
     let shares = [&series.open_share, &series.half_open_share, &series.closed_share];
     for (lane, ((label, colour), shares)) in LANES.iter().zip(shares).enumerate() {
@@ -238,14 +238,14 @@ fn lanes(picture: &mut Picture, frame: &Plot, top: f64, series: &Series) {
     }
 }
 
-/// A stretch of time with the same share of circuits in a state.
+/// A period with the same share of circuits in a state.
 struct Run {
     start: f64,
     end: f64,
     share: f64,
 }
 
-/// Stretches in which the share is above zero, rounded to twentieths so that equal neighbours become one.
+/// Periods in which the share is above zero, rounded to twentieths so that equal neighbours merge.
 fn runs(series: &Series, shares: &[f64]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (end, share) in series.seconds.iter().zip(shares) {
@@ -320,7 +320,7 @@ const FAULT_ROW: f64 = 20.0;
 const FAULT_SHADE: f64 = 0.12;
 const FAULT_BAR: f64 = 0.22;
 const LONGEST_FAULT: f64 = 260.0;
-/// More than that are only tinted; the section about faults has them all.
+/// Further faults are only tinted; the section about faults lists them all.
 const MOST_FAULTS: usize = 24;
 const PLOT_HEIGHT: f64 = 300.0;
 const MARKER_ROW: f64 = 18.0;

@@ -1,7 +1,7 @@
 //! Offered, admitted and rejected jobs per second: one panel for all and one for each class.
 //!
-//! In a panel the admitted and the rejected stand on one another, so that their upper edge is what was offered.
-//! Every panel has its own height: a class with 1 % of the load would be invisible on a common one.
+//! In each panel admitted and rejected jobs are stacked, so that the upper edge is what was offered.
+//! Every panel has its own scale: a class with 1 % of the load would be invisible on a common one.
 
 use crate::experiment::Findings;
 use crate::experiment::series::Series;

@@ -61,7 +61,7 @@ fn draw(scenario: &Scenario, series: &Series, title: &str) -> Picture {
     picture
 }
 
-/// Linear unless the values span so much that the small ones would lie on the base line.
+/// Linear, unless the range is so wide that small values would lie on the base line.
 fn axis_for(values: &[f64]) -> Axis {
     let highest = values.iter().copied().fold(0.0, f64::max);
     let lowest = values.iter().copied().filter(|value| *value > 0.0).fold(highest, f64::min);
@@ -72,9 +72,9 @@ fn axis_for(values: &[f64]) -> Axis {
     }
 }
 
-/// From this ratio of the longest to the shortest wait on the scale is logarithmic.
+/// From this ratio of the longest to the shortest wait the scale is logarithmic.
 const WIDE: f64 = 50.0;
-/// The most that a logarithmic scale spans; shorter waits lie on its lower end.
+/// Widest span of a logarithmic scale; shorter waits are drawn at its lower end.
 const MOST_SPAN: f64 = 1e5;
 const TOP: f64 = plot::HEADING + 14.0;
 const PLOT_HEIGHT: f64 = 220.0;

@@ -1,4 +1,4 @@
-//! How many worker processes take jobs over time, where that changes: by the autoscaler, faults or crashes.
+//! Number of worker processes that take jobs over time, if it changes: by the autoscaler, faults or crashes.
 
 use crate::experiment::Findings;
 use crate::experiment::series::PartSeries;
@@ -12,15 +12,15 @@ use crate::report::kit::plot::{self, Key, Limit, Plot};
 use crate::report::run::reading;
 use crate::scenario::Scenario;
 
-/// `None` where the number stays.
+/// `None` if the number does not change.
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
     let details = reading::details(&scenario.model, findings.series.parts.as_ref()).workers?;
     let title = "Worker processes".to_owned();
     let is_scaled = !details.wanted.is_empty();
     let mut caption = "Processes that take jobs, at the end of each step.".to_owned();
     if is_scaled {
-        caption += " The dashed line is how many the autoscaler wants (mean over the replications): the gap is pods on their way \
-                    up, or workers that were lost.";
+        caption += " The dashed line is how many the autoscaler wants (mean over the replications): the gap is pods that are starting \
+                    or workers that were lost.";
     }
     if findings.summary.replications > 1 {
         caption += " Line and band: median and 5th to 95th percentile over the replications.";
@@ -52,7 +52,7 @@ fn draw(scenario: &Scenario, findings: &Findings, details: &PartSeries, title: &
     let start = f64::from(scenario.model.workers.processes);
     let shown = details.workers.p95.iter().chain(&details.wanted).copied().chain([start]);
     let mut y = Axis::linear(Unit::Count, axis::reach(shown, &limit_values));
-    // There are no halves of a process.
+    // Only whole processes.
     y.ticks.retain(|(value, _)| value.fract().abs() < 1e-9);
     y.unit = "processes".to_owned();
     let frame = Plot::over_time(TOP, TOP + PLOT_HEIGHT, scenario.model.horizon.as_secs_f64(), y);

@@ -1,9 +1,9 @@
-//! What the charts of a sweep draw alike: the star of the best variant, and labels along axes of many places.
+//! Shared by the charts of a sweep: the star of the best variant, and the spacing of labels.
 
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Font, Picture, Point};
 
-/// A five-pointed star that is seen on any colour.
+/// A five-pointed star that is visible on any colour.
 pub(super) fn star(picture: &mut Picture, (x, y): Point, radius: f64) {
     let points: Vec<Point> = (0..10)
         .map(|corner| {

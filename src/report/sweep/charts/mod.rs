@@ -1,4 +1,4 @@
-//! The charts of a sweep: metrics over the axes, what is traded for what, which axis matters, and the best few over
+//! The charts of a sweep: metrics over the axes, trade-offs, effects of the axes, and the best few over
 //! time.
 
 use super::view::View;
