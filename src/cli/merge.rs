@@ -29,7 +29,8 @@ pub(super) struct MergeArgs {
     #[command(flatten)]
     tell: TellArgs,
     /// Also write every chart as PNG.
-    #[arg(long)]
+    #[cfg_attr(feature = "png", arg(long))]
+    #[cfg_attr(not(feature = "png"), arg(skip))]
     png: bool,
 }
 

@@ -45,7 +45,8 @@ pub(super) struct PlanArgs {
     #[command(flatten)]
     tell: TellArgs,
     /// Also write every chart as PNG.
-    #[arg(long)]
+    #[cfg_attr(feature = "png", arg(long))]
+    #[cfg_attr(not(feature = "png"), arg(skip))]
     png: bool,
 }
 

@@ -27,7 +27,8 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     tell: TellArgs,
     /// Also write every chart as PNG.
-    #[arg(long)]
+    #[cfg_attr(feature = "png", arg(long))]
+    #[cfg_attr(not(feature = "png"), arg(skip))]
     png: bool,
     /// Also write the samples of the first replication as OpenMetrics, the alerts as rules, and a test of the rules.
     #[arg(long)]
@@ -63,7 +64,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
         return Ok(exit::INTERRUPTED);
     };
     let options = report::Options { png: args.png, prometheus: args.prometheus.then_some(args.epoch) };
-    let page = report::write(&folder, &scenario, &findings, &options)?;
+    let page = report::run::write(&folder, &scenario, &findings, &options)?;
     print(&scenario, &findings, &page, &args.tell)?;
     Ok(match (findings.summary.interrupted, findings.summary.verdict) {
         (true, _) => exit::INTERRUPTED,
@@ -75,9 +76,9 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
 fn print(scenario: &Scenario, findings: &Findings, page: &Path, tell: &TellArgs) -> Result<()> {
     let mut stdout = io::stdout().lock();
     if tell.json {
-        write!(stdout, "{}", report::summary_json(&findings.summary)?)?;
+        write!(stdout, "{}", report::run::json(&findings.summary)?)?;
     } else if !tell.quiet {
-        let text = report::terminal::render(scenario, findings, TellArgs::width(), tell.colours());
+        let text = report::run::terminal::render(scenario, findings, TellArgs::width(), tell.colours());
         write!(stdout, "{text}")?;
         writeln!(stdout, "report  {}", page.display())?;
     }

@@ -34,7 +34,8 @@ pub(super) struct SweepArgs {
     #[command(flatten)]
     tell: TellArgs,
     /// Also write every chart as PNG.
-    #[arg(long)]
+    #[cfg_attr(feature = "png", arg(long))]
+    #[cfg_attr(not(feature = "png"), arg(skip))]
     png: bool,
 }
 

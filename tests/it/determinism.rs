@@ -1,7 +1,7 @@
 //! The same scenario, seed and version give the same bytes, whatever the number of threads.
 
 use backpressure_sim::experiment::{self, Unattended};
-use backpressure_sim::report::{self, Options};
+use backpressure_sim::report::{Options, run};
 
 use crate::support::scenario;
 
@@ -285,6 +285,6 @@ fn bytes(text: &str, threads: usize) -> [Vec<u8>; 2] {
     let findings = pool.install(|| experiment::run(&scenario, &Unattended)).expect("nobody interrupts");
     let folder = tempfile::tempdir().expect("a folder for the report");
     let report = folder.path().join("report");
-    report::write(&report, &scenario, &findings, &Options::default()).expect("a report");
+    run::write(&report, &scenario, &findings, &Options::default()).expect("a report");
     ["summary.json", "timeseries.csv"].map(|name| std::fs::read(report.join(name)).expect("a written file"))
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use backpressure_sim::alerts::{processing_rate, queue_at, rejection_rate};
 use backpressure_sim::engine::time::{SimDuration, SimTime};
 use backpressure_sim::experiment::{self, Findings, Unattended};
-use backpressure_sim::report::{self, Options};
+use backpressure_sim::report::{Options, run};
 use backpressure_sim::scenario::{self, Scenario};
 use serde_json::Value;
 
@@ -86,7 +86,7 @@ fn run(text: &str) -> (Scenario, Findings) {
 /// Writes the report with its files for Prometheus.
 fn write(folder: &Path, scenario: &Scenario, findings: &Findings) {
     let options = Options { prometheus: Some(EPOCH), ..Options::default() };
-    report::write(folder, scenario, findings, &options).unwrap();
+    run::write(folder, scenario, findings, &options).unwrap();
 }
 
 /// Runs promtool; what it printed, and whether it was content.
@@ -297,7 +297,7 @@ fn a_report_for_prometheus_says_when_it_begins() {
     let (scenario, findings) = run(EVENTFUL);
     let folder = tempfile::tempdir().unwrap();
     let options = Options { prometheus: Some(1_000), ..Options::default() };
-    report::write(folder.path(), &scenario, &findings, &options).unwrap();
+    run::write(folder.path(), &scenario, &findings, &options).unwrap();
     let text = std::fs::read_to_string(folder.path().join("metrics.om")).unwrap();
     assert!(text.starts_with("# TYPE rule_engine_queue_waiting gauge\n"), "{text}");
     assert!(text.lines().nth(2).unwrap().ends_with(" 1007.500") && text.ends_with("# EOF\n"));

@@ -17,7 +17,7 @@ use backpressure_sim::model::config::{
 };
 use backpressure_sim::model::distribution::Distribution;
 use backpressure_sim::model::metric::{Metric, Metrics};
-use backpressure_sim::report::{self, Options, chart, html, terminal};
+use backpressure_sim::report::{Chart, Options, run};
 use backpressure_sim::scenario::slo::{Relation, Slo, Statistic};
 use backpressure_sim::scenario::{self, Scenario};
 
@@ -452,11 +452,11 @@ fn estimate(values: &[Option<f64>], censored: u32) -> Estimate {
 
 fn page(case: &Case) -> String {
     let (scenario, findings) = (scenario(case), findings(case));
-    html::render(&scenario, &findings, &chart::all(&scenario, &findings))
+    run::page(&scenario, &findings, &run::charts(&scenario, &findings))
 }
 
-fn charts(case: &Case) -> Vec<chart::Chart> {
-    chart::all(&scenario(case), &findings(case))
+fn charts(case: &Case) -> Vec<Chart> {
+    run::charts(&scenario(case), &findings(case))
 }
 
 /// Fails unless every element that is opened is closed in order, and attributes and text hold no bare sign.
@@ -544,7 +544,7 @@ fn page_loads_nothing_and_escapes_what_the_scenario_says() {
 #[test]
 fn page_shows_the_command_that_was_given() {
     let page = page(&small());
-    let command = "simulate scenarios/spike-20k.toml --set &#39;slo=recovery_seconds.p95 &lt; 120&#39;";
+    let command = "simulate scenarios/spike-20k.toml --set 'slo=recovery_seconds.p95 &lt; 120'";
     assert!(page.contains(&format!("Reproduce: <code>{command}</code>")), "{page}");
 }
 
@@ -590,7 +590,7 @@ const FILES_OF_SMALL: [&str; 9] = [
 
 #[track_caller]
 fn write(folder: &Path, case: &Case, options: &Options) {
-    report::write(folder, &scenario(case), &findings(case), options).expect("the report is written");
+    run::write(folder, &scenario(case), &findings(case), options).expect("the report is written");
 }
 
 #[test]
@@ -658,13 +658,13 @@ fn failure_leaves_everything_as_it_was() {
     let parent = folder();
     let folder = parent.path().join("r");
     fs::write(&folder, "a file where a folder should be").expect("a file");
-    let error = report::write(&folder, &scenario(&small()), &findings(&small()), &Options::default())
+    let error = run::write(&folder, &scenario(&small()), &findings(&small()), &Options::default())
         .expect_err("a file is no folder");
     assert!(error.to_string().contains("`") && error.to_string().contains("/r"), "{error}");
     assert_eq!(names_in(parent.path()), ["r"]);
 
     let below_a_file = parent.path().join("r/sub/report");
-    report::write(&below_a_file, &scenario(&small()), &findings(&small()), &Options::default())
+    run::write(&below_a_file, &scenario(&small()), &findings(&small()), &Options::default())
         .expect_err("nothing can be below a file");
     assert_eq!(names_in(parent.path()), ["r"]);
 
@@ -674,7 +674,7 @@ fn failure_leaves_everything_as_it_was() {
     let old = fs::read(folder.join("summary.json")).expect("a summary");
     fs::remove_file(folder.join("waits.svg")).expect("removed");
     fs::create_dir_all(folder.join("waits.svg/theirs")).expect("a folder");
-    report::write(&folder, &scenario(&small()), &findings(&small()), &Options::default())
+    run::write(&folder, &scenario(&small()), &findings(&small()), &Options::default())
         .expect_err("a folder stands in the way");
     assert_eq!(fs::read(folder.join("summary.json")).expect("a summary"), old);
     assert!(folder.join("recovery.svg").exists() && folder.join("waits.svg/theirs").is_dir());
@@ -684,7 +684,7 @@ fn failure_leaves_everything_as_it_was() {
 #[test]
 fn terminal_shows_a_small_case_in_full() {
     let case = small();
-    let shown = terminal::render(&scenario(&case), &findings(&case), 120, false);
+    let shown = run::terminal::render(&scenario(&case), &findings(&case), 120, false);
     let golden = include_str!("../data/report-small.txt");
     assert_eq!(shown, golden, "if this is meant, tests/data/report-small.txt becomes:\n{shown}");
 }
@@ -694,12 +694,12 @@ fn terminal_fits_its_width_and_colours_only_when_asked() {
     for (name, case) in cases() {
         let (scenario, findings) = (scenario(&case), findings(&case));
         for width in [80, 120, 200] {
-            let shown = terminal::render(&scenario, &findings, width, false);
+            let shown = run::terminal::render(&scenario, &findings, width, false);
             let widest = shown.lines().map(|line| line.chars().count()).max();
             assert!(widest <= Some(width), "{name} at {width}:\n{shown}");
             assert!(!shown.contains('\u{1b}'));
         }
-        assert!(terminal::render(&scenario, &findings, 100, true).contains('\u{1b}'));
+        assert!(run::terminal::render(&scenario, &findings, 100, true).contains('\u{1b}'));
     }
 }
 
@@ -711,12 +711,12 @@ fn gallery() {
     for (name, case) in cases() {
         let (scenario, findings) = (scenario(&case), findings(&case));
         let folder = Path::new(&folder).join(name);
-        report::write(&folder, &scenario, &findings, &Options { png: true, ..Options::default() })
+        run::write(&folder, &scenario, &findings, &Options { png: true, ..Options::default() })
             .expect("the report is written");
         for width in [80, 120] {
             println!(
                 "---- {name} at {width} columns\n{}",
-                terminal::render(&scenario, &findings, width, false)
+                run::terminal::render(&scenario, &findings, width, false)
             );
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use backpressure_sim::experiment::{self, Findings, Unattended};
 use backpressure_sim::model::metric::Metric;
-use backpressure_sim::report::{self, Options, chart, html, terminal};
+use backpressure_sim::report::{Chart, Options, run};
 use backpressure_sim::scenario::{self, Scenario};
 
 use crate::report::check_xml;
@@ -30,12 +30,12 @@ impl Run {
         Self { scenario, findings }
     }
 
-    fn charts(&self) -> Vec<chart::Chart> {
-        chart::all(&self.scenario, &self.findings)
+    fn charts(&self) -> Vec<Chart> {
+        run::charts(&self.scenario, &self.findings)
     }
 
     #[track_caller]
-    fn chart(&self, name: &str) -> chart::Chart {
+    fn chart(&self, name: &str) -> Chart {
         self.charts().into_iter().find(|chart| chart.name == name).expect("there is such a chart")
     }
 
@@ -44,11 +44,11 @@ impl Run {
     }
 
     fn page(&self) -> String {
-        html::render(&self.scenario, &self.findings, &self.charts())
+        run::page(&self.scenario, &self.findings, &self.charts())
     }
 
     fn terminal(&self, width: usize) -> String {
-        terminal::render(&self.scenario, &self.findings, width, false)
+        run::terminal::render(&self.scenario, &self.findings, width, false)
     }
 
     fn mean(&self, metric: Metric) -> f64 {
@@ -67,7 +67,7 @@ impl Run {
     /// `timeseries.csv`: header and rows.
     fn timeseries(&self) -> (Vec<String>, Vec<Vec<String>>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        report::write(folder.path(), &self.scenario, &self.findings, &Options::default())
+        run::write(folder.path(), &self.scenario, &self.findings, &Options::default())
             .expect("the report is written");
         let text = std::fs::read_to_string(folder.path().join("timeseries.csv")).expect("a table");
         let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned).collect());
@@ -124,7 +124,7 @@ fn unused_parts_leave_no_trace() {
         assert!(!page.contains(absent), "{absent}");
     }
     // Programs find every metric.
-    let json = report::summary_json(&run.findings.summary).expect("JSON");
+    let json = run::json(&run.findings.summary).expect("JSON");
     assert!(json.contains("\"client_requests\"") && json.contains("\"redis_utilisation\""));
     for absent in ["CLIENTS", "faults", "\n  workers"] {
         assert!(!run.terminal(100).contains(absent), "{absent}");

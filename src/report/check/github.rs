@@ -1,10 +1,11 @@
-//! The check as annotations of GitHub Actions: lines that the runner takes from the log and shows at the file.
+//! The check as annotations for GitHub Actions: log lines that the runner shows at the file.
 //!
-//! The runner shows ten of a kind for a step, so what can be many is one.
+//! The runner shows at most ten of each kind per step, so long lists become one annotation.
 
 use super::reading::{self, Row};
 use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, OnInconclusive, ScenarioCheck};
+use crate::report::kit::text::plural;
 
 /// Regressions of a scenario with an annotation of their own.
 const MOST_SINGLE: usize = 5;
@@ -14,7 +15,7 @@ pub fn render(check: &Check) -> String {
     check.scenarios.iter().map(|scenario| of(scenario, check.on_inconclusive)).collect()
 }
 
-/// The annotation of an error that leaves nothing to compare.
+/// The annotation of an error that prevents the comparison.
 pub fn error(message: &str) -> String {
     format!("::error title=simulate check::{}\n", data(message))
 }
@@ -41,18 +42,18 @@ fn of(scenario: &ScenarioCheck, on_inconclusive: OnInconclusive) -> String {
         say("error", &format!("{} regressed", row.name()), &Row::of(row).sentence());
     }
     if !rest.is_empty() {
-        say("error", &format!("{} regressed", reading::plural(rest.len(), "more metric")), &names(rest));
+        say("error", &format!("{} regressed", plural(rest.len(), "more metric")), &names(rest));
     }
     let inconclusive = of_kind(Judgement::Inconclusive);
     if !inconclusive.is_empty() {
         let level = if on_inconclusive == OnInconclusive::Fail { "error" } else { "warning" };
-        let title = format!("{} inconclusive", reading::plural(inconclusive.len(), "metric"));
+        let title = format!("{} inconclusive", plural(inconclusive.len(), "metric"));
         say(level, &title, &format!("may be worse by more than the limit: {}", names(&inconclusive)));
     }
     let improved = of_kind(Judgement::Improved);
     if !improved.is_empty() {
-        let title = format!("{} improved", reading::plural(improved.len(), "metric"));
-        say("notice", &title, &format!("{}; --update-baseline keeps it so", names(&improved)));
+        let title = format!("{} improved", plural(improved.len(), "metric"));
+        say("notice", &title, &format!("{}; --update-baseline records it", names(&improved)));
     }
     lines
 }

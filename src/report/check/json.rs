@@ -6,6 +6,7 @@ use crate::check::gate::{FAMILY_WISE_ERROR, Judgement, MetricCheck};
 use crate::check::settings::Change;
 use crate::check::{Check, Objective, Ruling, ScenarioCheck};
 use crate::model::metric::Direction;
+use crate::report::kit::document::json;
 
 /// Version of the document; a change that breaks readers counts it up.
 pub const SCHEMA: &str = "backpressure-sim/check/1";
@@ -80,8 +81,7 @@ pub fn render(check: &Check, baseline: &str) -> String {
         gated: check.gated,
         scenarios: check.scenarios.iter().map(scenario).collect(),
     };
-    let text = serde_json::to_string_pretty(&document).expect("names and numbers always go into memory");
-    text + "\n"
+    json(&document).expect("names and numbers always go into memory")
 }
 
 fn scenario(scenario: &ScenarioCheck) -> Scenario<'_> {

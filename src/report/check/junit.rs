@@ -1,5 +1,5 @@
 //! The check as JUnit XML, which every CI server shows: a suite for each scenario, a case for each objective and each
-//! gated metric. It tells no times: they would differ from run to run.
+//! gated metric. It contains no times: they would differ from run to run.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 

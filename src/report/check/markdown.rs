@@ -3,8 +3,9 @@
 use super::reading::{self, Row};
 use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, Ruling, ScenarioCheck};
+use crate::report::kit::text::plural;
 
-/// The page; what has not changed is folded away.
+/// The page; unchanged metrics are folded.
 pub fn render(check: &Check) -> String {
     let sign = match check.verdict {
         Ruling::Pass => "✅",
@@ -48,7 +49,7 @@ fn section(scenario: &ScenarioCheck) -> String {
     if !telling.is_empty() {
         text += &table(&telling);
     }
-    let unchanged = reading::plural(scenario.count(Judgement::Unchanged), "gated metric");
+    let unchanged = plural(scenario.count(Judgement::Unchanged), "gated metric");
     if scenario.is_identical() {
         return text + &format!("\n{unchanged} unchanged, same digest.\n");
     }
@@ -74,14 +75,14 @@ fn table(rows: &[&MetricCheck]) -> String {
     text
 }
 
-/// Text that shows as it is, also in a cell of a table.
+/// Escapes text, also for cells of a table.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => escaped.push(' '),
             c if c.is_control() => escaped.push('\u{FFFD}'),
-            // As numbers, which neither Markdown nor HTML takes for anything else.
+            // As numeric references, which neither Markdown nor HTML interprets.
             c if "|<>&`*_[]\\#~!".contains(c) => escaped += &format!("&#{};", u32::from(c)),
             c => escaped.push(c),
         }

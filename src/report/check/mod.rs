@@ -1,6 +1,6 @@
-//! What a check found: for people in a terminal and on the pages of a code host, and for other programs.
+//! Reports of a check: for people in a terminal or on a code host, and for other programs.
 //!
-//! As with all reports, the same check gives the same bytes: no time, no host.
+//! The same check gives the same bytes: no time, no host name.
 
 pub mod github;
 pub mod json;

@@ -1,9 +1,9 @@
-//! What a check says, in the words and numbers that all its reports share.
+//! A check in words and numbers, shared by all its reports.
 
 use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, Objective, Ruling, ScenarioCheck};
-use crate::model::metric::{Metric, Unit};
-use crate::report::number;
+use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::text::{capitalised, plural};
 
 /// One metric as text.
 #[derive(Clone, Debug)]
@@ -16,17 +16,14 @@ pub(super) struct Row {
     pub(super) limit: String,
     /// The judgement.
     pub(super) remark: String,
-    /// What else there is to say: values that are missing, or only bounds.
+    /// Reservations: values that are missing or only bounds.
     pub(super) reservations: Vec<String>,
 }
 
 impl Row {
     pub(super) fn of(comparison: &MetricCheck) -> Self {
         let unit = comparison.unit();
-        let side = |mean: Option<f64>, censored: u32| {
-            let bound = if censored > 0 { "≥ " } else { "" };
-            format!("{bound}{}", number::optional(unit, mean))
-        };
+        let side = |mean: Option<f64>, censored: u32| bounded(&number::optional(unit, mean), censored > 0);
         let (difference, interval) = difference(comparison);
         Self {
             name: comparison.name(),
@@ -40,7 +37,7 @@ impl Row {
         }
     }
 
-    /// All of it in one line of prose.
+    /// All of it as one sentence.
     pub(super) fn sentence(&self) -> String {
         let Row { name, baseline, current, difference, interval, limit, remark, reservations } = self;
         let mut sentence = format!(
@@ -53,7 +50,7 @@ impl Row {
     }
 }
 
-/// The rows worth showing, the worst first; with `all` the others, too.
+/// The rows worth showing, the worst first; with `all`, every row.
 pub(super) fn shown(scenario: &ScenarioCheck, all: bool) -> Vec<&MetricCheck> {
     let rank = |comparison: &&MetricCheck| match comparison.judgement {
         Judgement::Regressed => 0,
@@ -68,7 +65,7 @@ pub(super) fn shown(scenario: &ScenarioCheck, all: bool) -> Vec<&MetricCheck> {
     rows
 }
 
-/// A sign for those who look quickly.
+/// A sign for a quick look.
 pub(super) fn sign(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::Regressed => "✗",
@@ -88,7 +85,7 @@ pub(super) fn verdict_word(verdict: Ruling) -> &'static str {
     }
 }
 
-/// What all scenarios came to, as a sentence.
+/// The result over all scenarios, as a sentence.
 pub(super) fn conclusion(check: &Check) -> String {
     let count =
         |judgement| -> usize { check.scenarios.iter().map(|scenario| scenario.count(judgement)).sum() };
@@ -120,27 +117,19 @@ pub(super) fn conclusion(check: &Check) -> String {
     if known > 0 {
         parts.push(format!("{} missed as in the baseline", plural(known, "objective")));
     }
-    let sentence = parts.join(", ") + ".";
-    sentence[..1].to_uppercase() + &sentence[1..]
+    capitalised(&parts.join(", ")) + "."
 }
 
 /// What an objective observes, as text.
 pub(super) fn observed(objective: &Objective) -> String {
-    let unit = Metric::from_name(objective.current.metric).map_or(Unit::Count, Metric::unit);
-    let value = |observed: Option<f64>, censored: u32| {
-        format!("{}{}", if censored > 0 { "≥ " } else { "" }, number::optional(unit, observed))
-    };
+    let unit = unit_of(objective.current.metric);
+    let value = |observed, censored: u32| bounded(&number::optional(unit, observed), censored > 0);
     let now = value(objective.current.observed, objective.current.censored);
     let before = value(objective.baseline.observed, objective.baseline.censored);
     if now == before { format!("{now}, as in the baseline") } else { format!("{now}, was {before}") }
 }
 
-/// `1 metric`, `3 metrics`.
-pub(super) fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-/// The difference with its interval: in percent of the baseline where that is not zero.
+/// The difference with its interval, in percent of the baseline unless that is zero.
 fn difference(comparison: &MetricCheck) -> (String, String) {
     let Some(found) = &comparison.difference else {
         return (number::MISSING.to_owned(), String::new());
@@ -166,7 +155,7 @@ fn signed(value: f64, decimals: usize) -> String {
     if value > 0.0 && !is_zero { format!("+{text}") } else { text }
 }
 
-/// The limit as a share of the baseline, or in the metric's unit where it is the floor.
+/// The limit as a share of the baseline, or in the metric's unit if it is the floor.
 fn limit(comparison: &MetricCheck) -> String {
     let Some(limit) = comparison.limit else { return number::MISSING.to_owned() };
     let share =
@@ -193,11 +182,10 @@ fn reservations(comparison: &MetricCheck) -> Vec<String> {
     let MetricCheck { vanished, appeared, baseline_censored: before, current_censored: now, .. } = comparison;
     let mut reservations = Vec::new();
     if *vanished > 0 {
-        reservations.push(format!("no value any more in {}", plural(*vanished as usize, "replication")));
+        reservations.push(format!("no longer a value in {}", plural(*vanished as usize, "replication")));
     }
     if *appeared > 0 {
-        reservations
-            .push(format!("a value for the first time in {}", plural(*appeared as usize, "replication")));
+        reservations.push(format!("newly a value in {}", plural(*appeared as usize, "replication")));
     }
     if before + now > 0 {
         reservations.push(format!("not within the run in {now} of {}, was {before}", comparison.pairs));

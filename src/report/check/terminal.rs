@@ -1,12 +1,13 @@
-//! The check for a terminal: what has changed of the system, what that did, and the verdict.
+//! The check for a terminal: changes of the system, their effects, and the verdict.
 //!
-//! Only what deserves a look is shown; the rest is counted.
+//! Only rows worth a look are shown; the rest is counted.
 
 use super::reading::{self, Row};
 use crate::check::gate::Judgement;
 use crate::check::{Check, OnInconclusive, Ruling, ScenarioCheck};
-use crate::report::reading::printable;
-use crate::report::terminal::{NARROWEST, Paint, columns_of, padded_left, padded_right, wrapped};
+use crate::report::kit::columns::{self, Column};
+use crate::report::kit::terminal::{NARROWEST, Paint, columns_of, joined, padded_right, wrapped};
+use crate::report::kit::text::{plural, printable};
 
 /// The check as lines of at most `width` columns, where names allow it; `all` also shows what has not changed.
 pub fn render(check: &Check, width: usize, colour: bool, all: bool) -> String {
@@ -25,7 +26,7 @@ pub fn render(check: &Check, width: usize, colour: bool, all: bool) -> String {
         _ => paint.bad(word),
     };
     lines.push(format!("{word}  {}", reading::conclusion(check)));
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    joined(lines)
 }
 
 fn heading(scenario: &ScenarioCheck, width: usize, paint: Paint) -> Vec<String> {
@@ -59,7 +60,7 @@ fn objectives(scenario: &ScenarioCheck, all: bool, paint: Paint) -> Vec<String> 
         lines.push(format!("  {sign} {expression} {} {}", paint.dim(&dots), reading::observed(objective)));
     }
     if met > 0 {
-        lines.push(format!("  {} {} met", paint.good("✓"), reading::plural(met, "objective")));
+        lines.push(format!("  {} {} met", paint.good("✓"), plural(met, "objective")));
     }
     if lines.is_empty() { lines } else { [vec![paint.bold("█ OBJECTIVES")], lines].concat() }
 }
@@ -68,24 +69,24 @@ fn metrics(scenario: &ScenarioCheck, width: usize, all: bool, paint: Paint) -> V
     let rows = reading::shown(scenario, all);
     let texts: Vec<Row> = rows.iter().map(|row| Row::of(row)).collect();
     let mut columns = vec![
-        Column::new("baseline", texts.iter().map(|row| &row.baseline)),
-        Column::new("now", texts.iter().map(|row| &row.current)),
-        Column::new("difference", texts.iter().map(|row| &row.difference)),
-        Column::new("95% interval", texts.iter().map(|row| &row.interval)),
-        Column::new("limit", texts.iter().map(|row| &row.limit)),
+        Column::new("baseline", texts.iter().map(|row| row.baseline.clone())),
+        Column::new("now", texts.iter().map(|row| row.current.clone())),
+        Column::new("difference", texts.iter().map(|row| row.difference.clone())),
+        Column::new("95% interval", texts.iter().map(|row| row.interval.clone())),
+        Column::new("limit", texts.iter().map(|row| row.limit.clone())),
     ];
     let title = "█ AGAINST THE BASELINE";
     let names = texts.iter().map(|row| columns_of(&row.name) + 4);
     let first = names.chain([columns_of(title)]).max().unwrap_or(0);
     let remarks = texts.iter().map(|row| columns_of(&row.remark) + 2).max().unwrap_or(0);
-    // Where not all fits, the least telling columns go.
+    // If not all columns fit, the least informative are dropped.
     for dispensable in ["limit", "baseline", "now", "95% interval"] {
-        let used = first + columns.iter().map(Column::width).sum::<usize>() + remarks;
+        let used = first + columns::width(&columns) + remarks;
         if used > width {
-            columns.retain(|column| column.cells[0] != dispensable);
+            columns.retain(|column| column.header() != dispensable);
         }
     }
-    let cells = |row: usize| -> String { columns.iter().map(|column| column.cell(row)).collect() };
+    let cells = |row: usize| columns::row(&columns, row);
     let head = if rows.is_empty() { String::new() } else { cells(0) };
     let mut lines = vec![format!("{}{}", paint.bold(&padded_right(title, first)), paint.dim(&head))];
     for (index, (row, text)) in rows.iter().zip(&texts).enumerate() {
@@ -106,7 +107,7 @@ fn metrics(scenario: &ScenarioCheck, width: usize, all: bool, paint: Paint) -> V
     lines
 }
 
-/// What is not shown, in one line.
+/// Counts of what is not shown, on one line.
 fn counts(scenario: &ScenarioCheck, all: bool, paint: Paint) -> Option<String> {
     let (unchanged, neutral) = (scenario.count(Judgement::Unchanged), scenario.count(Judgement::NotGated));
     if all || unchanged + neutral == 0 {
@@ -114,29 +115,10 @@ fn counts(scenario: &ScenarioCheck, all: bool, paint: Paint) -> Option<String> {
     }
     let sign = paint.good("✓");
     Some(match scenario.is_identical() {
-        true => format!("  {sign} {} unchanged, same digest", reading::plural(unchanged, "gated metric")),
+        true => format!("  {sign} {} unchanged, same digest", plural(unchanged, "gated metric")),
         false => format!(
             "  {sign} {} unchanged, {neutral} not gated; --verbose shows them",
-            reading::plural(unchanged, "gated metric")
+            plural(unchanged, "gated metric")
         ),
     })
-}
-
-struct Column {
-    cells: Vec<String>,
-}
-
-impl Column {
-    fn new<'a>(header: &str, cells: impl Iterator<Item = &'a String>) -> Self {
-        Self { cells: std::iter::once(header.to_owned()).chain(cells.cloned()).collect() }
-    }
-
-    /// With the gap to the column on its left.
-    fn width(&self) -> usize {
-        self.cells.iter().map(|cell| columns_of(cell)).max().unwrap_or(0) + 2
-    }
-
-    fn cell(&self, row: usize) -> String {
-        padded_left(&self.cells[row], self.width())
-    }
 }

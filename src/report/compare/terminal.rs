@@ -1,15 +1,18 @@
-//! The comparison for a terminal: what differs in the settings, whether both pass, and what matters.
+//! The comparison for a terminal: settings that differ, verdicts, and differences that matter.
 
-use super::{Parts, bound, headline, objectives, setting, verdict_word};
+use super::reading::{Sorted, headline, objectives, setting, verdict_word};
 use crate::compare::{Comparison, Difference, Pairing, Side};
 use crate::experiment::earlier::Judged;
 use crate::experiment::summary::Estimate;
-use crate::model::metric::{Metric, Unit};
-use crate::report::number;
-use crate::report::reading;
-use crate::report::terminal::{NARROWEST, Paint, columns_of, padded_left, padded_right, wrapped};
+use crate::model::metric::Unit;
+use crate::report::kit::columns::{self, Column};
+use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::terminal::{
+    NARROWEST, Paint, columns_of, cut, joined, padded_left, padded_right, wrapped,
+};
+use crate::report::kit::text::{plural, printable};
 
-/// How much of it is shown.
+/// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// The largest differences that matter.
@@ -30,22 +33,14 @@ pub fn render(comparison: &Comparison, detail: Detail, width: usize, colour: boo
     lines.extend(thresholds(&comparison.a, &comparison.b, paint));
     lines.extend(differences(comparison, detail, width, paint));
     for remark in &comparison.remarks {
-        lines.extend(wrapped(&format!("! {}", reading::printable(remark)), width, "  "));
+        lines.extend(wrapped(&format!("! {}", printable(remark)), width, "  "));
     }
     lines.extend(wrapped(&headline(comparison), width, ""));
-    let mut text = String::new();
-    for line in lines {
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
+    joined(lines)
 }
 
 fn heading(letter: &str, side: &Side, paint: Paint) -> String {
-    let replications = match side.replications {
-        1 => "1 replication".to_owned(),
-        n => format!("{n} replications"),
-    };
+    let replications = plural(side.replications as usize, "replication");
     let word = verdict_word(side);
     let word = match word {
         "PASS" => paint.good(word),
@@ -54,9 +49,9 @@ fn heading(letter: &str, side: &Side, paint: Paint) -> String {
     };
     format!(
         "{letter}  {}  seed {} · {replications} · digest {} · {word}",
-        paint.bold(&reading::printable(&side.label)),
+        paint.bold(&printable(&side.label)),
         side.seed,
-        reading::printable(&side.digest)
+        printable(&side.digest)
     )
 }
 
@@ -70,10 +65,10 @@ fn settings(comparison: &Comparison, width: usize, paint: Paint) -> Vec<String> 
     for one in settings {
         let room = width.saturating_sub(longest + 10) / 2;
         let value = |value: Option<&String>| {
-            let value = reading::printable(setting(value)).replace('\n', " ");
-            reading::shortened(&value, |text| columns_of(text) <= room.max(8))
+            let value = printable(setting(value)).replace('\n', " ");
+            cut(&value, room.max(8))
         };
-        let path = padded_right(&reading::printable(&one.path), longest);
+        let path = padded_right(&printable(&one.path), longest);
         lines.push(format!("  {path}  {} → {}", value(one.a.as_ref()), value(one.b.as_ref())));
     }
     lines
@@ -89,7 +84,7 @@ fn thresholds(a: &Side, b: &Side, paint: Paint) -> Vec<String> {
         Some(judged) if judged.pass => paint.good("✓"),
         Some(_) => paint.bad("✗"),
     };
-    let names: Vec<String> = objectives.iter().map(|(name, ..)| reading::printable(name)).collect();
+    let names: Vec<String> = objectives.iter().map(|(name, ..)| printable(name)).collect();
     let values: Vec<[String; 2]> = objectives.iter().map(|(_, a, b)| [observed(*a), observed(*b)]).collect();
     let first = names.iter().map(|name| columns_of(name) + 2).max().unwrap_or(0).max(14);
     let widest = |side: usize| values.iter().map(|row| columns_of(&row[side])).max().unwrap_or(0).max(1);
@@ -113,24 +108,21 @@ fn thresholds(a: &Side, b: &Side, paint: Paint) -> Vec<String> {
 
 fn observed(judged: Option<&Judged>) -> String {
     let Some(judged) = judged else { return String::new() };
-    let unit = Metric::from_name(&judged.metric).map_or(Unit::Count, Metric::unit);
-    match judged.observed {
-        None => "no value".to_owned(),
-        Some(observed) => format!("{}{}", bound(judged.censored), number::value(unit, observed)),
-    }
+    let Some(observed) = judged.observed else { return "no value".to_owned() };
+    bounded(&number::value(unit_of(&judged.metric), observed), judged.censored > 0)
 }
 
 fn differences(comparison: &Comparison, detail: Detail, width: usize, paint: Paint) -> Vec<String> {
-    let system = Parts::of(comparison.differences.iter().filter(|one| one.class.is_none()));
-    let classes = Parts::of(comparison.differences.iter().filter(|one| one.class.is_some()));
+    let system = Sorted::of(comparison.differences.iter().filter(|one| one.class.is_none()));
+    let classes = Sorted::of(comparison.differences.iter().filter(|one| one.class.is_some()));
     let tested = comparison.differences.iter().any(|one| one.p_value.is_some());
-    // Without intervals nothing is known to matter; the largest differences are shown then.
+    // Without intervals significance is unknown; the largest differences are shown instead.
     let (most_of_system, most_of_classes) = match detail {
         Detail::All => (usize::MAX, usize::MAX),
         Detail::Most => (MOST_OF_SYSTEM, MOST_OF_CLASSES),
     };
-    let shown_of = |parts: &Parts<'_>| if tested { parts.matters.len() } else { parts.chance.len() };
-    let pick = |parts: &Parts<'_>, most: usize| -> Vec<Difference> {
+    let shown_of = |parts: &Sorted<'_>| if tested { parts.matters.len() } else { parts.chance.len() };
+    let pick = |parts: &Sorted<'_>, most: usize| -> Vec<Difference> {
         let main = if tested { &parts.matters } else { &parts.chance };
         let mut rows: Vec<Difference> = main.iter().take(most).map(|&one| one.clone()).collect();
         if detail == Detail::All {
@@ -165,7 +157,7 @@ fn differences(comparison: &Comparison, detail: Detail, width: usize, paint: Pai
     lines
 }
 
-/// What is not shown, counted.
+/// Counts of what is not shown.
 fn rest(smaller: usize, chance: usize, same: usize) -> String {
     let parts: Vec<String> =
         [(smaller, "smaller ones"), (chance, "that may be chance"), (same, "the same in A and B")]
@@ -181,47 +173,27 @@ fn rest(smaller: usize, chance: usize, same: usize) -> String {
 }
 
 fn table(title: &str, rows: &[Difference], pairing: Pairing, width: usize, paint: Paint) -> Vec<String> {
-    let mean =
-        |of: &Estimate, unit: Unit| format!("{}{}", bound(of.censored), number::optional(unit, of.mean));
-    let mut header = vec!["A", "B", "B − A", "relative"];
-    let mut cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            vec![
-                mean(&row.a, row.unit()),
-                mean(&row.b, row.unit()),
-                number::difference(row.unit(), row.difference, row.half_width),
-                number::relative(row.relative),
-            ]
-        })
-        .collect();
+    let mean = |of: &Estimate, unit: Unit| bounded(&number::optional(unit, of.mean), of.censored > 0);
+    let cells =
+        |header: &str, cell: &dyn Fn(&Difference) -> String| Column::new(header, rows.iter().map(cell));
+    let mut columns = vec![
+        cells("A", &|row| mean(&row.a, row.unit())),
+        cells("B", &|row| mean(&row.b, row.unit())),
+        cells("B − A", &|row| number::difference(row.unit(), row.difference, row.half_width)),
+        cells("relative", &|row| number::relative(row.relative)),
+    ];
     if pairing != Pairing::Independent {
-        header.push("corr");
-        for (row, cells) in rows.iter().zip(&mut cells) {
-            cells.push(number::correlation(row.correlation));
-        }
+        columns.push(cells("corr", &|row| number::correlation(row.correlation)));
     }
-    let widths: Vec<usize> = (0..header.len())
-        .map(|column| {
-            let widest = cells.iter().map(|row| columns_of(&row[column])).max().unwrap_or(0);
-            widest.max(columns_of(header[column])) + 2
-        })
-        .collect();
-    let room = width.saturating_sub(widths.iter().sum::<usize>() + 4).max(18);
-    let names: Vec<String> = rows
-        .iter()
-        .map(|row| reading::shortened(&reading::printable(&row.name()), |name| columns_of(name) <= room))
-        .collect();
+    let room = width.saturating_sub(columns::width(&columns) + 4).max(18);
+    let names: Vec<String> = rows.iter().map(|row| cut(&printable(&row.name()), room)).collect();
     let first = names.iter().map(|name| columns_of(name) + 4).max().unwrap_or(0).max(columns_of(title));
-    let line = |cells: &mut dyn Iterator<Item = &str>| -> String {
-        cells.zip(&widths).map(|(cell, width)| padded_left(cell, *width)).collect()
-    };
-    let head = line(&mut header.iter().copied());
+    let head = columns::row(&columns, 0);
     let mut lines = vec![format!("{}{}", paint.bold(&padded_right(title, first)), paint.dim(&head))];
-    for ((name, cells), row) in names.iter().zip(&cells).zip(rows) {
+    for (index, (name, row)) in names.iter().zip(rows).enumerate() {
         let sign = if row.matters { "◆" } else { " " };
         let name = padded_right(&format!("  {sign} {name}"), first);
-        lines.push(format!("{name}{}", line(&mut cells.iter().map(String::as_str))));
+        lines.push(format!("{name}{}", columns::row(&columns, index + 1)));
     }
     lines
 }

@@ -12,8 +12,8 @@ use crate::alerts::prometheus_duration;
 use crate::engine::time::SimDuration;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
-use crate::report::prometheus::rules::{self, Rule};
-use crate::report::{number, text};
+use crate::report::kit::rules::{self, Rule};
+use crate::report::kit::{number, text};
 
 /// One alert and what sets it off.
 #[derive(Clone, Debug)]

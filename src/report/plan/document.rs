@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
+use super::files::files;
+use super::hpa;
 use super::view::{Ending, View};
-use super::{files, hpa};
 use crate::experiment::summary::{Estimate, Named, SloResult, Summary};
 use crate::plan::what_if::{Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, SearchPath};
+use crate::report::kit::document::Axis;
 use crate::selection::Guarantee;
 use crate::study::grid::VariantId;
 
@@ -39,13 +41,6 @@ struct Planned<'a> {
     nearest: Option<Near<'a>>,
     path: Path<'a>,
     spec: Vec<Recommendation<'a>>,
-}
-
-#[derive(Serialize)]
-struct Axis<'a> {
-    setting: &'a str,
-    of: Option<&'a str>,
-    values: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -237,25 +232,20 @@ struct Recommendation<'a> {
     summary: &'a Summary,
 }
 
-pub(super) fn json(plans: &[Plan]) -> Result<String, serde_json::Error> {
+/// The document of these plans.
+pub(super) fn of(plans: &[Plan]) -> impl Serialize {
     let views = View::all(plans);
-    let document = Document {
+    Document {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
         files: files(&views),
         plans: views.iter().map(planned).collect(),
-    };
-    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+    }
 }
 
 fn planned<'a>(view: &View<'a>) -> Planned<'a> {
     let plan = view.plan;
     let scenario = view.scenario();
-    let axes = plan.grid.axes.iter().map(|axis| Axis {
-        setting: &axis.path,
-        of: axis.of.as_deref(),
-        values: axis.points.iter().map(|point| point.written.as_str()).collect(),
-    });
     let spec = plan.spec.iter().map(|verdict| Recommendation {
         name: &verdict.name,
         overrides: &verdict.overrides,
@@ -275,7 +265,7 @@ fn planned<'a>(view: &View<'a>) -> Planned<'a> {
         seed: scenario.seed,
         fingerprint: plan.grid.fingerprint(),
         objectives: scenario.slo.iter().map(|slo| slo.expression.as_str()).collect(),
-        axes: axes.collect(),
+        axes: Axis::all(&plan.grid.axes),
         choice: plan.choice.as_ref().map(|choice| chosen(view, choice)),
         nearest: plan.nearest.as_ref().map(|nearest| Near {
             id: nearest.id,

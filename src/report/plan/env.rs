@@ -9,8 +9,8 @@ use super::service::{ServiceSettings, Unset};
 use super::view::View;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
-use crate::report::number;
-use crate::report::text;
+use crate::report::kit::number;
+use crate::report::kit::text;
 
 pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
     let summary = &choice.findings.summary;

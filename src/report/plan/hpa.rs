@@ -8,8 +8,8 @@ use std::fmt::Write;
 use super::view::{View, times};
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
-use crate::report::number;
-use crate::report::text;
+use crate::report::kit::number;
+use crate::report::kit::text;
 
 /// What the autoscaler is told, and why.
 #[derive(Clone, Debug, PartialEq)]

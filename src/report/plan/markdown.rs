@@ -6,8 +6,8 @@ use super::view::{Ending, View};
 use crate::experiment::summary::Verdict;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
-use crate::report::number;
-use crate::report::text::{code, markdown};
+use crate::report::kit::number;
+use crate::report::kit::text::{code, markdown};
 
 pub(super) fn render(views: &[View<'_>]) -> String {
     let mut page = String::new();
@@ -140,7 +140,7 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
         None => item("Most sensitive to", "no input: 10 % more or less of any changes nothing."),
     }
     for caveat in view.caveats(choice) {
-        item("Mind", &caveat);
+        item("Note", &caveat);
     }
     page + "\n"
 }

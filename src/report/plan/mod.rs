@@ -1,26 +1,29 @@
-//! What an operator applies: the planned settings as files, what stands behind them, and how sure it is.
+//! Reports of plans: the planned settings as files to apply, the evidence, and how sure it is.
 //!
-//! One plan has its files directly in the folder. Several share page, summary and document, and the files of each
+//! The files of a single plan have plain names. Several plans share page, summary and document, and the files of each
 //! carry its name: `plan-10k.env`, `hpa-10k.yaml`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::chart::plan as charts;
-use super::folder::Draft;
-use super::{Options, WriteError};
 use crate::plan::Plan;
+use crate::report::kit;
+use crate::report::kit::folder::Draft;
+use crate::report::kit::output::{self, Options, PAGE, WriteError};
+use files::{DOCUMENT, SUMMARY, files};
 use view::View;
 
 mod alerts;
+mod charts;
 mod document;
 mod env;
+mod files;
 mod hpa;
 mod markdown;
 mod page;
 mod service;
 pub mod terminal;
-pub(crate) mod view;
+mod view;
 
 /// Writes the report of the plans into the folder `dir`, whole or not at all, and returns the path of its page.
 ///
@@ -40,14 +43,7 @@ pub fn write(dir: &Path, plans: &[Plan], options: &Options) -> Result<PathBuf, W
             draft.write(&view.file(alerts::TEST_STEM, "yaml"), &alerts::render_test(view, choice))?;
         }
         let charts = charts::all(view);
-        for chart in &charts {
-            draft.write(&view.file(chart.name, "svg"), &chart.svg())?;
-            if options.png {
-                chart
-                    .write_png(&draft.path(&view.file(chart.name, "png")))
-                    .map_err(|error| WriteError::Chart(chart.name, error))?;
-            }
-        }
+        output::write_charts(&draft, &charts, options, |stem, extension| view.file(stem, extension))?;
         drawn.push(charts);
     }
     draft.write(PAGE, &page::render(&views, &drawn))?;
@@ -68,24 +64,11 @@ pub fn env_file(plan: &Plan) -> Option<String> {
 
 /// The plans as one JSON document with a newline at its end: `plan.json` and what `--json` prints.
 pub fn json(plans: &[Plan]) -> Result<String, WriteError> {
-    document::json(plans).map_err(WriteError::Json)
+    kit::document::json(&document::of(plans))
 }
 
-/// The names of all files of these plans but charts as PNG.
-fn files(views: &[View<'_>]) -> Vec<String> {
-    let mut files: Vec<String> = [PAGE, SUMMARY, DOCUMENT].map(str::to_owned).to_vec();
-    for view in views {
-        if view.plan.choice.is_some() {
-            let stems = [("plan", "env"), ("hpa", "yaml"), ("alerts", "yaml"), (alerts::TEST_STEM, "yaml")];
-            files.extend(stems.map(|(stem, extension)| view.file(stem, extension)));
-        }
-        files.extend(charts::names(view).into_iter().map(|name| view.file(name, "svg")));
-    }
-    files
-}
-
-/// The files that the plan in the folder, if there is one, says are its own. Names alone would not tell: with
-/// several plans they are named after rates and scenarios, and so might be somebody else's.
+/// The files that an earlier plan in the folder lists as its own. Names alone are not enough: with
+/// several plans they contain rates and scenario names, and could belong to something else.
 fn files_of_earlier(dir: &Path) -> Vec<String> {
     let read = || -> Option<Vec<String>> {
         let text = std::fs::read_to_string(dir.join(DOCUMENT)).ok()?;
@@ -95,7 +78,3 @@ fn files_of_earlier(dir: &Path) -> Vec<String> {
     };
     read().unwrap_or_default()
 }
-
-const PAGE: &str = "report.html";
-const SUMMARY: &str = "plan.md";
-const DOCUMENT: &str = "plan.json";

@@ -1,40 +1,36 @@
 //! The plans as one page: what to apply first, then what it withstands, then how it was found.
 
-use super::view::{Ending, View, missed_by};
+use maud::{Markup, html};
+
+use super::view::{Ending, View, missed_by, times};
+use super::{alerts, document as json, env, hpa};
 use crate::experiment::summary::Verdict;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
-use crate::plan::what_if::AtLoad;
-use crate::report::chart::{Chart, escape};
-use crate::report::html::{TABLE_END, document, figure, push, question, scenario_text, table_start};
-use crate::report::number;
+use crate::report::kit::chart::Chart;
+use crate::report::kit::html::{details, document, figure, list, question, scenario_text, section, table};
+use crate::report::kit::number::{self, unit_of};
 
 pub(super) fn render(views: &[View<'_>], charts: &[Vec<Chart>]) -> String {
     let names: Vec<String> = views.iter().map(View::name).collect();
-    let mut page = head(views);
-    if views.len() > 1 {
-        page += &side_by_side(views);
-    }
-    for (view, charts) in views.iter().zip(charts) {
-        page += &plan(view, charts, views.len() > 1);
-    }
-    let choices = views.iter().filter_map(|view| view.plan.choice.as_ref());
-    let digests: Vec<String> =
-        choices.map(|choice| format!("<code>{}</code>", escape(&choice.findings.summary.digest))).collect();
-    let digests =
-        if digests.is_empty() { String::new() } else { format!(" · digest {}", digests.join(" ")) };
-    push(
-        &mut page,
-        format_args!(
-            "<footer>simulate {}{digests} · schema <code>{}</code></footer>\n",
-            env!("CARGO_PKG_VERSION"),
-            super::document::SCHEMA
-        ),
-    );
+    let choices: Vec<&Choice> = views.iter().filter_map(|view| view.plan.choice.as_ref()).collect();
+    let page = html! {
+        (head(views))
+        @if views.len() > 1 { (side_by_side(views)) }
+        @for (view, charts) in views.iter().zip(charts) {
+            (plan(view, charts, views.len() > 1))
+        }
+        footer {
+            "simulate " (env!("CARGO_PKG_VERSION"))
+            @if !choices.is_empty() { " · digest" }
+            @for choice in choices { " " code { (choice.findings.summary.digest) } }
+            " · schema " code { (json::SCHEMA) }
+        } "\n"
+    };
     document(&format!("Plan – {}", names.join(", ")), &page)
 }
 
-fn head(views: &[View<'_>]) -> String {
+fn head(views: &[View<'_>]) -> Markup {
     let count = |ending| views.iter().filter(|view| view.ending() == ending).count();
     let (class, badge) = match (count(Ending::Nothing), count(Ending::Undecided), views.len()) {
         (0, 0, 1) => ("pass", "✓ PLANNED".to_owned()),
@@ -48,28 +44,21 @@ fn head(views: &[View<'_>]) -> String {
         [view] => format!("Plan for {}", view.name()),
         views => format!("{} plans", views.len()),
     };
-    let mut html = format!(
-        "<header class=\"verdict {class}\">\n<h1>{} <span class=\"badge\">{badge}</span></h1>\n",
-        escape(&title)
-    );
-    if let [view] = views {
-        html += &question(view.scenario());
+    html! {
+        header class={ "verdict " (class) } { "\n"
+            h1 { (title) " " span class="badge" { (badge) } } "\n"
+            @if let [view] = views { (question(view.scenario())) }
+            @for view in views {
+                p class="answer" {
+                    @if views.len() > 1 { strong { (view.short_name()) ":" } " " }
+                    (answer(view))
+                } "\n"
+            }
+            @for view in views {
+                p class="reproduce" { "Reproduce: " code { (view.command()) } } "\n"
+            }
+        } "\n"
     }
-    for view in views {
-        let name = if views.len() > 1 {
-            format!("<strong>{}:</strong> ", escape(&view.short_name()))
-        } else {
-            String::new()
-        };
-        push(&mut html, format_args!("<p class=\"answer\">{name}{}</p>\n", escape(&answer(view))));
-    }
-    for view in views {
-        push(
-            &mut html,
-            format_args!("<p class=\"reproduce\">Reproduce: <code>{}</code></p>\n", escape(&view.command())),
-        );
-    }
-    html + "</header>\n"
 }
 
 /// The plan in a few sentences.
@@ -95,7 +84,7 @@ fn answer(view: &View<'_>) -> String {
     )
 }
 
-/// What a row of the comparison is about, and its cell for a plan.
+/// A row of the side-by-side table: its heading and the cell of a plan.
 type Line = (&'static str, fn(&View<'_>, &Choice) -> String);
 
 const LINES: [Line; 12] = [
@@ -120,213 +109,166 @@ fn mean(choice: &Choice, metric: Metric) -> String {
     number::estimate(metric.unit(), choice.findings.summary.metric(metric))
 }
 
-fn side_by_side(views: &[View<'_>]) -> String {
-    let names: Vec<String> = views.iter().map(View::short_name).collect();
-    let header: Vec<&str> = std::iter::once("").chain(names.iter().map(String::as_str)).collect();
-    let mut html = String::from("<section>\n<h2>Side by side</h2>\n") + &table_start(&header);
-    for (name, cell) in LINES {
-        push(&mut html, format_args!("<tr><th scope=\"row\">{name}</th>"));
-        for view in views {
-            let text = view.plan.choice.as_ref().map_or("–".to_owned(), |choice| cell(view, choice));
-            push(&mut html, format_args!("<td>{}</td>", escape(&text)));
+fn side_by_side(views: &[View<'_>]) -> Markup {
+    let names = views.iter().map(View::short_name);
+    let header: Vec<String> = std::iter::once(String::new()).chain(names).collect();
+    let rows = html! {
+        @for (name, cell) in LINES {
+            tr {
+                th scope="row" { (name) }
+                @for view in views {
+                    @let choice = view.plan.choice.as_ref();
+                    td { (choice.map_or(number::MISSING.to_owned(), |choice| cell(view, choice))) }
+                }
+            } "\n"
         }
-        html += "</tr>\n";
-    }
-    html + TABLE_END + "</section>\n"
+    };
+    section("Side by side", table(&header, rows))
 }
 
-fn plan(view: &View<'_>, charts: &[Chart], several: bool) -> String {
-    let prefix = if several { format!("{}: ", view.short_name()) } else { String::new() };
-    let section = |title: &str| format!("<section>\n<h2>{}</h2>\n", escape(&format!("{prefix}{title}")));
-    let drawn = |name: &str| {
-        let chart = charts.iter().find(|chart| chart.name == name);
-        chart.map(figure).unwrap_or_default().replacen(
-            &format!("<figure id=\"{name}\">"),
-            // The charts of all plans are in one page.
-            &format!("<figure id=\"{}\">", view.file(name, "svg").trim_end_matches(".svg")),
-            1,
-        )
+fn plan(view: &View<'_>, charts: &[Chart], several: bool) -> Markup {
+    let section = |title: &str, content: Markup| {
+        let prefix = if several { format!("{}: ", view.short_name()) } else { String::new() };
+        section(&format!("{prefix}{title}"), content)
     };
-    let mut html = String::new();
-    if let Some(choice) = &view.plan.choice {
-        html += &section("What to apply");
-        html += &settings(view, choice);
-        html += "</section>\n";
-        html += &section("Objectives");
-        html += &objectives(choice);
-        html += "</section>\n";
-        html += &section("What it withstands");
-        html += &loads(choice);
-        html += &drawn("load");
-        html += &losses(choice);
-        html += &drawn("tornado");
-        html += "</section>\n";
-        html += &section("Its course over time");
-        html += &drawn("depth");
-        html += "</section>\n";
-    }
-    if !view.plan.spec.is_empty() {
-        html += &section("What the specification recommends");
-        html += &spec(view);
-        html += "</section>\n";
-    }
-    html += &section("How it was found");
-    html += &search(view);
-    html += &drawn("search");
-    html += &drawn("candidates");
-    html += "</section>\n";
+    let drawn = |name: &str| {
+        // The charts of all plans share one page.
+        let id = view.file(name, "svg");
+        let chart = charts.iter().find(|chart| chart.name == name);
+        chart.map(|chart| figure(id.trim_end_matches(".svg"), chart)).unwrap_or_default()
+    };
     let warnings = &view.scenario().warnings;
     let caveats = view.plan.choice.as_ref().map(|choice| view.caveats(choice)).unwrap_or_default();
-    // What is true of the scenario as well as of the choice is said once.
+    // A warning of both the scenario and the choice is shown once.
     let only_of_scenario = warnings.iter().filter(|warning| !caveats.contains(warning));
-    if !warnings.is_empty() || !caveats.is_empty() {
-        html += &section("Assumptions and warnings");
-        html += "<ul>\n";
-        for warning in caveats.iter().chain(only_of_scenario) {
-            push(&mut html, format_args!("<li>{}</li>\n", escape(warning)));
+    html! {
+        @if let Some(choice) = &view.plan.choice {
+            (section("What to apply", settings(view, choice)))
+            (section("Objectives", objectives(choice)))
+            (section("What it withstands", html! {
+                (loads(choice))
+                (drawn("load"))
+                @for loss in &choice.what_if.losses { p { (View::loss_sentence(loss)) } "\n" }
+                (drawn("tornado"))
+            }))
+            (section("Its course over time", drawn("depth")))
         }
-        html += "</ul>\n</section>\n";
+        @if !view.plan.spec.is_empty() {
+            (section("What the specification recommends", spec(view)))
+        }
+        (section("How it was found", html! {
+            (search(view))
+            (drawn("search"))
+            (drawn("candidates"))
+        }))
+        @if !warnings.is_empty() || !caveats.is_empty() {
+            (section("Assumptions and warnings", list(caveats.iter().chain(only_of_scenario))))
+        }
+        (scenario_text(view.scenario()))
     }
-    html + &scenario_text(view.scenario())
 }
 
-fn settings(view: &View<'_>, choice: &Choice) -> String {
-    let mut html = table_start(&["setting", "value", "where"]);
-    for setting in view.settings(choice) {
-        push(
-            &mut html,
-            format_args!(
-                "<tr><th scope=\"row\">{}</th><td><strong>{}</strong></td><td class=\"text\">{}</td></tr>\n",
-                escape(&setting.name),
-                escape(&setting.value),
-                escape(&setting.place)
-            ),
-        );
-    }
-    html += TABLE_END;
+fn settings(view: &View<'_>, choice: &Choice) -> Markup {
+    let rows = html! {
+        @for setting in view.settings(choice) {
+            tr {
+                th scope="row" { (setting.name) }
+                td { strong { (setting.value) } }
+                td class="text" { (setting.place) }
+            } "\n"
+        }
+    };
     let files = [
-        ("plan", "env", super::env::render(view, choice)),
-        ("hpa", "yaml", super::hpa::render(view, choice)),
-        ("alerts", "yaml", super::alerts::render(view, choice)),
+        ("plan", "env", env::render(view, choice)),
+        ("hpa", "yaml", hpa::render(view, choice)),
+        ("alerts", "yaml", alerts::render(view, choice)),
     ];
-    for (stem, extension, text) in files {
-        push(
-            &mut html,
-            format_args!(
-                "<details>\n<summary>{}</summary>\n<pre>{}</pre>\n</details>\n",
-                escape(&view.file(stem, extension)),
-                escape(&text)
-            ),
-        );
+    html! {
+        (table(&["setting", "value", "where"], rows))
+        @for (stem, extension, text) in files {
+            (details(view.file(stem, extension), html! { pre { (text) } "\n" }))
+        }
+        p class="reproduce" { "The configuration alone: " code { (choice.scenario.command) } } "\n"
+        p class="reproduce" { "Its digest: " code { (choice.findings.summary.digest) } } "\n"
     }
-    push(
-        &mut html,
-        format_args!(
-            "<p class=\"reproduce\">The configuration alone: <code>{}</code></p>\n\
-             <p class=\"reproduce\">Its digest: <code>{}</code></p>\n",
-            escape(&choice.scenario.command),
-            escape(&choice.findings.summary.digest)
-        ),
-    );
-    html
 }
 
-fn objectives(choice: &Choice) -> String {
-    let mut html = String::from("<div class=\"objectives\">\n");
-    html += &table_start(&["", "objective", "observed"]);
-    for result in &choice.findings.summary.slo {
-        let (class, sign) = if result.pass { ("met", "✓") } else { ("missed", "✗") };
-        let unit = Metric::from_name(result.metric).map_or(Unit::Count, Metric::unit);
-        push(
-            &mut html,
-            format_args!(
-                "<tr class=\"{class}\"><td>{sign}</td><th scope=\"row\"><code>{}</code></th><td>{}</td></tr>\n",
-                escape(&result.expression),
-                number::optional(unit, result.observed)
-            ),
-        );
+/// A table whose first column says what is met.
+fn judged(table: Markup) -> Markup {
+    html! { div class="objectives" { "\n" (table) } "\n" }
+}
+
+fn objectives(choice: &Choice) -> Markup {
+    let rows = html! {
+        @for result in &choice.findings.summary.slo {
+            @let (class, sign) = if result.pass { ("met", "✓") } else { ("missed", "✗") };
+            tr class=(class) {
+                td { (sign) }
+                th scope="row" { code { (result.expression) } }
+                td { (number::optional(unit_of(result.metric), result.observed)) }
+            } "\n"
+        }
+    };
+    judged(table(&["", "objective", "observed"], rows))
+}
+
+fn loads(choice: &Choice) -> Markup {
+    let shown = [1.0, 1.5, 2.0].into_iter().filter_map(|factor| View::at_load(&choice.what_if, factor));
+    let rows = html! {
+        @for load in shown {
+            tr {
+                th scope="row" { (times(load.factor)) "×" }
+                td class="text" { (View::limits(load)) }
+                td { (number::value(Unit::Fraction, load.rejected)) }
+                td { (View::recovery(load.recovery)) }
+                td class="text" { (all_met_or(&load.missed)) }
+            } "\n"
+        }
+    };
+    html! {
+        (table(&["load", "limits reached, in order", "rejected", "recovery", "objectives"], rows))
+        p {
+            "Redis is full after " (View::oom(choice)) "; without the policy after "
+            (View::oom_unprotected(choice)) "."
+        } "\n"
     }
-    html + TABLE_END + "</div>\n"
 }
 
-fn loads(choice: &Choice) -> String {
-    let what_if = &choice.what_if;
-    let mut html =
-        table_start(&["load", "reached, the first thing first", "rejected", "recovery", "objectives"]);
-    let shown = [1.0, 1.5, 2.0].into_iter().filter_map(|factor| View::at_load(what_if, factor));
-    for load in shown {
-        let objectives = match load.missed.as_slice() {
-            [] => "all met".to_owned(),
-            missed => format!("missed: {}", missed.join("; ")),
-        };
-        let AtLoad { factor, rejected, recovery, .. } = load;
-        push(
-            &mut html,
-            format_args!(
-                "<tr><th scope=\"row\">{}×</th><td class=\"text\">{}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td></tr>\n",
-                super::view::times(*factor),
-                escape(&View::limits(load)),
-                number::value(Unit::Fraction, *rejected),
-                View::recovery(*recovery),
-                escape(&objectives)
-            ),
-        );
-    }
-    html += TABLE_END;
-    push(
-        &mut html,
-        format_args!(
-            "<p>Redis is full after {}; without the policy after {}.</p>\n",
-            View::oom(choice),
-            View::oom_unprotected(choice)
-        ),
-    );
-    html
+fn all_met_or(missed: &[String]) -> String {
+    if missed.is_empty() { "all met".to_owned() } else { format!("missed: {}", missed.join("; ")) }
 }
 
-fn losses(choice: &Choice) -> String {
-    let losses = choice.what_if.losses.iter();
-    losses.map(|loss| format!("<p>{}</p>\n", escape(&View::loss_sentence(loss)))).collect()
+fn spec(view: &View<'_>) -> Markup {
+    let rows = html! {
+        @for verdict in &view.plan.spec {
+            @let summary = &verdict.summary;
+            @let (class, sign, missed) = match summary.verdict {
+                Verdict::Pass => ("met", "✓", Vec::new()),
+                Verdict::Fail => {
+                    let missed = summary.slo.iter().filter(|slo| !slo.pass).map(missed_by);
+                    ("missed", "✗", missed.collect())
+                }
+            };
+            tr class=(class) {
+                td { (sign) }
+                th scope="row" { (verdict.name) small { (verdict.overrides.join(" ")) } }
+                td { (view.amount(verdict.cost)) }
+                td class="text" { (all_met_or(&missed)) }
+            } "\n"
+        }
+    };
+    judged(table(&["", "recommendation", "cost", "objectives"], rows))
 }
 
-fn spec(view: &View<'_>) -> String {
-    let mut html = String::from("<div class=\"objectives\">\n");
-    html += &table_start(&["", "recommendation", "cost", "objectives"]);
-    for verdict in &view.plan.spec {
-        let summary = &verdict.summary;
-        let (class, sign, word) = match summary.verdict {
-            Verdict::Pass => ("met", "✓", "all met".to_owned()),
-            Verdict::Fail => {
-                let missed = summary.slo.iter().filter(|slo| !slo.pass).map(missed_by);
-                ("missed", "✗", format!("missed: {}", missed.collect::<Vec<_>>().join("; ")))
+fn search(view: &View<'_>) -> Markup {
+    html! {
+        p { (view.path_line()) } "\n"
+        @if let Some(choice) = &view.plan.choice {
+            p { (View::criterion_sentence(choice)) } "\n"
+            @if !choice.undecided.is_empty() {
+                p { "Not distinguishable from it:" } "\n"
+                (list(choice.undecided.iter().map(|&id| html! { code { (view.variant(id)) } })))
             }
-        };
-        push(
-            &mut html,
-            format_args!(
-                "<tr class=\"{class}\"><td>{sign}</td><th scope=\"row\">{}<small>{}</small></th><td>{}</td>\
-                 <td class=\"text\">{}</td></tr>\n",
-                escape(&verdict.name),
-                escape(&verdict.overrides.join(" ")),
-                escape(&view.amount(verdict.cost)),
-                escape(&word)
-            ),
-        );
-    }
-    html + TABLE_END + "</div>\n"
-}
-
-fn search(view: &View<'_>) -> String {
-    let mut html = format!("<p>{}</p>\n", escape(&view.path_line()));
-    if let Some(choice) = &view.plan.choice {
-        push(&mut html, format_args!("<p>{}</p>\n", escape(&View::criterion_sentence(choice))));
-        if !choice.undecided.is_empty() {
-            html += "<p>What could not be told from it:</p>\n<ul>\n";
-            for &id in &choice.undecided {
-                push(&mut html, format_args!("<li><code>{}</code></li>\n", escape(&view.variant(id))));
-            }
-            html += "</ul>\n";
         }
     }
-    html
 }

@@ -1,12 +1,13 @@
-//! Plans in the terminal: a row each, and how each was chosen.
+//! Plans for a terminal: one row per plan, and how each was chosen.
 
-use super::files;
+use super::files::files;
 use super::view::{Ending, View};
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Plan;
-use crate::report::number;
-use crate::report::terminal::{NARROWEST, Paint, columns_of, padded_left, padded_right, wrapped};
-use crate::report::text::one_line;
+use crate::report::kit::columns::{Column, GAP};
+use crate::report::kit::number;
+use crate::report::kit::terminal::{NARROWEST, Paint, joined, padded_right, wrapped};
+use crate::report::kit::text::one_line;
 
 /// The text, as lines of at most `width` columns where names allow it.
 pub fn render(plans: &[Plan], width: usize, colour: bool) -> String {
@@ -18,64 +19,53 @@ pub fn render(plans: &[Plan], width: usize, colour: bool) -> String {
         lines.extend(story(view, views.len() > 1, width, paint));
     }
     lines.extend(wrapped(&format!("wrote {}", files(&views).join(" ")), width, " "));
-    let mut text = String::new();
-    for line in lines {
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
+    joined(lines)
 }
 
-/// A row a plan; what does not fit beside goes below as another block of columns.
+/// One row per plan; columns that do not fit go below as another block.
 fn table(views: &[View<'_>], width: usize, paint: Paint) -> Vec<String> {
-    let rows: Vec<Vec<String>> = views.iter().map(cells).collect();
-    let widths: Vec<usize> = (0..HEADER.len())
-        .map(|column| {
-            rows.iter()
-                .map(|row| columns_of(&row[column]))
-                .chain([columns_of(HEADER[column])])
-                .max()
-                .unwrap_or(0)
+    let rows: Vec<[String; HEADER.len()]> = views.iter().map(cells).collect();
+    let columns: Vec<Column> = HEADER
+        .iter()
+        .enumerate()
+        .map(|(index, header)| {
+            let column = if WORDS.contains(header) { Column::text } else { Column::new };
+            column(header, rows.iter().map(|row| row[index].clone()).collect::<Vec<_>>())
         })
         .collect();
-    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    let (names, columns) = columns.split_first().expect("there are headers");
+    let mut blocks: Vec<Vec<&Column>> = Vec::new();
     let mut used = 0;
-    for column in 1..HEADER.len() {
-        if blocks.is_empty() || used + widths[column] + GAP > width {
+    for column in columns {
+        if blocks.is_empty() || used + column.width() + GAP > width {
             blocks.push(Vec::new());
-            used = 1 + widths[0];
+            used = 1 + names.width();
         }
-        used += widths[column] + GAP;
+        used += column.width() + GAP;
         blocks.last_mut().expect("one was pushed").push(column);
     }
     let mut lines = Vec::new();
     for block in blocks {
-        let line = |row: &dyn Fn(usize) -> String| {
-            let cells = block.iter().map(|&column| match column == HEADER.len() - 1 {
-                true => " ".repeat(GAP) + &row(column),
-                false => padded_left(&row(column), widths[column] + GAP),
-            });
-            format!(" {}{}", padded_right(&row(0), widths[0]), cells.collect::<String>())
-        };
-        lines.push(paint.dim(&line(&|column| HEADER[column].to_owned())));
-        for row in &rows {
-            lines.push(line(&|column| row[column].clone()));
+        for row in 0..=views.len() {
+            let cells = block.iter().map(|column| " ".repeat(GAP) + &column.cell(row, column.width()));
+            let line = format!(" {}{}", names.cell(row, names.width()), cells.collect::<String>());
+            lines.push(if row == 0 { paint.dim(line.trim_end()) } else { line });
         }
     }
     lines
 }
 
-fn cells(view: &View<'_>) -> Vec<String> {
+fn cells(view: &View<'_>) -> [String; HEADER.len()] {
     let name = one_line(&view.short_name());
     let Some(choice) = &view.plan.choice else {
-        let mut cells = vec![String::from("–"); HEADER.len()];
+        let mut cells = std::array::from_fn(|_| number::MISSING.to_owned());
         cells[0] = name;
         cells[HEADER.len() - 1] = "no candidate meets the objectives".to_owned();
         return cells;
     };
     let workers = &choice.scenario.model.workers;
     let summary = &choice.findings.summary;
-    vec![
+    [
         name,
         format!("{} × {}", workers.processes, workers.concurrency),
         View::thresholds(choice),
@@ -154,7 +144,8 @@ const HEADER: [&str; 11] = [
     "unprotected",
     "breaks first",
 ];
-const GAP: usize = 2;
+/// The left-aligned columns.
+const WORDS: [&str; 2] = ["rate", "breaks first"];
 const LABEL: usize = 13;
 /// Open candidates that are listed.
 const MOST_UNDECIDED: usize = 3;

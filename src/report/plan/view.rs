@@ -1,4 +1,4 @@
-//! What plans say, in the words and numbers that all of their files share.
+//! Plans in words and numbers, shared by all their files.
 
 use std::fmt::Write;
 
@@ -14,10 +14,11 @@ use crate::model::config::Discipline;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
-use crate::report::number;
-use crate::report::outcome::capitalised;
-use crate::report::parts::retry_capacity;
-use crate::scenario::Scenario;
+use crate::report::kit::cost;
+use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::text::capitalised;
+use crate::report::run::clients::retry_capacity;
+use crate::scenario::{Prices, Scenario};
 use crate::selection::Guarantee;
 use crate::study::grid::VariantId;
 use crate::units;
@@ -26,7 +27,7 @@ use crate::units;
 #[derive(Clone, Debug)]
 pub(crate) struct View<'p> {
     pub(crate) plan: &'p Plan,
-    /// What tells it from the others in file names; empty if there are no others.
+    /// Distinguishes its files from those of other plans; empty for a single plan.
     pub(crate) slug: String,
     several_scenarios: bool,
 }
@@ -75,7 +76,7 @@ impl<'p> View<'p> {
                 parts.push(rate_slug(plan));
             }
             let mut slug = if plans.len() == 1 { String::new() } else { parts.join("-") };
-            // Some file systems do not tell small letters from capital ones.
+            // Some file systems ignore case.
             let is_taken = |slug: &str| views.iter().any(|view| view.slug.eq_ignore_ascii_case(slug));
             if plans.len() > 1 && (slug.is_empty() || is_taken(&slug)) {
                 let stem = if slug.is_empty() { "plan".to_owned() } else { slug };
@@ -108,7 +109,7 @@ impl<'p> View<'p> {
         }
     }
 
-    /// What stands at the head of a plan's column or row among others.
+    /// Heading of a plan's column or row among others.
     pub(crate) fn short_name(&self) -> String {
         if self.several_scenarios { format!("{} {}", self.scenario().name, self.rate()) } else { self.rate() }
     }
@@ -129,7 +130,7 @@ impl<'p> View<'p> {
         }
     }
 
-    /// The command that plans it again.
+    /// The command that reproduces the plan.
     pub(crate) fn command(&self) -> String {
         let sweep = self.plan.grid.command();
         sweep.replacen("simulate sweep ", "simulate plan ", 1)
@@ -138,52 +139,37 @@ impl<'p> View<'p> {
     // What it costs.
 
     /// A cost as an amount: `$310`, `3`.
-    pub(crate) fn amount(&self, cost: f64) -> String {
-        self.with_currency(&number::value(Unit::Count, cost))
+    pub(crate) fn amount(&self, amount: f64) -> String {
+        cost::amount(self.prices(), amount)
     }
 
     /// `$310 a month`, `3 worker processes`.
-    pub(crate) fn cost(&self, cost: &Estimate) -> String {
-        let amount = self.with_currency(&number::estimate(Unit::Count, cost));
-        match (self.has_prices(), amount.as_str()) {
-            (true, _) => format!("{amount} a month"),
-            (false, "1") => "1 worker process".to_owned(),
-            (false, _) => format!("{amount} worker processes"),
-        }
+    pub(crate) fn cost(&self, estimate: &Estimate) -> String {
+        cost::in_words(self.prices(), estimate)
     }
 
     /// `$310`, or `3` where the cost is a number of processes.
-    pub(crate) fn short_cost(&self, cost: &Estimate) -> String {
-        self.with_currency(&number::value(Unit::Count, cost.mean.unwrap_or(f64::NAN)))
+    pub(crate) fn short_cost(&self, estimate: &Estimate) -> String {
+        self.amount(estimate.mean.unwrap_or(f64::NAN))
     }
 
-    /// `cost a month`, or `worker processes` where nothing has a price.
+    /// What an axis of costs is.
     pub(crate) fn cost_name(&self) -> String {
-        let currency = &self.scenario().cost.currency;
-        match (self.has_prices(), currency.is_empty()) {
-            (false, _) => "cost: worker processes".to_owned(),
-            (true, true) => "cost a month".to_owned(),
-            (true, false) => format!("cost a month ({currency})"),
+        let prices = self.prices();
+        match (cost::has_prices(prices), prices.currency.is_empty()) {
+            (false, _) => format!("cost: {}", cost::name(prices)),
+            (true, true) => cost::name(prices).to_owned(),
+            (true, false) => format!("{} ({})", cost::name(prices), prices.currency),
         }
     }
 
-    fn with_currency(&self, amount: &str) -> String {
-        let currency = &self.scenario().cost.currency;
-        let gap = if currency.ends_with(char::is_alphanumeric) { " " } else { "" };
-        format!("{currency}{gap}{amount}")
-    }
-
-    /// Without any price the number of worker processes is the cost.
-    fn has_prices(&self) -> bool {
-        let prices = &self.scenario().cost;
-        let others = [prices.slot, prices.gateway, prices.redis_gib, prices.rejected_job, prices.lost_job];
-        let is_plain = prices.currency.is_empty() && (prices.worker - 1.0).abs() < 1e-12;
-        !(is_plain && others.iter().all(|price| *price <= 0.0))
+    fn prices(&self) -> &'p Prices {
+        &self.scenario().cost
     }
 
     // What to apply.
 
-    /// All settings that make the configuration, and where they go.
+    /// All settings of the configuration, and where to put them.
     pub(crate) fn settings(&self, choice: &Choice) -> Vec<Recommended> {
         let model = &choice.scenario.model;
         let policy = &model.policy.config;
@@ -259,11 +245,10 @@ impl<'p> View<'p> {
 
     // How good it is.
 
-    /// The recovery time that 95% of the replications keep.
+    /// The 95th percentile of the recovery time over the replications.
     pub(crate) fn recovery_p95(summary: &Summary) -> String {
         let recovery = summary.metric(Metric::Recovery);
-        let bound = if recovery.censored > 0 { "≥ " } else { "" };
-        format!("{bound}{}", number::optional(Unit::Seconds, recovery.p95))
+        bounded(&number::optional(Unit::Seconds, recovery.p95), recovery.censored > 0)
     }
 
     /// Seconds until Redis is full with the planned policy, `never`, or that this has no limit.
@@ -291,7 +276,7 @@ impl<'p> View<'p> {
         let percent = |factor: f64| number::grouped(100.0 * (factor - 1.0), 0);
         match what_if.headroom {
             None => "none".to_owned(),
-            Some(factor) if factor >= most => format!("≥ +{} %", percent(factor)),
+            Some(factor) if factor >= most => bounded(&format!("+{} %", percent(factor)), true),
             Some(factor) if factor < 1.0 => format!("{} %", percent(factor)),
             Some(factor) => format!("+{} %", percent(factor)),
         }
@@ -306,8 +291,9 @@ impl<'p> View<'p> {
             _ => String::new(),
         };
         match what_if.headroom {
-            None => "Some objective is missed even at half the load, in the few replications of this check."
-                .into(),
+            None => {
+                "An objective is missed even at half the load, in the few replications of this check.".into()
+            }
             Some(factor) if factor >= most => format!(
                 "All objectives are met up to {} times the load{} at least; more was not tried.",
                 times(factor),
@@ -342,8 +328,8 @@ impl<'p> View<'p> {
         what_if.loads.iter().find(|load| (load.factor - factor).abs() < 1e-9)
     }
 
-    /// At the smallest load above the planned one that misses an objective: the first limit reached there that is
-    /// not reached as planned, else the objective.
+    /// At the smallest load above the planned one that misses an objective: the first limit reached that is
+    /// not reached at the planned load, else the objective.
     pub(crate) fn breaks_first(what_if: &WhatIf) -> String {
         let broken = what_if.loads.iter().find(|load| load.factor > 1.0 && !load.missed.is_empty());
         let Some(load) = broken else { return "nothing".to_owned() };
@@ -353,7 +339,7 @@ impl<'p> View<'p> {
         format!("{} at {}×", limit.unwrap_or(&load.missed[0]), times(load.factor))
     }
 
-    /// What is reached at a load, the first thing first.
+    /// The limits reached at a load, in order.
     pub(crate) fn limits(load: &AtLoad) -> String {
         if load.limits.is_empty() {
             return "no limit is reached".to_owned();
@@ -365,8 +351,7 @@ impl<'p> View<'p> {
 
     /// Recovery time and whether it is only a bound.
     pub(crate) fn recovery((seconds, is_bound): (f64, bool)) -> String {
-        let bound = if is_bound { "≥ " } else { "" };
-        format!("{bound}{}", number::value(Unit::Seconds, seconds))
+        bounded(&number::value(Unit::Seconds, seconds), is_bound)
     }
 
     /// What the loss of workers does, as a sentence.
@@ -384,7 +369,7 @@ impl<'p> View<'p> {
         )
     }
 
-    /// Effects that are any, the largest first.
+    /// Effects other than zero, the largest first.
     pub(crate) fn effects(what_if: &WhatIf) -> Vec<&Effect> {
         let is_any = |effect: &&Effect| effect.lower.0.abs().max(effect.higher.0.abs()) > 0.0;
         what_if.tornado.iter().filter(is_any).collect()
@@ -477,7 +462,7 @@ impl<'p> View<'p> {
                 some(count(&|fate| *fate == Fate::Dearer), "cost more"),
                 some(count(&|fate| matches!(fate, Fate::Worse(_))), "are worse"),
                 some(count(&|fate| *fate == Fate::Equal), "give the very same results"),
-                some(open, "could not be told from it"),
+                some(open, "are not distinguishable from it"),
             ]
             .into_iter()
             .flatten()
@@ -509,7 +494,7 @@ impl<'p> View<'p> {
         parts.push(format!("{} meet the objectives", plain(left("meet the objectives"))));
         if let Some(choice) = &self.plan.choice {
             let guarantee = self.guarantee(choice);
-            // Without a rival there was nothing to select.
+            // Without a rival there was no selection.
             parts.extend(
                 procedure(choice.guarantee).filter(|_| guarantee.starts_with("P(")).map(str::to_owned),
             );
@@ -551,7 +536,7 @@ impl<'p> View<'p> {
             Criterion::TieBreak(metric) => number::value(metric.unit(), delta),
         };
         let percent = |probability: f64| number::trimmed(100.0 * probability, 2);
-        // Relative to a best value of nothing any difference counts.
+        // Relative to a best value of zero any difference counts.
         let at =
             |delta: f64| if delta > 1e-12 { format!("δ = {}", show(delta)) } else { "any δ".to_owned() };
         match choice.guarantee {
@@ -561,11 +546,11 @@ impl<'p> View<'p> {
             Guarantee::GoodSelection { probability, delta } => {
                 format!("P(at most δ from the best) ≥ {} % at {}", percent(probability), at(delta))
             }
-            Guarantee::None => "nothing can be said of how sure the selection is".to_owned(),
+            Guarantee::None => "without a guarantee of the selection".to_owned(),
         }
     }
 
-    /// What decided, as a sentence.
+    /// The deciding criterion, as a sentence.
     pub(crate) fn criterion_sentence(choice: &Choice) -> String {
         match choice.criterion {
             Criterion::Cost => "The cost depends on what happens, and decided.".to_owned(),
@@ -583,7 +568,7 @@ impl<'p> View<'p> {
         }
     }
 
-    /// What the spec's recommendations lead to, each as a sentence.
+    /// The results of the specification's recommendations, each as a sentence.
     pub(crate) fn spec_sentences(&self) -> Vec<String> {
         let sentence = |verdict: &crate::plan::spec::SpecVerdict| {
             let summary = &verdict.summary;
@@ -618,7 +603,7 @@ impl<'p> View<'p> {
         let mut text =
             format!("No candidate meets the objectives. The nearest is {}", self.variant(nearest.id));
         match missed.as_slice() {
-            // Every mean is good, but for one the interval leaves it open.
+            // Every mean meets its objective, but an interval does not decide.
             [] => text += "; whether it meets them is open at the most replications.",
             missed => {
                 let _ = write!(text, "; it misses {}.", missed.join("; "));
@@ -627,12 +612,12 @@ impl<'p> View<'p> {
         text
     }
 
-    /// Where the model ends: what a reader must know before applying it.
+    /// Limits of the model that a reader must know before applying the plan.
     pub(crate) fn caveats(&self, choice: &Choice) -> Vec<String> {
         let model = &choice.scenario.model;
         let mut caveats: Vec<String> = model.recovery_beyond_patience().into_iter().collect();
         caveats.push(match model.autoscaler {
-            None => "The plan was simulated with these workers running all the time: nothing in it waits for a scale-up.".to_owned(),
+            None => "The plan was simulated with these workers running all the time; it does not rely on scaling up.".to_owned(),
             Some(_) => "The plan was simulated with the scenario's autoscaler; `hpa.yaml` is arithmetic beside it.".to_owned(),
         });
         if choice.is_split() {
@@ -653,17 +638,16 @@ impl<'p> View<'p> {
 
 /// `recovery_seconds.p95 < 120 (observed 154 s)`.
 pub(crate) fn missed_by(result: &SloResult) -> String {
-    let unit = Metric::from_name(result.metric).map_or(Unit::Count, Metric::unit);
-    let bound = if result.censored > 0 { "≥ " } else { "" };
+    let unit = unit_of(result.metric);
     let observed = result.observed.map_or("no value".to_owned(), |observed| {
-        // Rounded, it may look as if it were met.
+        // The rounded value may look as if it met the limit.
         let shown = number::value(unit, observed);
         if shown == number::value(unit, result.limit) { observed.to_string() } else { shown }
     });
-    format!("{} (observed {bound}{observed})", result.expression)
+    format!("{} (observed {})", result.expression, bounded(&observed, result.censored > 0))
 }
 
-/// `+38 %`, or from what to what where the base is nothing.
+/// `+38 %`, or `0 → 12` if the base is zero.
 pub(crate) fn change_in_words(metric: Metric, base: f64, change: f64) -> String {
     let unit = metric.unit();
     let relative = change / base;
@@ -725,7 +709,7 @@ fn rate_slug(plan: &Plan) -> String {
     }
 }
 
-/// A part of a file name that is a plain word everywhere.
+/// Replaces characters that are special in file names.
 fn file_safe(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let safe: String = text.chars().take(LONGEST_SLUG).map(|c| if is_plain(c) { c } else { '_' }).collect();

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::view::View;
 use crate::experiment::summary::{Estimate, Named};
 use crate::model::metric::Metric;
+use crate::report::kit::document::Axis;
 use crate::study::sweep::Sweep;
 
 /// Version of the document; a change that breaks readers counts it up.
@@ -25,13 +26,6 @@ struct Head<'a> {
     excluded: Vec<Excluded<'a>>,
     /// The best variant's id, if any meets all objectives.
     best: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct Axis<'a> {
-    setting: &'a str,
-    of: Option<&'a str>,
-    values: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -81,11 +75,6 @@ pub(super) fn write(view: &View<'_>, to: &mut impl Write) -> io::Result<()> {
 fn head(sweep: &Sweep) -> Head<'_> {
     let grid = &sweep.study.grid;
     let scenario = grid.scenario();
-    let axes = grid.axes.iter().map(|axis| Axis {
-        setting: &axis.path,
-        of: axis.of.as_deref(),
-        values: axis.points.iter().map(|point| point.written.as_str()).collect(),
-    });
     let excluded = sweep.study.variants.excluded.iter();
     Head {
         schema: SCHEMA,
@@ -94,7 +83,7 @@ fn head(sweep: &Sweep) -> Head<'_> {
         command: grid.command(),
         seed: scenario.seed,
         replications: sweep.study.replications,
-        axes: axes.collect(),
+        axes: Axis::all(&grid.axes),
         excluded: excluded.map(|(reason, variants)| Excluded { reason, variants: *variants }).collect(),
         best: sweep.winner().map(|result| result.id),
     }

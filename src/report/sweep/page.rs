@@ -1,71 +1,66 @@
 //! The report of a sweep as one page: the verdict first, then the ranking, then the charts.
 
+use maud::{Markup, html};
+
 use super::view::{View, variants};
 use crate::model::metric::{Metric, Unit};
-use crate::report::chart::{Chart, escape};
-use crate::report::html::{TABLE_END, document, figure, push, question, scenario_text, table_start};
-use crate::report::number;
+use crate::report::kit::chart::Chart;
+use crate::report::kit::html::{
+    document, figure, list, note, question, scenario_text, section, section_of_class, table,
+};
+use crate::report::kit::number;
 
 pub(super) fn render(view: &View<'_>, charts: &[Chart]) -> String {
     let scenario = view.grid().scenario();
-    let mut page = head(view);
-    page += &axes(view);
-    page += &ranking(view);
-    for (title, names) in SECTIONS {
-        let shown: Vec<&Chart> = charts.iter().filter(|chart| names.contains(&chart.name)).collect();
-        if !shown.is_empty() {
-            push(&mut page, format_args!("<section>\n<h2>{title}</h2>\n"));
-            page.extend(shown.into_iter().map(figure));
-            page += "</section>\n";
+    let page = html! {
+        (head(view))
+        (axes(view))
+        (ranking(view))
+        @for (title, names) in SECTIONS {
+            @let shown: Vec<&Chart> = charts.iter().filter(|chart| names.contains(&chart.name)).collect();
+            @if !shown.is_empty() {
+                (section(title, html! { @for chart in shown { (figure(chart.name, chart)) } }))
+            }
         }
-    }
-    page += &remarks(view);
-    page += &scenario_text(scenario);
-    push(
-        &mut page,
-        format_args!(
-            "<footer>simulate {} · sweep <code>{}</code></footer>\n",
-            env!("CARGO_PKG_VERSION"),
-            view.grid().fingerprint()
-        ),
-    );
+        @if !scenario.warnings.is_empty() {
+            (section("Assumptions and warnings of the scenario", list(&scenario.warnings)))
+        }
+        (scenario_text(scenario))
+        footer {
+            "simulate " (env!("CARGO_PKG_VERSION")) " · sweep " code { (view.grid().fingerprint()) }
+        } "\n"
+    };
     document(&format!("{} – sweep of {}", scenario.name, variants(view.sweep.results.len())), &page)
 }
 
 const SECTIONS: [(&str, &[&str]); 4] = [
     ("Over the axes", &["map-recovery", "map-rejection", "map-objective"]),
-    ("What is traded for what", &["front"]),
+    ("Trade-offs", &["front"]),
     ("What matters", &["effects"]),
     ("The best over time", &["courses"]),
 ];
 
-fn head(view: &View<'_>) -> String {
+fn head(view: &View<'_>) -> Markup {
     let scenario = view.grid().scenario();
     let (class, badge) = match (scenario.slo.is_empty(), view.sweep.winner()) {
         (true, _) => ("none", "NO OBJECTIVES".to_owned()),
         (false, Some(_)) => ("pass", format!("✓ {} OF {} PASS", view.passing(), view.sweep.results.len())),
         (false, None) => ("fail", "✗ NONE PASSES".to_owned()),
     };
-    let mut html = format!(
-        "<header class=\"verdict {class}\">\n<h1>{}: sweep <span class=\"badge\">{badge}</span></h1>\n",
-        escape(&scenario.name)
-    );
-    html += &question(scenario);
-    push(&mut html, format_args!("<p class=\"answer\">{}</p>\n", escape(&answer(view))));
-    push(&mut html, format_args!("<p>{}. {}</p>\n", escape(&view.passing_sentence()), escape(&view.order())));
-    push(
-        &mut html,
-        format_args!(
-            "<p class=\"reproduce\">Reproduce: <code>{}</code><br>Seed {}, {}. The best variant alone: \
-             <code>{}</code>, with digest <code>{}</code></p>\n</header>\n",
-            escape(&view.grid().command()),
-            scenario.seed,
-            view.replications(),
-            escape(&alone(view, view.best())),
-            escape(&view.result(view.best()).digest)
-        ),
-    );
-    html
+    html! {
+        header class={ "verdict " (class) } { "\n"
+            h1 { (scenario.name) ": sweep " span class="badge" { (badge) } } "\n"
+            (question(scenario))
+            p class="answer" { (answer(view)) } "\n"
+            p { (view.passing_sentence()) ". " (view.order()) } "\n"
+            p class="reproduce" {
+                "Reproduce: " code { (view.grid().command()) } br;
+                "Seed " (scenario.seed) ", " (view.replications()) ". The best variant alone: "
+                code { (alone(view, view.best())) } ", with digest "
+                code { (view.result(view.best()).digest) }
+            } "\n"
+        } "\n"
+    }
 }
 
 /// The best variant with what it costs and what it does, as a sentence.
@@ -99,51 +94,34 @@ fn alone(view: &View<'_>, position: usize) -> String {
     command
 }
 
-fn axes(view: &View<'_>) -> String {
-    let mut html = String::from("<section>\n<h2>What was varied</h2>\n");
-    html += &table_start(&["setting", "values", "from", "to"]);
-    for (index, axis) in view.grid().axes.iter().enumerate() {
-        let last = axis.points.len() - 1;
-        push(
-            &mut html,
-            format_args!(
-                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-                escape(&view.title(index)),
-                axis.points.len(),
-                escape(&view.point(index, 0)),
-                escape(&view.point(index, last)),
-            ),
-        );
-    }
-    html += TABLE_END;
+fn axes(view: &View<'_>) -> Markup {
+    let rows = html! {
+        @for (index, axis) in view.grid().axes.iter().enumerate() {
+            tr {
+                th scope="row" { (view.title(index)) }
+                td { (axis.points.len()) }
+                td { (view.point(index, 0)) }
+                td { (view.point(index, axis.points.len() - 1)) }
+            } "\n"
+        }
+    };
+    let size = number::grouped(view.grid().size() as f64, 0);
     let excluded = view.excluded();
-    if excluded == 0 {
-        push(
-            &mut html,
-            format_args!(
-                "<p>All {} combinations were run.</p>\n",
-                number::grouped(view.grid().size() as f64, 0)
-            ),
-        );
-        return html + "</section>\n";
-    }
-    push(
-        &mut html,
-        format_args!(
-            "<p>{} of {} combinations were excluded:</p>\n<ul>\n",
-            number::grouped(excluded as f64, 0),
-            number::grouped(view.grid().size() as f64, 0)
-        ),
-    );
-    for (reason, count) in &view.sweep.study.variants.excluded {
-        push(&mut html, format_args!("<li>{count}: {}</li>\n", escape(reason)));
-    }
-    html + "</ul>\n</section>\n"
+    let reasons = view.sweep.study.variants.excluded.iter();
+    let content = html! {
+        (table(&["setting", "values", "from", "to"], rows))
+        @if excluded == 0 {
+            p { "All " (size) " combinations were run." } "\n"
+        } @else {
+            p { (number::grouped(excluded as f64, 0)) " of " (size) " combinations were excluded:" } "\n"
+            (list(reasons.map(|(reason, count)| format!("{count}: {reason}"))))
+        }
+    };
+    section("What was varied", content)
 }
 
-fn ranking(view: &View<'_>) -> String {
+fn ranking(view: &View<'_>) -> Markup {
     let slo = &view.grid().scenario().slo;
-    let mut html = String::from("<section class=\"ranking\">\n<h2>Ranking</h2>\n");
     let mut header = vec!["", "rank"];
     header.extend((0..view.grid().axes.len()).map(|axis| view.name(axis)));
     header.extend([view.cost_name(), "recovery", "rejected"]);
@@ -152,58 +130,37 @@ fn ranking(view: &View<'_>) -> String {
     }
     header.extend(slo.iter().map(|slo| slo.expression.as_str()));
     header.push("digest");
-    html += &table_start(&header);
-    for (rank, &position) in view.sweep.ranking.iter().take(MOST_LISTED).enumerate() {
-        let result = view.result(position);
-        let (class, sign) = if result.passes() { ("met", "✓") } else { ("missed", "✗") };
-        push(&mut html, format_args!("<tr class=\"{class}\"><td>{sign}</td><td>{}</td>", rank + 1));
-        let mut cells = view.values(position);
-        cells.push(view.cost(&result.cost));
-        cells.push(View::estimate(result, Metric::Recovery));
-        cells.push(View::estimate(result, Metric::RejectionProbability));
-        if view.loses_jobs() {
-            cells.push(View::estimate(result, Metric::Lost));
+    let rows = html! {
+        @for (rank, &position) in view.sweep.ranking.iter().take(MOST_LISTED).enumerate() {
+            @let result = view.result(position);
+            @let (class, sign) = if result.passes() { ("met", "✓") } else { ("missed", "✗") };
+            tr class=(class) {
+                td { (sign) }
+                td { (rank + 1) }
+                @for value in view.values(position) { td { (value) } }
+                td { (view.cost(&result.cost)) }
+                td { (View::estimate(result, Metric::Recovery)) }
+                td { (View::estimate(result, Metric::RejectionProbability)) }
+                @if view.loses_jobs() { td { (View::estimate(result, Metric::Lost)) } }
+                @for (observed, (_, pass)) in view.observed(result).iter().zip(&result.slo) {
+                    @let (class, sign) = if *pass { ("good", "✓") } else { ("bad", "✗") };
+                    td class=(class) { (observed) " " (sign) }
+                }
+                td { code { (result.digest) } }
+            } "\n"
         }
-        for cell in cells {
-            push(&mut html, format_args!("<td>{}</td>", escape(&cell)));
-        }
-        for (observed, (_, pass)) in view.observed(result).iter().zip(&result.slo) {
-            let (class, sign) = if *pass { ("good", "✓") } else { ("bad", "✗") };
-            push(&mut html, format_args!("<td class=\"{class}\">{} {sign}</td>", escape(observed)));
-        }
-        push(&mut html, format_args!("<td><code>{}</code></td></tr>\n", escape(&result.digest)));
-    }
-    html += TABLE_END;
-    let all = view.sweep.results.len();
-    let rest = if all > MOST_LISTED {
-        format!(
-            "The best {MOST_LISTED} of {}; all are in <code>variants.csv</code>, <code>variants.parquet</code> and <code>sweep.json</code>. ",
-            number::grouped(all as f64, 0)
-        )
-    } else {
-        String::new()
     };
-    push(
-        &mut html,
-        format_args!(
-            "<p class=\"note\">{rest}Means with the half-width of their 95 % interval over {} replications; ≥ marks a recovery \
-             that did not always happen within the run. All variants see the same jobs (common random numbers).</p>\n</section>\n",
-            view.sweep.study.replications
-        ),
-    );
-    html
-}
-
-fn remarks(view: &View<'_>) -> String {
-    let warnings = &view.grid().scenario().warnings;
-    if warnings.is_empty() {
-        return String::new();
-    }
-    let mut html = String::from("<section>\n<h2>Assumptions and warnings of the scenario</h2>\n<ul>\n");
-    for warning in warnings {
-        push(&mut html, format_args!("<li>{}</li>\n", escape(warning)));
-    }
-    html + "</ul>\n</section>\n"
+    let all = view.sweep.results.len();
+    let remark = html! {
+        @if all > MOST_LISTED {
+            "The best " (MOST_LISTED) " of " (number::grouped(all as f64, 0)) "; all are in " code { "variants.csv" }
+            ", " code { "variants.parquet" } " and " code { "sweep.json" } ". "
+        }
+        "Means with the half-width of their 95 % interval over " (view.sweep.study.replications)
+        " replications; ≥ marks a recovery that did not always happen within the run. All variants see the same jobs \
+         (common random numbers)."
+    };
+    section_of_class("ranking", "Ranking", html! { (table(&header, rows)) (note(remark)) })
 }
 
 const MOST_LISTED: usize = 50;

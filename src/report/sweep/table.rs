@@ -18,7 +18,7 @@ use parquet::schema::types::Type;
 
 use super::view::View;
 use crate::model::metric::Metric;
-use crate::report::csv::{cell, record};
+use crate::report::kit::csv::{cell, record};
 use crate::scenario::Kind;
 
 /// A column; cells are asked for by position in the results.

@@ -1,9 +1,11 @@
-//! A sweep in the terminal: what was varied, the best variants in a table, the others worth knowing, the verdict.
+//! A sweep for a terminal: what was varied, a table of the best variants, the rest of the Pareto front, the verdict.
 
 use super::view::{View, variants};
 use crate::model::metric::{Metric, Unit};
-use crate::report::terminal::{NARROWEST, Paint, columns_of, padded_left, padded_right, wrapped};
-use crate::report::{number, reading};
+use crate::report::kit::columns::{Column, GAP};
+use crate::report::kit::number;
+use crate::report::kit::terminal::{NARROWEST, Paint, cut, joined, padded_right, wrapped};
+use crate::report::kit::text::printable;
 use crate::study::sweep::Sweep;
 
 /// The text, as lines of at most `width` columns.
@@ -14,12 +16,12 @@ pub fn render(sweep: &Sweep, width: usize, colour: bool) -> String {
     lines.extend(table(&view, width, paint));
     lines.extend(also(&view, width));
     lines.extend(verdict(&view, width, paint));
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    joined(lines)
 }
 
 fn heading(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     let scenario = view.grid().scenario();
-    let name = reading::printable(&scenario.name);
+    let name = printable(&scenario.name);
     let facts = format!(
         "{name}  {} · seed {} · {}",
         variants(view.sweep.results.len()),
@@ -36,10 +38,10 @@ fn heading(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
             vec![format!("{} … {} ({points} values)", view.point(index, 0), view.point(index, points - 1))]
         };
         let text = format!("{} = {}", view.title(index), values.join(", "));
-        lines.extend(hanging("varied", &reading::printable(&text), width));
+        lines.extend(hanging("varied", &printable(&text), width));
     }
     for (reason, count) in &view.sweep.study.variants.excluded {
-        lines.extend(hanging("excluded", &format!("{count}: {}", reading::printable(reason)), width));
+        lines.extend(hanging("excluded", &format!("{count}: {}", printable(reason)), width));
     }
     lines
 }
@@ -51,39 +53,16 @@ fn hanging(name: &str, text: &str, width: usize) -> Vec<String> {
     lines.into_iter().map(|line| cut(&line, width)).collect()
 }
 
-/// A column of the table; the first cell is its header.
-struct Column {
-    cells: Vec<String>,
-    /// Whether cells stand below one another at their left edge.
-    is_text: bool,
-}
-
-impl Column {
-    fn new(header: &str, cells: impl Iterator<Item = String>) -> Self {
-        let cells = std::iter::once(header.to_owned()).chain(cells);
-        Self { cells: cells.map(|cell| reading::printable(&cell)).collect(), is_text: false }
-    }
-
-    fn width(&self) -> usize {
-        self.cells.iter().map(|cell| columns_of(cell)).max().unwrap_or(0)
-    }
-
-    fn cell(&self, row: usize, width: usize) -> String {
-        let cell = cut(&self.cells[row], width);
-        if self.is_text { padded_right(&cell, width) } else { padded_left(&cell, width) }
-    }
-}
-
-/// The best few. Columns that do not fit are left out from the right, but never the settings.
+/// The best few. Columns that do not fit are dropped from the right, but never the settings.
 fn table(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     let listed: Vec<usize> = view.sweep.ranking.iter().take(MOST_LISTED).copied().collect();
     let rows = || listed.iter().map(|&position| (position, view.result(position)));
     let mut columns = vec![Column::new("", (1..=listed.len()).map(|rank| rank.to_string()))];
     for &axis in &view.varied {
         let values = rows().map(|(position, _)| view.values(position).swap_remove(axis));
-        let mut column = Column::new(view.name(axis), values);
-        column.is_text = view.axis(axis).points.iter().any(|point| point.number.is_none());
-        columns.push(column);
+        let is_text = view.axis(axis).points.iter().any(|point| point.number.is_none());
+        let column = if is_text { Column::text } else { Column::new };
+        columns.push(column(view.name(axis), values.collect::<Vec<_>>()));
     }
     let settings = columns.len();
     columns.push(Column::new(view.cost_name(), rows().map(|(_, result)| view.cost(&result.cost))));
@@ -106,7 +85,7 @@ fn table(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     while !fits(&widths) && widths.len() > settings + 1 {
         widths.pop();
     }
-    // Many settings on a narrow terminal: the widest are cut first.
+    // If the settings alone do not fit, the widest are cut first.
     while !fits(&widths) && widths.iter().any(|width| *width > NARROWEST_COLUMN) {
         let widest = (0..widths.len()).rev().max_by_key(|&index| widths[index]).unwrap_or(0);
         widths[widest] -= 1;
@@ -136,14 +115,14 @@ fn table(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// The rest of the Pareto front: what would cost less, or lose less.
+/// The rest of the Pareto front: variants that cost less or lose less.
 fn also(view: &View<'_>, width: usize) -> Vec<String> {
     let others: Vec<usize> =
         view.sweep.front.iter().copied().filter(|&position| position != view.best()).collect();
     if others.is_empty() {
         return Vec::new();
     }
-    // Evenly over the front, so that both of its ends are among them.
+    // Evenly over the front, including both ends.
     let shown = others.len().min(MOST_ALSO);
     let at = |index: usize| if shown == 1 { 0 } else { index * (others.len() - 1) / (shown - 1) };
     let differing = view.differing(&view.sweep.front);
@@ -189,16 +168,10 @@ fn verdict(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// The text with its middle left out, if it is too long.
-fn cut(text: &str, width: usize) -> String {
-    reading::shortened(text, |text| columns_of(text) <= width)
-}
-
-/// Stands for a space at which no line breaks.
+/// Placeholder for a space at which no line may break.
 const KEPT: &str = "\u{e000}";
 const LABEL: usize = 12;
 const INDENT: usize = 3;
-const GAP: usize = 2;
 const NARROWEST_COLUMN: usize = 5;
 const MOST_LISTED: usize = 10;
 const MOST_VALUES: usize = 8;

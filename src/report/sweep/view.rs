@@ -1,18 +1,19 @@
-//! What a sweep found, in the words and numbers that page, terminal and charts share.
+//! A sweep in words and numbers, shared by page, terminal and charts.
 
 use std::collections::BTreeMap;
 
 use crate::experiment::summary::Estimate;
 use crate::model::metric::{Metric, Unit};
-use crate::report::number;
-use crate::scenario::Kind;
+use crate::report::kit::text::plural;
+use crate::report::kit::{cost, number};
+use crate::scenario::{Kind, Prices};
 use crate::study::VariantResult;
 use crate::study::axis::Axis;
 use crate::study::grid::{Grid, VariantId};
 use crate::study::sweep::{Sweep, trade};
 use crate::units::{self, Quantity};
 
-/// A sweep with what is asked of it again and again.
+/// A sweep with precomputed lookups.
 pub(crate) struct View<'s> {
     pub(crate) sweep: &'s Sweep,
     /// For each position in the results, the place in the ranking from 0 on.
@@ -46,7 +47,7 @@ impl<'s> View<'s> {
         &self.grid().axes[axis]
     }
 
-    /// The end of an axis's path that tells it from the others: `critical` of `policy.critical`.
+    /// The shortest unique end of an axis's path: `critical` of `policy.critical`.
     pub(crate) fn name(&self, axis: usize) -> &str {
         &self.names[axis]
     }
@@ -82,7 +83,7 @@ impl<'s> View<'s> {
         self.sweep.study.variants.excluded.iter().map(|(_, count)| count).sum()
     }
 
-    /// The value of each axis for people, fractions resolved.
+    /// The readable value of each axis, fractions resolved.
     pub(crate) fn values(&self, position: usize) -> Vec<String> {
         let id = self.result(position).id;
         let (written, numbers) = (self.grid().values(id), self.grid().numbers(id));
@@ -93,7 +94,7 @@ impl<'s> View<'s> {
         written.iter().zip(&numbers).zip(&self.grid().axes).map(shown).collect()
     }
 
-    /// A point of an axis for people: of an axis of fractions the fraction.
+    /// A readable point of an axis; for an axis of fractions, the fraction.
     pub(crate) fn point(&self, axis: usize, index: usize) -> String {
         let axis = self.axis(axis);
         let point = &axis.points[index];
@@ -104,7 +105,7 @@ impl<'s> View<'s> {
         }
     }
 
-    /// What the points of an axis are.
+    /// Meaning of the points of an axis.
     pub(crate) fn title(&self, axis: usize) -> String {
         let axis = self.axis(axis);
         match &axis.of {
@@ -121,7 +122,7 @@ impl<'s> View<'s> {
         parts.join(", ")
     }
 
-    /// Those of the varied axes on which these variants differ; all varied ones for a single variant.
+    /// The varied axes on which these variants differ; all varied axes for a single variant.
     pub(crate) fn differing(&self, positions: &[usize]) -> Vec<usize> {
         let places: Vec<Vec<usize>> = positions.iter().map(|&position| self.place(position)).collect();
         let differs = |axis: usize| places.iter().any(|place| place[axis] != places[0][axis]);
@@ -130,46 +131,30 @@ impl<'s> View<'s> {
     }
 
     /// A cost as an amount: `$310`, `3`.
-    pub(crate) fn amount(&self, cost: f64) -> String {
-        self.with_currency(&number::value(Unit::Count, cost))
+    pub(crate) fn amount(&self, amount: f64) -> String {
+        cost::amount(self.prices(), amount)
     }
 
     /// A cost with its half-width.
-    pub(crate) fn cost(&self, cost: &Estimate) -> String {
-        self.with_currency(&number::estimate(Unit::Count, cost))
-    }
-
-    fn with_currency(&self, amount: &str) -> String {
-        let currency = &self.grid().scenario().cost.currency;
-        let gap = if currency.ends_with(char::is_alphanumeric) { " " } else { "" };
-        format!("{currency}{gap}{amount}")
+    pub(crate) fn cost(&self, estimate: &Estimate) -> String {
+        cost::estimate(self.prices(), estimate)
     }
 
     /// What costs are: `cost a month`, or `worker processes` where nothing has a price.
     pub(crate) fn cost_name(&self) -> &'static str {
-        if self.has_prices() { "cost a month" } else { "worker processes" }
+        cost::name(self.prices())
     }
 
     /// `$310 a month`, `3 worker processes`.
-    pub(crate) fn cost_in_words(&self, cost: &Estimate) -> String {
-        let amount = self.cost(cost);
-        match (self.has_prices(), amount.as_str()) {
-            (true, _) => format!("{amount} a month"),
-            (false, "1") => "1 worker process".to_owned(),
-            (false, _) => format!("{amount} worker processes"),
-        }
+    pub(crate) fn cost_in_words(&self, estimate: &Estimate) -> String {
+        cost::in_words(self.prices(), estimate)
     }
 
-    /// Without any price the number of worker processes is the cost.
-    fn has_prices(&self) -> bool {
-        let prices = &self.grid().scenario().cost;
-        let others = [prices.slot, prices.gateway, prices.redis_gib, prices.rejected_job, prices.lost_job];
-        !(prices.currency.is_empty()
-            && others.iter().all(|price| *price <= 0.0)
-            && (prices.worker - 1.0).abs() < 1e-12)
+    fn prices(&self) -> &'s Prices {
+        &self.grid().scenario().cost
     }
 
-    /// What the ranking goes by, as a sentence.
+    /// The ranking criteria, as a sentence.
     pub(crate) fn order(&self) -> String {
         let scenario = self.grid().scenario();
         let first = if scenario.slo.is_empty() { "" } else { "the objectives missed, then by " };
@@ -193,10 +178,7 @@ impl<'s> View<'s> {
 
     /// `10 replications each`.
     pub(crate) fn replications(&self) -> String {
-        match self.sweep.study.replications {
-            1 => "1 replication each".to_owned(),
-            n => format!("{n} replications each"),
-        }
+        plural(self.sweep.study.replications as usize, "replication") + " each"
     }
 
     /// The share of offered jobs that were rejected or lost.
@@ -209,11 +191,10 @@ impl<'s> View<'s> {
         self.sweep.results.iter().any(|result| result.metric(Metric::Lost).max.is_some_and(|lost| lost > 0.0))
     }
 
-    /// The mean of a metric with its half-width, marked where it is only a bound.
+    /// The mean of a metric with its half-width, marked if it is only a bound.
     pub(crate) fn estimate(result: &VariantResult, metric: Metric) -> String {
         let estimate = result.metric(metric);
-        let bound = if estimate.censored > 0 { "≥ " } else { "" };
-        format!("{bound}{}", number::estimate(metric.unit(), estimate))
+        number::bounded(&number::estimate(metric.unit(), estimate), estimate.censored > 0)
     }
 
     /// What was observed for each objective.
@@ -233,7 +214,7 @@ pub(crate) fn variants(count: usize) -> String {
     }
 }
 
-/// A number of a setting as people write it, if what they write is exactly the number.
+/// A setting's number as people write it, if that is exact.
 fn readable(number: f64, kind: &Kind) -> String {
     let of = |quantity: Quantity| match quantity {
         Quantity::Count => number::short_count(number),

@@ -1,0 +1,189 @@
+//! Offered, admitted and rejected jobs per second: one panel for all and one for each class.
+//!
+//! In each panel admitted and rejected jobs are stacked, so that the upper edge is what was offered.
+//! Every panel has its own scale: a class with 1 % of the load would be invisible on a common one.
+
+use crate::experiment::Findings;
+use crate::experiment::series::Series;
+use crate::model::metric::Unit;
+use crate::report::kit::axis::{self, Axis};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::plot::{self, Key, Plot};
+use crate::report::kit::text::printable;
+use crate::scenario::Scenario;
+
+pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
+    let title = "Offered, admitted and rejected jobs per second".to_owned();
+    Chart {
+        name: "rates",
+        caption: "Admitted (below) and rejected (on top) add up to what was offered; the line shows what the workers \
+                  completed. Each panel has its own vertical scale. Mean over the replications."
+            .to_owned(),
+        table: table(&findings.series),
+        picture: draw(scenario, &panels(scenario, &findings.series), &title),
+        title,
+    }
+}
+
+/// The rates of one panel.
+struct Panel {
+    name: String,
+    seconds: Vec<f64>,
+    admitted: Vec<f64>,
+    offered: Vec<f64>,
+    completed: Vec<f64>,
+}
+
+/// All jobs first; then the classes, if there are several, those beyond `MOST_CLASSES` together.
+fn panels(scenario: &Scenario, series: &Series) -> Vec<Panel> {
+    let names: Vec<String> = scenario.model.classes.iter().map(|class| printable(&class.name)).collect();
+    let panel = |name: String, classes: &[usize]| Panel::of(name, series, classes, MOST_POINTS);
+    let all: Vec<usize> = (0..names.len()).collect();
+    let mut panels = vec![panel("all classes".to_owned(), &all)];
+    match names.len() {
+        0 => {}
+        1 => names[0].clone_into(&mut panels[0].name),
+        count => {
+            let alone = if count > MOST_CLASSES { MOST_CLASSES - 1 } else { count };
+            panels.extend((0..alone).map(|class| panel(names[class].clone(), &[class])));
+            if alone < count {
+                panels.push(panel(format!("{} further classes", count - alone), &all[alone..]));
+            }
+        }
+    }
+    panels
+}
+
+impl Panel {
+    /// At most about `most_points` points: where there are more steps than that, rates are over several of them.
+    fn of(name: String, series: &Series, classes: &[usize], most_points: usize) -> Self {
+        let ends = ends(series.seconds.len(), most_points);
+        let rate = |totals: &[Vec<f64>]| {
+            let of_classes: Vec<&Vec<f64>> = classes.iter().filter_map(|&class| totals.get(class)).collect();
+            per_second(&of_classes, &ends, &series.seconds)
+        };
+        let (admitted, rejected) = (rate(&series.admitted), rate(&series.rejected));
+        let offered =
+            admitted.iter().zip(&rejected).map(|(admitted, rejected)| admitted + rejected).collect();
+        let seconds = ends.iter().map(|&end| series.seconds[end]).collect();
+        Self { name, seconds, admitted, offered, completed: rate(&series.completed) }
+    }
+}
+
+/// Where the spans end over which rates are: at every point, or at every so manieth if there are more than `most_points`.
+pub(super) fn ends(points: usize, most_points: usize) -> Vec<usize> {
+    let stride = points.div_ceil(most_points).max(1);
+    (0..points).skip(stride - 1).step_by(stride).collect()
+}
+
+/// Jobs per second in the spans that end at the points `ends`, summed over several totals since the start.
+pub(super) fn per_second(totals: &[&Vec<f64>], ends: &[usize], seconds: &[f64]) -> Vec<f64> {
+    let total = |index: usize| -> f64 { totals.iter().filter_map(|totals| totals.get(index)).sum() };
+    let (mut before, mut begin) = (0.0, 0.0);
+    let rate = |&end: &usize| {
+        let length = seconds[end] - begin;
+        let rate = if length > 0.0 { (total(end) - before) / length } else { 0.0 };
+        (before, begin) = (total(end), seconds[end]);
+        rate
+    };
+    ends.iter().map(rate).collect()
+}
+
+fn draw(scenario: &Scenario, panels: &[Panel], title: &str) -> Picture {
+    let horizon = scenario.model.horizon.as_secs_f64();
+    let first_bottom = FIRST_TOP + FIRST_HEIGHT;
+    let grid_rows = (panels.len() - 1).div_ceil(2);
+    let bottom_of = |row: usize| first_bottom + (row + 1) as f64 * (PANEL_HEIGHT + PANEL_GAP);
+    let last_bottom = if grid_rows == 0 { first_bottom } else { bottom_of(grid_rows - 1) };
+    let mut picture = Picture::new(plot::WIDTH, last_bottom + plot::FOOT);
+
+    plot::heading(&mut picture, title, &subtitle(panels));
+    plot::key(
+        &mut picture,
+        plot::HEADING + 12.0,
+        &[
+            Key::Area("admitted", Colour::Main, FILL),
+            Key::Area("rejected", Colour::Alert, REJECTED_FILL),
+            Key::Line("offered", Colour::Ink, 1.2),
+            Key::Line("completed", Colour::Good, 1.8),
+        ],
+    );
+    for (index, panel) in panels.iter().enumerate() {
+        let highest = axis::reach(panel.offered.iter().chain(&panel.completed).copied(), &[]);
+        let mut frame =
+            Plot::over_time(FIRST_TOP, first_bottom, horizon, Axis::linear(Unit::PerSecond, highest));
+        let mut numbers = panels.len() == 1;
+        if index > 0 {
+            let (row, column) = ((index - 1) / 2, (index - 1) % 2);
+            (frame.top, frame.bottom) = (bottom_of(row) - PANEL_HEIGHT, bottom_of(row));
+            (frame.left, frame.right) = if column == 0 {
+                (plot::LEFT, HALF_RIGHT)
+            } else {
+                (HALF_LEFT, HALF_LEFT + HALF_RIGHT - plot::LEFT)
+            };
+            // Numbers stand below a panel that has none under it.
+            numbers = index + 2 >= panels.len();
+            frame.thin();
+        } else {
+            frame.right = HALF_LEFT + HALF_RIGHT - plot::LEFT;
+        }
+        draw_panel(&mut picture, &frame, panel, numbers);
+        if index == 0 {
+            picture.turned_label((18.0, (frame.top + frame.bottom) / 2.0), "jobs/s", Font::SMALL);
+        }
+    }
+    let unit = Axis::time(horizon).unit;
+    let middle = (plot::LEFT + HALF_LEFT + HALF_RIGHT - plot::LEFT) / 2.0;
+    picture.label((middle, last_bottom + 42.0), unit, Font::SMALL, Anchor::Middle);
+    picture
+}
+
+fn subtitle(panels: &[Panel]) -> String {
+    match panels[0].seconds.as_slice() {
+        [first, second, ..] => format!("Averages over {}.", number::value(Unit::Seconds, second - first)),
+        _ => String::new(),
+    }
+}
+
+fn draw_panel(picture: &mut Picture, frame: &Plot, panel: &Panel, numbers: bool) {
+    let zero = vec![0.0; panel.seconds.len()];
+    frame.horizontal_grid(picture);
+    frame.vertical_grid(picture, numbers);
+    frame.band(picture, &panel.seconds, &zero, &panel.admitted, Colour::Main, FILL);
+    frame.band(picture, &panel.seconds, &panel.admitted, &panel.offered, Colour::Alert, REJECTED_FILL);
+    frame.line(picture, &panel.seconds, panel.offered.iter().copied().map(Some), Colour::Ink, 1.2);
+    frame.line(picture, &panel.seconds, panel.completed.iter().copied().map(Some), Colour::Good, 1.8);
+    frame.base_line(picture);
+    let font = Font::TEXT.bold();
+    let name = font.shortened(&panel.name, frame.right - frame.left);
+    picture.label((frame.left, frame.top - 13.0), name, font, Anchor::Start);
+}
+
+fn table(series: &Series) -> Table {
+    let every_class: Vec<usize> = (0..series.offered.len()).collect();
+    let all = Panel::of(String::new(), series, &every_class, usize::MAX);
+    let header = ["time (s)", "offered/s", "admitted/s", "rejected/s", "completed/s"];
+    Table::over_time(series, &header, |index| {
+        let rate = |rate: f64| number::grouped(rate, 0);
+        vec![
+            rate(all.offered[index]),
+            rate(all.admitted[index]),
+            rate(all.offered[index] - all.admitted[index]),
+            rate(all.completed[index]),
+        ]
+    })
+}
+
+const MOST_CLASSES: usize = 12;
+const MOST_POINTS: usize = 450;
+const FIRST_TOP: f64 = plot::HEADING + 50.0;
+const FIRST_HEIGHT: f64 = 190.0;
+const PANEL_HEIGHT: f64 = 104.0;
+const PANEL_GAP: f64 = 46.0;
+const HALF_RIGHT: f64 = 484.0;
+const HALF_LEFT: f64 = 544.0;
+const FILL: f64 = 0.35;
+const REJECTED_FILL: f64 = 0.55;

@@ -1,0 +1,137 @@
+//! Number of worker processes that take jobs over time, if it changes: by the autoscaler, faults or crashes.
+
+use crate::experiment::Findings;
+use crate::experiment::series::PartSeries;
+use crate::model::metric::{Metric, Unit};
+use crate::report::kit::axis::{self, Axis};
+use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::number;
+use crate::report::kit::palette::Colour;
+use crate::report::kit::picture::Picture;
+use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::run::reading;
+use crate::scenario::Scenario;
+
+/// `None` if the number does not change.
+pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
+    let details = reading::details(&scenario.model, findings.series.parts.as_ref()).workers?;
+    let title = "Worker processes".to_owned();
+    let is_scaled = !details.wanted.is_empty();
+    let mut caption = "Processes that take jobs, at the end of each step.".to_owned();
+    if is_scaled {
+        caption += " The dashed line is how many the autoscaler wants (mean over the replications): the gap is pods that are starting \
+                    or workers that were lost.";
+    }
+    if findings.summary.replications > 1 {
+        caption += " Line and band: median and 5th to 95th percentile over the replications.";
+    }
+    Some(Chart {
+        name: "workers",
+        caption,
+        table: table(findings, details),
+        picture: draw(scenario, findings, details, &title),
+        title,
+    })
+}
+
+fn draw(scenario: &Scenario, findings: &Findings, details: &PartSeries, title: &str) -> Picture {
+    let series = &findings.series;
+    let many = findings.summary.replications > 1;
+    let limits: Vec<Limit> = scenario
+        .model
+        .autoscaler
+        .iter()
+        .flat_map(|config| [("min", config.min), ("max", config.max)])
+        .map(|(name, processes)| Limit {
+            value: f64::from(processes),
+            label: format!("{name} {processes}"),
+            colour: Colour::Limit,
+        })
+        .collect();
+    let limit_values: Vec<f64> = limits.iter().map(|limit| limit.value).collect();
+    let start = f64::from(scenario.model.workers.processes);
+    let shown = details.workers.p95.iter().chain(&details.wanted).copied().chain([start]);
+    let mut y = Axis::linear(Unit::Count, axis::reach(shown, &limit_values));
+    // Only whole processes.
+    y.ticks.retain(|(value, _)| value.fract().abs() < 1e-9);
+    y.unit = "processes".to_owned();
+    let frame = Plot::over_time(TOP, TOP + PLOT_HEIGHT, scenario.model.horizon.as_secs_f64(), y);
+    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
+    let mean = findings.summary.metric(Metric::WorkerProcesses);
+    let most = details.workers.p95.iter().copied().fold(0.0, f64::max);
+    let subtitle = format!(
+        "{} slots each. In the mean {} processes, at the most {}.",
+        number::grouped(f64::from(scenario.model.workers.concurrency), 0),
+        number::estimate(Unit::Count, mean),
+        number::grouped(most, 0),
+    );
+    plot::heading(&mut picture, title, &subtitle);
+    let mut entries =
+        vec![Key::Line(if many { "taking jobs: median" } else { "taking jobs" }, Colour::Main, 2.2)];
+    if many {
+        entries.push(Key::Area("5–95 % of replications", Colour::Main, BAND));
+    }
+    if !details.wanted.is_empty() {
+        entries.push(Key::Dashes("wanted", Colour::Ink, 1.6));
+    }
+    plot::key(&mut picture, plot::HEADING + 12.0, &entries);
+    frame.grid(&mut picture);
+    frame.limits(&mut picture, &limits);
+    let (xs, median) = steps(&series.seconds, start, &details.workers.p50);
+    if many {
+        let (_, low) = steps(&series.seconds, start, &details.workers.p05);
+        let (_, high) = steps(&series.seconds, start, &details.workers.p95);
+        frame.band(&mut picture, &xs, &low, &high, Colour::Main, BAND);
+    }
+    frame.line(&mut picture, &xs, median.into_iter().map(Some), Colour::Main, 2.2);
+    if !details.wanted.is_empty() {
+        let (xs, wanted) = steps(&series.seconds, start, &details.wanted);
+        let points: Vec<_> = xs.iter().zip(wanted).map(|(x, y)| frame.at(*x, y)).collect();
+        picture.dashes(&points, Colour::Ink, 1.6);
+    }
+    frame.base_line(&mut picture);
+    picture
+}
+
+/// A staircase: a value holds from its time until the next one.
+fn steps(seconds: &[f64], start: f64, values: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let mut corners = vec![(0.0, start)];
+    let mut before = start;
+    for (&second, &value) in seconds.iter().zip(values) {
+        if value.to_bits() != before.to_bits() {
+            corners.extend([(second, before), (second, value)]);
+            before = value;
+        }
+    }
+    corners.extend(seconds.last().map(|&last| (last, before)));
+    corners.into_iter().unzip()
+}
+
+fn table(findings: &Findings, details: &PartSeries) -> Table {
+    let is_scaled = !details.wanted.is_empty();
+    let mut header = vec!["time (s)", "median", "5th percentile", "95th percentile"];
+    header.extend(is_scaled.then_some("wanted"));
+    Table::over_time(&findings.series, &header, |index| {
+        let processes = |values: &[f64]| number::trimmed(values[index], 1);
+        let band = &details.workers;
+        let mut row = vec![processes(&band.p50), processes(&band.p05), processes(&band.p95)];
+        row.extend(is_scaled.then(|| processes(&details.wanted)));
+        row
+    })
+}
+
+const TOP: f64 = plot::HEADING + 34.0;
+const PLOT_HEIGHT: f64 = 170.0;
+const BAND: f64 = 0.25;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_holds_until_the_next_one() {
+        let (xs, ys) = steps(&[1.0, 2.0, 3.0], 5.0, &[5.0, 2.0, 2.0]);
+        assert_eq!(xs, [0.0, 2.0, 2.0, 3.0]);
+        assert_eq!(ys, [5.0, 5.0, 2.0, 2.0]);
+    }
+}

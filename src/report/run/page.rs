@@ -1,0 +1,201 @@
+//! The report of a run as one page: verdict first, evidence below, no external resources.
+
+use maud::{Markup, html};
+
+use super::jobs::JobTable;
+use super::{reading, sections};
+use crate::experiment::Findings;
+use crate::experiment::summary::{Estimate, Named, SloResult, Summary, Verdict};
+use crate::model::metric::{Metric, Unit};
+use crate::report::kit::chart::Chart;
+use crate::report::kit::html::{
+    details, document, figure, list, note, question, scenario_text, section, section_of_class, table,
+};
+use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::text::capitalised;
+use crate::scenario::Scenario;
+
+/// The page.
+pub(super) fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart]) -> String {
+    let summary = &findings.summary;
+    let page = html! {
+        (head(scenario, findings))
+        (objectives(summary))
+        (breaks_first(summary))
+        (outcome(scenario, summary))
+        (sections::alerts(scenario, summary))
+        (sections::clients(scenario, findings))
+        (sections::faults(scenario, summary))
+        (sections::autoscaler(scenario, findings))
+        (section("Over time", html! { @for chart in charts { (figure(chart.name, chart)) } }))
+        (metrics(summary))
+        @if !summary.warnings.is_empty() {
+            (section("Assumptions and warnings", list(&summary.warnings)))
+        }
+        (scenario_text(scenario))
+        footer {
+            "simulate " (summary.version) " · digest " code { (summary.digest) }
+            " · schema " code { (summary.schema) }
+        } "\n"
+    };
+    document(&format!("{} – {}", summary.scenario, reading::verdict_word(summary)), &page)
+}
+
+fn head(scenario: &Scenario, findings: &Findings) -> Markup {
+    let summary = &findings.summary;
+    let (class, sign) = match (summary.slo.is_empty(), summary.verdict) {
+        (true, _) => ("none", ""),
+        (false, Verdict::Pass) => ("pass", "✓ "),
+        (false, Verdict::Fail) => ("fail", "✗ "),
+    };
+    // An interrupt ends at an arbitrary replication, so no command reproduces exactly these results.
+    let command_gives = if summary.interrupted { "To run all of it" } else { "Reproduce" };
+    html! {
+        header class={ "verdict " (class) } { "\n"
+            h1 { (summary.scenario) " " span class="badge" { (sign) (reading::verdict_word(summary)) } } "\n"
+            @if summary.interrupted {
+                p class="interrupted" {
+                    strong { "Interrupted:" } " these figures rest on " (summary.replications) " of "
+                    (scenario.replications) " replications."
+                } "\n"
+            }
+            (question(scenario))
+            p class="answer" {
+                (reading::answer(scenario, findings)) " " (reading::objectives_sentence(summary)) "."
+            } "\n"
+            p class="reproduce" {
+                (command_gives) ": " code { (scenario.command) } br;
+                "Equal results have equal digests: " code { (summary.digest) }
+            } "\n"
+        } "\n"
+    }
+}
+
+fn objectives(summary: &Summary) -> Markup {
+    if summary.slo.is_empty() {
+        let none =
+            html! { p { "None. Objectives are set with " code { "slo = [ … ]" } " in the scenario." } "\n" };
+        return section_of_class("objectives", "Objectives", none);
+    }
+    let rows = html! {
+        @for objective in &summary.slo {
+            @let (class, sign) = if objective.pass { ("met", "✓") } else { ("missed", "✗") };
+            tr class=(class) {
+                td { (sign) }
+                th scope="row" { code { (objective.expression) } }
+                td { (observed(objective)) }
+                td { (number::value(unit_of(objective.metric), objective.limit)) }
+                td { (class) }
+            } "\n"
+        }
+    };
+    let header = ["", "objective", "observed", "limit", "result"];
+    section_of_class("objectives", "Objectives", table(&header, rows))
+}
+
+fn observed(objective: &SloResult) -> Markup {
+    let shown = number::optional(unit_of(objective.metric), objective.observed);
+    html! {
+        (bounded(&shown, objective.censored > 0))
+        @if objective.censored > 0 {
+            " " small { "(" (objective.censored) " not within the run)" }
+        }
+    }
+}
+
+fn breaks_first(summary: &Summary) -> Markup {
+    let content = html! {
+        @if summary.limits_reached.is_empty() {
+            p { "No limit was reached." } "\n"
+        } @else {
+            ol { "\n"
+                @for reached in &summary.limits_reached {
+                    li {
+                        strong { (reached.limit) } " after " (number::value(Unit::Seconds, reached.seconds))
+                        ", in " (reached.replications) " of " (summary.replications) " replications"
+                    } "\n"
+                }
+            } "\n"
+        }
+        @if !summary.limits_ahead.is_empty() {
+            @let ahead = reading::limits_ahead(summary).join(", ");
+            (note(format!("{} {ahead}.", capitalised(reading::LIMITS_AHEAD))))
+        }
+    };
+    section("What broke first", content)
+}
+
+fn outcome(scenario: &Scenario, summary: &Summary) -> Markup {
+    let jobs = JobTable::of(scenario, summary);
+    let header = [
+        "class",
+        "offered",
+        "= admitted",
+        "+ rejected",
+        "completed",
+        "failed",
+        "lost",
+        "in system",
+        "wait p50",
+        "p95",
+        "p99",
+    ];
+    let rows = html! {
+        @for row in &jobs.rows {
+            tr class=[row.priority.is_none().then_some("total")] {
+                th scope="row" {
+                    (row.name)
+                    @if let Some(priority) = row.priority { " " small { "priority " (priority) } }
+                }
+                @for cell in row.counts.iter().chain(&row.waits) { td { (cell) } }
+            } "\n"
+        }
+    };
+    let content = html! {
+        (table(&header, rows))
+        (note(&jobs.remark))
+        (sections::rejections(summary))
+    };
+    section("Outcome by class", content)
+}
+
+fn metrics(summary: &Summary) -> Markup {
+    let about = format!(
+        "Over {} replications: mean with the half-width of its 95 % Student-t interval, the extremes, and the 95th \
+         percentile. Censored replications count with the bound that they reached.",
+        summary.replications
+    );
+    let content = html! {
+        (note(about))
+        (metric_table(&summary.metrics, true))
+        @for (class, metrics) in &summary.classes.0 {
+            (details(format!("Class {class}"), metric_table(metrics, false)))
+        }
+    };
+    section_of_class("metrics", "All metrics", content)
+}
+
+fn metric_table(metrics: &Named<Estimate>, with_meaning: bool) -> Markup {
+    let mut header = vec!["metric", "mean ± half-width", "min", "max", "p95", "n", "censored"];
+    if with_meaning {
+        header.push("meaning");
+    }
+    // A metric without any value belongs to a feature that the scenario does not use.
+    let shown = metrics.0.iter().filter(|(_, estimate)| estimate.n > 0);
+    let rows = html! {
+        @for (name, estimate) in shown {
+            @let unit = unit_of(name);
+            tr {
+                th scope="row" { code { (name) } }
+                td { (bounded(&number::estimate(unit, estimate), estimate.censored > 0)) }
+                @for figure in [estimate.min, estimate.max, estimate.p95] { td { (number::optional(unit, figure)) } }
+                td { (estimate.n) }
+                td { (estimate.censored) }
+                @if with_meaning {
+                    td class="text" { (Metric::from_name(name).map_or("", Metric::meaning)) }
+                }
+            } "\n"
+        }
+    };
+    table(&header, rows)
+}
