@@ -138,7 +138,7 @@ impl Source {
                 class: None,
             })),
         };
-        let phases = source.parts().map(|(begin, phase)| {
+        let phases = source.phase_spans().map(|(begin, phase)| {
             let curved = (phase.curve != Curve::Flat).then(|| Box::new(Curved::new(phase.clone(), begin)));
             let nanos_per_arrival = if curved.is_some() { f64::NAN } else { 1e9 / phase.rate };
             PhasePace { end: phase.end.min(FAR), nanos_per_arrival, curved }
@@ -483,7 +483,7 @@ mod tests {
                 let end = phase.end.min(time);
                 phase.arrivals_in(begin, end.since(begin).as_secs_f64())
             };
-            source.parts().filter(|(begin, _)| *begin < time).map(passed).sum()
+            source.phase_spans().filter(|(begin, _)| *begin < time).map(passed).sum()
         };
         let mut gaps: Vec<f64> = Vec::new();
         for replication in 0..2 {

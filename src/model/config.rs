@@ -76,7 +76,7 @@ impl ModelConfig {
         let horizon = SimTime(self.horizon.0);
         // Sources add up: the highest sum is at the beginning, the end or the peak of some phase.
         let mut times = Vec::new();
-        for (begin, phase) in self.sources.iter().flat_map(ArrivalSource::parts) {
+        for (begin, phase) in self.sources.iter().flat_map(ArrivalSource::phase_spans) {
             times.push(begin);
             if let Curve::Ramp(_) = phase.curve {
                 times.push(SimTime(phase.end.0.saturating_sub(1)));
@@ -138,7 +138,7 @@ impl ModelConfig {
         for source in &self.sources {
             let shares = source.classes.iter().filter(|(index, _)| *index == class);
             let share: f64 = shares.map(|(_, share)| share).sum();
-            for (begin, phase) in source.parts() {
+            for (begin, phase) in source.phase_spans() {
                 let end = phase.end.min(horizon);
                 jobs += share * phase.arrivals_in(begin, end.since(begin).as_secs_f64());
             }

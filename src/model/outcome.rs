@@ -44,8 +44,8 @@ pub struct Outcome {
     pub urgent_offered: u64,
     /// Largest Redis memory in bytes.
     pub redis_peak: u64,
-    /// What the parts of the detailed level did.
-    pub parts: Parts,
+    /// What only the detailed level counts.
+    pub details: DetailCounts,
     /// What the autoscaler decided, without repetitions.
     pub decisions: Vec<ScalingDecision>,
     /// What a monitoring system read.
@@ -129,12 +129,12 @@ pub struct ScalingDecision {
     /// What it was to be.
     pub wanted: u32,
     /// What settled it.
-    pub reason: super::autoscaler::Reason,
+    pub reason: super::autoscaler::ScalingReason,
 }
 
-/// What the parts of the detailed level did.
+/// What only the detailed level counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Parts {
+pub struct DetailCounts {
     /// Whether the run was on that level.
     pub is_detailed: bool,
     /// Requests whose client still waited at the horizon.
@@ -196,8 +196,8 @@ pub struct RunSeries {
     pub busy: Vec<u128>,
     /// Slots of the workers that are there x nanoseconds within the step.
     pub slots: Vec<u128>,
-    /// What the parts of the detailed level did; empty on the plain one.
-    pub parts: Vec<PartPoint>,
+    /// What only the detailed level counts; empty on the plain one.
+    pub details: Vec<DetailPoint>,
     /// Waits of the jobs that began service within the step: 50th, 95th and 99th percentile in nanoseconds.
     pub wait: Vec<Option<[f64; 3]>>,
     /// Counts since the start: for each step, for each class.
@@ -219,9 +219,9 @@ pub struct Flow {
     pub lost: u64,
 }
 
-/// The parts of the detailed level at the end of a step.
+/// What only the detailed level counts, at the end of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PartPoint {
+pub struct DetailPoint {
     /// Processes that take jobs.
     pub workers: u32,
     /// Database connections in use.
@@ -396,11 +396,11 @@ impl Outcome {
         metrics.set(Metric::WorkerProcesses, self.slot_area as f64 / per_process);
         metrics.set(Metric::RedisRssPeak, self.redis_peak as f64 * config.redis.fragmentation);
         if config.redis.operations.is_some() {
-            metrics.set(Metric::RedisUtilisation, self.parts.redis_busy as f64 / measured);
+            metrics.set(Metric::RedisUtilisation, self.details.redis_busy as f64 / measured);
         }
         if let Some(pool) = config.workers.database.and_then(|database| database.pool) {
             let area = measured * f64::from(pool);
-            metrics.set(Metric::DatabaseUtilisation, self.parts.connections_area as f64 / area);
+            metrics.set(Metric::DatabaseUtilisation, self.details.connections_area as f64 / area);
         }
         metrics.set(Metric::PriorityInversion, ratio(self.inverted, self.urgent_offered));
         metrics
@@ -427,7 +427,7 @@ impl Outcome {
             inverted,
             urgent_offered,
             redis_peak,
-            parts,
+            details,
             decisions: _,
             series,
         } = self;
@@ -441,7 +441,7 @@ impl Outcome {
             slots: _,
             wait: _,
             flows: _,
-            parts: _,
+            details: _,
         } = series;
         let mut digest = Digest::default();
         let wide = |value: u128| [value as u64, (value >> 64) as u64];
@@ -461,21 +461,21 @@ impl Outcome {
         digest.add_all(depth.iter().copied());
         digest.add_all(depth_max.iter().copied());
         digest.add_all(redis.iter().copied());
-        if parts.is_detailed {
-            self.digest_parts(&mut digest);
+        if details.is_detailed {
+            self.digest_details(&mut digest);
         }
         digest.value()
     }
 
     /// What only the detailed level knows.
-    fn digest_parts(&self, digest: &mut Digest) {
+    fn digest_details(&self, digest: &mut Digest) {
         for class in &self.classes {
             digest.add_all(class.rejected[RejectionReason::QueueLimit as usize + 1..].iter().copied());
             let ClassExtras { requests, retried, timed_out, abandoned, wasted, failed_attempts, redelivered } =
                 class.extras;
             digest.add_all([requests, retried, timed_out, abandoned, wasted, failed_attempts, redelivered]);
         }
-        let Parts {
+        let DetailCounts {
             is_detailed: _,
             open_requests,
             redis_busy,
@@ -485,7 +485,7 @@ impl Outcome {
             redis_busy_peak: _,
             retry_share_peak: _,
             in_flight_peak: _,
-        } = self.parts;
+        } = self.details;
         for wide in [redis_busy, connections_area, self.slot_area] {
             digest.add_all([wide as u64, (wide >> 64) as u64]);
         }
@@ -494,8 +494,9 @@ impl Outcome {
         {
             digest.add_all([at.0, u64::from(wanted), reason as u64]);
         }
-        for point in &self.series.parts {
-            let &PartPoint { workers, connections, redis_busy, requests, retried, abandoned, wasted } = point;
+        for point in &self.series.details {
+            let &DetailPoint { workers, connections, redis_busy, requests, retried, abandoned, wasted } =
+                point;
             digest.add_all([u64::from(workers), connections, redis_busy as u64]);
             digest.add_all([requests, retried, abandoned, wasted]);
         }

@@ -50,7 +50,7 @@ pub(crate) fn timeseries(scenario: &Scenario, series: &Series) -> String {
             add(&format!("{name}_jobs_total{{class={}}}", class.name), Column::Full(totals));
         }
     }
-    let parts = reading::parts(&scenario.model, series.parts.as_ref());
+    let parts = reading::parts(&scenario.model, series.details.as_ref());
     if let Some(parts) = parts.workers {
         add("worker_processes_mean", Column::Full(&parts.workers.mean));
         add("worker_processes_p05", Column::Full(&parts.workers.p05));

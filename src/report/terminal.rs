@@ -69,7 +69,7 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
         let remarks = [format!("open {open} of the time"), format!("{openings} {times} a run")];
         lines.extend(labelled("circuit", &circuit_line(&findings.series, columns), &remarks, width));
     }
-    let parts = reading::parts(&scenario.model, findings.series.parts.as_ref());
+    let parts = reading::parts(&scenario.model, findings.series.details.as_ref());
     if let Some(parts) = parts.workers {
         let most = parts.workers.p95.iter().copied().fold(0.0, f64::max);
         let processes = number::estimate(Unit::Count, metric(Metric::WorkerProcesses));

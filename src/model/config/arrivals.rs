@@ -131,15 +131,15 @@ pub enum Curve {
 
 impl ArrivalSource {
     /// Each phase with its beginning.
-    pub fn parts(&self) -> impl Iterator<Item = (SimTime, &Phase)> {
+    pub fn phase_spans(&self) -> impl Iterator<Item = (SimTime, &Phase)> {
         let begins = std::iter::once(SimTime::ZERO).chain(self.phases.iter().map(|phase| phase.end));
         begins.zip(&self.phases)
     }
 
     /// Offered jobs per second at a time.
     pub fn rate_at(&self, time: SimTime) -> f64 {
-        let part = self.parts().find(|(_, phase)| phase.end > time).or(self.parts().last());
-        part.map_or(0.0, |(begin, phase)| phase.rate_at(begin, time))
+        let span = self.phase_spans().find(|(_, phase)| phase.end > time).or(self.phase_spans().last());
+        span.map_or(0.0, |(begin, phase)| phase.rate_at(begin, time))
     }
 }
 

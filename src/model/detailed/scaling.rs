@@ -8,7 +8,7 @@ use super::{Detailed, DetailedRun, Event};
 use crate::engine::stream::{Stream, stream};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::Rare;
-use crate::model::autoscaler::{Autoscaler, Reason};
+use crate::model::autoscaler::{Autoscaler, ScalingReason};
 use crate::model::config::AutoscalerConfig;
 use crate::model::distribution::Sampler;
 use crate::model::limits::Limit;
@@ -25,7 +25,7 @@ pub(super) struct Scaling {
     readings: VecDeque<Option<u64>>,
     start_up: Sampler,
     start_up_stream: Stream,
-    last: Option<(u32, Reason)>,
+    last: Option<(u32, ScalingReason)>,
 }
 
 impl Scaling {
@@ -74,7 +74,7 @@ pub(super) fn sync<P: Probe>(run: &mut DetailedRun<'_, P>) {
     let current = fleet.up() + fleet.in_state(ProcessState::Starting).count() as u32;
     let metric = scaling.readings.pop_front().flatten();
     let decision = scaling.autoscaler.sync(now, metric, current);
-    if decision.recommended >= scaling.most && decision.reason != Reason::NoMetric {
+    if decision.recommended >= scaling.most && decision.reason != ScalingReason::NoMetric {
         run.recorder.limits.reach(Limit::AutoscalerMost, now);
     }
     // A log of every sync would say the same over and over.

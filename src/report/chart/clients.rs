@@ -7,7 +7,7 @@ use super::picture::Picture;
 use super::plot::{self, Key, Plot};
 use super::{Chart, Table, rates};
 use crate::experiment::Findings;
-use crate::experiment::series::{PartSeries, Series};
+use crate::experiment::series::{DetailSeries, Series};
 use crate::model::metric::{Metric, Unit};
 use crate::report::palette::Colour;
 use crate::report::{number, reading};
@@ -15,7 +15,7 @@ use crate::scenario::Scenario;
 
 /// `None` without clients.
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
-    let parts = reading::parts(&scenario.model, findings.series.parts.as_ref()).clients?;
+    let parts = reading::parts(&scenario.model, findings.series.details.as_ref()).clients?;
     let title = "Clients: first attempts, retries and work for nobody".to_owned();
     let metric = |metric: Metric, unit| number::estimate(unit, findings.summary.metric(metric));
     let caption = format!(
@@ -49,7 +49,7 @@ struct Rates {
 }
 
 impl Rates {
-    fn of(series: &Series, parts: &PartSeries, most_points: usize) -> Self {
+    fn of(series: &Series, parts: &DetailSeries, most_points: usize) -> Self {
         let ends = rates::ends(series.seconds.len(), most_points);
         let rate = |totals: &Vec<f64>| rates::per_second(&[totals], &ends, &series.seconds);
         Self {
@@ -62,7 +62,7 @@ impl Rates {
     }
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, parts: &PartSeries, title: &str) -> Picture {
+fn draw(scenario: &Scenario, findings: &Findings, parts: &DetailSeries, title: &str) -> Picture {
     let rates = Rates::of(&findings.series, parts, MOST_POINTS);
     let sent: Vec<f64> =
         rates.first.iter().zip(&rates.retries).map(|(first, retries)| first + retries).collect();

@@ -43,7 +43,7 @@ struct Resource {
 }
 
 fn others(scenario: &Scenario, findings: &Findings) -> Vec<Resource> {
-    let parts = reading::parts(&scenario.model, findings.series.parts.as_ref());
+    let parts = reading::parts(&scenario.model, findings.series.details.as_ref());
     let database = parts.connections.map(|(parts, pool)| Resource {
         name: "database pool",
         column: "database pool",
@@ -97,7 +97,7 @@ fn draw(scenario: &Scenario, findings: &Findings, others: &[Resource], title: &s
     let share = |metric| number::estimate(Unit::Fraction, findings.summary.metric(metric));
     let over_the_run = share(Metric::WorkerUtilisation);
     let subtitle = if others.is_empty() {
-        let parts = reading::parts(&scenario.model, series.parts.as_ref());
+        let parts = reading::parts(&scenario.model, series.details.as_ref());
         let at_start = if parts.workers.is_some() { " at the start" } else { "" };
         format!(
             "Busy share of {} slots ({} × {}){at_start}. Over the run {over_the_run}.",

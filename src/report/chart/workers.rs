@@ -5,7 +5,7 @@ use super::picture::Picture;
 use super::plot::{self, Key, Limit, Plot};
 use super::{Chart, Table};
 use crate::experiment::Findings;
-use crate::experiment::series::PartSeries;
+use crate::experiment::series::DetailSeries;
 use crate::model::metric::{Metric, Unit};
 use crate::report::palette::Colour;
 use crate::report::{number, reading};
@@ -13,7 +13,7 @@ use crate::scenario::Scenario;
 
 /// `None` where the number stays.
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
-    let parts = reading::parts(&scenario.model, findings.series.parts.as_ref()).workers?;
+    let parts = reading::parts(&scenario.model, findings.series.details.as_ref()).workers?;
     let title = "Worker processes".to_owned();
     let is_scaled = !parts.wanted.is_empty();
     let mut caption = "Processes that take jobs, at the end of each step.".to_owned();
@@ -33,7 +33,7 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
     })
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, parts: &PartSeries, title: &str) -> Picture {
+fn draw(scenario: &Scenario, findings: &Findings, parts: &DetailSeries, title: &str) -> Picture {
     let series = &findings.series;
     let many = findings.summary.replications > 1;
     let limits: Vec<Limit> = scenario
@@ -106,7 +106,7 @@ fn steps(seconds: &[f64], start: f64, values: &[f64]) -> (Vec<f64>, Vec<f64>) {
     corners.into_iter().unzip()
 }
 
-fn table(findings: &Findings, parts: &PartSeries) -> Table {
+fn table(findings: &Findings, parts: &DetailSeries) -> Table {
     let is_scaled = !parts.wanted.is_empty();
     let mut header = vec!["time (s)", "median", "5th percentile", "95th percentile"];
     header.extend(is_scaled.then_some("wanted"));
