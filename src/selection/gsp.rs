@@ -402,18 +402,14 @@ mod tests {
         [mean + deviation, mean - deviation].into_iter().cycle().take(count).collect()
     }
 
+    #[track_caller]
     fn demand(gsp: &Gsp, costs: &[&[f64]]) -> Vec<(usize, u32)> {
-        match gsp.step(&|i| costs[i]) {
-            Step::Replicate(demand) => demand,
-            Step::Done(selection) => panic!("decided already: {selection:?}"),
-        }
+        gsp.step(&|i| costs[i]).demand()
     }
 
+    #[track_caller]
     fn done(gsp: &Gsp, costs: &[&[f64]]) -> Selection {
-        match gsp.step(&|i| costs[i]) {
-            Step::Done(selection) => selection,
-            Step::Replicate(demand) => panic!("still lacks {demand:?}"),
-        }
+        gsp.step(&|i| costs[i]).done()
     }
 
     #[track_caller]

@@ -330,18 +330,14 @@ mod tests {
         let _ = Kn::new(2, SETTINGS).step(&|_| &[1.0, f64::NAN, 2.0]);
     }
 
+    #[track_caller]
     fn demand(kn: &Kn, costs: &[&[f64]]) -> Vec<(usize, u32)> {
-        match kn.step(&|i| costs[i]) {
-            Step::Replicate(demand) => demand,
-            Step::Done(selection) => panic!("decided already: {selection:?}"),
-        }
+        kn.step(&|i| costs[i]).demand()
     }
 
+    #[track_caller]
     fn done(kn: &Kn, costs: &[&[f64]]) -> Selection {
-        match kn.step(&|i| costs[i]) {
-            Step::Done(selection) => selection,
-            Step::Replicate(demand) => panic!("still lacks {demand:?}"),
-        }
+        kn.step(&|i| costs[i]).done()
     }
 
     #[track_caller]

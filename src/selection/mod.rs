@@ -55,6 +55,27 @@ pub enum Step {
     Done(Selection),
 }
 
+#[cfg(test)]
+impl Step {
+    /// What is still to be replicated.
+    #[track_caller]
+    fn demand(self) -> Vec<(usize, u32)> {
+        match self {
+            Self::Replicate(demand) => demand,
+            Self::Done(selection) => panic!("decided already: {selection:?}"),
+        }
+    }
+
+    /// What was decided.
+    #[track_caller]
+    fn done(self) -> Selection {
+        match self {
+            Self::Done(selection) => selection,
+            Self::Replicate(demand) => panic!("still lacks {demand:?}"),
+        }
+    }
+}
+
 /// The decision. Every candidate is in exactly one of `best`, `equal`, `eliminated` and `undecided`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
