@@ -306,7 +306,7 @@ pub struct Stale {
     /// Jobs in the system at time 0, CLOSED, at most the shed depth. The load has been on for a latency
     /// and all servers are busy from then on, even where this is less than `servers`.
     pub initial_depth: f64,
-    /// Offered jobs per second, for ever.
+    /// Offered jobs per second, constant.
     pub rates: PerClass,
     /// Seconds between judging a job and its joining the queue.
     pub latency: f64,

@@ -49,7 +49,7 @@ pub struct Series {
     pub details: Option<DetailSeries>,
 }
 
-/// The course of what only the detailed level counts. What is not used is constant or zero.
+/// The course of what only the detailed level counts. Unused values are constant or zero.
 #[derive(Clone, Debug, Default)]
 pub struct DetailSeries {
     /// Worker processes that take jobs, at the point.
@@ -66,7 +66,7 @@ pub struct DetailSeries {
     pub retried: Vec<f64>,
     /// Requests given up since the start.
     pub abandoned: Vec<f64>,
-    /// Jobs finished for nobody since the start.
+    /// Jobs finished since the start after their client had stopped waiting.
     pub wasted: Vec<f64>,
     /// Requests whose client still waited at the horizon, mean over the replications.
     pub open_requests: f64,
@@ -246,7 +246,7 @@ impl DetailFold {
         let mut decisions = outcome.decisions.iter().peekable();
         let mut last = DetailPoint::default();
         for (point, sums) in self.sums.iter_mut().enumerate() {
-            // A step without length has no point of its own: all is as it was.
+            // A step of no length has no point of its own: it repeats the last.
             last =
                 outcome.series.details.get(point).copied().unwrap_or(DetailPoint { redis_busy: 0, ..last });
             while let Some(decision) = decisions.next_if(|one| SimTime::as_secs_f64(one.at) <= times[point]) {

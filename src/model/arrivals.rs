@@ -1,4 +1,4 @@
-//! Arrival processes: when the next job comes, and of which class it is.
+//! Arrival processes: the time and the class of the next job.
 //!
 //! Gaps are drawn in operational time, where the mean rate is 1, and turned into seconds by running through
 //! the phases' rates. For a Poisson process this is the exact inversion of the cumulative rate (Cinlar,
@@ -73,7 +73,7 @@ struct Modulated {
     horizon: SimTime,
 }
 
-/// Batches of arrivals, those that have begun and are not through at once.
+/// Batches of arrivals; several may be under way at once.
 #[derive(Debug)]
 struct Batches {
     batches: Arc<[ArrivalBatch]>,
@@ -266,7 +266,7 @@ impl Modulated {
         self.until = now + SimDuration(nanos as u64);
     }
 
-    /// Moves on by so many expected arrivals.
+    /// Moves on by a number of expected arrivals.
     fn run_through(&mut self, mut now: SimTime, mut gap: f64) -> SimTime {
         while now < self.horizon {
             let rate = self.modulation.states[self.state].rate;
@@ -329,7 +329,7 @@ impl Batches {
 }
 
 impl OpenBatch {
-    /// When the arrival after those that are done comes.
+    /// When the next arrival of the batch comes.
     fn next_time(&self, spread: Spread, stream: &mut Stream) -> SimTime {
         let ArrivalBatch { at, within, count, .. } = self.batch;
         match spread {

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::distribution::Distribution;
 
-/// What an autoscaler is told.
+/// Settings of an autoscaler.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AutoscalerConfig {
     /// Fewest replicas.
@@ -147,7 +147,7 @@ impl ScalingReason {
 }
 
 impl Default for Behavior {
-    /// What Kubernetes fills in: up 4 pods or 100% in 15 s, whichever is more, at once; down 100% in 15 s after 300 s.
+    /// The defaults of Kubernetes: up 4 pods or 100% in 15 s, whichever is more, at once; down 100% in 15 s after 300 s.
     fn default() -> Self {
         let policy = |kind, value| ScalingPolicy { kind, value, period: SimDuration(15 * SECOND) };
         Self {
@@ -184,7 +184,7 @@ const LEGACY_FACTOR: u32 = 2;
 const LEGACY_LEAST: u32 = 4;
 
 impl Autoscaler {
-    /// One that has decided nothing yet, with so many replicas there: they are its first recommendation, as in the controller.
+    /// An autoscaler before its first decision, with the current replicas: they are its first recommendation, as in the controller.
     pub fn new(config: AutoscalerConfig, replicas: u32) -> Self {
         let recommendations = VecDeque::from([(SimTime::ZERO, replicas)]);
         Self { config, recommendations, added: VecDeque::new(), removed: VecDeque::new() }
@@ -216,7 +216,7 @@ impl Autoscaler {
         self.enact(now, current, replicas, recommended, reason)
     }
 
-    /// What the metric asks for; `None` if it is near enough to the target. Quantities are milli-units, as in the controller.
+    /// The replicas that the metric asks for; `None` if it is near enough to the target. Quantities are milli-units, as in the controller.
     fn recommend(&self, metric: u64, current: u32) -> Option<u32> {
         let AutoscalerConfig { target, target_type, tolerance_up, tolerance_down, .. } = self.config;
         let (usage, target) = (u128::from(metric) * 1_000, u128::from(target) * 1_000);

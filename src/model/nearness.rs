@@ -21,7 +21,7 @@ impl Nearness {
         let policy = Some(&config.policy.config).filter(|policy| policy.enabled());
         let maxmemory = config.redis.maxmemory.map(|most| most as f64);
         let ppm = |millionths: u64| millionths as f64 / 1e6;
-        // What was used at the worst, and the limit, if there is one.
+        // The largest use, and the limit, if there is one.
         let used_of = |limit: Limit| match limit {
             Limit::Workers => {
                 let busy = outcome.series.busy.iter().zip(&outcome.series.slots);

@@ -79,7 +79,7 @@ pub struct ClassCounts {
     pub wait: Histogram,
     /// Times from arrival to completion, of the same.
     pub sojourn: Histogram,
-    /// What had come before the warm-up ended: counts include it, ratios do not.
+    /// Arrivals of the warm-up: counts include them, ratios do not.
     pub before_warmup: WarmupCounts,
     /// What the detailed level counts besides.
     pub extras: ClassExtras,
@@ -107,7 +107,7 @@ pub struct ClassExtras {
     pub timed_out: u64,
     /// Requests that their client gave up.
     pub abandoned: u64,
-    /// Jobs finished that nobody waited for any more.
+    /// Jobs finished after their client had stopped waiting.
     pub wasted: u64,
     /// Attempts of workers that failed.
     pub failed_attempts: u64,
@@ -122,13 +122,13 @@ pub struct ScalingDecision {
     pub at: SimTime,
     /// The metric that it was based on.
     pub metric: Option<u64>,
-    /// Worker processes that were there or ordered.
+    /// Worker processes that were up or ordered.
     pub current: u32,
-    /// What the metric alone asked for.
+    /// The replicas that the metric alone asked for.
     pub recommended: u32,
-    /// What it was to be.
+    /// The replicas it decided on.
     pub wanted: u32,
-    /// What settled it.
+    /// The rule that decided.
     pub reason: super::autoscaler::ScalingReason,
 }
 
@@ -234,7 +234,7 @@ pub struct DetailPoint {
     pub retried: u64,
     /// Requests given up since the start.
     pub abandoned: u64,
-    /// Jobs finished for nobody since the start.
+    /// Jobs finished since the start after their client had stopped waiting.
     pub wasted: u64,
 }
 
@@ -406,7 +406,7 @@ impl Outcome {
         metrics
     }
 
-    /// Hash of all of it. All is taken apart in full, so that nothing new is left out unless somebody says why.
+    /// Hash of all of it. Every struct is destructured in full, so that a new field cannot be forgotten.
     pub fn digest(&self) -> u64 {
         let Self {
             classes,

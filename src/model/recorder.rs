@@ -137,12 +137,12 @@ impl Recorder {
         &mut self.classes[usize::from(class)].extras
     }
 
-    /// A job arrives of which it is not yet known whether it is let in.
+    /// A job arrives whose admission is not decided yet.
     pub(crate) fn offered(&mut self, class: u16) {
         self.class(class).offered += 1;
     }
 
-    /// Such a job is turned away after all, perhaps when the warm-up in which it arrived is over.
+    /// Such a job is rejected, perhaps after the end of the warm-up in which it arrived.
     pub(crate) fn refused(&mut self, now: SimTime, class: u16, arrived: SimTime, reason: RejectionReason) {
         self.class(class).rejected[reason as usize] += 1;
         if arrived < self.warmup && now >= self.warmup {
@@ -192,7 +192,7 @@ impl Recorder {
         }
     }
 
-    /// The same where it may have been for nobody.
+    /// The same where the client may have stopped waiting.
     pub(crate) fn completed_for(&mut self, now: SimTime, class: u16, arrived: SimTime, wanted: bool) {
         if wanted {
             self.completed(now, class, arrived);

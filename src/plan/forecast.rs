@@ -157,8 +157,8 @@ fn offered_in(segments: &[Segment]) -> PerClass {
 
 /// Whether something feeds back, fails or changes on the way, which the limit does not follow.
 ///
-/// All structs of settings are taken apart in full: a new setting does not compile until somebody has said here whether the
-/// limit follows it. What it passes over by name it follows, or leaves out as too small to matter, which pilots measure.
+/// Every struct of settings is destructured in full: a new setting does not compile until it is decided here whether the limit
+/// follows it. Settings skipped by name are followed, or left out as minor, which pilots measure.
 fn is_disturbed(model: &ModelConfig) -> bool {
     let ModelConfig {
         horizon: _,
@@ -166,7 +166,7 @@ fn is_disturbed(model: &ModelConfig) -> bool {
         recovery_hold: _,
         series_step: _,
         classes: _,
-        // Those without rates are told apart below.
+        // Sources without rates are found below.
         sources: _,
         start: Start { jobs: _, circuit: _ },
         policy: PolicyConfig { config: _, observe: _ },
@@ -178,14 +178,14 @@ fn is_disturbed(model: &ModelConfig) -> bool {
         clients,
         faults,
         autoscaler,
-        // Who only watches changes nothing.
+        // Monitoring changes nothing.
         monitoring: Monitoring { scrape: _, evaluation: _, rules: _ },
     } = model;
     let Workers {
         processes: _,
         concurrency: _,
         overhead: _,
-        // What these do to the capacity is in it.
+        // The capacity includes their effect.
         contention: _,
         batch: _,
         failures: _,
@@ -205,7 +205,7 @@ fn is_disturbed(model: &ModelConfig) -> bool {
         keep_completed,
         keep_failed,
         watermark,
-        // What commands cost is in the capacity.
+        // The capacity includes the cost of commands.
         shards: _,
         operations: _,
     } = redis;
@@ -320,7 +320,7 @@ fn group_of(model: &ModelConfig, class: usize) -> usize {
     }
 }
 
-/// Memory of so many jobs of all classes, in their shares.
+/// Memory of a number of jobs of all classes, in their shares.
 fn bytes_of_jobs(model: &ModelConfig, jobs: f64) -> f64 {
     let memory = &model.redis.memory;
     let state_of = |class: &JobClass| {

@@ -11,7 +11,7 @@
 //!
 //! Both are driven in the same way. [`Kn::step`] and [`Gsp::step`] are pure functions of the table of costs:
 //! each call replays the procedure from its first stage and returns the next demand or the decision. So
-//! whoever runs the replications may do so in parallel, elsewhere and in any order, and resume from a stored
+//! the replications may run in parallel, elsewhere and in any order, and resume from a stored
 //! table; decisions fall at the ends of rounds only, and nothing depends on timing.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! Who comes when: arrival processes, and the rates that they follow.
+//! Arrival processes, and the rates that they follow.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ pub struct ArrivalBatch {
 pub enum Spread {
     /// Equally far apart, the first at the beginning.
     Even,
-    /// Independent and uniform: a Poisson process of which the number is known.
+    /// Independent and uniform: a Poisson process given its number of arrivals.
     Uniform,
 }
 
@@ -178,7 +178,7 @@ impl Phase {
         }
     }
 
-    /// The seconds of it after which so many arrivals are expected: the inverse of `arrivals_in`. `near` is a guess that costs
+    /// The seconds until that many arrivals are expected: the inverse of `arrivals_in`. `near` is a guess that costs
     /// time alone where it is bad.
     pub fn seconds_until(&self, begin: SimTime, arrivals: f64, near: f64) -> f64 {
         match self.curve {

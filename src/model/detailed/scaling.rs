@@ -15,7 +15,7 @@ use crate::model::limits::Limit;
 use crate::model::outcome::ScalingDecision;
 use crate::model::probe::Probe;
 
-/// The autoscaler and what it needs.
+/// The autoscaler, its readings and its pods.
 #[derive(Debug)]
 pub(super) struct Scaling {
     autoscaler: Autoscaler,
@@ -112,7 +112,7 @@ pub(super) fn ready<P: Probe>(run: &mut DetailedRun<'_, P>, process: u32, life: 
 
 fn order<P: Probe>(run: &mut DetailedRun<'_, P>) {
     let Detailed { scaling: Some(scaling), fleet, .. } = &mut run.level else { return };
-    // Those that still finish their last jobs are pods of their own; there is room for as many of them again.
+    // Draining pods are pods of their own; the fleet has room for as many again.
     let Some(process) = fleet.in_state(ProcessState::Off).next() else { return };
     fleet.order(process);
     let life = fleet.life(process);
