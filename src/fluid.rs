@@ -25,13 +25,13 @@ use std::ops::Add;
 /// If the system breaks a rule stated at [`System`], or a depth, a rate or a length of time is negative or
 /// not finite.
 #[must_use]
-pub fn solve(fluid: &Fluid) -> Outcome {
+pub fn solve(fluid: &Fluid) -> FluidSolution {
     fluid.check();
     let mut path = Path::begin(fluid);
     let segments = fluid.segments.iter().map(|segment| path.follow(segment)).collect();
     let limit_cycles =
         fluid.segments.iter().map(|segment| fluid.system.limit_cycle(&segment.rates)).collect();
-    Outcome { segments, limit_cycles, peak: path.peak, recovery: path.recovery, events: path.events }
+    FluidSolution { segments, limit_cycles, peak: path.peak, recovery: path.recovery, events: path.events }
 }
 
 /// A queue, a circuit before it, and the load it meets.
@@ -42,7 +42,7 @@ pub struct Fluid {
     /// Jobs in the system at time 0.
     pub initial_depth: f64,
     /// State of the circuit before it observes the depth at time 0.
-    pub initial_state: State,
+    pub initial_state: Regime,
     /// The load, part after part from time 0.
     pub segments: Vec<Segment>,
 }
@@ -92,7 +92,7 @@ pub struct PerClass {
 
 /// The state of the circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum Regime {
     /// Admits everything; urgent and normal jobs from the shed depth on.
     Closed,
     /// Admits urgent and normal jobs.
@@ -103,7 +103,7 @@ pub enum State {
 
 /// The solved path.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
+pub struct FluidSolution {
     /// What happened, in order of time; of several events at one time the cause comes first.
     pub events: Vec<Event>,
     /// The system at the end of each segment.
@@ -180,7 +180,7 @@ pub struct SegmentEnd {
     /// Jobs in the system.
     pub depth: f64,
     /// State of the circuit; OPEN stands for both states while pinned at warning.
-    pub state: State,
+    pub state: Regime,
     /// The threshold that holds the depth at this moment, if one does.
     pub pinned: Option<Pin>,
     /// Rejected jobs so far.
@@ -306,7 +306,7 @@ pub struct Stale {
     /// Jobs in the system at time 0, CLOSED, at most the shed depth. The load has been on for a latency
     /// and all servers are busy from then on, even where this is less than `servers`.
     pub initial_depth: f64,
-    /// Offered jobs per second, for ever.
+    /// Offered jobs per second, constant.
     pub rates: PerClass,
     /// Seconds between judging a job and its joining the queue.
     pub latency: f64,
@@ -359,7 +359,7 @@ struct Path<'a> {
     system: &'a System,
     time: f64,
     depth: f64,
-    state: State,
+    state: Regime,
     pinned: Option<Pin>,
     rejected: PerClass,
     open_seconds: f64,
@@ -394,13 +394,13 @@ impl<'a> Path<'a> {
     /// The circuit's own rules at a depth that may lie beyond its thresholds, as at time 0.
     fn observe(&mut self) {
         let System { recovery, warning, critical, reopen_at, .. } = *self.system;
-        if self.state == State::Open && self.depth < warning {
-            self.enter(State::HalfOpen, EventKind::HalfOpens);
+        if self.state == Regime::Open && self.depth < warning {
+            self.enter(Regime::HalfOpen, EventKind::HalfOpens);
         }
         match self.state {
-            State::Closed if self.depth >= critical => self.enter(State::Open, EventKind::Opens),
-            State::HalfOpen if self.depth >= reopen_at => self.enter(State::Open, EventKind::Reopens),
-            State::HalfOpen if self.depth <= recovery => self.enter(State::Closed, EventKind::Closes),
+            Regime::Closed if self.depth >= critical => self.enter(Regime::Open, EventKind::Opens),
+            Regime::HalfOpen if self.depth >= reopen_at => self.enter(Regime::Open, EventKind::Reopens),
+            Regime::HalfOpen if self.depth <= recovery => self.enter(Regime::Closed, EventKind::Closes),
             _ => {}
         }
     }
@@ -410,7 +410,7 @@ impl<'a> Path<'a> {
         let (start, end) = (self.time, self.time + segment.seconds);
         self.recovery = None;
         loop {
-            let regime = self.settle(&segment.rates);
+            let intake = self.settle(&segment.rates);
             if self.recovery.is_none() && self.has_recovered() {
                 self.recovery = Some(self.time - start);
             }
@@ -418,7 +418,7 @@ impl<'a> Path<'a> {
             let remaining = (end - self.time).max(0.0);
             let law = match self.pinned {
                 Some(_) => Law::Linear { slope: 0.0 },
-                None => self.system.law(self.depth, regime.inflow(&segment.rates)),
+                None => self.system.law(self.depth, intake.inflow(&segment.rates)),
             };
             let crossing = self
                 .system
@@ -428,20 +428,20 @@ impl<'a> Path<'a> {
 
             let Some((mark, seconds)) = crossing else {
                 let depth = law.depth_after(self.depth, remaining);
-                self.advance(remaining, depth, &law, &regime, &segment.rates);
+                self.advance(remaining, depth, &law, &intake, &segment.rates);
                 self.time = end;
                 return self.segment_end();
             };
-            self.advance(seconds, mark.depth, &law, &regime, &segment.rates);
+            self.advance(seconds, mark.depth, &law, &intake, &segment.rates);
             self.arrive(mark);
         }
     }
 
     /// Decides what happens at a threshold that the depth is on: whether it stays there, and whether OPEN
     /// is about to fall below `warning`. Returns the admissions that hold from here.
-    fn settle(&mut self, rates: &PerClass) -> Regime {
+    fn settle(&mut self, rates: &PerClass) -> Intake {
         let was_pinned = self.pinned.is_some();
-        let (regime, pinned) = self.system.regime(self.state, self.depth, rates);
+        let (intake, pinned) = self.system.intake(self.state, self.depth, rates);
         self.pinned = pinned;
 
         match pinned {
@@ -452,7 +452,7 @@ impl<'a> Path<'a> {
                 }
             }
             None if self.half_opens(rates) => {
-                self.state = State::HalfOpen;
+                self.state = Regime::HalfOpen;
                 if !was_pinned {
                     self.record(EventKind::HalfOpens);
                 }
@@ -460,24 +460,24 @@ impl<'a> Path<'a> {
             }
             _ => {}
         }
-        regime
+        intake
     }
 
     fn half_opens(&self, rates: &PerClass) -> bool {
-        self.state == State::Open
+        self.state == Regime::Open
             && self.depth <= self.system.warning
             && self.system.drift(self.depth, URGENT_ONLY.inflow(rates)) < 0.0
     }
 
     fn has_recovered(&self) -> bool {
-        self.state == State::Closed && self.depth <= self.system.recovery
+        self.state == Regime::Closed && self.depth <= self.system.recovery
     }
 
     /// Adds up a stretch along which neither law nor admissions change.
-    fn advance(&mut self, seconds: f64, depth: f64, law: &Law, regime: &Regime, rates: &PerClass) {
-        self.rejected.normal += regime.normal_rejected * rates.normal * seconds;
-        self.rejected.batch += regime.batch_rejected * rates.batch * seconds;
-        self.open_seconds += regime.open * seconds;
+    fn advance(&mut self, seconds: f64, depth: f64, law: &Law, intake: &Intake, rates: &PerClass) {
+        self.rejected.normal += intake.normal_rejected * rates.normal * seconds;
+        self.rejected.batch += intake.batch_rejected * rates.batch * seconds;
+        self.open_seconds += intake.open * seconds;
         self.depth_area += law.area(self.depth, seconds);
         self.time += seconds;
         self.depth = depth;
@@ -488,17 +488,17 @@ impl<'a> Path<'a> {
         let Some(level) = mark.level else { return };
         self.record(EventKind::Reaches(level));
         match (self.state, level) {
-            (State::Closed, Level::Critical) => self.enter(State::Open, EventKind::Opens),
-            (State::HalfOpen, Level::Reopen) => self.enter(State::Open, EventKind::Reopens),
-            (State::HalfOpen, Level::Recovery) => self.enter(State::Closed, EventKind::Closes),
+            (Regime::Closed, Level::Critical) => self.enter(Regime::Open, EventKind::Opens),
+            (Regime::HalfOpen, Level::Reopen) => self.enter(Regime::Open, EventKind::Reopens),
+            (Regime::HalfOpen, Level::Recovery) => self.enter(Regime::Closed, EventKind::Closes),
             // OPEN at warning either half-opens or stays there: `settle` decides.
             _ => {}
         }
     }
 
-    fn enter(&mut self, state: State, kind: EventKind) {
+    fn enter(&mut self, state: Regime, kind: EventKind) {
         self.state = state;
-        if state == State::Open {
+        if state == Regime::Open {
             self.opens = self.opens.map(|opens| opens + 1);
         }
         self.record(kind);
@@ -524,14 +524,14 @@ impl<'a> Path<'a> {
 
 impl System {
     /// The admissions at a depth, and the threshold that holds it, if one does.
-    fn regime(&self, state: State, depth: f64, rates: &PerClass) -> (Regime, Option<Pin>) {
+    fn intake(&self, state: Regime, depth: f64, rates: &PerClass) -> (Intake, Option<Pin>) {
         match state {
-            State::HalfOpen => (NO_BATCH, None),
-            State::Open if depth <= self.warning && self.reopen_at <= self.warning => {
+            Regime::HalfOpen => (NO_BATCH, None),
+            Regime::Open if depth <= self.warning && self.reopen_at <= self.warning => {
                 self.at_switch(depth, rates, (NO_BATCH, URGENT_ONLY), Pin::Warning)
             }
-            State::Open => (URGENT_ONLY, None),
-            State::Closed => match depth.total_cmp(&self.shed_depth) {
+            Regime::Open => (URGENT_ONLY, None),
+            Regime::Closed => match depth.total_cmp(&self.shed_depth) {
                 Ordering::Less => (EVERYTHING, None),
                 Ordering::Equal => self.at_switch(depth, rates, (EVERYTHING, NO_BATCH), Pin::Shed),
                 Ordering::Greater => (NO_BATCH, None),
@@ -546,9 +546,9 @@ impl System {
         &self,
         depth: f64,
         rates: &PerClass,
-        (below, above): (Regime, Regime),
+        (below, above): (Intake, Intake),
         pin: Pin,
-    ) -> (Regime, Option<Pin>) {
+    ) -> (Intake, Option<Pin>) {
         let up = self.drift(depth, below.inflow(rates));
         let down = -self.drift(depth, above.inflow(rates));
         if up > 0.0 && down > 0.0 {
@@ -577,7 +577,7 @@ impl System {
     }
 
     /// The first depth on the way at which something may change.
-    fn next_mark(&self, state: State, depth: f64, rises: bool) -> Option<Mark> {
+    fn next_mark(&self, state: Regime, depth: f64, rises: bool) -> Option<Mark> {
         let level = |level| {
             let depth = match level {
                 Level::Recovery => self.recovery,
@@ -589,9 +589,9 @@ impl System {
             Mark { depth, level: Some(level) }
         };
         let watched: &[Level] = match state {
-            State::Closed => &[Level::Recovery, Level::Shed, Level::Critical],
-            State::HalfOpen => &[Level::Recovery, Level::Warning, Level::Reopen],
-            State::Open => &[Level::Warning],
+            Regime::Closed => &[Level::Recovery, Level::Shed, Level::Critical],
+            Regime::HalfOpen => &[Level::Recovery, Level::Warning, Level::Reopen],
+            Regime::Open => &[Level::Warning],
         };
         let distance = |mark: &Mark| if rises { mark.depth - depth } else { depth - mark.depth };
         // The law changes where all servers become busy. Of equal marks the last one wins.
@@ -610,9 +610,9 @@ impl System {
         let drain = self.travel(self.reopen_at, self.warning, URGENT_ONLY.inflow(rates))?;
         let cycle = fill + drain;
         let open_fraction = drain.seconds / cycle.seconds;
-        let regime = NO_BATCH.mixed_with(&URGENT_ONLY, open_fraction);
+        let intake = NO_BATCH.mixed_with(&URGENT_ONLY, open_fraction);
         // Over a whole cycle the depth does not change, so what is admitted is finished.
-        let throughput = regime.inflow(rates);
+        let throughput = intake.inflow(rates);
         Some(LimitCycle {
             period: cycle.seconds,
             fill_seconds: fill.seconds,
@@ -620,7 +620,7 @@ impl System {
             opens_per_hour: SECONDS_PER_HOUR / cycle.seconds,
             half_open_fraction: fill.seconds / cycle.seconds,
             open_fraction,
-            rejected: PerClass { urgent: 0.0, normal: regime.normal_rejected, batch: regime.batch_rejected },
+            rejected: PerClass { urgent: 0.0, normal: intake.normal_rejected, batch: intake.batch_rejected },
             rejected_all: 1.0 - throughput / EVERYTHING.inflow(rates),
             throughput,
             depth_min: self.warning,
@@ -689,29 +689,29 @@ fn assert_amount(value: f64, name: &str) {
 
 /// What admission does: rejected fractions, and the share of time in OPEN.
 #[derive(Clone, Copy)]
-struct Regime {
+struct Intake {
     normal_rejected: f64,
     batch_rejected: f64,
     open: f64,
 }
 
 /// CLOSED below the shed depth.
-const EVERYTHING: Regime = Regime { normal_rejected: 0.0, batch_rejected: 0.0, open: 0.0 };
+const EVERYTHING: Intake = Intake { normal_rejected: 0.0, batch_rejected: 0.0, open: 0.0 };
 /// CLOSED from the shed depth on, and HALF_OPEN.
-const NO_BATCH: Regime = Regime { normal_rejected: 0.0, batch_rejected: 1.0, open: 0.0 };
+const NO_BATCH: Intake = Intake { normal_rejected: 0.0, batch_rejected: 1.0, open: 0.0 };
 /// OPEN.
-const URGENT_ONLY: Regime = Regime { normal_rejected: 1.0, batch_rejected: 1.0, open: 1.0 };
+const URGENT_ONLY: Intake = Intake { normal_rejected: 1.0, batch_rejected: 1.0, open: 1.0 };
 
-impl Regime {
+impl Intake {
     /// Admitted jobs per second.
     fn inflow(&self, rates: &PerClass) -> f64 {
         rates.urgent + rates.normal * (1.0 - self.normal_rejected) + rates.batch * (1.0 - self.batch_rejected)
     }
 
-    /// This regime, with the other one for a share of the time.
-    fn mixed_with(&self, other: &Regime, share: f64) -> Regime {
+    /// This intake, with the other one for a share of the time.
+    fn mixed_with(&self, other: &Intake, share: f64) -> Intake {
         let mix = |mine: f64, theirs: f64| mine * (1.0 - share) + theirs * share;
-        Regime {
+        Intake {
             normal_rejected: mix(self.normal_rejected, other.normal_rejected),
             batch_rejected: mix(self.batch_rejected, other.batch_rejected),
             open: mix(self.open, other.open),

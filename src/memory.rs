@@ -39,7 +39,7 @@ pub enum IdKind {
     Uuid,
 }
 
-/// What a job is like.
+/// The shape of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobShape {
     /// Where it is.
@@ -48,7 +48,7 @@ pub struct JobShape {
     pub payload: u64,
     /// Bytes of `opts`, a JSON text.
     pub options: u64,
-    /// What its id looks like.
+    /// Format of its id.
     pub id: IdKind,
     /// The setting `hash-max-listpack-value`: a hash stays compact while no value is longer.
     pub listpack_value: u64,
@@ -59,7 +59,7 @@ pub struct JobShape {
 pub struct JobBytes {
     /// Its place in the keyspace: entry, name and object.
     pub key: u64,
-    /// What it consists of.
+    /// Its parts.
     pub hash: u64,
     /// Its place in a list or sorted set.
     pub index: u64,
@@ -81,7 +81,7 @@ pub struct Estimate {
 }
 
 impl JobShape {
-    /// A job as BullMQ writes it by default, in that state, with a payload of so many bytes.
+    /// A job as BullMQ writes it by default, in that state, with a payload of that many bytes.
     pub fn standard(state: JobState, payload: u64, id: IdKind) -> Self {
         Self { state, payload, options: standard_options(state, id), id, listpack_value: LISTPACK_VALUE }
     }
@@ -214,7 +214,7 @@ impl JobBytes {
 }
 
 impl Estimate {
-    /// Bytes that so many jobs add to an idle Redis.
+    /// Bytes that a number of jobs adds to an idle Redis.
     pub fn total(&self) -> u64 {
         self.jobs * self.each.sum() + self.tables + self.events
     }
@@ -237,7 +237,7 @@ pub fn standard_options(state: JobState, id: IdKind) -> u64 {
         }
 }
 
-/// The allocation that a request of so many bytes gets: the size classes of jemalloc 5 with a quantum of 16 bytes, four to each
+/// The allocation for a request of that many bytes: the size classes of jemalloc 5 with a quantum of 16 bytes, four to each
 /// doubling.
 pub const fn size_class(bytes: u64) -> u64 {
     match bytes {
@@ -262,7 +262,7 @@ pub const fn string(length: u64) -> u64 {
     size_class(header + length + 1)
 }
 
-/// Bucket arrays of a dict with so many entries: 8 bytes for each of a power of two of buckets.
+/// Bucket arrays of a dict with that many entries: 8 bytes for each of a power of two of buckets.
 pub const fn table(entries: u64) -> u64 {
     let buckets = entries.next_power_of_two();
     8 * if buckets < 4 { 4 } else { buckets }

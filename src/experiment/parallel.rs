@@ -1,7 +1,7 @@
 //! Tasks on all threads of the current rayon pool, taken one by one in their order.
 //!
-//! A thread that is done takes the next task, so nobody idles while there is work, and tasks that belong
-//! together run close together. Results come in any order; whoever takes them must not care, or sort them.
+//! An idle thread takes the next task, so no thread idles while there is work, and tasks that belong
+//! together run close together. Results come in any order: `take` must not depend on it, or sort them.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

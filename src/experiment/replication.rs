@@ -49,7 +49,7 @@ impl Replication {
         }
     }
 
-    /// Metrics of which nothing else is known.
+    /// Metrics alone, without limits, losses or alerts.
     pub fn bare(digest: u64, system: Metrics, classes: Vec<Metrics>) -> Self {
         let (limits, nearness) = (LimitsReached::default(), Nearness::default());
         Self { digest, system, classes, limits, nearness, first_loss: None, alerts: Vec::new() }

@@ -2,7 +2,7 @@
 
 use crate::engine::time::SimTime;
 use crate::model::config::ModelConfig;
-use crate::model::outcome::{Outcome, PartPoint, RunSeries};
+use crate::model::outcome::{DetailPoint, Outcome, RunSeries};
 use crate::stats::interval::Sample;
 
 /// One point of time after another, all vectors of equal length (but those by class: one such vector a class).
@@ -45,13 +45,13 @@ pub struct Series {
     pub wait_p95: Vec<Option<f64>>,
     /// 99th percentile of the same.
     pub wait_p99: Vec<Option<f64>>,
-    /// What the parts of the detailed level did; `None` if no replication was on that level.
-    pub parts: Option<PartSeries>,
+    /// What only the detailed level counts; `None` if no replication was on that level.
+    pub details: Option<DetailSeries>,
 }
 
-/// The course of the parts that only the detailed level has. What is not used is constant or zero.
+/// The course of what only the detailed level counts. Unused values are constant or zero.
 #[derive(Clone, Debug, Default)]
-pub struct PartSeries {
+pub struct DetailSeries {
     /// Worker processes that take jobs, at the point.
     pub workers: Band,
     /// Worker processes that the autoscaler wants, mean over the replications; empty without one.
@@ -66,7 +66,7 @@ pub struct PartSeries {
     pub retried: Vec<f64>,
     /// Requests given up since the start.
     pub abandoned: Vec<f64>,
-    /// Jobs finished for nobody since the start.
+    /// Jobs finished since the start after their client had stopped waiting.
     pub wasted: Vec<f64>,
     /// Requests whose client still waited at the horizon, mean over the replications.
     pub open_requests: f64,
@@ -97,22 +97,22 @@ pub(crate) struct SeriesFold {
     redis: Vec<Vec<u64>>,
     wait: Vec<Vec<Option<[f64; 3]>>>,
     sums: Vec<PointSums>,
-    parts: Option<PartFold>,
+    details: Option<DetailFold>,
     /// Worker processes at the start, where an autoscaler changes them.
     scaled_from: Option<u32>,
 }
 
-/// The same of the parts of the detailed level.
+/// The same of what only the detailed level counts.
 #[derive(Default)]
-struct PartFold {
+struct DetailFold {
     workers: Vec<Vec<u64>>,
-    sums: Vec<PartSums>,
+    sums: Vec<DetailSums>,
     open_requests: u64,
 }
 
 /// Sums over the replications at one point.
 #[derive(Clone, Copy, Default)]
-struct PartSums {
+struct DetailSums {
     connections: u64,
     redis_busy: u128,
     requests: u64,
@@ -145,16 +145,16 @@ impl SeriesFold {
             redis: Vec::new(),
             wait: Vec::new(),
             sums: Vec::new(),
-            parts: None,
+            details: None,
             scaled_from: config.autoscaler.as_ref().map(|_| config.workers.processes),
         }
     }
 
     pub(crate) fn add(&mut self, outcome: &Outcome) {
         let run = &outcome.series;
-        if outcome.parts.is_detailed {
+        if outcome.details.is_detailed {
             let times = self.times(run.depth.len());
-            self.parts.get_or_insert_default().add(outcome, &times, self.scaled_from);
+            self.details.get_or_insert_default().add(outcome, &times, self.scaled_from);
         }
         self.add_run(run);
     }
@@ -226,7 +226,7 @@ impl SeriesFold {
             wait_p50: wait(0),
             wait_p95: wait(1),
             wait_p99: wait(2),
-            parts: self.parts.map(|parts| parts.finish(&seconds, self.scaled_from.is_some())),
+            details: self.details.map(|details| details.finish(&seconds, self.scaled_from.is_some())),
             seconds,
         }
     }
@@ -237,17 +237,18 @@ impl SeriesFold {
     }
 }
 
-impl PartFold {
+impl DetailFold {
     fn add(&mut self, outcome: &Outcome, times: &[f64], scaled_from: Option<u32>) {
-        self.open_requests += outcome.parts.open_requests;
-        self.sums.resize(times.len(), PartSums::default());
+        self.open_requests += outcome.details.open_requests;
+        self.sums.resize(times.len(), DetailSums::default());
         let mut workers = Vec::with_capacity(times.len());
         let mut wanted = u64::from(scaled_from.unwrap_or(0));
         let mut decisions = outcome.decisions.iter().peekable();
-        let mut last = PartPoint::default();
+        let mut last = DetailPoint::default();
         for (point, sums) in self.sums.iter_mut().enumerate() {
-            // A step without length has no point of its own: all is as it was.
-            last = outcome.series.parts.get(point).copied().unwrap_or(PartPoint { redis_busy: 0, ..last });
+            // A step of no length has no point of its own: it repeats the last.
+            last =
+                outcome.series.details.get(point).copied().unwrap_or(DetailPoint { redis_busy: 0, ..last });
             while let Some(decision) = decisions.next_if(|one| SimTime::as_secs_f64(one.at) <= times[point]) {
                 wanted = u64::from(decision.wanted);
             }
@@ -263,10 +264,10 @@ impl PartFold {
         self.workers.push(workers);
     }
 
-    fn finish(self, seconds: &[f64], is_scaled: bool) -> PartSeries {
+    fn finish(self, seconds: &[f64], is_scaled: bool) -> DetailSeries {
         let points = seconds.len();
         let runs = self.workers.len() as f64;
-        let mean = |of: fn(&PartSums) -> u64| -> Vec<f64> {
+        let mean = |of: fn(&DetailSums) -> u64| -> Vec<f64> {
             self.sums.iter().map(|sums| of(sums) as f64 / runs).collect()
         };
         let begins = std::iter::once(0.0).chain(seconds.iter().copied());
@@ -274,7 +275,7 @@ impl PartFold {
         let busy = self.sums.iter().zip(lengths).map(|(sums, length)| {
             if length > 0.0 { sums.redis_busy as f64 / (runs * length * 1e9) } else { 0.0 }
         });
-        PartSeries {
+        DetailSeries {
             workers: Band::over(&self.workers, points),
             wanted: if is_scaled { mean(|sums| sums.wanted) } else { Vec::new() },
             connections: mean(|sums| sums.connections),

@@ -120,12 +120,12 @@ pub struct LimitAhead {
     pub used: f64,
 }
 
-/// An alert and when it would have called somebody.
+/// An alert and when it would have fired.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct AlertSummary {
     /// Its name.
     pub alert: &'static str,
-    /// Who is told.
+    /// How it is delivered.
     pub severity: &'static str,
     /// Its condition in PromQL.
     pub expression: String,
@@ -158,7 +158,7 @@ pub struct ScalingStep {
     pub current: u32,
     /// What the depth alone asked for.
     pub recommended: u32,
-    /// What it was to be.
+    /// The replicas it decided on.
     pub wanted: u32,
     /// What settled it.
     pub reason: &'static str,

@@ -1,4 +1,4 @@
-//! Arrival processes: when the next job comes, and of which class it is.
+//! Arrival processes: the time and the class of the next job.
 //!
 //! Gaps are drawn in operational time, where the mean rate is 1, and turned into seconds by running through
 //! the phases' rates. For a Poisson process this is the exact inversion of the cumulative rate (Cinlar,
@@ -73,7 +73,7 @@ struct Modulated {
     horizon: SimTime,
 }
 
-/// Batches of arrivals, those that have begun and are not through at once.
+/// Batches of arrivals; several may be under way at once.
 #[derive(Debug)]
 struct Batches {
     batches: Arc<[ArrivalBatch]>,
@@ -138,7 +138,7 @@ impl Source {
                 class: None,
             })),
         };
-        let phases = source.parts().map(|(begin, phase)| {
+        let phases = source.phase_spans().map(|(begin, phase)| {
             let curved = (phase.curve != Curve::Flat).then(|| Box::new(Curved::new(phase.clone(), begin)));
             let nanos_per_arrival = if curved.is_some() { f64::NAN } else { 1e9 / phase.rate };
             PhasePace { end: phase.end.min(FAR), nanos_per_arrival, curved }
@@ -266,7 +266,7 @@ impl Modulated {
         self.until = now + SimDuration(nanos as u64);
     }
 
-    /// Moves on by so many expected arrivals.
+    /// Moves on by a number of expected arrivals.
     fn run_through(&mut self, mut now: SimTime, mut gap: f64) -> SimTime {
         while now < self.horizon {
             let rate = self.modulation.states[self.state].rate;
@@ -329,7 +329,7 @@ impl Batches {
 }
 
 impl OpenBatch {
-    /// When the arrival after those that are done comes.
+    /// When the next arrival of the batch comes.
     fn next_time(&self, spread: Spread, stream: &mut Stream) -> SimTime {
         let ArrivalBatch { at, within, count, .. } = self.batch;
         match spread {
@@ -483,7 +483,7 @@ mod tests {
                 let end = phase.end.min(time);
                 phase.arrivals_in(begin, end.since(begin).as_secs_f64())
             };
-            source.parts().filter(|(begin, _)| *begin < time).map(passed).sum()
+            source.phase_spans().filter(|(begin, _)| *begin < time).map(passed).sum()
         };
         let mut gaps: Vec<f64> = Vec::new();
         for replication in 0..2 {

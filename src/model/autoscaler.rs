@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::distribution::Distribution;
 
-/// What an autoscaler is told.
+/// Settings of an autoscaler.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AutoscalerConfig {
     /// Fewest replicas.
@@ -105,13 +105,13 @@ pub struct Decision {
     /// What the metric alone would have.
     pub recommended: u32,
     /// What settled it.
-    pub reason: Reason,
+    pub reason: ScalingReason,
 }
 
 /// What settled a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reason {
+pub enum ScalingReason {
     /// The metric is near the target.
     WithinTolerance,
     /// The metric asks for this.
@@ -130,24 +130,24 @@ pub enum Reason {
     Disabled,
 }
 
-impl Reason {
+impl ScalingReason {
     /// In words, for reports.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Reason::WithinTolerance => "within tolerance",
-            Reason::Metric => "metric",
-            Reason::Stabilized => "held by a window",
-            Reason::RateLimited => "rate limit",
-            Reason::Minimum => "minimum",
-            Reason::Maximum => "maximum",
-            Reason::NoMetric => "no metric",
-            Reason::Disabled => "switched off",
+            ScalingReason::WithinTolerance => "within tolerance",
+            ScalingReason::Metric => "metric",
+            ScalingReason::Stabilized => "held by a window",
+            ScalingReason::RateLimited => "rate limit",
+            ScalingReason::Minimum => "minimum",
+            ScalingReason::Maximum => "maximum",
+            ScalingReason::NoMetric => "no metric",
+            ScalingReason::Disabled => "switched off",
         }
     }
 }
 
 impl Default for Behavior {
-    /// What Kubernetes fills in: up 4 pods or 100% in 15 s, whichever is more, at once; down 100% in 15 s after 300 s.
+    /// The defaults of Kubernetes: up 4 pods or 100% in 15 s, whichever is more, at once; down 100% in 15 s after 300 s.
     fn default() -> Self {
         let policy = |kind, value| ScalingPolicy { kind, value, period: SimDuration(15 * SECOND) };
         Self {
@@ -184,7 +184,7 @@ const LEGACY_FACTOR: u32 = 2;
 const LEGACY_LEAST: u32 = 4;
 
 impl Autoscaler {
-    /// One that has decided nothing yet, with so many replicas there: they are its first recommendation, as in the controller.
+    /// An autoscaler before its first decision, with the current replicas: they are its first recommendation, as in the controller.
     pub fn new(config: AutoscalerConfig, replicas: u32) -> Self {
         let recommendations = VecDeque::from([(SimTime::ZERO, replicas)]);
         Self { config, recommendations, added: VecDeque::new(), removed: VecDeque::new() }
@@ -194,20 +194,20 @@ impl Autoscaler {
     pub fn sync(&mut self, now: SimTime, metric: Option<u64>, current: u32) -> Decision {
         let held = |reason| Decision { replicas: current, recommended: current, reason };
         if current == 0 && self.config.min > 0 {
-            return held(Reason::Disabled);
+            return held(ScalingReason::Disabled);
         }
         if current > self.config.max {
-            return self.enact(now, current, self.config.max, self.config.max, Reason::Maximum);
+            return self.enact(now, current, self.config.max, self.config.max, ScalingReason::Maximum);
         }
         if current < self.config.min {
-            return self.enact(now, current, self.config.min, self.config.min, Reason::Minimum);
+            return self.enact(now, current, self.config.min, self.config.min, ScalingReason::Minimum);
         }
         let Some(metric) = metric else {
-            return held(Reason::NoMetric);
+            return held(ScalingReason::NoMetric);
         };
         let (recommended, settled) = match self.recommend(metric, current) {
-            Some(replicas) => (replicas, Reason::Metric),
-            None => (current, Reason::WithinTolerance),
+            Some(replicas) => (replicas, ScalingReason::Metric),
+            None => (current, ScalingReason::WithinTolerance),
         };
         let (replicas, reason) = match self.config.behavior.clone() {
             Some(behavior) => self.behave(&behavior, now, current, recommended, settled),
@@ -216,7 +216,7 @@ impl Autoscaler {
         self.enact(now, current, replicas, recommended, reason)
     }
 
-    /// What the metric asks for; `None` if it is near enough to the target. Quantities are milli-units, as in the controller.
+    /// The replicas that the metric asks for; `None` if it is near enough to the target. Quantities are milli-units, as in the controller.
     fn recommend(&self, metric: u64, current: u32) -> Option<u32> {
         let AutoscalerConfig { target, target_type, tolerance_up, tolerance_down, .. } = self.config;
         let (usage, target) = (u128::from(metric) * 1_000, u128::from(target) * 1_000);
@@ -245,8 +245,8 @@ impl Autoscaler {
         now: SimTime,
         current: u32,
         recommended: u32,
-        settled: Reason,
-    ) -> (u32, Reason) {
+        settled: ScalingReason,
+    ) -> (u32, ScalingReason) {
         self.remember(now, recommended, behavior.up.window.max(behavior.down.window));
         let newer = |window: SimDuration| {
             let recent = self.recommendations.iter().filter(move |(time, _)| now.since(*time) < window);
@@ -257,19 +257,24 @@ impl Autoscaler {
         let mut replicas = current;
         replicas = replicas.max(up);
         replicas = replicas.min(down);
-        let mut reason = if replicas == recommended { settled } else { Reason::Stabilized };
+        let mut reason = if replicas == recommended { settled } else { ScalingReason::Stabilized };
         if replicas > current {
             let limit = self.limit_up(&behavior.up, now, current).max(current);
             let most = limit.min(self.config.max);
             if replicas > most {
-                reason = if most == self.config.max { Reason::Maximum } else { Reason::RateLimited };
+                reason =
+                    if most == self.config.max { ScalingReason::Maximum } else { ScalingReason::RateLimited };
                 replicas = most;
             }
         } else if replicas < current {
             let limit = self.limit_down(&behavior.down, now, current).min(current);
             let least = limit.max(self.config.min);
             if replicas < least {
-                reason = if least == self.config.min { Reason::Minimum } else { Reason::RateLimited };
+                reason = if least == self.config.min {
+                    ScalingReason::Minimum
+                } else {
+                    ScalingReason::RateLimited
+                };
                 replicas = least;
             }
         }
@@ -282,20 +287,20 @@ impl Autoscaler {
         now: SimTime,
         current: u32,
         recommended: u32,
-        settled: Reason,
-    ) -> (u32, Reason) {
+        settled: ScalingReason,
+    ) -> (u32, ScalingReason) {
         self.remember(now, recommended, LEGACY_WINDOW);
         let stabilized =
             self.recommendations.iter().map(|(_, replicas)| *replicas).max().unwrap_or(recommended);
-        let reason = if stabilized == recommended { settled } else { Reason::Stabilized };
+        let reason = if stabilized == recommended { settled } else { ScalingReason::Stabilized };
         let limit = (LEGACY_FACTOR * current).max(LEGACY_LEAST);
         if stabilized < self.config.min {
-            (self.config.min, Reason::Minimum)
+            (self.config.min, ScalingReason::Minimum)
         } else if stabilized > limit.min(self.config.max) {
             if limit < self.config.max {
-                (limit, Reason::RateLimited)
+                (limit, ScalingReason::RateLimited)
             } else {
-                (self.config.max, Reason::Maximum)
+                (self.config.max, ScalingReason::Maximum)
             }
         } else {
             (stabilized, reason)
@@ -359,7 +364,7 @@ impl Autoscaler {
         current: u32,
         replicas: u32,
         recommended: u32,
-        reason: Reason,
+        reason: ScalingReason,
     ) -> Decision {
         let longest = |rules: &ScalingRules| rules.policies.iter().map(|policy| policy.period).max();
         let behavior = self.config.behavior.as_ref();
@@ -473,10 +478,10 @@ mod tests {
     #[test]
     fn a_missing_metric_and_no_replicas_change_nothing() {
         let mut autoscaler = Autoscaler::new(config(None), 3);
-        assert_eq!(autoscaler.sync(SimTime(1), None, 3).reason, Reason::NoMetric);
-        assert_eq!(autoscaler.sync(SimTime(2), Some(1_000_000), 0).reason, Reason::Disabled);
+        assert_eq!(autoscaler.sync(SimTime(1), None, 3).reason, ScalingReason::NoMetric);
+        assert_eq!(autoscaler.sync(SimTime(2), Some(1_000_000), 0).reason, ScalingReason::Disabled);
         let over = Autoscaler::new(AutoscalerConfig { max: 2, ..config(None) }, 3).sync(SimTime(1), None, 3);
-        assert_eq!((over.replicas, over.reason), (2, Reason::Maximum));
+        assert_eq!((over.replicas, over.reason), (2, ScalingReason::Maximum));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Circuits {
         gateway
     }
 
-    /// The same among those that live and are ready; `None` if there is none.
+    /// The same among the gateways that are alive and ready; `None` if there is none.
     pub(crate) fn next_available(&mut self) -> Option<usize> {
         for _ in 0..self.circuits.len() {
             let gateway = self.next_gateway();

@@ -1,4 +1,4 @@
-//! What a model run is told: plain settings, checked by the scenario that made them.
+//! Settings of a model run: plain values, checked by the scenario that made them.
 
 mod arrivals;
 mod capacity;
@@ -48,9 +48,9 @@ pub struct ModelConfig {
     pub classes: Vec<JobClass>,
     /// Arrival processes, each feeding one or more classes.
     pub sources: Vec<ArrivalSource>,
-    /// What is there at time zero.
+    /// The state at time zero.
     pub start: Start,
-    /// The admission policy and when it looks at the depth.
+    /// The admission policy and when it observes the depth.
     pub policy: PolicyConfig,
     /// The gateways.
     pub gateway: Gateway,
@@ -58,15 +58,15 @@ pub struct ModelConfig {
     pub queue: Queue,
     /// The workers.
     pub workers: Workers,
-    /// What is behind the waiting line.
+    /// Redis.
     pub redis: Redis,
-    /// Those who send the jobs; `None` if each is sent once and nobody waits for it.
+    /// The clients; `None` if each job is sent once and no client waits for it.
     pub clients: Option<Clients>,
-    /// What goes wrong, in order of its beginning.
+    /// The faults, in order of their beginning.
     pub faults: Vec<Fault>,
-    /// Who changes the number of worker processes; `None` if it stays.
+    /// The autoscaler of the worker processes; `None` if their number is fixed.
     pub autoscaler: Option<AutoscalerConfig>,
-    /// Who watches.
+    /// Scrapes and alerts.
     pub monitoring: Monitoring,
 }
 
@@ -76,7 +76,7 @@ impl ModelConfig {
         let horizon = SimTime(self.horizon.0);
         // Sources add up: the highest sum is at the beginning, the end or the peak of some phase.
         let mut times = Vec::new();
-        for (begin, phase) in self.sources.iter().flat_map(ArrivalSource::parts) {
+        for (begin, phase) in self.sources.iter().flat_map(ArrivalSource::phase_spans) {
             times.push(begin);
             if let Curve::Ramp(_) = phase.curve {
                 times.push(SimTime(phase.end.0.saturating_sub(1)));
@@ -117,12 +117,12 @@ impl ModelConfig {
         }
     }
 
-    /// In which state the jobs of a class wait: with a priority of BullMQ's or without.
+    /// State in which the jobs of a class wait: BullMQ keeps those with a priority apart.
     pub fn waiting_state(&self, class: usize) -> JobState {
         if self.classes[class].queue_priority > 0 { JobState::Prioritized } else { JobState::Waiting }
     }
 
-    /// The mean of something over all jobs that the rates offer; over the classes alike where there are no rates.
+    /// Mean over all jobs that the rates offer; over the classes with equal weights where there are no rates.
     pub fn mean_over_jobs(&self, value: impl Fn(&JobClass) -> f64) -> f64 {
         let weights: Vec<f64> = (0..self.classes.len()).map(|class| self.offered_jobs(class)).collect();
         let all: f64 = weights.iter().sum();
@@ -138,7 +138,7 @@ impl ModelConfig {
         for source in &self.sources {
             let shares = source.classes.iter().filter(|(index, _)| *index == class);
             let share: f64 = shares.map(|(_, share)| share).sum();
-            for (begin, phase) in source.parts() {
+            for (begin, phase) in source.phase_spans() {
                 let end = phase.end.min(horizon);
                 jobs += share * phase.arrivals_in(begin, end.since(begin).as_secs_f64());
             }
@@ -162,7 +162,7 @@ pub struct JobClass {
     pub service_time: Distribution,
 }
 
-/// What is there at time zero.
+/// The state at time zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// Jobs already in the system, served from time zero on; not counted as offered.

@@ -122,7 +122,7 @@ impl<D: Copy> WaitingLine<D> {
         Some(self.turn)
     }
 
-    /// Takes the data of the job that has waited longest of those that have theirs; `None` if there is none.
+    /// Evicts the data of the job that has waited longest among those that still have theirs; `None` if there is none.
     pub(crate) fn evict(&mut self) -> Option<Job<D>> {
         let candidate = |line: usize| self.lines[line].get(self.evicted[line]).copied();
         let oldest = (0..self.lines.len())
@@ -133,8 +133,7 @@ impl<D: Copy> WaitingLine<D> {
         Some(job)
     }
 
-    /// Takes all jobs for which that holds from the ends of the lines, those that were enqueued last, and says whether their
-    /// data was still there.
+    /// Takes matching jobs from the ends of the lines, the last enqueued first, and says whether their data was still there.
     pub(crate) fn take_newest(&mut self, is_taken: impl Fn(&Job<D>) -> bool) -> Vec<(Job<D>, bool)> {
         let mut taken = Vec::new();
         for (index, line) in self.lines.iter_mut().enumerate() {

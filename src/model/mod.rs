@@ -80,16 +80,16 @@ enum Rare<E> {
     Observe,
     /// A crashed Redis is back.
     RedisReturns,
-    /// Something that only this level of detail knows.
+    /// An event of this level of detail.
     OfLevel(E),
 }
 
-/// What the hot path needs to know of a class.
+/// What the hot path needs of a class.
 #[derive(Debug)]
 struct ClassState {
     priority: backpressure::Priority,
     line: u8,
-    /// In which state its jobs wait.
+    /// State in which its jobs wait.
     waiting: JobState,
     service: Sampler,
     service_stream: Stream,
@@ -110,7 +110,7 @@ enum JobMemory {
     },
 }
 
-/// How much of the service a run looks at: what happens on the way of a job, and what that needs to know.
+/// A level of detail: how a job moves through the service, and the state that this needs.
 trait Level: Sized + fmt::Debug {
     /// What a job carries besides the common things.
     type Details: Copy + Default + fmt::Debug;
@@ -122,7 +122,7 @@ trait Level: Sized + fmt::Debug {
     fn new(config: &ModelConfig, seed: u64, replication: u32) -> Self;
     /// Enters the first rare events of this level.
     fn schedule<P: Probe>(run: &mut Run<'_, P, Self>);
-    /// When the next slot is through with what it does.
+    /// When the next slot ends its phase.
     fn next_completion(&self) -> SimTime;
     /// When the next of the other events comes.
     fn next_other(&self) -> SimTime;
@@ -130,11 +130,11 @@ trait Level: Sized + fmt::Debug {
     fn arrive<P: Probe>(run: &mut Run<'_, P, Self>);
     /// The check latency of the next job is over.
     fn reach_redis<P: Probe>(run: &mut Run<'_, P, Self>);
-    /// A job is there at the start.
+    /// An initial job is placed.
     fn place<P: Probe>(run: &mut Run<'_, P, Self>, job: Job<Self::Details>);
-    /// A job is in Redis, or there is no room for it.
+    /// A job reaches Redis, which may have no room for it.
     fn land<P: Probe>(run: &mut Run<'_, P, Self>, job: Job<Self::Details>);
-    /// The next slot is through with what it does.
+    /// The next slot ends its phase.
     fn complete<P: Probe>(run: &mut Run<'_, P, Self>);
     /// The other event is due.
     fn other<P: Probe>(run: &mut Run<'_, P, Self>);
@@ -146,7 +146,7 @@ trait Level: Sized + fmt::Debug {
     fn details(&mut self, payload: f64, id: u64) -> Self::Details;
     /// The depth as a gateway reads it, where something distorts it.
     fn distorted_depth(&self) -> Option<Depth>;
-    /// What the gateways take for the time.
+    /// The time on the gateways' clock.
     fn clock(&self, now: SimTime) -> Nanos;
     /// Jobs in service.
     fn active<P: Probe>(run: &Run<'_, P, Self>) -> u64;
@@ -156,8 +156,7 @@ trait Level: Sized + fmt::Debug {
     fn warmup_ends(&mut self, now: SimTime);
     /// A step of the series ends.
     fn series_step<P: Probe>(run: &mut Run<'_, P, Self>);
-    /// The books are closed: hands over what this level alone has counted, and all jobs that are neither in flight nor in
-    /// the line.
+    /// The run ends: hands over the counts of this level, and all jobs that are neither in flight nor in the line.
     fn finish<P: Probe>(run: &mut Run<'_, P, Self>) -> Vec<Job<Self::Details>>;
 }
 
@@ -184,7 +183,7 @@ struct Run<'a, P, L: Level> {
     /// Jobs waiting and in service.
     depth: u64,
     redis: Memory,
-    /// For how many reasons Redis does not answer.
+    /// How many outages and crashes keep Redis from answering.
     redis_away: u32,
     recorder: Recorder,
     level: L,
@@ -210,7 +209,7 @@ pub fn run(config: &ModelConfig, seed: u64, replication: u32) -> Outcome {
     Simulation::new(config, seed, replication, NoProbe).run()
 }
 
-/// The same in every detail, also where the settings need none of them: for tests that hold one level against the other.
+/// The same on the detailed level, even if the settings do not need it: for tests that compare the levels.
 pub fn run_detailed(config: &ModelConfig, seed: u64, replication: u32) -> Outcome {
     let mut run: Run<'_, NoProbe, Detailed> = Run::new(config, seed, replication, NoProbe);
     run.advance(SimTime(config.horizon.0));
@@ -241,7 +240,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
         }
     }
 
-    /// Closes the books at the horizon and checks that no job is missing.
+    /// Ends the run at the horizon and checks that no job is missing.
     pub fn finish(self) -> Outcome {
         match self.0 {
             AtLevel::Plain(run) => run.finish(),
@@ -386,8 +385,8 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         }
     }
 
-    /// The job that arrives now. Its attributes are drawn, whether it is admitted or not, so that a scenario that rejects
-    /// more does not see other jobs.
+    /// The job that arrives now. Its attributes are drawn even if it is then rejected, so that scenarios that reject
+    /// differently still see the same jobs.
     #[inline(always)]
     fn take_arrival(&mut self) -> Job<L::Details> {
         let Arrival { class, service } = self.sources[self.next_source].take();
@@ -436,7 +435,7 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         Depth::Known(self.depth_signal.read(self.now, self.depth))
     }
 
-    /// A departure is over: circuits that look at the depth all the time do.
+    /// A job has left: circuits that observe continuously observe now.
     #[inline(always)]
     fn observe_departure(&mut self) {
         if self.config.policy.observe == Observe::Continuous {
@@ -445,7 +444,7 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         }
     }
 
-    /// Whether the waiting line, the slots and the enqueues on their way fill the capacity.
+    /// Whether the waiting line, the slots and the enqueues in flight fill the capacity.
     #[inline]
     fn queue_is_full(&self) -> bool {
         self.config.queue.capacity.is_some_and(|most| self.depth + self.in_flight.len() as u64 >= most)
@@ -458,8 +457,8 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         self.recorder.depth_changed(self.now, depth);
     }
 
-    /// Redis dies of a lack of memory, with all jobs in it, and comes back empty. What waits in the line is gone; the
-    /// level sees to what is elsewhere.
+    /// Redis dies of a lack of memory, with all jobs in it, and comes back empty. Waiting jobs are lost here; the
+    /// level loses those that are elsewhere.
     #[cold]
     fn crash_redis(&mut self) {
         for job in self.line.drain() {
@@ -509,12 +508,12 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         });
     }
 
-    /// The jobs that are there at the start; each is of a class drawn by the first phases' rates.
+    /// Places the initial jobs; their classes are drawn by the rates of the first phases.
     fn place_initial_jobs(&mut self, mut stream: Stream) {
         if self.config.start.jobs == 0 {
             return;
         }
-        // As they come at time zero; by the shares alone where nothing says how many come.
+        // By the rates at time zero; by the shares alone where there are no rates.
         let has_rate = self.config.rate_at(SimTime::ZERO) > 0.0;
         let mut bounds = Vec::new();
         let mut sum = 0.0;
@@ -552,7 +551,7 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
     }
 }
 
-/// The name of a source's streams: a class with arrivals of its own keeps them when others come and go.
+/// The name of a source's streams. A class with its own arrivals keeps its streams when other classes are added or removed.
 fn source_name(source: &ArrivalSource, config: &ModelConfig) -> String {
     match source.classes[..] {
         [(class, _)] if config.classes.len() > 1 => format!("arrivals of {}", config.classes[class].name),
@@ -560,7 +559,7 @@ fn source_name(source: &ArrivalSource, config: &ModelConfig) -> String {
     }
 }
 
-/// When the last spike or fault is over; the start if there is none.
+/// The end of the last spike or fault; the start if there is none.
 fn last_disturbance_end(config: &ModelConfig) -> SimTime {
     let spikes = config.sources.iter().flat_map(|source| &source.phases).filter(|phase| phase.spike);
     let ends = spikes.map(|phase| phase.end).chain(config.faults.iter().map(Fault::end));

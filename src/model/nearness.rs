@@ -17,11 +17,11 @@ impl Nearness {
     pub fn of(outcome: &Outcome, config: &ModelConfig) -> Self {
         let peak = outcome.peak_depth as f64;
         let memory = outcome.redis_peak as f64;
-        let parts = &outcome.parts;
+        let details = &outcome.details;
         let policy = Some(&config.policy.config).filter(|policy| policy.enabled());
         let maxmemory = config.redis.maxmemory.map(|most| most as f64);
         let ppm = |millionths: u64| millionths as f64 / 1e6;
-        // What was used at the worst, and the limit, if there is one.
+        // The largest use, and the limit, if there is one.
         let used_of = |limit: Limit| match limit {
             Limit::Workers => {
                 let busy = outcome.series.busy.iter().zip(&outcome.series.slots);
@@ -34,20 +34,20 @@ impl Nearness {
             Limit::QueueLimit => (peak, config.queue.capacity.map(|most| most as f64)),
             Limit::Connections => {
                 let pool = config.workers.database.and_then(|database| database.pool);
-                (parts.connections_peak as f64, pool.map(f64::from))
+                (details.connections_peak as f64, pool.map(f64::from))
             }
-            Limit::RedisCommands => (ppm(parts.redis_busy_peak), config.redis.operations.map(|_| 1.0)),
+            Limit::RedisCommands => (ppm(details.redis_busy_peak), config.redis.operations.map(|_| 1.0)),
             Limit::RedisWatermark => (memory, maxmemory.map(|most| most * super::redis::WATERMARK)),
             Limit::MemoryShed => {
                 (memory, maxmemory.zip(config.redis.watermark).map(|(most, share)| most * share))
             }
             Limit::RedisFull => (memory, maxmemory),
             Limit::InFlight => {
-                (parts.in_flight_peak as f64, config.gateway.in_flight_limit.map(|most| most as f64))
+                (details.in_flight_peak as f64, config.gateway.in_flight_limit.map(|most| most as f64))
             }
             // Either there is one or there is none.
             Limit::NoGateway => (0.0, None),
-            Limit::RetryStorm => (ppm(parts.retry_share_peak), config.clients.map(|_| 1.0)),
+            Limit::RetryStorm => (ppm(details.retry_share_peak), config.clients.map(|_| 1.0)),
             Limit::AutoscalerMost => {
                 let wanted = outcome.decisions.iter().map(|decision| decision.wanted).max().unwrap_or(0);
                 let most = config.autoscaler.as_ref().map(|autoscaler| f64::from(autoscaler.max));

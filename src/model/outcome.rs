@@ -44,8 +44,8 @@ pub struct Outcome {
     pub urgent_offered: u64,
     /// Largest Redis memory in bytes.
     pub redis_peak: u64,
-    /// What the parts of the detailed level did.
-    pub parts: Parts,
+    /// What only the detailed level counts.
+    pub details: DetailCounts,
     /// What the autoscaler decided, without repetitions.
     pub decisions: Vec<ScalingDecision>,
     /// What a monitoring system read.
@@ -79,7 +79,7 @@ pub struct ClassCounts {
     pub wait: Histogram,
     /// Times from arrival to completion, of the same.
     pub sojourn: Histogram,
-    /// What had come before the warm-up ended: counts include it, ratios do not.
+    /// Arrivals of the warm-up: counts include them, ratios do not.
     pub before_warmup: WarmupCounts,
     /// What the detailed level counts besides.
     pub extras: ClassExtras,
@@ -107,7 +107,7 @@ pub struct ClassExtras {
     pub timed_out: u64,
     /// Requests that their client gave up.
     pub abandoned: u64,
-    /// Jobs finished that nobody waited for any more.
+    /// Jobs finished after their client had stopped waiting.
     pub wasted: u64,
     /// Attempts of workers that failed.
     pub failed_attempts: u64,
@@ -122,19 +122,19 @@ pub struct ScalingDecision {
     pub at: SimTime,
     /// The metric that it was based on.
     pub metric: Option<u64>,
-    /// Worker processes that were there or ordered.
+    /// Worker processes that were up or ordered.
     pub current: u32,
-    /// What the metric alone asked for.
+    /// The replicas that the metric alone asked for.
     pub recommended: u32,
-    /// What it was to be.
+    /// The replicas it decided on.
     pub wanted: u32,
-    /// What settled it.
-    pub reason: super::autoscaler::Reason,
+    /// The rule that decided.
+    pub reason: super::autoscaler::ScalingReason,
 }
 
-/// What the parts of the detailed level did.
+/// What only the detailed level counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Parts {
+pub struct DetailCounts {
     /// Whether the run was on that level.
     pub is_detailed: bool,
     /// Requests whose client still waited at the horizon.
@@ -221,8 +221,8 @@ pub struct RunSeries {
     pub busy: Vec<u128>,
     /// Slots of the workers that are there x nanoseconds within the step.
     pub slots: Vec<u128>,
-    /// What the parts of the detailed level did; empty on the plain one.
-    pub parts: Vec<PartPoint>,
+    /// What only the detailed level counts; empty on the plain one.
+    pub details: Vec<DetailPoint>,
     /// Waits of the jobs that began service within the step: 50th, 95th and 99th percentile in nanoseconds.
     pub wait: Vec<Option<[f64; 3]>>,
     /// Counts since the start: for each step, for each class.
@@ -244,9 +244,9 @@ pub struct Flow {
     pub lost: u64,
 }
 
-/// The parts of the detailed level at the end of a step.
+/// What only the detailed level counts, at the end of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PartPoint {
+pub struct DetailPoint {
     /// Processes that take jobs.
     pub workers: u32,
     /// Database connections in use.
@@ -259,7 +259,7 @@ pub struct PartPoint {
     pub retried: u64,
     /// Requests given up since the start.
     pub abandoned: u64,
-    /// Jobs finished for nobody since the start.
+    /// Jobs finished since the start after their client had stopped waiting.
     pub wasted: u64,
 }
 
@@ -421,17 +421,17 @@ impl Outcome {
         metrics.set(Metric::WorkerProcesses, self.slot_area as f64 / per_process);
         metrics.set(Metric::RedisRssPeak, self.redis_peak as f64 * config.redis.fragmentation);
         if config.redis.operations.is_some() {
-            metrics.set(Metric::RedisUtilisation, self.parts.redis_busy as f64 / measured);
+            metrics.set(Metric::RedisUtilisation, self.details.redis_busy as f64 / measured);
         }
         if let Some(pool) = config.workers.database.and_then(|database| database.pool) {
             let area = measured * f64::from(pool);
-            metrics.set(Metric::DatabaseUtilisation, self.parts.connections_area as f64 / area);
+            metrics.set(Metric::DatabaseUtilisation, self.details.connections_area as f64 / area);
         }
         metrics.set(Metric::PriorityInversion, ratio(self.inverted, self.urgent_offered));
         metrics
     }
 
-    /// Hash of all of it. All is taken apart in full, so that nothing new is left out unless somebody says why.
+    /// Hash of all of it. Every struct is destructured in full, so that a new field cannot be forgotten.
     pub fn digest(&self) -> u64 {
         let Self {
             classes,
@@ -452,7 +452,7 @@ impl Outcome {
             inverted,
             urgent_offered,
             redis_peak,
-            parts,
+            details,
             decisions: _,
             series,
         } = self;
@@ -466,7 +466,7 @@ impl Outcome {
             slots: _,
             wait: _,
             flows: _,
-            parts: _,
+            details: _,
         } = series;
         let mut digest = Digest::default();
         let wide = |value: u128| [value as u64, (value >> 64) as u64];
@@ -486,21 +486,21 @@ impl Outcome {
         digest.add_all(depth.iter().copied());
         digest.add_all(depth_max.iter().copied());
         digest.add_all(redis.iter().copied());
-        if parts.is_detailed {
-            self.digest_parts(&mut digest);
+        if details.is_detailed {
+            self.digest_details(&mut digest);
         }
         digest.value()
     }
 
     /// What only the detailed level knows.
-    fn digest_parts(&self, digest: &mut Digest) {
+    fn digest_details(&self, digest: &mut Digest) {
         for class in &self.classes {
             digest.add_all(class.rejected[RejectionReason::QueueLimit.index() + 1..].iter().copied());
             let ClassExtras { requests, retried, timed_out, abandoned, wasted, failed_attempts, redelivered } =
                 class.extras;
             digest.add_all([requests, retried, timed_out, abandoned, wasted, failed_attempts, redelivered]);
         }
-        let Parts {
+        let DetailCounts {
             is_detailed: _,
             open_requests,
             redis_busy,
@@ -510,7 +510,7 @@ impl Outcome {
             redis_busy_peak: _,
             retry_share_peak: _,
             in_flight_peak: _,
-        } = self.parts;
+        } = self.details;
         for wide in [redis_busy, connections_area, self.slot_area] {
             digest.add_all([wide as u64, (wide >> 64) as u64]);
         }
@@ -519,8 +519,9 @@ impl Outcome {
         {
             digest.add_all([at.0, u64::from(wanted), reason as u64]);
         }
-        for point in &self.series.parts {
-            let &PartPoint { workers, connections, redis_busy, requests, retried, abandoned, wasted } = point;
+        for point in &self.series.details {
+            let &DetailPoint { workers, connections, redis_busy, requests, retried, abandoned, wasted } =
+                point;
             digest.add_all([u64::from(workers), connections, redis_busy as u64]);
             digest.add_all([requests, retried, abandoned, wasted]);
         }

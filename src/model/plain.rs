@@ -19,7 +19,7 @@ pub(super) struct Plain {
 
 type PlainRun<'a, P> = Run<'a, P, Plain>;
 
-/// What this level knows of rare events of its own: there are none.
+/// This level has no rare events of its own.
 #[derive(Debug)]
 pub(super) enum Nothing {}
 

@@ -1,10 +1,10 @@
-//! Watching a run from outside, job by job. What nobody watches costs nothing.
+//! Watching a run from outside, job by job. A run without a probe pays nothing for it.
 
 use backpressure::State;
 
 use crate::engine::time::SimTime;
 
-/// Told of what happens in a run, in order. All methods do nothing unless overridden.
+/// Receives the events of a run, in order. All methods do nothing unless overridden.
 pub trait Probe {
     /// A job arrived and was let in or not.
     fn arrived(&mut self, _now: SimTime, _class: usize, _admitted: bool) {}

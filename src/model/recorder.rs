@@ -6,7 +6,8 @@ use super::circuits::{CircuitRecord, Circuits};
 use super::config::{JobClass, ModelConfig};
 use super::limits::{Limit, LimitsReached};
 use super::outcome::{
-    ClassCounts, ClassExtras, Flow, Outcome, PartPoint, Parts, RejectionReason, RunSeries, ScalingDecision,
+    ClassCounts, ClassExtras, DetailCounts, DetailPoint, Flow, Outcome, RejectionReason, RunSeries,
+    ScalingDecision,
 };
 use super::redis::Memory;
 use super::scrape::{QueueScrape, Scrape};
@@ -39,7 +40,7 @@ pub(crate) struct Recorder {
     second: Vec<Flow>,
     inverted: u64,
     /// What the detailed level counts besides.
-    pub(crate) parts: Parts,
+    pub(crate) details: DetailCounts,
     /// What the autoscaler decided.
     pub(crate) decisions: Vec<ScalingDecision>,
     scrapes: Vec<Scrape>,
@@ -120,7 +121,7 @@ impl Recorder {
             },
             second: vec![Flow::default(); config.classes.len()],
             inverted: 0,
-            parts: Parts::default(),
+            details: DetailCounts::default(),
             decisions: Vec::new(),
             scrapes: Vec::new(),
         }
@@ -136,12 +137,12 @@ impl Recorder {
         &mut self.classes[usize::from(class)].extras
     }
 
-    /// A job arrives of which it is not yet known whether it is let in.
+    /// A job arrives whose admission is not decided yet.
     pub(crate) fn offered(&mut self, class: u16) {
         self.class(class).offered += 1;
     }
 
-    /// Such a job is turned away after all, perhaps when the warm-up in which it arrived is over.
+    /// Such a job is rejected, perhaps after the end of the warm-up in which it arrived.
     pub(crate) fn refused(&mut self, now: SimTime, class: u16, arrived: SimTime, reason: RejectionReason) {
         self.class(class).rejected[reason.index()] += 1;
         if arrived < self.warmup && now >= self.warmup {
@@ -191,7 +192,7 @@ impl Recorder {
         }
     }
 
-    /// The same where it may have been for nobody.
+    /// The same where the client may have stopped waiting.
     pub(crate) fn completed_for(&mut self, now: SimTime, class: u16, arrived: SimTime, wanted: bool) {
         if wanted {
             self.completed(now, class, arrived);
@@ -306,9 +307,9 @@ impl Recorder {
         });
     }
 
-    /// A step of the series ends, for the parts of the detailed level: processes that take jobs, connections in use and
+    /// A step of the series ends, for what only the detailed level counts: processes that take jobs, connections in use and
     /// their integral, and nanoseconds of commands of the busiest shard.
-    pub(crate) fn part_point(
+    pub(crate) fn detail_point(
         &mut self,
         now: SimTime,
         workers: u32,
@@ -320,7 +321,7 @@ impl Recorder {
             return;
         }
         let sum = |of: fn(&ClassExtras) -> u64| self.classes.iter().map(|class| of(&class.extras)).sum();
-        let point = PartPoint {
+        let point = DetailPoint {
             workers,
             connections,
             redis_busy: redis_busy - self.step.redis_busy,
@@ -337,14 +338,14 @@ impl Recorder {
         if point.redis_busy >= u128::from(length.0) / 100 * 99 && redis_busy > 0 {
             self.limits.reach(Limit::RedisCommands, self.step.began);
         }
-        self.parts.retry_share_peak =
-            self.parts.retry_share_peak.max((retried * 1_000_000).checked_div(requests).unwrap_or(0));
+        self.details.retry_share_peak =
+            self.details.retry_share_peak.max((retried * 1_000_000).checked_div(requests).unwrap_or(0));
         let redis_ppm = (point.redis_busy * 1_000_000 / u128::from(length.0)) as u64;
-        self.parts.redis_busy_peak = self.parts.redis_busy_peak.max(redis_ppm);
+        self.details.redis_busy_peak = self.details.redis_busy_peak.max(redis_ppm);
         self.step.redis_busy = redis_busy;
         self.step.requests = point.requests;
         self.step.retried = point.retried;
-        self.series.parts.push(point);
+        self.series.details.push(point);
     }
 
     pub(crate) fn finish(
@@ -384,7 +385,7 @@ impl Recorder {
             inverted: self.inverted,
             urgent_offered,
             redis_peak: redis.peak(),
-            parts: self.parts,
+            details: self.details,
             decisions: self.decisions,
             scrapes: self.scrapes,
             series: self.series,

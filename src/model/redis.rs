@@ -1,4 +1,4 @@
-//! Redis memory: how much a job takes, whether there is room for it, and what stays when it is done.
+//! Redis memory: the size of a job, room for the next one, and finished jobs that are kept.
 
 use std::collections::VecDeque;
 
@@ -27,7 +27,7 @@ pub(crate) struct Memory {
     pub(crate) full_at: Option<SimTime>,
 }
 
-/// The share of maxmemory that counts as a limit reached: what operators are told to alert on.
+/// The share of maxmemory that counts as a limit reached: the usual threshold of alerts.
 pub(crate) const WATERMARK: f64 = 0.8;
 
 /// Buckets of a new dict, and how few jobs a bucket must have for the array to shrink (`dict.h`, `server.h`: a tenth).
@@ -97,7 +97,7 @@ impl Memory {
         }
     }
 
-    /// Something else takes so many bytes.
+    /// Something else takes memory.
     #[inline]
     pub(crate) fn grow(&mut self, bytes: u32, now: SimTime) {
         self.used += u64::from(bytes);

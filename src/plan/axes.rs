@@ -1,4 +1,4 @@
-//! The grid of those who bring none: around what the load needs and what the scenario has.
+//! The default grid: around what the load needs and what the scenario has.
 //!
 //! Concurrency is varied only where the scenario says what more of it costs, by contention or by a database pool: elsewhere
 //! more would always look better. `--grid` varies it anyway.
@@ -82,7 +82,7 @@ pub fn at_rate(base: &Loaded, peak: f64) -> Option<Vec<String>> {
     let scaled = |setting: &Setting| {
         let text = setting.value.as_deref()?.trim_matches('"');
         let rate = crate::units::parse_rate(text).ok()?;
-        // Through text, so that whoever repeats the command gets the same bytes.
+        // Through text, so that repeating the command gives the same bytes.
         Some(format!("{}={}/s", setting.path, rate * peak / own))
     };
     let options: Vec<String> = base.settings.iter().filter(is_rate).filter_map(scaled).collect();

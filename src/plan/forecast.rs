@@ -6,7 +6,7 @@
 use backpressure::KindName;
 
 use crate::engine::time::{SimDuration, SimTime};
-use crate::fluid::{self, EventKind, Fluid, Level, PerClass, Segment, State, System};
+use crate::fluid::{self, EventKind, Fluid, Level, PerClass, Regime, Segment, System};
 use crate::memory::JobState;
 use crate::model::config::{
     ArrivalProcess, ArrivalSource, Curve, Gateway, JobClass, Keep, ModelConfig, Monitoring, PolicyConfig,
@@ -54,22 +54,22 @@ impl Forecast {
         if cycles(&fluid) > MOST_CYCLES {
             return None;
         }
-        let outcome = fluid::solve(&fluid);
-        let end = outcome.segments.last()?;
+        let solution = fluid::solve(&fluid);
+        let end = solution.segments.last()?;
         let horizon = model.horizon.as_secs_f64();
         let measured = (model.horizon - model.warmup).as_secs_f64();
         // A segment ends where the warm-up does.
         let warmup = model.warmup.as_secs_f64();
-        let in_warmup = outcome.segments.iter().filter(|end| end.time <= warmup + 1e-9).count();
+        let in_warmup = solution.segments.iter().filter(|end| end.time <= warmup + 1e-9).count();
         let offered = offered_in(&fluid.segments);
-        let before = in_warmup.checked_sub(1).map(|last| outcome.segments[last]);
+        let before = in_warmup.checked_sub(1).map(|last| solution.segments[last]);
         let (depth_area, open_seconds, rejected) =
             before.map_or_else(Default::default, |end| (end.depth_area, end.open_seconds, end.rejected));
-        let redis_peak = model.redis.base as f64 + bytes_of_jobs(model, outcome.peak);
+        let redis_peak = model.redis.base as f64 + bytes_of_jobs(model, solution.peak);
         let is_near = |limit: Option<u64>, value: f64| {
             limit.is_some_and(|limit| value > limit as f64 * (1.0 - LIMIT_MARGIN))
         };
-        if is_near(model.redis.maxmemory, redis_peak) || is_near(model.queue.capacity, outcome.peak) {
+        if is_near(model.redis.maxmemory, redis_peak) || is_near(model.queue.capacity, solution.peak) {
             return None;
         }
         Some(Self {
@@ -82,10 +82,10 @@ impl Forecast {
                 normal: end.rejected.normal - rejected.normal,
                 batch: end.rejected.batch - rejected.batch,
             },
-            peak_depth: outcome.peak,
+            peak_depth: solution.peak,
             mean_depth: (end.depth_area - depth_area) / measured,
-            overshoot: (outcome.peak - model.policy.config.critical() as f64).max(0.0),
-            recovery: recovery(model, &fluid, &outcome).unwrap_or(horizon),
+            overshoot: (solution.peak - model.policy.config.critical() as f64).max(0.0),
+            recovery: recovery(model, &fluid, &solution).unwrap_or(horizon),
             open_fraction: (end.open_seconds - open_seconds) / measured,
             openings: end.opens.map(|opens| opens as f64),
             redis_peak,
@@ -159,8 +159,8 @@ fn offered_in(segments: &[Segment]) -> PerClass {
 
 /// Whether something feeds back, fails or changes on the way, which the limit does not follow.
 ///
-/// All structs of settings are taken apart in full: a new setting does not compile until somebody has said here whether the
-/// limit follows it. What it passes over by name it follows, or leaves out as too small to matter, which pilots measure.
+/// Every struct of settings is destructured in full: a new setting does not compile until it is decided here whether the limit
+/// follows it. Settings skipped by name are followed, or left out as minor, which pilots measure.
 fn is_disturbed(model: &ModelConfig) -> bool {
     let ModelConfig {
         horizon: _,
@@ -168,7 +168,7 @@ fn is_disturbed(model: &ModelConfig) -> bool {
         recovery_hold: _,
         series_step: _,
         classes: _,
-        // Those without rates are told apart below.
+        // Sources without rates are found below.
         sources: _,
         start: Start { jobs: _, circuit: _ },
         policy: PolicyConfig { config: _, observe: _ },
@@ -180,14 +180,14 @@ fn is_disturbed(model: &ModelConfig) -> bool {
         clients,
         faults,
         autoscaler,
-        // Who only watches changes nothing.
+        // Monitoring changes nothing.
         monitoring: Monitoring { scrape: _, evaluation: _, rules: _ },
     } = model;
     let Workers {
         processes: _,
         concurrency: _,
         overhead: _,
-        // What these do to the capacity is in it.
+        // The capacity includes their effect.
         contention: _,
         batch: _,
         failures: _,
@@ -207,7 +207,7 @@ fn is_disturbed(model: &ModelConfig) -> bool {
         keep_completed,
         keep_failed,
         watermark,
-        // What commands cost is in the capacity.
+        // The capacity includes the cost of commands.
         shards: _,
         operations: _,
     } = redis;
@@ -258,9 +258,9 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
         service_rate: capacity / f64::from(model.workers.slots()),
     };
     let initial_state = match model.start.circuit {
-        backpressure::State::Closed => State::Closed,
-        backpressure::State::HalfOpen => State::HalfOpen,
-        backpressure::State::Open => State::Open,
+        backpressure::State::Closed => Regime::Closed,
+        backpressure::State::HalfOpen => Regime::HalfOpen,
+        backpressure::State::Open => Regime::Open,
     };
     capacity.is_finite().then_some(Fluid {
         system,
@@ -274,7 +274,7 @@ fn fluid_of(model: &ModelConfig) -> Option<Fluid> {
 fn ends_of_segments(model: &ModelConfig) -> Option<Vec<SimTime>> {
     let horizon = SimTime(model.horizon.0);
     let mut ends = vec![SimTime(model.warmup.0), horizon];
-    for (begin, phase) in model.sources.iter().flat_map(ArrivalSource::parts) {
+    for (begin, phase) in model.sources.iter().flat_map(ArrivalSource::phase_spans) {
         let end = phase.end.min(horizon);
         let length = end.since(begin);
         let steps = match phase.curve {
@@ -299,7 +299,7 @@ fn rates_between(model: &ModelConfig, begin: SimTime, end: SimTime) -> PerClass 
     let mut rates = [0.0; 3];
     for source in &model.sources {
         // A segment is all in one phase.
-        let phase = source.parts().find(|(_, phase)| phase.end > begin);
+        let phase = source.phase_spans().find(|(_, phase)| phase.end > begin);
         let rate = phase.map_or(0.0, |(start, phase)| match phase.curve {
             Curve::Flat => phase.rate,
             Curve::Ramp(_) | Curve::Cycle { .. } => {
@@ -324,7 +324,7 @@ fn group_of(model: &ModelConfig, class: usize) -> usize {
     }
 }
 
-/// Memory of so many jobs of all classes, in their shares.
+/// Memory of a number of jobs of all classes, in their shares.
 fn bytes_of_jobs(model: &ModelConfig, jobs: f64) -> f64 {
     let memory = &model.redis.memory;
     let state_of = |class: &JobClass| {
@@ -350,27 +350,27 @@ fn cycles(fluid: &Fluid) -> f64 {
 }
 
 /// Seconds from the end of the last spike to the first moment CLOSED at or below the recovery threshold.
-fn recovery(model: &ModelConfig, fluid: &Fluid, outcome: &fluid::Outcome) -> Option<f64> {
+fn recovery(model: &ModelConfig, fluid: &Fluid, solution: &fluid::FluidSolution) -> Option<f64> {
     let spike_ends = model.sources.iter().flat_map(|source| &source.phases).filter(|phase| phase.spike);
     let origin = spike_ends.map(|phase| phase.end).max().map_or(0.0, SimTime::as_secs_f64);
     if origin >= model.horizon.as_secs_f64() {
         return None;
     }
-    let before = outcome.segments.iter().rfind(|end| end.time <= origin + 1e-9);
+    let before = solution.segments.iter().rfind(|end| end.time <= origin + 1e-9);
     let (state, depth) =
         before.map_or((fluid.initial_state, fluid.initial_depth), |end| (end.state, end.depth));
-    if state == State::Closed && depth <= fluid.system.recovery {
+    if state == Regime::Closed && depth <= fluid.system.recovery {
         return Some(0.0);
     }
     let mut state = state;
-    for event in outcome.events.iter().filter(|event| event.time > origin) {
+    for event in solution.events.iter().filter(|event| event.time > origin) {
         match event.kind {
             EventKind::Closes => return Some(event.time - origin),
-            EventKind::Reaches(Level::Recovery) if state == State::Closed => {
+            EventKind::Reaches(Level::Recovery) if state == Regime::Closed => {
                 return Some(event.time - origin);
             }
-            EventKind::Opens | EventKind::Reopens => state = State::Open,
-            EventKind::HalfOpens => state = State::HalfOpen,
+            EventKind::Opens | EventKind::Reopens => state = Regime::Open,
+            EventKind::HalfOpens => state = Regime::HalfOpen,
             EventKind::Reaches(_) | EventKind::Slides(_) => {}
         }
     }

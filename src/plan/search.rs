@@ -2,7 +2,7 @@
 //!
 //! [`Search::decide`] is a deterministic program that reads simulated replications from a [`Table`]. Where one is
 //! missing it stops and says which ones it needs; with these in the table it is called again, comes to the same
-//! point and goes on. Nothing depends on who ran the replications, or in which order.
+//! point and goes on. Nothing depends on where or in which order the replications ran.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,7 +85,7 @@ pub struct Search {
 #[derive(Clone, Debug)]
 struct Candidate {
     id: VariantId,
-    /// What it costs whatever happens.
+    /// The fixed cost.
     fixed_cost: f64,
     /// For each objective what the fluid limit says, and what noise may make of it.
     objectives: Vec<Option<Predicted>>,
@@ -728,7 +728,7 @@ struct Discarded {
     excess: f64,
 }
 
-/// What decides among candidates that meet the objectives; less is better.
+/// The criterion among candidates that meet the objectives; less is better.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Merit {
     cost: f64,

@@ -87,7 +87,7 @@ pub struct Effect {
     pub higher: (f64, f64),
 }
 impl WhatIf {
-    /// Runs all of it, in the current rayon pool; `None` if interrupted.
+    /// Runs everything, in the current rayon pool; `None` if interrupted.
     pub fn of(choice: &Scenario, progress: &impl Progress) -> Option<Self> {
         let replications = choice.replications.min(MOST_REPLICATIONS);
         let mut cases = Vec::new();
@@ -238,7 +238,7 @@ fn losses(choice: &Scenario) -> Vec<(String, u32)> {
     losses
 }
 
-/// An input of the model that somebody measured, and perhaps wrongly.
+/// A measured input of the model, which may be wrong.
 struct Input {
     name: &'static str,
     scale: fn(&mut ModelConfig, f64),
@@ -288,7 +288,7 @@ const INPUTS: [Input; 6] = [
     },
 ];
 
-/// What the changes of an input do to each metric that has an objective, and to rejection and recovery.
+/// Effects of an input on each metric with an objective, and on rejection and recovery.
 fn effects(
     choice: &Scenario,
     input: &'static str,

@@ -20,7 +20,7 @@ use super::{
     screen,
 };
 
-/// What a good selection procedure is to guarantee, and at which pace.
+/// What a good selection procedure guarantees, and at which pace.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GspSettings {
     /// Probability that screening loses the best candidate, above 0.
@@ -83,7 +83,7 @@ impl Gsp {
     }
 
     /// Replays the procedure on the costs there are: `costs(i)[r]` is that of candidate i in replication r.
-    /// Returns what it lacks or what it decides.
+    /// Returns the replications that it lacks, or its decision.
     ///
     /// # Panics
     ///
@@ -154,7 +154,7 @@ impl Gsp {
         Step::Done(self.decide(best, survivors, eliminated, replications, decided, costs))
     }
 
-    /// The selection with these survivors: whoever is decided against the best has lost to it.
+    /// The selection with these survivors: a candidate decided against the best has lost to it.
     fn decide<'a>(
         &self,
         best: usize,
@@ -402,18 +402,14 @@ mod tests {
         [mean + deviation, mean - deviation].into_iter().cycle().take(count).collect()
     }
 
+    #[track_caller]
     fn demand(gsp: &Gsp, costs: &[&[f64]]) -> Vec<(usize, u32)> {
-        match gsp.step(&|i| costs[i]) {
-            Step::Replicate(demand) => demand,
-            Step::Done(selection) => panic!("decided already: {selection:?}"),
-        }
+        gsp.step(&|i| costs[i]).demand()
     }
 
+    #[track_caller]
     fn done(gsp: &Gsp, costs: &[&[f64]]) -> Selection {
-        match gsp.step(&|i| costs[i]) {
-            Step::Done(selection) => selection,
-            Step::Replicate(demand) => panic!("still lacks {demand:?}"),
-        }
+        gsp.step(&|i| costs[i]).done()
     }
 
     #[track_caller]

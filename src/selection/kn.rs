@@ -22,7 +22,7 @@
 
 use super::{Elimination, Guarantee, Selection, Step, best_of, identical, lacking, only_candidate, screen};
 
-/// What a procedure of Kim and Nelson is to guarantee, and at which pace.
+/// What a procedure of Kim and Nelson guarantees, and at which pace.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KnSettings {
     /// Probability to miss the best candidate that is accepted, above 0 and below 0.5.
@@ -77,7 +77,7 @@ impl Kn {
     }
 
     /// Replays the procedure on the costs there are: `costs(i)[r]` is that of candidate i in replication r.
-    /// Returns what it lacks or what it decides.
+    /// Returns the replications that it lacks, or its decision.
     ///
     /// # Panics
     ///
@@ -261,7 +261,7 @@ mod tests {
             replications: 26,
         };
         assert_eq!(done(&kn, &[&costs[0], &costs[1]]), expected);
-        // Costs beyond those that decided are not looked at.
+        // Costs after the decision are ignored.
         costs[0].extend([99.0; 50]);
         costs[1].extend([0.0; 50]);
         assert_eq!(done(&kn, &[&costs[0], &costs[1]]), expected);
@@ -330,18 +330,14 @@ mod tests {
         let _ = Kn::new(2, SETTINGS).step(&|_| &[1.0, f64::NAN, 2.0]);
     }
 
+    #[track_caller]
     fn demand(kn: &Kn, costs: &[&[f64]]) -> Vec<(usize, u32)> {
-        match kn.step(&|i| costs[i]) {
-            Step::Replicate(demand) => demand,
-            Step::Done(selection) => panic!("decided already: {selection:?}"),
-        }
+        kn.step(&|i| costs[i]).demand()
     }
 
+    #[track_caller]
     fn done(kn: &Kn, costs: &[&[f64]]) -> Selection {
-        match kn.step(&|i| costs[i]) {
-            Step::Done(selection) => selection,
-            Step::Replicate(demand) => panic!("still lacks {demand:?}"),
-        }
+        kn.step(&|i| costs[i]).done()
     }
 
     #[track_caller]

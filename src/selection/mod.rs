@@ -11,7 +11,7 @@
 //!
 //! Both are driven in the same way. [`Kn::step`] and [`Gsp::step`] are pure functions of the table of costs:
 //! each call replays the procedure from its first stage and returns the next demand or the decision. So
-//! whoever runs the replications may do so in parallel, elsewhere and in any order, and resume from a stored
+//! the replications may run in parallel, elsewhere and in any order, and resume from a stored
 //! table; decisions fall at the ends of rounds only, and nothing depends on timing.
 //!
 //! ```
@@ -53,6 +53,27 @@ pub enum Step {
     Replicate(Vec<(usize, u32)>),
     /// The procedure is over.
     Done(Selection),
+}
+
+#[cfg(test)]
+impl Step {
+    /// What is still to be replicated.
+    #[track_caller]
+    fn demand(self) -> Vec<(usize, u32)> {
+        match self {
+            Self::Replicate(demand) => demand,
+            Self::Done(selection) => panic!("decided already: {selection:?}"),
+        }
+    }
+
+    /// What was decided.
+    #[track_caller]
+    fn done(self) -> Selection {
+        match self {
+            Self::Done(selection) => selection,
+            Self::Replicate(demand) => panic!("still lacks {demand:?}"),
+        }
+    }
 }
 
 /// The decision. Every candidate is in exactly one of `best`, `equal`, `eliminated` and `undecided`.

@@ -9,7 +9,7 @@ use crate::engine::digest::Digest;
 /// How many values fell where.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
-    /// As many octaves as were needed so far: a wait of hours costs nothing to those who never wait hours.
+    /// As many octaves as the values so far need: short waits take little memory.
     buckets: Vec<u64>,
     count: u64,
     sum: u128,

@@ -1,9 +1,9 @@
-//! Many tests at once: whoever looks at a hundred differences at 95% finds five where there is none.
+//! Many tests at once: of a hundred true null hypotheses, five are rejected at 95%.
 //!
 //! S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
 //! (1979): as safe as dividing the level by the number of tests, whatever their dependence, and never weaker.
 
-/// The p-values adjusted for there being so many: those at or below a level may all be rejected, and the
+/// Adjusted p-values: the hypotheses whose value is at or below a level may all be rejected, and the
 /// probability that any of these rejections is wrong is at most that level.
 #[must_use]
 pub fn adjusted(p_values: &[f64]) -> Vec<f64> {

@@ -1,4 +1,4 @@
-//! The integral over time of a value that changes in steps: what time averages are made of.
+//! The integral over time of a step function: the basis of time averages.
 
 use crate::engine::time::SimTime;
 

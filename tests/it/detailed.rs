@@ -40,8 +40,8 @@ fn levels_agree(config: &ModelConfig, what: &str) {
     for seed in [1, 2] {
         let mut plain = model::run(config, seed, 0);
         let mut detailed = model::run_detailed(config, seed, 0);
-        assert!(!plain.parts.is_detailed && detailed.parts.is_detailed, "{what}");
-        detailed.parts = Default::default();
+        assert!(!plain.details.is_detailed && detailed.details.is_detailed, "{what}");
+        detailed.details = Default::default();
         // Only the detailed level counts the lock of a job in service.
         for outcome in [&mut plain, &mut detailed] {
             outcome.redis_peak = 0;
@@ -96,7 +96,7 @@ fn both_levels_find_the_same_in_the_scenarios_that_need_no_detail() {
         let config = config(&text, &folder, overrides);
         let outcome = model::run(&config, 1, 0);
         // When Redis is full, the memory of the jobs in service decides, which only one of them counts.
-        if !outcome.parts.is_detailed && outcome.limits.at(Limit::RedisFull).is_none() {
+        if !outcome.details.is_detailed && outcome.limits.at(Limit::RedisFull).is_none() {
             levels_agree(&config, &name);
             agreed += 1;
         }

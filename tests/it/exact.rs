@@ -305,7 +305,7 @@ fn a_gateway_has_so_many_enqueues_on_their_way() {
     let outcome = model::run(&read(text), 1, 0);
     // Five are let in at the beginning of each second, in which the five of the second before land.
     assert_eq!((outcome.total().offered, outcome.total().rejected()), (1000, 500));
-    assert_eq!(outcome.parts.in_flight_peak, 5);
+    assert_eq!(outcome.details.in_flight_peak, 5);
 }
 
 /// Every fault from 10 s to 20 s, and an arrival at each second: it hits those at 10 to 19.

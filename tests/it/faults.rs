@@ -132,7 +132,7 @@ fn a_frozen_depth_is_that_of_the_first_freeze_until_the_last_ends() {
 fn check_workers(settings: &str, faults: &str, expected: &[(usize, u32)]) -> Outcome {
     let outcome = model::run(&read(&format!("{CLOCKWORK}[workers]\n{settings}\n{faults}")), 1, 0);
     for &(second, workers) in expected {
-        assert_eq!(outcome.series.parts[second - 1].workers, workers, "at {second} s\n{faults}");
+        assert_eq!(outcome.series.details[second - 1].workers, workers, "at {second} s\n{faults}");
     }
     outcome
 }

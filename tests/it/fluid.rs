@@ -5,8 +5,8 @@
 use std::collections::VecDeque;
 
 use backpressure_sim::fluid::{
-    self, Event, EventKind, Fluid, Level, LimitCycle, Outcome, PerClass, Pin, Segment, SegmentEnd, Stale,
-    StaleOutcome, State, System,
+    self, Event, EventKind, Fluid, FluidSolution, Level, LimitCycle, PerClass, Pin, Regime, Segment,
+    SegmentEnd, Stale, StaleOutcome, System,
 };
 use serde_json::Value;
 
@@ -47,7 +47,7 @@ fn paths_agree_with_small_time_steps() {
 
 /// Integrates the same equation with a small step and the circuit's plain rules.
 #[track_caller]
-fn check_steps(case: usize, fluid: &Fluid, outcome: &Outcome) {
+fn check_steps(case: usize, fluid: &Fluid, outcome: &FluidSolution) {
     const STEP: f64 = 2e-5;
     let system = &fluid.system;
     let mut state = fluid.initial_state;
@@ -58,12 +58,12 @@ fn check_steps(case: usize, fluid: &Fluid, outcome: &Outcome) {
         for _ in 0..steps(segment.seconds, STEP) {
             let before = state;
             state = observe(system, before, depth);
-            opens += u64::from(state == State::Open && before != State::Open);
+            opens += u64::from(state == Regime::Open && before != Regime::Open);
             let (admit_normal, admit_batch) = admissions(system, state, depth);
             let rates = &segment.rates;
             let inflow = rates.urgent + admit_normal * rates.normal + admit_batch * rates.batch;
             area += depth * STEP;
-            open_seconds += if state == State::Open { STEP } else { 0.0 };
+            open_seconds += if state == Regime::Open { STEP } else { 0.0 };
             normal += (1.0 - admit_normal) * rates.normal * STEP;
             batch += (1.0 - admit_batch) * rates.batch * STEP;
             depth += (inflow - depth.min(system.servers) * system.service_rate) * STEP;
@@ -116,13 +116,13 @@ fn check_stale_steps(stale: &Stale) {
 
     let total = rates.urgent + rates.normal + rates.batch;
     let mut conveyor: VecDeque<f64> = vec![total; steps(*latency, STEP)].into();
-    let (mut state, mut depth) = (State::Closed, stale.initial_depth);
+    let (mut state, mut depth) = (Regime::Closed, stale.initial_depth);
     let (mut peak, mut peak_time, mut critical_time) = (0.0, 0.0, None);
     let (mut depth_min, mut depth_max, mut openings) = (f64::INFINITY, 0.0_f64, Vec::new());
     for step in 0..steps(100.0, STEP) {
         let time = f64::from(u32::try_from(step).unwrap()) * STEP;
         let next = observe(system, state, depth);
-        if next == State::Open && state != State::Open {
+        if next == Regime::Open && state != Regime::Open {
             critical_time.get_or_insert(time);
             openings.push(time);
         }
@@ -158,20 +158,20 @@ fn check_stale_steps(stale: &Stale) {
 #[test]
 fn initial_state_is_observed_at_time_zero() {
     use EventKind::{Closes, HalfOpens, Opens, Reopens};
-    check_first(State::Closed, 300.0, &[Opens]);
-    check_first(State::HalfOpen, 250.0, &[Reopens]);
-    check_first(State::HalfOpen, 20.0, &[Closes]);
-    check_first(State::Open, 20.0, &[HalfOpens, Closes]);
-    check_first(State::Open, 50.0, &[HalfOpens]);
+    check_first(Regime::Closed, 300.0, &[Opens]);
+    check_first(Regime::HalfOpen, 250.0, &[Reopens]);
+    check_first(Regime::HalfOpen, 20.0, &[Closes]);
+    check_first(Regime::Open, 20.0, &[HalfOpens, Closes]);
+    check_first(Regime::Open, 50.0, &[HalfOpens]);
     // Exactly at warning OPEN stays OPEN, and half-opens because the depth falls.
-    check_first(State::Open, 100.0, &[HalfOpens]);
-    check_first(State::HalfOpen, 100.0, &[]);
-    check_first(State::Closed, 240.0, &[]);
+    check_first(Regime::Open, 100.0, &[HalfOpens]);
+    check_first(Regime::HalfOpen, 100.0, &[]);
+    check_first(Regime::Closed, 240.0, &[]);
 }
 
 /// The events at time 0 of a system that drains.
 #[track_caller]
-fn check_first(initial_state: State, initial_depth: f64, expected: &[EventKind]) {
+fn check_first(initial_state: Regime, initial_depth: f64, expected: &[EventKind]) {
     let outcome = fluid::solve(&Fluid { initial_state, initial_depth, ..small(&[(1.0, CALM)]) });
     let at_zero: Vec<EventKind> =
         outcome.events.iter().filter(|event| event.time <= 0.0).map(|event| event.kind).collect();
@@ -199,7 +199,7 @@ fn depth_pinned_at_warning_opens_infinitely_often() {
     fluid.system.reopen_at = fluid.system.warning;
     let outcome = fluid::solve(&fluid);
     assert_eq!(outcome.segments[0].pinned, Some(Pin::Warning));
-    assert_eq!(outcome.segments[1].state, State::HalfOpen);
+    assert_eq!(outcome.segments[1].state, Regime::HalfOpen);
     assert_eq!(outcome.segments[1].opens, None);
     assert_eq!(outcome.limit_cycles, [None, None]);
 }
@@ -236,7 +236,7 @@ fn small(segments: &[(f64, PerClass)]) -> Fluid {
             service_rate: 10.0,
         },
         initial_depth: 0.0,
-        initial_state: State::Closed,
+        initial_state: Regime::Closed,
         segments: segments.iter().map(|&(seconds, rates)| Segment { seconds, rates }).collect(),
     }
 }
@@ -244,22 +244,22 @@ fn small(segments: &[(f64, PerClass)]) -> Fluid {
 const CALM: PerClass = PerClass { urgent: 10.0, normal: 40.0, batch: 20.0 };
 const OVERLOAD: PerClass = PerClass { urgent: 30.0, normal: 120.0, batch: 60.0 };
 
-fn observe(system: &System, state: State, depth: f64) -> State {
+fn observe(system: &System, state: Regime, depth: f64) -> Regime {
     match state {
-        State::Closed if depth >= system.critical => State::Open,
-        State::Open if depth < system.warning => observe(system, State::HalfOpen, depth),
-        State::HalfOpen if depth >= system.reopen_at => State::Open,
-        State::HalfOpen if depth <= system.recovery => State::Closed,
+        Regime::Closed if depth >= system.critical => Regime::Open,
+        Regime::Open if depth < system.warning => observe(system, Regime::HalfOpen, depth),
+        Regime::HalfOpen if depth >= system.reopen_at => Regime::Open,
+        Regime::HalfOpen if depth <= system.recovery => Regime::Closed,
         state => state,
     }
 }
 
 /// The admitted fractions of normal and batch jobs.
-fn admissions(system: &System, state: State, depth: f64) -> (f64, f64) {
+fn admissions(system: &System, state: Regime, depth: f64) -> (f64, f64) {
     match state {
-        State::Closed if depth < system.shed_depth => (1.0, 1.0),
-        State::Closed | State::HalfOpen => (1.0, 0.0),
-        State::Open => (0.0, 0.0),
+        Regime::Closed if depth < system.shed_depth => (1.0, 1.0),
+        Regime::Closed | Regime::HalfOpen => (1.0, 0.0),
+        Regime::Open => (0.0, 0.0),
     }
 }
 
@@ -289,7 +289,7 @@ impl Draw {
                 service_rate: capacity / servers,
             },
             initial_depth: self.between(0.0, 1.2) * critical,
-            initial_state: State::Closed,
+            initial_state: Regime::Closed,
             segments: (0..3).map(|_| self.segment()).collect(),
         }
     }
@@ -333,7 +333,7 @@ fn check_spike(id: &str, params: &Value, expected: &Value) {
     let outcome = fluid::solve(&Fluid {
         system: system(params),
         initial_depth: params["n0"].as_f64().unwrap_or(0.0),
-        initial_state: State::Closed,
+        initial_state: Regime::Closed,
         segments: list(&params["segments"])
             .iter()
             .map(|segment| Segment { seconds: number(&segment["duration"]), rates: rates(&segment["rates"]) })
@@ -382,7 +382,7 @@ fn check(what: &str, expected: &Value, found: &Value) {
     }
 }
 
-fn spike_field(outcome: &Outcome, name: &str) -> Value {
+fn spike_field(outcome: &FluidSolution, name: &str) -> Value {
     match name {
         "events" => outcome.events.iter().map(event).collect(),
         "segments" => outcome.segments.iter().map(segment_end).collect(),
@@ -415,9 +415,9 @@ fn segment_end(end: &SegmentEnd) -> Value {
         "t": end.time,
         "depth": end.depth,
         "state": match end.state {
-            State::Closed => "CLOSED",
-            State::HalfOpen => "HALF_OPEN",
-            State::Open => "OPEN",
+            Regime::Closed => "CLOSED",
+            Regime::HalfOpen => "HALF_OPEN",
+            Regime::Open => "OPEN",
         },
         "sliding": match end.pinned {
             None => "none",

@@ -82,7 +82,7 @@ fn check_identities(outcome: &Outcome, scenario: &Scenario) -> Result<(), TestCa
     prop_assert!(extras.timed_out <= total.offered);
     if config.clients.is_some() {
         prop_assert_eq!(total.offered, extras.requests + extras.retried);
-        let served = extras.requests - extras.abandoned - outcome.parts.open_requests;
+        let served = extras.requests - extras.abandoned - outcome.details.open_requests;
         prop_assert!(served <= total.admitted, "{} served, {} admitted", served, total.admitted);
     } else {
         prop_assert_eq!(

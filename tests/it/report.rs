@@ -273,7 +273,7 @@ fn findings(case: &Case) -> Findings {
         wait_p50: wait(0.5),
         wait_p95: wait(1.3),
         wait_p99: wait(1.9),
-        parts: None,
+        details: None,
         seconds,
     };
     let replications: Vec<Metrics> =

@@ -114,7 +114,7 @@ fn a_part_has_its_chart_where_it_is_used_and_only_there() {
 #[test]
 fn unused_parts_leave_no_trace() {
     let run = Run::of("", "");
-    assert!(run.findings.series.parts.is_none());
+    assert!(run.findings.series.details.is_none());
     let (header, _) = run.timeseries();
     assert_eq!(header.len(), 17 + 5);
     let page = run.page();
@@ -175,7 +175,7 @@ fn redis_and_the_pool_share_the_chart_of_the_workers() {
         let share: f64 = at(&recorded, second).parse().expect("a number");
         assert!((share - 0.4).abs() < 1e-9, "{share} at {second} s");
     }
-    let parts = run.findings.series.parts.as_ref().expect("the detailed level");
+    let parts = run.findings.series.details.as_ref().expect("the detailed level");
     let connections = run.recorded("database_connections");
     let shares = run.column("utilisation", "database pool");
     for (second, share) in (1..=60).zip(shares) {
@@ -191,7 +191,7 @@ fn redis_and_the_pool_share_the_chart_of_the_workers() {
 fn clients_add_up_in_every_place() {
     // Twice the load that the workers can do, so that clients time out and try again.
     let run = Run::of("overhead = '10ms'", CLIENTS);
-    let parts = run.findings.series.parts.as_ref().expect("the detailed level");
+    let parts = run.findings.series.details.as_ref().expect("the detailed level");
     for (column, totals, metric) in [
         ("client_requests_total", &parts.requests, Metric::Requests),
         ("client_retries_total", &parts.retried, Metric::Retried),
@@ -343,7 +343,7 @@ fn names_of_faults_do_not_overlap() {
 fn the_log_of_the_autoscaler_is_that_of_the_first_replication() {
     // Twice the load that two workers can do.
     let run = Run::of("overhead = '10ms'", "[autoscaler]\nmax = 8\ntarget = 100\nstart_up = '5s'");
-    let parts = run.findings.series.parts.as_ref().expect("the detailed level");
+    let parts = run.findings.series.details.as_ref().expect("the detailed level");
     let decisions = &run.findings.summary.scaling;
     assert!(decisions.len() > 1, "{decisions:?}");
     let last = decisions.last().expect("there is one");

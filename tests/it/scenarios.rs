@@ -181,7 +181,8 @@ fn batches_carry_more() {
     let summary = run("batching", &[]);
     is_below(&summary, "rejected_jobs", None, 0.0);
     is_below(&summary, "wait_p99_seconds", None, 0.001);
-    is_about(&run("batching", &["workers.batch=1"]), "rejection_probability", None, 0.2, 0.05);
+    // After the warm-up; in the long run it is 1 - 6.67 / 9 = 0.26, but the queue fills for another 20 s.
+    is_about(&run("batching", &["workers.batch=1"]), "rejection_probability", None, 0.24, 0.05);
 }
 
 #[test]

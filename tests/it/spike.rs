@@ -7,7 +7,7 @@
 
 use backpressure_sim::experiment::{self, Findings, Unattended};
 use backpressure_sim::fluid::{
-    self, EventKind, Fluid, Level, PerClass, Segment, Stale, StaleOutcome, State, System,
+    self, EventKind, Fluid, Level, PerClass, Regime, Segment, Stale, StaleOutcome, System,
 };
 use backpressure_sim::model::metric::Metric;
 
@@ -32,12 +32,12 @@ fn run(overrides: &[&str]) -> Findings {
     experiment::run(&scenario, &Unattended).unwrap()
 }
 
-fn fluid_limit() -> fluid::Outcome {
+fn fluid_limit() -> fluid::FluidSolution {
     let segment = |seconds, rates| Segment { seconds, rates };
     fluid::solve(&Fluid {
         system: SYSTEM,
         initial_depth: 0.0,
-        initial_state: State::Closed,
+        initial_state: Regime::Closed,
         segments: vec![segment(60.0, CALM), segment(60.0, SPIKE), segment(180.0, CALM)],
     })
 }

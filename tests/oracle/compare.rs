@@ -162,7 +162,7 @@ impl Quantity {
             z: None,
             p: None,
             relative_error: error / self.exact.abs(),
-            verdict: Verdict::NotCompared("nothing to observe"),
+            agreement: Agreement::NotCompared("nothing to observe"),
             primary: false,
             replications: pairs.len(),
         };
@@ -171,8 +171,8 @@ impl Quantity {
         }
         if self.exact.abs() < f64::MIN_POSITIVE {
             // Differences of sums may leave a rounding error.
-            let verdict = if above.abs() <= 1e-9 * below { Verdict::Pass } else { Verdict::Fail };
-            return Row { interval: 0.0, verdict, ..row };
+            let agreement = if above.abs() <= 1e-9 * below { Agreement::Pass } else { Agreement::Fail };
+            return Row { interval: 0.0, agreement, ..row };
         }
         let are_few = self.events && self.exact * below < FEW_EVENTS;
         if are_few || (self.rare && !has_power) {
@@ -181,8 +181,8 @@ impl Quantity {
         if error <= 0.0 && self.side == Side::Equal && self.slack <= 0.0 {
             // All replications agree: a count that hardly ever differs. Departures by one are Poisson.
             let p = (-(value - self.exact).abs() * below).exp();
-            let verdict = if p >= alpha { Verdict::Rare } else { Verdict::Fail };
-            return Row { p: Some(p), verdict, ..row };
+            let agreement = if p >= alpha { Agreement::Rare } else { Agreement::Fail };
+            return Row { p: Some(p), agreement, ..row };
         }
         let spread = error.hypot(self.exact_error);
         let student = StudentsT::new(0.0, 1.0, freedom).expect("at least two replications");
@@ -197,16 +197,16 @@ impl Quantity {
             Side::Equal => (2.0 * student.cdf(-z.abs()), -student.inverse_cdf(alpha / 2.0)),
             Side::AtMost | Side::AtLeast => (student.cdf(-z), -student.inverse_cdf(alpha)),
         };
-        let verdict = match (p >= alpha, has_power) {
-            (false, _) => Verdict::Fail,
-            (true, true) => Verdict::Pass,
-            (true, false) => Verdict::Weak,
+        let agreement = match (p >= alpha, has_power) {
+            (false, _) => Agreement::Fail,
+            (true, true) => Agreement::Pass,
+            (true, false) => Agreement::Weak,
         };
         // A one-sided or slackened comparison has no uniform p and no symmetric z.
         let is_plain = self.side == Side::Equal && self.slack <= 0.0;
         let z = is_plain.then_some(z);
         let interval = critical * spread + self.slack;
-        Row { interval, z, p: Some(p), verdict, primary: self.primary && is_plain, ..row }
+        Row { interval, z, p: Some(p), agreement, primary: self.primary && is_plain, ..row }
     }
 
     /// Too few events for a mean to be normal: single events are Poisson; of others it is only known that
@@ -215,15 +215,15 @@ impl Quantity {
         let expected = self.exact * below;
         if self.events {
             let p = poisson_p(above.round() as u64, expected);
-            let verdict = if p >= alpha { Verdict::Rare } else { Verdict::Fail };
-            return Row { p: Some(p), verdict, ..row };
+            let agreement = if p >= alpha { Agreement::Rare } else { Agreement::Fail };
+            return Row { p: Some(p), agreement, ..row };
         }
-        let verdict = match above > 0.0 {
-            true if expected < alpha => Verdict::Fail,
-            false if expected < 1e-3 => Verdict::Rare,
-            _ => Verdict::NotCompared("fewer than 400 events in an affordable run"),
+        let agreement = match above > 0.0 {
+            true if expected < alpha => Agreement::Fail,
+            false if expected < 1e-3 => Agreement::Rare,
+            _ => Agreement::NotCompared("fewer than 400 events in an affordable run"),
         };
-        Row { verdict, ..row }
+        Row { agreement, ..row }
     }
 }
 
@@ -256,7 +256,7 @@ struct Estimate {
 
 /// What came of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Agreement {
     Pass,
     /// Compatible, but with a standard error above the one that is asked for.
     Weak,
@@ -279,7 +279,7 @@ pub(crate) struct Row {
     pub(crate) p: Option<f64>,
     /// Standard error over the exact value.
     pub(crate) relative_error: f64,
-    pub(crate) verdict: Verdict,
+    pub(crate) agreement: Agreement,
     pub(crate) primary: bool,
     pub(crate) replications: usize,
 }
@@ -303,7 +303,7 @@ impl Row {
             z: None,
             p: None,
             relative_error: f64::NAN,
-            verdict: if holds { Verdict::Pass } else { Verdict::Fail },
+            agreement: if holds { Agreement::Pass } else { Agreement::Fail },
             primary: false,
             replications: 1,
         }
@@ -317,7 +317,7 @@ impl Row {
         reason: &'static str,
     ) -> Self {
         Self {
-            verdict: Verdict::NotCompared(reason),
+            agreement: Agreement::NotCompared(reason),
             ..Self::fixed(case, quantity, exact, f64::NAN, f64::NAN)
         }
     }

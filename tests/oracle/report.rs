@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compare::{Row, Verdict, uniformity_p};
+use crate::compare::{Agreement, Row, uniformity_p};
 
 /// Heads the columns of `line`.
 pub(crate) fn header() -> String {
     format!(
-        "{:<52} {:<28} {:>15} {:>15} {:>11} {:>7} {:>9} {:>8} {:>6}  verdict",
+        "{:<52} {:<28} {:>15} {:>15} {:>11} {:>7} {:>9} {:>8} {:>6}  agreement",
         "case", "quantity", "exact", "simulated", "+-", "z", "p", "se/value", "reps"
     )
 }
@@ -22,15 +22,15 @@ pub(crate) fn line(row: &Row) -> String {
     } else {
         "-".to_owned()
     };
-    let verdict = match row.verdict {
-        Verdict::Pass => "pass".to_owned(),
-        Verdict::Weak => "pass (weak)".to_owned(),
-        Verdict::Rare => "pass (rare)".to_owned(),
-        Verdict::Fail => "FAIL".to_owned(),
-        Verdict::NotCompared(reason) => format!("not compared: {reason}"),
+    let agreement = match row.agreement {
+        Agreement::Pass => "pass".to_owned(),
+        Agreement::Weak => "pass (weak)".to_owned(),
+        Agreement::Rare => "pass (rare)".to_owned(),
+        Agreement::Fail => "FAIL".to_owned(),
+        Agreement::NotCompared(reason) => format!("not compared: {reason}"),
     };
     format!(
-        "{:<52} {:<28} {:>15} {:>15} {:>11} {:>7} {:>9} {:>8} {:>6}  {verdict}",
+        "{:<52} {:<28} {:>15} {:>15} {:>11} {:>7} {:>9} {:>8} {:>6}  {agreement}",
         row.case,
         row.quantity,
         number(row.exact),
@@ -106,14 +106,15 @@ struct Counts<'a> {
 impl<'a> Counts<'a> {
     fn add(&mut self, row: &'a Row) {
         self.cases.insert(&row.case);
-        match row.verdict {
-            Verdict::Pass => {}
-            Verdict::Weak => self.weak += 1,
-            Verdict::Rare => self.rare += 1,
-            Verdict::Fail => self.failed += 1,
-            Verdict::NotCompared(_) => self.not_compared += 1,
+        match row.agreement {
+            Agreement::Pass => {}
+            Agreement::Weak => self.weak += 1,
+            Agreement::Rare => self.rare += 1,
+            Agreement::Fail => self.failed += 1,
+            Agreement::NotCompared(_) => self.not_compared += 1,
         }
-        self.passed += usize::from(matches!(row.verdict, Verdict::Pass | Verdict::Weak | Verdict::Rare));
+        self.passed +=
+            usize::from(matches!(row.agreement, Agreement::Pass | Agreement::Weak | Agreement::Rare));
     }
 }
 
@@ -126,9 +127,9 @@ fn uniformity(primary: &[f64]) -> bool {
         return true;
     }
     let p = uniformity_p(primary);
-    let verdict = if p >= LEVEL { "pass" } else { "FAIL" };
+    let agreement = if p >= LEVEL { "pass" } else { "FAIL" };
     println!(
-        "p-values of {} independent cases are uniform (Kolmogorov-Smirnov): p = {p:.3}, {verdict}",
+        "p-values of {} independent cases are uniform (Kolmogorov-Smirnov): p = {p:.3}, {agreement}",
         primary.len()
     );
     p >= LEVEL

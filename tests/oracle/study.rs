@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::compare::{Pair, Quantity, Row, Verdict};
+use crate::compare::{Agreement, Pair, Quantity, Row};
 
 /// Runs one replication and returns a pair for each quantity, in their order.
 pub(crate) type Observe = Box<dyn Fn(u64, u32) -> Vec<Pair> + Sync>;
@@ -46,8 +46,8 @@ impl Study {
         let most = (self.most / effort.thrift).max(self.first);
         let observed = self.replicate(self.seed(0), self.first, most, effort);
         let mut rows = self.judge(&observed, alpha, effort);
-        if rows.iter().any(|row| row.verdict == Verdict::Fail) {
-            for row in rows.iter().filter(|row| row.verdict == Verdict::Fail) {
+        if rows.iter().any(|row| row.agreement == Agreement::Fail) {
+            for row in rows.iter().filter(|row| row.agreement == Agreement::Fail) {
                 println!("  first run: {}", crate::report::line(row));
             }
             let count = observed.len() * RERUN_FACTOR;

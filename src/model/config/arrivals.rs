@@ -1,4 +1,4 @@
-//! Who comes when: arrival processes, and the rates that they follow.
+//! Arrival processes, and the rates that they follow.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ pub struct ArrivalBatch {
 pub enum Spread {
     /// Equally far apart, the first at the beginning.
     Even,
-    /// Independent and uniform: a Poisson process of which the number is known.
+    /// Independent and uniform: a Poisson process given its number of arrivals.
     Uniform,
 }
 
@@ -131,15 +131,15 @@ pub enum Curve {
 
 impl ArrivalSource {
     /// Each phase with its beginning.
-    pub fn parts(&self) -> impl Iterator<Item = (SimTime, &Phase)> {
+    pub fn phase_spans(&self) -> impl Iterator<Item = (SimTime, &Phase)> {
         let begins = std::iter::once(SimTime::ZERO).chain(self.phases.iter().map(|phase| phase.end));
         begins.zip(&self.phases)
     }
 
     /// Offered jobs per second at a time.
     pub fn rate_at(&self, time: SimTime) -> f64 {
-        let part = self.parts().find(|(_, phase)| phase.end > time).or(self.parts().last());
-        part.map_or(0.0, |(begin, phase)| phase.rate_at(begin, time))
+        let span = self.phase_spans().find(|(_, phase)| phase.end > time).or(self.phase_spans().last());
+        span.map_or(0.0, |(begin, phase)| phase.rate_at(begin, time))
     }
 }
 
@@ -178,7 +178,7 @@ impl Phase {
         }
     }
 
-    /// The seconds of it after which so many arrivals are expected: the inverse of `arrivals_in`. `near` is a guess that costs
+    /// The seconds until that many arrivals are expected: the inverse of `arrivals_in`. `near` is a guess that costs
     /// time alone where it is bad.
     pub fn seconds_until(&self, begin: SimTime, arrivals: f64, near: f64) -> f64 {
         match self.curve {

@@ -3,7 +3,7 @@
 use super::{Batch, Clients, Database, ModelConfig, Operations, WaitFor, Workers};
 use crate::engine::time::SimDuration;
 
-/// What a service can carry whose clients try again (the terms are those of Bronson, Aghayev, Charapko and Zhu, "Metastable
+/// The load that a service can carry when its clients retry (the terms are those of Bronson, Aghayev, Charapko and Zhu, "Metastable
 /// Failures in Distributed Systems", HotOS 2021).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryCapacity {
@@ -45,7 +45,7 @@ impl ModelConfig {
             concurrency,
             contention,
             batch: Batch { size, marginal_cost },
-            // Counted by those that ask for this.
+            // The callers count these.
             processes: _,
             overhead: _,
             failures: _,
@@ -60,7 +60,7 @@ impl ModelConfig {
     }
 
     /// What is wrong with a recovery threshold above what clients wait for: at that depth a job takes longer than its client
-    /// waits, so all the work is for nobody, the retries keep the queue as deep as it is, and the circuit closes on it. The
+    /// waits, so all work is wasted, the retries keep the queue as deep as it is, and the circuit closes on it. The
     /// bound is capacity x timeout, and half of it is a margin for noise (the law of scenario M1: recovery below half of it never got
     /// stuck, 1.25 times it did at a load of 80%).
     pub fn recovery_beyond_patience(&self) -> Option<String> {
@@ -79,7 +79,7 @@ impl ModelConfig {
         ))
     }
 
-    /// The clients, if they wait until the work is done but not for ever, and for how many seconds.
+    /// The clients, if they wait for completion with a time-out, and that time-out in seconds.
     fn clients_that_wait(&self) -> Option<(Clients, f64)> {
         let clients = self.clients.filter(|clients| clients.wait_for == WaitFor::Completion)?;
         Some((clients, clients.timeout?.as_secs_f64()))

@@ -1,19 +1,19 @@
-//! Those who send the jobs: how long they wait, and what they do when they are turned away.
+//! Clients: how long they wait, and how they retry.
 
 use crate::engine::time::SimDuration;
 
-/// Clients that know what became of their request and may send it again.
+/// Clients that wait for an answer to their request and may send it again.
 ///
 /// Without them a scenario's arrivals are sent once, whatever the answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clients {
-    /// How long a client waits for its answer; `None` is for ever.
+    /// How long a client waits for its answer; `None` is without limit.
     pub timeout: Option<SimDuration>,
     /// What it waits for.
     pub wait_for: WaitFor,
-    /// How often it sends a request again, after a rejection or a time-out, before it gives up.
+    /// Most retries of a request, after rejections or time-outs.
     pub retries: u32,
-    /// How long it pauses before it does.
+    /// The pause before a retry.
     pub backoff: Backoff,
     /// Retries that all clients together may send, as a fraction of their requests; `None` is no limit.
     pub retry_budget: Option<f64>,

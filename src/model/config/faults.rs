@@ -1,5 +1,4 @@
-//! What goes wrong, when, and for how long. What overlapping faults do together is defined where the model runs them
-//! (`detailed/faults.rs`).
+//! Faults: when they begin, and how long they last. `detailed/faults.rs` defines what overlapping faults do together.
 
 use crate::engine::time::{SimDuration, SimTime};
 
@@ -12,11 +11,11 @@ pub struct Fault {
     pub at: SimTime,
     /// How long it lasts; `SimDuration(u64::MAX)` is to the end.
     pub lasts: SimDuration,
-    /// What it is.
+    /// Its kind.
     pub kind: FaultKind,
 }
 
-/// What goes wrong.
+/// The kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FaultKind {
     /// Worker processes die (`kill -9`) and are back at the end.
@@ -31,7 +30,7 @@ pub enum FaultKind {
         /// How many times as long.
         factor: f64,
     },
-    /// Redis answers nobody; what is in it stays.
+    /// Redis does not answer; its data stays.
     RedisOutage,
     /// Commands and the way to Redis take longer.
     RedisSlow {

@@ -1,4 +1,4 @@
-//! What a monitoring system would look at, and what it would call people for.
+//! What a monitoring system scrapes, and the rules that alert.
 
 use crate::engine::time::SimDuration;
 
@@ -19,15 +19,15 @@ pub struct Monitoring {
 pub struct AlertRule {
     /// Its name.
     pub name: &'static str,
-    /// What must be true.
+    /// When it is pending.
     pub condition: Condition,
-    /// For how long, before anybody is told.
+    /// How long the condition must hold before the alert fires.
     pub wait: SimDuration,
-    /// Who is told.
+    /// How it is delivered.
     pub severity: Severity,
 }
 
-/// What an alert is about.
+/// The condition of an alert.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Condition {
     /// The circuit of a gateway is OPEN; an alert for each gateway.
@@ -45,12 +45,12 @@ pub enum Condition {
     WorkersBelow(u32),
 }
 
-/// Who is told of an alert.
+/// How an alert is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Somebody is called.
+    /// It pages the person on call.
     Critical,
-    /// It is written down.
+    /// It is only recorded.
     Warning,
 }
 

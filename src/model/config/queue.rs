@@ -24,7 +24,7 @@ impl Default for Queue {
 pub enum Discipline {
     /// In order of enqueueing.
     Fifo,
-    /// As BullMQ does: the smallest queue priority first, in order of enqueueing within one; nobody is interrupted. Priority 0 is a
+    /// As BullMQ does: the smallest queue priority first, in order of enqueueing within one; service is never interrupted. Priority 0 is a
     /// job without one, which goes before all others.
     Priority,
     /// A line for each lane, served in turn, each as many jobs as its weight (weighted round robin: Katevenis, Sidiropoulos and

@@ -26,7 +26,7 @@ pub struct Redis {
     pub watermark: Option<f64>,
     /// Masters that the queues are spread over.
     pub shards: u32,
-    /// What commands cost; `None` if Redis is never the bottleneck.
+    /// Cost of commands; `None` if Redis is never the bottleneck.
     pub operations: Option<Operations>,
 }
 
@@ -37,7 +37,7 @@ pub enum MemoryModel {
     BullMq {
         /// Bytes of a job's options as JSON, without its priority.
         options: u64,
-        /// What its id looks like.
+        /// Format of its id.
         id: IdKind,
         /// `hash-max-listpack-value`.
         listpack_value: u64,
@@ -79,7 +79,7 @@ impl Default for Redis {
 const BASE: u64 = 2_400 << 10;
 
 impl MemoryModel {
-    /// Bytes of a job in that state, without its share of what all have together.
+    /// Bytes of a job in that state, without its share of common tables.
     pub fn of_job(&self, state: JobState, payload: u64) -> f64 {
         match *self {
             Self::Line { job_overhead, payload_factor } => job_overhead + payload_factor * payload as f64,
@@ -91,7 +91,7 @@ impl MemoryModel {
         }
     }
 
-    /// Bytes of so many equal jobs that wait.
+    /// Bytes of a number of equal waiting jobs.
     pub fn of_jobs(&self, jobs: u64, state: JobState, payload: u64) -> f64 {
         let tables = match self {
             Self::Line { .. } => 0,
@@ -109,9 +109,9 @@ pub(crate) fn tables_of(state: JobState) -> u8 {
 /// Finished jobs that stay in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// At most so many; zero is none.
+    /// Largest number; zero is none.
     pub count: u64,
-    /// At most so long.
+    /// Longest time.
     pub age: SimDuration,
 }
 

@@ -17,7 +17,7 @@ pub struct Workers {
     pub batch: Batch,
     /// What happens to an attempt that fails.
     pub failures: Option<Failures>,
-    /// Processes that die by themselves.
+    /// Processes that crash at random.
     pub crashes: Option<Crashes>,
     /// How the jobs of a dead process are found and handed out again.
     pub stalls: Stalls,

@@ -97,7 +97,7 @@ fn judge<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) -> Result<Pa
             return Err(refuse(RejectionReason::MemoryWatermark));
         }
     }
-    // Those that wait for their command count as well.
+    // Enqueues that wait for their command count as well.
     let landing = run.level.shards.landing_count();
     if run.config.queue.capacity.is_some_and(|most| run.depth + run.in_flight.len() as u64 + landing >= most)
     {
@@ -124,7 +124,7 @@ pub(super) fn enqueue<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJ
     }
 }
 
-/// A job is in Redis, or there is no room for it.
+/// A job reaches Redis, which may have no room for it.
 pub(super) fn land<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
     run.level.gateways.enqueue_ended(job.details.gateway);
     if run.redis_is_down() {
@@ -158,7 +158,7 @@ pub(super) fn land<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob)
     dispatch(run);
 }
 
-/// Redis did not take a job that the gateway had let in. A client is told; where nobody listens, the job is lost.
+/// Redis did not take a job that the gateway had admitted. Its client gets an error; without a client, the job is lost.
 fn refuse_enqueue<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
     if !job.details.ticket.is_somebodys() {
         run.recorder.lost(run.now, job.class);

@@ -1,7 +1,7 @@
 //! Clients in motion: requests that wait for their answer, time out, and are sent again.
 //!
 //! A request is one piece of work that a client wants done; each time it is sent is an attempt, which is a job of its own in
-//! the queue. A client that no longer waits for an attempt cannot take it back: the job is done all the same, for nobody.
+//! the queue. A client that stops waiting cannot take the attempt back: the job is still done, and wasted.
 
 use std::collections::VecDeque;
 
@@ -31,7 +31,7 @@ pub(crate) struct ClientPool {
     open: u64,
 }
 
-/// One attempt of one request. The default belongs to nobody.
+/// One attempt of one request. The default belongs to no client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ticket {
     request: u32,
@@ -56,7 +56,7 @@ struct Request {
     sent: u32,
 }
 
-/// What a client does that has not got what it wanted.
+/// How a client reacts to a refusal or a time-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reaction {
     /// It sends the request again later.
@@ -129,7 +129,7 @@ impl ClientPool {
         ticket.is_somebodys() && self.requests[ticket.request as usize].awaited == ticket.attempt
     }
 
-    /// The enqueue of an attempt has succeeded: whether a client has what it wants, now or when the work is done.
+    /// The enqueue of an attempt has succeeded. Returns whether its client still waits, for this or for the work.
     pub(crate) fn accepted(&mut self, ticket: Ticket) -> bool {
         let is_awaited = self.is_awaited(ticket);
         if is_awaited && self.config.wait_for == WaitFor::Acceptance {
@@ -152,7 +152,7 @@ impl ClientPool {
         }
     }
 
-    /// The answer to an attempt is a refusal, with a hint when to come back. `None` if nobody listens any more.
+    /// An attempt was refused, with a hint when to come back. `None` if its client no longer waits.
     pub(crate) fn refused(
         &mut self,
         ticket: Ticket,
@@ -172,7 +172,7 @@ impl ClientPool {
         timeout.min(self.retries.next_time())
     }
 
-    /// The attempt that times out now, if one does: its job, and what the client does. Those that nobody awaits are passed over.
+    /// The attempt that times out now, if one does: its job and its client's reaction. Skips attempts that no client awaits.
     pub(crate) fn time_out(&mut self, now: SimTime) -> Option<(DetailedJob, Reaction)> {
         while let Some(&(due, ticket)) = self.timeouts.front()
             && due <= now

@@ -28,7 +28,7 @@ struct Process {
     idle: Vec<u32>,
     /// Whether it stands in `turn`.
     in_turn: bool,
-    /// How often it has been started: what was planned for an earlier life is void.
+    /// How often it has been started. Events planned for an earlier life are void.
     life: u32,
 }
 
@@ -199,7 +199,7 @@ impl Fleet {
     }
 }
 
-/// Who is there or busy has changed.
+/// The number of slots, or of busy ones, has changed.
 pub(super) fn changed<P: Probe>(run: &mut DetailedRun<'_, P>) {
     run.recorder.busy_slots_changed(run.now, run.level.fleet.busy());
     run.recorder.slots_changed(run.now, run.level.fleet.available());

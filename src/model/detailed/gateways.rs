@@ -1,11 +1,11 @@
-//! The gateways as the load balancer and Redis see them: enqueues on their way, and who is ready.
+//! The gateways as the load balancer and Redis see them: enqueues in flight, and readiness.
 
 use super::{DetailedRun, Event};
 use crate::model::Rare;
 use crate::model::config::ModelConfig;
 use crate::model::probe::Probe;
 
-/// What each gateway has on its way, and how its probes went.
+/// The enqueues in flight and the probes of each gateway.
 #[derive(Debug)]
 pub(super) struct Gateways {
     limit: Option<u64>,

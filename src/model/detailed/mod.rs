@@ -338,7 +338,7 @@ impl Level for Detailed {
 
     fn series_step<P: Probe>(run: &mut DetailedRun<'_, P>) {
         let (now, level) = (run.now, &run.level);
-        run.recorder.part_point(
+        run.recorder.detail_point(
             now,
             level.fleet.up(),
             level.database.as_ref().map_or((0, 0), |pool| (pool.used(), pool.area(now))),
@@ -353,7 +353,7 @@ impl Level for Detailed {
             for job in run.in_flight.iter().chain(run.level.shards.landing()) {
                 run.recorder.class(job.class).admitted += 1;
             }
-            run.recorder.parts.open_requests = clients.open_requests();
+            run.recorder.details.open_requests = clients.open_requests();
         }
         let mut elsewhere: Vec<DetailedJob> = run.level.shards.landing().copied().collect();
         elsewhere.extend(run.level.work.iter().flat_map(|work| &work.jobs));
@@ -362,13 +362,13 @@ impl Level for Detailed {
         while let Some((_, job)) = run.level.delayed.pop() {
             elsewhere.push(job);
         }
-        let parts = &mut run.recorder.parts;
-        parts.is_detailed = true;
-        parts.in_flight_peak = run.level.gateways.in_flight_peak();
-        parts.redis_busy = run.level.shards.busy_after_warmup(now);
+        let details = &mut run.recorder.details;
+        details.is_detailed = true;
+        details.in_flight_peak = run.level.gateways.in_flight_peak();
+        details.redis_busy = run.level.shards.busy_after_warmup(now);
         if let Some(pool) = &run.level.database {
-            parts.connections_area = pool.area_after_warmup(now);
-            parts.connections_peak = pool.peak();
+            details.connections_area = pool.area_after_warmup(now);
+            details.connections_peak = pool.peak();
             run.recorder.limits.reach_at(Limit::Connections, pool.exhausted_at);
         }
         elsewhere

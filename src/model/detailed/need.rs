@@ -1,7 +1,7 @@
 //! Which settings need the detailed level.
 //!
-//! All structs of settings are taken apart in full: a new setting does not compile until somebody has said here on which level
-//! it lives. One that both levels know, or that means nothing without another one, is passed over by name.
+//! Every struct of settings is destructured in full: a new setting does not compile until its level is decided here. Settings
+//! that both levels know, or that mean nothing without another setting, are skipped by name.
 
 use crate::model::config::{
     ArrivalSource, Batch, Discipline, Gateway, JobClass, Keep, ModelConfig, Monitoring, OnFull, PolicyConfig,

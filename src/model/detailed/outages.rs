@@ -37,7 +37,7 @@ pub(super) fn crash<P: Probe>(run: &mut DetailedRun<'_, P>) {
     fleet::changed(run);
 }
 
-/// Redis answers again: everybody who waited for that goes on.
+/// Redis answers again: slots and delayed jobs that waited for it go on.
 pub(super) fn returns<P: Probe>(run: &mut DetailedRun<'_, P>) {
     if run.redis_is_down() {
         return;

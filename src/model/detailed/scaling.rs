@@ -8,14 +8,14 @@ use super::{Detailed, DetailedRun, Event};
 use crate::engine::stream::{Stream, stream};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::Rare;
-use crate::model::autoscaler::{Autoscaler, Reason};
+use crate::model::autoscaler::{Autoscaler, ScalingReason};
 use crate::model::config::AutoscalerConfig;
 use crate::model::distribution::Sampler;
 use crate::model::limits::Limit;
 use crate::model::outcome::ScalingDecision;
 use crate::model::probe::Probe;
 
-/// The autoscaler and what it needs.
+/// The autoscaler, its readings and its pods.
 #[derive(Debug)]
 pub(super) struct Scaling {
     autoscaler: Autoscaler,
@@ -25,7 +25,7 @@ pub(super) struct Scaling {
     readings: VecDeque<Option<u64>>,
     start_up: Sampler,
     start_up_stream: Stream,
-    last: Option<(u32, Reason)>,
+    last: Option<(u32, ScalingReason)>,
 }
 
 impl Scaling {
@@ -74,7 +74,7 @@ pub(super) fn sync<P: Probe>(run: &mut DetailedRun<'_, P>) {
     let current = fleet.up() + fleet.in_state(ProcessState::Starting).count() as u32;
     let metric = scaling.readings.pop_front().flatten();
     let decision = scaling.autoscaler.sync(now, metric, current);
-    if decision.recommended >= scaling.most && decision.reason != Reason::NoMetric {
+    if decision.recommended >= scaling.most && decision.reason != ScalingReason::NoMetric {
         run.recorder.limits.reach(Limit::AutoscalerMost, now);
     }
     // A log of every sync would say the same over and over.
@@ -112,7 +112,7 @@ pub(super) fn ready<P: Probe>(run: &mut DetailedRun<'_, P>, process: u32, life: 
 
 fn order<P: Probe>(run: &mut DetailedRun<'_, P>) {
     let Detailed { scaling: Some(scaling), fleet, .. } = &mut run.level else { return };
-    // Those that still finish their last jobs are pods of their own; there is room for as many of them again.
+    // Draining pods are pods of their own; the fleet has room for as many again.
     let Some(process) = fleet.in_state(ProcessState::Off).next() else { return };
     fleet.order(process);
     let life = fleet.life(process);

@@ -34,7 +34,7 @@ pub(super) enum Phase {
     Unheard,
 }
 
-/// The slot that is next to be through with its phase is.
+/// The next slot ends its phase.
 pub(super) fn complete<P: Probe>(run: &mut DetailedRun<'_, P>) {
     let slot = run.level.slots.next_slot();
     match run.level.work[slot].phase {
@@ -48,7 +48,7 @@ pub(super) fn complete<P: Probe>(run: &mut DetailedRun<'_, P>) {
     }
 }
 
-/// Gives waiting jobs to idle slots. A Redis above its limit lets nobody fetch: the script cannot write.
+/// Gives waiting jobs to idle slots. Workers cannot fetch from a Redis above its limit: the script cannot write.
 pub(super) fn dispatch<P: Probe>(run: &mut DetailedRun<'_, P>) {
     while !run.redis_is_down() && !run.redis.is_full() && !run.line.is_empty() {
         let Some(slot) = run.level.fleet.take_idle() else { return };
@@ -114,7 +114,7 @@ pub(super) fn release_connection<P: Probe>(run: &mut DetailedRun<'_, P>) {
     }
 }
 
-/// The work of a slot is done: Redis is told, as soon as it listens.
+/// The work of a slot is done: it reports to Redis, as soon as Redis answers.
 pub(super) fn tell_redis<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
     if run.redis_is_down() {
         run.level.work[slot].phase = Phase::Unheard;
@@ -135,7 +135,7 @@ pub(super) fn tell_redis<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
     run.level.slots.occupy(slot, done);
 }
 
-/// The jobs of a slot are done, one way or the other, and it takes the next.
+/// The jobs of a slot have succeeded or failed, and it takes the next.
 fn finish_jobs<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
     let mut jobs = std::mem::take(&mut run.level.work[slot].jobs);
     for job in jobs.drain(..) {
@@ -154,7 +154,7 @@ fn finish_jobs<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
     run.observe_departure();
 }
 
-/// A worker is through with a job.
+/// A worker ends an attempt of a job.
 fn end_attempt<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
     run.redis.shrink(u64::from(bytes_while_active(run, &job)));
     if job.details.is_empty {
@@ -170,7 +170,7 @@ fn end_attempt<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
             Some(clients) if job.details.ticket.is_somebodys() => {
                 clients.done(job.details.ticket, job.details.wanted)
             }
-            // One that was there at the start belongs to nobody who could have gone.
+            // An initial job has no client that could have left.
             _ => true,
         };
         run.recorder.completed_for(run.now, job.class, job.arrived, wanted);

@@ -1,6 +1,6 @@
 //! The masters of Redis as servers: each runs one command after the other.
 //!
-//! A master is a queue with one server and no limit; what a command costs is known when it comes, so its end follows from
+//! A master is a queue with one server and no limit; the cost of a command is known on arrival, so its end follows from
 //! the end of the one before it (Lindley 1952, "The theory of queues with a single server").
 
 use std::collections::VecDeque;

@@ -24,7 +24,7 @@ pub(crate) struct ClientFigures {
 impl ClientFigures {
     /// `None` where there are no clients.
     pub(crate) fn of(scenario: &Scenario, findings: &Findings) -> Option<Self> {
-        let details = reading::details(&scenario.model, findings.series.parts.as_ref()).clients?;
+        let details = reading::details(&scenario.model, findings.series.details.as_ref()).clients?;
         let mean = |metric: Metric| findings.summary.metric(metric).mean.unwrap_or(0.0);
         Some(Self {
             requests: mean(Metric::Requests),

@@ -4,7 +4,7 @@ use backpressure::Level;
 
 use crate::engine::time::SimTime;
 use crate::experiment::Findings;
-use crate::experiment::series::PartSeries;
+use crate::experiment::series::DetailSeries;
 use crate::experiment::summary::{AlertSummary, LimitAhead, Summary};
 use crate::model::config::{Fault, FaultKind, ModelConfig};
 use crate::model::metric::{Metric, Unit};
@@ -179,17 +179,17 @@ pub(crate) fn recovery_origin(scenario: &Scenario) -> (Origin, f64) {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct DetailsInUse<'a> {
     /// Clients that wait for answers.
-    pub(crate) clients: Option<&'a PartSeries>,
+    pub(crate) clients: Option<&'a DetailSeries>,
     /// Workers whose number changes.
-    pub(crate) workers: Option<&'a PartSeries>,
+    pub(crate) workers: Option<&'a DetailSeries>,
     /// A limited pool of connections, and how many there are.
-    pub(crate) connections: Option<(&'a PartSeries, u32)>,
+    pub(crate) connections: Option<(&'a DetailSeries, u32)>,
     /// Commands that take Redis time.
-    pub(crate) redis: Option<&'a PartSeries>,
+    pub(crate) redis: Option<&'a DetailSeries>,
 }
 
 /// The details in use.
-pub(crate) fn details<'a>(model: &ModelConfig, series: Option<&'a PartSeries>) -> DetailsInUse<'a> {
+pub(crate) fn details<'a>(model: &ModelConfig, series: Option<&'a DetailSeries>) -> DetailsInUse<'a> {
     let Some(details) = series else { return DetailsInUse::default() };
     let loses_workers = model
         .faults

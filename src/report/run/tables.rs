@@ -51,7 +51,7 @@ pub(crate) fn timeseries(scenario: &Scenario, series: &Series) -> String {
             add(&format!("{name}_jobs_total{{class={}}}", class.name), Values::Full(totals));
         }
     }
-    let details = reading::details(&scenario.model, series.parts.as_ref());
+    let details = reading::details(&scenario.model, series.details.as_ref());
     if let Some(details) = details.workers {
         add("worker_processes_mean", Values::Full(&details.workers.mean));
         add("worker_processes_p05", Values::Full(&details.workers.p05));

@@ -66,7 +66,7 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
         let remarks = [format!("open {open} of the time"), format!("{openings} {times} a run")];
         lines.extend(labelled("circuit", &circuit_line(&findings.series, columns), &remarks, width));
     }
-    let details = reading::details(&scenario.model, findings.series.parts.as_ref());
+    let details = reading::details(&scenario.model, findings.series.details.as_ref());
     if let Some(details) = details.workers {
         let most = details.workers.p95.iter().copied().fold(0.0, f64::max);
         let processes = number::estimate(Unit::Count, metric(Metric::WorkerProcesses));

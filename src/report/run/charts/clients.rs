@@ -4,7 +4,7 @@
 
 use super::rates;
 use crate::experiment::Findings;
-use crate::experiment::series::{PartSeries, Series};
+use crate::experiment::series::{DetailSeries, Series};
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::{self, Axis};
 use crate::report::kit::chart::{Chart, Table};
@@ -17,7 +17,7 @@ use crate::scenario::Scenario;
 
 /// `None` without clients.
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
-    let details = reading::details(&scenario.model, findings.series.parts.as_ref()).clients?;
+    let details = reading::details(&scenario.model, findings.series.details.as_ref()).clients?;
     let title = "Clients: first attempts, retries and wasted work".to_owned();
     let metric = |metric: Metric, unit| number::estimate(unit, findings.summary.metric(metric));
     let caption = format!(
@@ -51,7 +51,7 @@ struct Rates {
 }
 
 impl Rates {
-    fn of(series: &Series, details: &PartSeries, most_points: usize) -> Self {
+    fn of(series: &Series, details: &DetailSeries, most_points: usize) -> Self {
         let ends = rates::ends(series.seconds.len(), most_points);
         let rate = |totals: &Vec<f64>| rates::per_second(&[totals], &ends, &series.seconds);
         Self {
@@ -64,7 +64,7 @@ impl Rates {
     }
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, details: &PartSeries, title: &str) -> Picture {
+fn draw(scenario: &Scenario, findings: &Findings, details: &DetailSeries, title: &str) -> Picture {
     let rates = Rates::of(&findings.series, details, MOST_POINTS);
     let sent: Vec<f64> =
         rates.first.iter().zip(&rates.retries).map(|(first, retries)| first + retries).collect();

@@ -44,7 +44,7 @@ struct Resource {
 }
 
 fn others(scenario: &Scenario, findings: &Findings) -> Vec<Resource> {
-    let details = reading::details(&scenario.model, findings.series.parts.as_ref());
+    let details = reading::details(&scenario.model, findings.series.details.as_ref());
     let database = details.connections.map(|(details, pool)| Resource {
         name: "database pool",
         column: "database pool",
@@ -98,7 +98,7 @@ fn draw(scenario: &Scenario, findings: &Findings, others: &[Resource], title: &s
     let share = |metric| number::estimate(Unit::Fraction, findings.summary.metric(metric));
     let over_the_run = share(Metric::WorkerUtilisation);
     let subtitle = if others.is_empty() {
-        let details = reading::details(&scenario.model, series.parts.as_ref());
+        let details = reading::details(&scenario.model, series.details.as_ref());
         let at_start = if details.workers.is_some() { " at the start" } else { "" };
         format!(
             "Busy share of {} slots ({} × {}){at_start}. Over the run {over_the_run}.",

@@ -1,7 +1,7 @@
 //! Number of worker processes that take jobs over time, if it changes: by the autoscaler, faults or crashes.
 
 use crate::experiment::Findings;
-use crate::experiment::series::PartSeries;
+use crate::experiment::series::DetailSeries;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::{self, Axis};
 use crate::report::kit::chart::{Chart, Table};
@@ -14,7 +14,7 @@ use crate::scenario::Scenario;
 
 /// `None` if the number does not change.
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
-    let details = reading::details(&scenario.model, findings.series.parts.as_ref()).workers?;
+    let details = reading::details(&scenario.model, findings.series.details.as_ref()).workers?;
     let title = "Worker processes".to_owned();
     let is_scaled = !details.wanted.is_empty();
     let mut caption = "Processes that take jobs, at the end of each step.".to_owned();
@@ -34,7 +34,7 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
     })
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, details: &PartSeries, title: &str) -> Picture {
+fn draw(scenario: &Scenario, findings: &Findings, details: &DetailSeries, title: &str) -> Picture {
     let series = &findings.series;
     let many = findings.summary.replications > 1;
     let limits: Vec<Limit> = scenario
@@ -107,7 +107,7 @@ fn steps(seconds: &[f64], start: f64, values: &[f64]) -> (Vec<f64>, Vec<f64>) {
     corners.into_iter().unzip()
 }
 
-fn table(findings: &Findings, details: &PartSeries) -> Table {
+fn table(findings: &Findings, details: &DetailSeries) -> Table {
     let is_scaled = !details.wanted.is_empty();
     let mut header = vec!["time (s)", "median", "5th percentile", "95th percentile"];
     header.extend(is_scaled.then_some("wanted"));
