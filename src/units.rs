@@ -104,13 +104,13 @@ impl Quantity {
             Quantity::Duration => parse_span(text),
             Quantity::Rate => parse_per_time(text),
             Quantity::Size => parse_scaled(text, SIZES).and_then(|(value, unit)| match unit {
-                "" if value != 0.0 => Err(Fault::MissingUnit),
+                "" if value != 0.0 => Err(QuantityError::MissingUnit),
                 _ => Ok((value, unit)),
             }),
         };
         match parsed {
             Ok((value, _)) => self.check(value).map_err(fail),
-            Err(fault) => Err(fail(self.name_the_other(text).map_or(fault, Fault::IsA))),
+            Err(fault) => Err(fail(self.name_the_other(text).map_or(fault, QuantityError::IsA))),
         }
     }
 
@@ -119,15 +119,15 @@ impl Quantity {
         self.check(value).map_err(|fault| UnitError { quantity: self, text: written.to_string(), fault })
     }
 
-    fn check(self, value: f64) -> Result<f64, Fault> {
+    fn check(self, value: f64) -> Result<f64, QuantityError> {
         if !value.is_finite() {
-            Err(Fault::NotFinite)
+            Err(QuantityError::NotFinite)
         } else if value < 0.0 {
-            Err(Fault::Negative)
+            Err(QuantityError::Negative)
         } else if value > self.most() {
-            Err(Fault::TooLarge)
+            Err(QuantityError::TooLarge)
         } else if self == Quantity::Count && value.fract() != 0.0 {
-            Err(Fault::NotWhole)
+            Err(QuantityError::NotWhole)
         } else {
             Ok(value)
         }
@@ -175,9 +175,9 @@ pub fn parse_count(text: &str) -> Result<u64, UnitError> {
 pub fn parse_number(text: &str) -> Result<f64, UnitError> {
     let fail = |fault| UnitError { quantity: Quantity::Count, text: text.trim().to_string(), fault };
     let (value, _) = parse_scaled(text, COUNTS)
-        .map_err(|fault| fail(Quantity::Count.name_the_other(text).map_or(fault, Fault::IsA)))?;
+        .map_err(|fault| fail(Quantity::Count.name_the_other(text).map_or(fault, QuantityError::IsA)))?;
     match Quantity::Count.check(value) {
-        Err(fault) if fault != Fault::NotWhole => Err(fail(fault)),
+        Err(fault) if fault != QuantityError::NotWhole => Err(fail(fault)),
         _ => Ok(value),
     }
 }
@@ -192,11 +192,11 @@ pub fn parse_fraction(text: &str) -> Result<f64, UnitError> {
 pub struct UnitError {
     quantity: Quantity,
     text: String,
-    fault: Fault,
+    fault: QuantityError,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Fault {
+enum QuantityError {
     Unreadable,
     MissingUnit,
     UnknownUnit(String),
@@ -212,20 +212,29 @@ impl UnitError {
     /// What would have been right.
     pub fn help(&self) -> String {
         match self.fault {
-            Fault::TooLarge => format!("at most {}", self.quantity.bound()),
-            Fault::Negative => "zero or more".to_string(),
+            QuantityError::TooLarge => format!("at most {}", self.quantity.bound()),
+            QuantityError::Negative => "zero or more".to_string(),
             _ => self.quantity.example().to_string(),
         }
     }
 
     /// Whether the number was fine and only its unit wrong or missing.
     pub fn is_about_the_unit(&self) -> bool {
-        matches!(self.fault, Fault::MissingUnit | Fault::UnknownUnit(_) | Fault::IsA(_))
+        matches!(
+            self.fault,
+            QuantityError::MissingUnit | QuantityError::UnknownUnit(_) | QuantityError::IsA(_)
+        )
     }
 
     /// Whether the value is well written but out of bounds.
     pub fn is_about_the_range(&self) -> bool {
-        matches!(self.fault, Fault::NotFinite | Fault::Negative | Fault::TooLarge | Fault::NotWhole)
+        matches!(
+            self.fault,
+            QuantityError::NotFinite
+                | QuantityError::Negative
+                | QuantityError::TooLarge
+                | QuantityError::NotWhole
+        )
     }
 }
 
@@ -234,16 +243,20 @@ impl fmt::Display for UnitError {
         let Self { quantity, text, fault } = self;
         let noun = quantity.noun();
         match fault {
-            Fault::Unreadable if text.is_empty() => write!(f, "an empty text is not {noun}"),
-            Fault::Unreadable => write!(f, "`{text}` is not {noun}"),
-            Fault::MissingUnit => write!(f, "`{text}` has no unit, but {noun} needs one"),
-            Fault::UnknownUnit(unit) => write!(f, "`{unit}` in `{text}` is no unit of {noun}"),
-            Fault::Order => write!(f, "the parts of `{text}` must go from the largest unit to the smallest"),
-            Fault::IsA(other) => write!(f, "`{text}` is {}, not {noun}", other.noun()),
-            Fault::NotFinite => write!(f, "`{text}` is not a finite number"),
-            Fault::Negative => write!(f, "`{text}` is negative"),
-            Fault::TooLarge => write!(f, "`{text}` is above the largest allowed, {}", quantity.bound()),
-            Fault::NotWhole => write!(f, "`{text}` is not a whole number"),
+            QuantityError::Unreadable if text.is_empty() => write!(f, "an empty text is not {noun}"),
+            QuantityError::Unreadable => write!(f, "`{text}` is not {noun}"),
+            QuantityError::MissingUnit => write!(f, "`{text}` has no unit, but {noun} needs one"),
+            QuantityError::UnknownUnit(unit) => write!(f, "`{unit}` in `{text}` is no unit of {noun}"),
+            QuantityError::Order => {
+                write!(f, "the parts of `{text}` must go from the largest unit to the smallest")
+            }
+            QuantityError::IsA(other) => write!(f, "`{text}` is {}, not {noun}", other.noun()),
+            QuantityError::NotFinite => write!(f, "`{text}` is not a finite number"),
+            QuantityError::Negative => write!(f, "`{text}` is negative"),
+            QuantityError::TooLarge => {
+                write!(f, "`{text}` is above the largest allowed, {}", quantity.bound())
+            }
+            QuantityError::NotWhole => write!(f, "`{text}` is not a whole number"),
         }
     }
 }
@@ -293,19 +306,23 @@ const SIZES: &[Unit] = &[
 ];
 
 /// One number with one unit of the table.
-fn parse_scaled<'t>(text: &'t str, units: &[Unit]) -> Result<(f64, &'t str), Fault> {
-    let (number, rest) = split_number(text.trim()).ok_or(Fault::Unreadable)?;
+fn parse_scaled<'t>(text: &'t str, units: &[Unit]) -> Result<(f64, &'t str), QuantityError> {
+    let (number, rest) = split_number(text.trim()).ok_or(QuantityError::Unreadable)?;
     let rest = rest.trim_start();
     let unit = units.iter().find(|unit| unit.name == rest).ok_or_else(|| unknown_unit(rest))?;
     Ok((number * unit.times / unit.over, rest))
 }
 
 /// One or more numbers with units of time, the largest unit first.
-fn parse_span(text: &str) -> Result<(f64, &str), Fault> {
+fn parse_span(text: &str) -> Result<(f64, &str), QuantityError> {
     let text = text.trim();
-    let (mut number, mut rest) = split_number(text).ok_or(Fault::Unreadable)?;
+    let (mut number, mut rest) = split_number(text).ok_or(QuantityError::Unreadable)?;
     if rest.is_empty() {
-        return if number == 0.0 || !number.is_finite() { Ok((number, "")) } else { Err(Fault::MissingUnit) };
+        return if number == 0.0 || !number.is_finite() {
+            Ok((number, ""))
+        } else {
+            Err(QuantityError::MissingUnit)
+        };
     }
     let (mut seconds, mut last_worth) = (0.0, f64::INFINITY);
     loop {
@@ -313,13 +330,13 @@ fn parse_span(text: &str) -> Result<(f64, &str), Fault> {
         let end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
         let name = &rest[..end];
         let unit = SPANS.iter().find(|unit| unit.name == name).ok_or_else(|| match name {
-            "" if rest.is_empty() => Fault::MissingUnit,
-            "" => Fault::Unreadable,
+            "" if rest.is_empty() => QuantityError::MissingUnit,
+            "" => QuantityError::Unreadable,
             _ => unknown_unit(rest),
         })?;
         let worth = unit.times / unit.over;
         if worth >= last_worth {
-            return Err(Fault::Order);
+            return Err(QuantityError::Order);
         }
         last_worth = worth;
         // A sign stands before the whole, so a negative first part makes all parts negative.
@@ -332,17 +349,17 @@ fn parse_span(text: &str) -> Result<(f64, &str), Fault> {
             Some((next, after)) if rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
                 (if text.starts_with('-') { -next } else { next }, after)
             }
-            _ => return Err(Fault::Unreadable),
+            _ => return Err(QuantityError::Unreadable),
         };
     }
 }
 
 /// A count per unit of time.
-fn parse_per_time(text: &str) -> Result<(f64, &str), Fault> {
+fn parse_per_time(text: &str) -> Result<(f64, &str), QuantityError> {
     let text = text.trim();
     let Some((count, per)) = text.split_once('/') else {
         let (number, _) = parse_scaled(text, COUNTS)?;
-        return if number.is_finite() { Err(Fault::MissingUnit) } else { Ok((number, "")) };
+        return if number.is_finite() { Err(QuantityError::MissingUnit) } else { Ok((number, "")) };
     };
     let (number, _) = parse_scaled(count, COUNTS)?;
     let per = per.trim();
@@ -350,12 +367,12 @@ fn parse_per_time(text: &str) -> Result<(f64, &str), Fault> {
     Ok((number * unit.over / unit.times, per))
 }
 
-fn unknown_unit(text: &str) -> Fault {
+fn unknown_unit(text: &str) -> QuantityError {
     let short = text.chars().count() <= 20 && text.chars().all(|c| !c.is_control());
     if short && !text.starts_with(|c: char| c.is_ascii_digit() || ".,_+-".contains(c)) {
-        Fault::UnknownUnit(text.to_string())
+        QuantityError::UnknownUnit(text.to_string())
     } else {
-        Fault::Unreadable
+        QuantityError::Unreadable
     }
 }
 

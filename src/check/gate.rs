@@ -9,7 +9,7 @@ use crate::scenario::slo::name_of;
 use crate::stats::holm;
 use crate::stats::paired::PairedDifference;
 
-use super::limits::{Limits, floor};
+use super::tolerances::{Tolerances, floor};
 
 /// Which way a metric gets worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -97,7 +97,7 @@ pub enum Judgement {
 
 /// One metric now and in the baseline.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
+pub struct MetricCheck {
     /// Which one.
     pub metric: Metric,
     /// Name of the job class; `None` is the whole system.
@@ -145,9 +145,9 @@ pub fn compare(
     classes: &[&str],
     baseline: &[Replication],
     current: &[Replication],
-    limits: &Limits,
+    tolerances: &Tolerances,
     skipped: &[Metric],
-) -> Vec<Comparison> {
+) -> Vec<MetricCheck> {
     assert_eq!(baseline.len(), current.len(), "every replication has its partner");
     // What there is of a single class is what there is of the system.
     let classes = if classes.len() > 1 { classes } else { &[] };
@@ -160,20 +160,20 @@ pub fn compare(
             let is_of_scope = scope.is_none() || metric.per_class();
             // What belongs to a part that the scenario does not have is not compared.
             if is_of_scope && (has(baseline) || has(current)) {
-                comparisons.push(comparison(metric, scope, baseline, current, limits));
+                comparisons.push(metric_check(metric, scope, baseline, current, tolerances));
             }
         }
     }
     comparisons
 }
 
-fn comparison(
+fn metric_check(
     metric: Metric,
     scope: Option<(usize, &str)>,
     baseline: &[Replication],
     current: &[Replication],
-    limits: &Limits,
-) -> Comparison {
+    tolerances: &Tolerances,
+) -> MetricCheck {
     let index = scope.map(|(index, _)| index);
     let values = |replications: &[Replication]| -> Vec<Option<f64>> {
         replications.iter().map(|replication| replication.metrics(index).get(metric)).collect()
@@ -202,10 +202,10 @@ fn comparison(
         if pairs > 0 { mean(paired) } else { mean(&all.iter().copied().flatten().collect::<Vec<_>>()) }
     };
     let baseline_mean = shown(&before_paired, &before);
-    let tolerance = limits.tolerance(metric, class.as_deref());
+    let tolerance = tolerances.tolerance(metric, class.as_deref());
     // Of a metric that has appeared there is nothing to take a share of.
     let limit = tolerance.map(|share| (share * baseline_mean.unwrap_or(0.0).abs()).max(floor(metric.unit())));
-    Comparison {
+    MetricCheck {
         metric,
         class,
         judgement: Judgement::NotGated,
@@ -228,8 +228,8 @@ fn comparison(
 }
 
 /// Judges all comparisons of a check as one family.
-pub fn settle(family: &mut [&mut Comparison]) {
-    let mut tested: Vec<&mut &mut Comparison> = family
+pub fn settle(family: &mut [&mut MetricCheck]) {
+    let mut tested: Vec<&mut &mut MetricCheck> = family
         .iter_mut()
         .filter(|comparison| comparison.limit.is_some() && comparison.difference.is_some())
         .collect();
@@ -243,7 +243,7 @@ pub fn settle(family: &mut [&mut Comparison]) {
     }
 }
 
-impl Comparison {
+impl MetricCheck {
     /// How the metric is written: `lost_jobs{class=critical-alarm}`.
     pub fn name(&self) -> String {
         name_of(self.metric, self.class.as_deref())
@@ -307,8 +307,8 @@ mod tests {
     #[track_caller]
     fn check(metric: Metric, before: &[Option<f64>], now: &[Option<f64>], expected: Judgement) {
         let skipped: Vec<Metric> = Metric::ALL.iter().copied().filter(|known| *known != metric).collect();
-        let limits = Limits::default();
-        let mut found = compare(&[], &runs(metric, before), &runs(metric, now), &limits, &skipped);
+        let tolerances = Tolerances::default();
+        let mut found = compare(&[], &runs(metric, before), &runs(metric, now), &tolerances, &skipped);
         settle(&mut found.iter_mut().collect::<Vec<_>>());
         assert_eq!(found[0].judgement, expected, "{found:?}");
     }

@@ -3,7 +3,7 @@
 //! Every metric is compared replication by replication. Seed and number are those of the baseline, so both sides
 //! see the same jobs (common random numbers) and only their differences count. Let L be how much worse is
 //! tolerated: by default 2% of the baseline's mean, and never less than what nobody notices
-//! ([`limits::floor`]). A metric with a bad direction ([`gate::direction`]) has
+//! ([`tolerances::floor`]). A metric with a bad direction ([`gate::direction`]) has
 //!
 //! - **regressed** if it is proven that it is worse at all, and the mean difference is above L;
 //! - **improved** if it is proven that it is better at all, and the mean difference is above L;
@@ -32,23 +32,23 @@
 
 pub mod baseline;
 pub mod gate;
-pub mod limits;
 pub mod settings;
+pub mod tolerances;
 
 use crate::experiment::replication::Replication;
 use crate::experiment::summary::{SloResult, digest, judge};
 use crate::model::metric::Metric;
 use crate::scenario::Loaded;
 use baseline::{BaselineError, Entry};
-use gate::{Comparison, Judgement, compare, settle};
-use limits::Limits;
+use gate::{Judgement, MetricCheck, compare, settle};
 use settings::{Change, Part, changes, part_of};
+use tolerances::Tolerances;
 
 /// What came of a check.
 #[derive(Clone, Debug)]
 pub struct Check {
     /// The worst of all scenarios.
-    pub verdict: Verdict,
+    pub verdict: Ruling,
     /// How many metrics are gated: the family of the tests.
     pub gated: usize,
     /// What an inconclusive metric means.
@@ -83,13 +83,13 @@ pub struct ScenarioCheck {
     /// Hash of what the baseline found.
     pub baseline_digest: String,
     /// The worst of it.
-    pub verdict: Verdict,
+    pub verdict: Ruling,
     /// What has changed of the system under test.
     pub changes: Vec<Change>,
     /// Each expression of `slo`.
     pub objectives: Vec<Objective>,
     /// Each metric, of the system first.
-    pub comparisons: Vec<Comparison>,
+    pub comparisons: Vec<MetricCheck>,
     /// Remarks on the comparison.
     pub notes: Vec<String>,
 }
@@ -108,7 +108,7 @@ pub struct Objective {
 /// Whether a check has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum Ruling {
     /// Nothing is worse, every objective is met.
     Pass,
     /// Something may be worse.
@@ -121,7 +121,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// How much worse is tolerated.
-    pub limits: Limits,
+    pub tolerances: Tolerances,
     /// Whether an objective that the baseline misses, too, is no failure.
     pub accept_known_misses: bool,
     /// What an inconclusive metric means.
@@ -158,14 +158,14 @@ impl Check {
         for subject in subjects {
             scenarios.push(ScenarioCheck::of(subject, rules)?);
         }
-        let mut family: Vec<&mut Comparison> =
+        let mut family: Vec<&mut MetricCheck> =
             scenarios.iter_mut().flat_map(|scenario| &mut scenario.comparisons).collect();
         let gated = family.iter().filter(|comparison| comparison.limit.is_some()).count();
         settle(&mut family);
         for scenario in &mut scenarios {
             scenario.verdict = scenario.judge();
         }
-        let verdict = scenarios.iter().map(|scenario| scenario.verdict).max().unwrap_or(Verdict::Pass);
+        let verdict = scenarios.iter().map(|scenario| scenario.verdict).max().unwrap_or(Ruling::Pass);
         Ok(Self { verdict, gated, on_inconclusive: rules.on_inconclusive, scenarios })
     }
 }
@@ -190,22 +190,22 @@ impl ScenarioCheck {
             replications: baseline.replications,
             digest: digest(replications),
             baseline_digest: digest(before),
-            verdict: Verdict::Pass,
+            verdict: Ruling::Pass,
             changes: changes(&baseline.settings, loaded).into_iter().filter(differs).collect(),
             objectives: objectives.collect(),
-            comparisons: compare(&classes, before, replications, &rules.limits, &restored.unknown),
+            comparisons: compare(&classes, before, replications, &rules.tolerances, &restored.unknown),
             notes: notes(&restored.unknown, before, replications),
         })
     }
 
-    fn judge(&self) -> Verdict {
+    fn judge(&self) -> Ruling {
         let any = |wanted| self.comparisons.iter().any(|comparison| comparison.judgement == wanted);
         if self.objectives.iter().any(|objective| objective.fails) || any(Judgement::Regressed) {
-            Verdict::Fail
+            Ruling::Fail
         } else if any(Judgement::Inconclusive) {
-            Verdict::Inconclusive
+            Ruling::Inconclusive
         } else {
-            Verdict::Pass
+            Ruling::Pass
         }
     }
 

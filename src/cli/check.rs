@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use backpressure_sim::check::baseline::{Baseline, BaselineError, Entry};
-use backpressure_sim::check::limits::{LimitRule, Limits};
 use backpressure_sim::check::settings::Change;
-use backpressure_sim::check::{Check, OnInconclusive, Rules, Subject, Verdict, obstacles};
+use backpressure_sim::check::tolerances::{ToleranceRule, Tolerances};
+use backpressure_sim::check::{Check, OnInconclusive, Rules, Ruling, Subject, obstacles};
 use backpressure_sim::experiment::replication::Replication;
 use backpressure_sim::experiment::{self, SLICES, summary};
 use backpressure_sim::report::check as report;
@@ -57,7 +57,7 @@ pub(super) struct CheckArgs {
     /// How much worse is tolerated, as a share of the baseline: `5%` for all metrics [default: 2%], or
     /// `recovery_seconds=3%`, `wait_p99_seconds{class=NAME}=10%`; `off` instead of a share does not gate. Repeatable.
     #[arg(long, value_name = "[METRIC=]SHARE")]
-    limit: Vec<LimitRule>,
+    limit: Vec<ToleranceRule>,
     /// Which missed objectives fail.
     #[arg(long, value_enum, default_value_t = Misses::All)]
     slo: Misses,
@@ -196,9 +196,9 @@ fn gate(
     let check = compare(args, candidates, known, found)?;
     tell(args, &check, "")?;
     Ok(match check.verdict {
-        Verdict::Fail => exit::GATE_FAILED,
-        Verdict::Inconclusive if check.on_inconclusive == OnInconclusive::Fail => exit::INCONCLUSIVE,
-        Verdict::Inconclusive | Verdict::Pass => exit::GOOD,
+        Ruling::Fail => exit::GATE_FAILED,
+        Ruling::Inconclusive if check.on_inconclusive == OnInconclusive::Fail => exit::INCONCLUSIVE,
+        Ruling::Inconclusive | Ruling::Pass => exit::GOOD,
     })
 }
 
@@ -253,7 +253,7 @@ fn compare(
         })
         .collect();
     let rules = Rules {
-        limits: Limits::new(args.limit.iter().cloned()),
+        tolerances: Tolerances::new(args.limit.iter().cloned()),
         accept_known_misses: args.slo == Misses::New,
         on_inconclusive: match args.inconclusive {
             Inconclusive::Fail => OnInconclusive::Fail,
@@ -278,12 +278,12 @@ fn load(args: &CheckArgs) -> Result<Vec<Candidate>> {
         }
         candidates.push(Candidate { file: path.display().to_string(), recorded, scenario });
     }
-    let limits = Limits::new(args.limit.iter().cloned());
+    let tolerances = Tolerances::new(args.limit.iter().cloned());
     let classes: Vec<&str> = candidates
         .iter()
         .flat_map(|candidate| candidate.scenario.model.classes.iter().map(|class| class.name.as_str()))
         .collect();
-    if let Some(unknown) = limits.classes().find(|class| !classes.contains(class)) {
+    if let Some(unknown) = tolerances.classes().find(|class| !classes.contains(class)) {
         let near = scenario::did_you_mean(unknown, classes.iter().copied());
         let message = format!("--limit: no scenario has a class `{unknown}`{near}");
         return Err(Refused::Usage(message).into());

@@ -21,10 +21,10 @@ pub(super) struct MemoryArgs {
     payload: u64,
     /// Where the jobs are. One with a priority is never waiting.
     #[arg(long, value_enum)]
-    state: State,
+    state: JobStateArgument,
     /// What the job ids look like.
-    #[arg(long, value_enum, default_value_t = Id::Int)]
-    id: Id,
+    #[arg(long, value_enum, default_value_t = IdArgument::Int)]
+    id: IdArgument,
     /// Size of each job's options as JSON [default: what BullMQ writes for the state and the id].
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     options: Option<u64>,
@@ -37,7 +37,7 @@ pub(super) struct MemoryArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum State {
+enum JobStateArgument {
     Waiting,
     Prioritized,
     Delayed,
@@ -47,7 +47,7 @@ enum State {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Id {
+enum IdArgument {
     Int,
     Uuid,
 }
@@ -74,16 +74,16 @@ struct Parts {
 
 pub(super) fn memory(args: &MemoryArgs) -> Result<u8> {
     let id = match args.id {
-        Id::Int => IdKind::Int,
-        Id::Uuid => IdKind::Uuid,
+        IdArgument::Int => IdKind::Int,
+        IdArgument::Uuid => IdKind::Uuid,
     };
     let state = match args.state {
-        State::Waiting => JobState::Waiting,
-        State::Prioritized => JobState::Prioritized,
-        State::Delayed => JobState::Delayed,
-        State::Active => JobState::Active,
-        State::Completed => JobState::Completed,
-        State::Failed => JobState::Failed,
+        JobStateArgument::Waiting => JobState::Waiting,
+        JobStateArgument::Prioritized => JobState::Prioritized,
+        JobStateArgument::Delayed => JobState::Delayed,
+        JobStateArgument::Active => JobState::Active,
+        JobStateArgument::Completed => JobState::Completed,
+        JobStateArgument::Failed => JobState::Failed,
     };
     if args.jobs == 0 {
         return Err(usage("`--jobs 0`: at least 1 job takes memory").into());

@@ -286,7 +286,7 @@ pub fn judge(slo: &Slo, replications: &[Replication]) -> SloResult {
     };
     SloResult {
         expression: slo.expression.clone(),
-        pass: observed.is_some_and(|observed| slo.comparison.holds(observed, slo.limit)),
+        pass: observed.is_some_and(|observed| slo.relation.holds(observed, slo.limit)),
         observed,
         limit: slo.limit,
         metric: slo.metric.name(),

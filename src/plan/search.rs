@@ -13,7 +13,7 @@ use crate::experiment::replication::Replication;
 use crate::experiment::summary::{CONFIDENCE, judge};
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
-use crate::scenario::slo::{Comparison, Slo, Statistic};
+use crate::scenario::slo::{Relation, Slo, Statistic};
 use crate::selection::{Gsp, GspSettings, Guarantee, Kn, KnSettings, Selection, Step};
 use crate::stats::interval::Sample;
 use crate::study::grid::{Grid, VariantId};
@@ -766,12 +766,12 @@ fn error(predicted: Predicted, simulated: f64, limit: f64) -> f64 {
 fn missed_by(slo: &Slo, predicted: Predicted, margin: f64) -> Option<f64> {
     let Predicted { value, noise } = predicted;
     let scale = value.abs().max(slo.limit.abs());
-    let beyond = match slo.comparison {
-        Comparison::Less | Comparison::LessOrEqual => value - slo.limit,
-        Comparison::Greater | Comparison::GreaterOrEqual => slo.limit - value,
+    let beyond = match slo.relation {
+        Relation::Less | Relation::LessOrEqual => value - slo.limit,
+        Relation::Greater | Relation::GreaterOrEqual => slo.limit - value,
         // Nothing is negative: being zero is being at most zero.
-        Comparison::Equal if slo.limit <= 0.0 => value - slo.limit,
-        Comparison::Equal | Comparison::NotEqual => return None,
+        Relation::Equal if slo.limit <= 0.0 => value - slo.limit,
+        Relation::Equal | Relation::NotEqual => return None,
     };
     let excess = beyond - margin * scale - noise;
     (excess > 0.0).then(|| excess / scale)
@@ -788,10 +788,10 @@ fn relative(slo: &Slo, value: f64) -> f64 {
 fn fails_for_certain(slo: &Slo, replications: &[Replication], all: u32) -> bool {
     let values: Vec<f64> =
         replications.iter().take(all as usize).filter_map(|r| r.metrics(slo.class).get(slo.metric)).collect();
-    let bad = values.iter().filter(|value| !slo.comparison.holds(**value, slo.limit)).count();
-    let is_upper = matches!(slo.comparison, Comparison::Less | Comparison::LessOrEqual)
-        || (slo.comparison == Comparison::Equal && slo.limit <= 0.0);
-    let is_lower = matches!(slo.comparison, Comparison::Greater | Comparison::GreaterOrEqual);
+    let bad = values.iter().filter(|value| !slo.relation.holds(**value, slo.limit)).count();
+    let is_upper = matches!(slo.relation, Relation::Less | Relation::LessOrEqual)
+        || (slo.relation == Relation::Equal && slo.limit <= 0.0);
+    let is_lower = matches!(slo.relation, Relation::Greater | Relation::GreaterOrEqual);
     match slo.statistic {
         Statistic::Max => is_upper && bad > 0,
         Statistic::Min => is_lower && bad > 0,
@@ -805,7 +805,7 @@ fn fails_for_certain(slo: &Slo, replications: &[Replication], all: u32) -> bool 
         Statistic::Mean => {
             is_upper && {
                 let sum: f64 = values.iter().sum();
-                !slo.comparison.holds(sum / f64::from(all), slo.limit) && sum > 0.0
+                !slo.relation.holds(sum / f64::from(all), slo.limit) && sum > 0.0
             }
         }
     }
@@ -822,14 +822,13 @@ fn is_open(slo: &Slo, replications: &[Replication]) -> bool {
 /// Whether the interval of a mean lies beyond the limit.
 fn mean_misses(slo: &Slo, replications: &[Replication]) -> bool {
     interval(slo, replications).is_some_and(|(low, high)| {
-        !slo.comparison.holds(low, slo.limit) && !slo.comparison.holds(high, slo.limit)
+        !slo.relation.holds(low, slo.limit) && !slo.relation.holds(high, slo.limit)
     })
 }
 
 /// The interval of the mean that an inequality is about.
 fn interval(slo: &Slo, replications: &[Replication]) -> Option<(f64, f64)> {
-    if slo.statistic != Statistic::Mean || matches!(slo.comparison, Comparison::Equal | Comparison::NotEqual)
-    {
+    if slo.statistic != Statistic::Mean || matches!(slo.relation, Relation::Equal | Relation::NotEqual) {
         return None;
     }
     let sample: Sample = replications.iter().filter_map(|r| r.metrics(slo.class).get(slo.metric)).collect();

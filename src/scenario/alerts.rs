@@ -1,7 +1,7 @@
 //! The alerts: the specification's five rules, with its thresholds and times unless something else is said.
 
 use super::diagnostic::Code;
-use super::log::Fault;
+use super::log::Mistake;
 use super::reader::Section;
 use super::setting::MOST_COUNT;
 use crate::engine::time::SimDuration;
@@ -73,7 +73,7 @@ pub(super) fn read(
         if !(SimDuration::SECOND..=longest).contains(&interval) || interval.0 % 1_000_000 != 0 {
             let message = format!("{interval} is not allowed");
             let label = format!("from 1s to {longest} in whole milliseconds");
-            alerts.complain(name, Fault::new(Code::OutOfRange, message, label));
+            alerts.complain(name, Mistake::new(Code::OutOfRange, message, label));
         } else if let Some(duration) =
             duration.filter(|duration| enabled && duration.0 / interval.0 > MOST_SCRAPES)
         {
@@ -81,7 +81,7 @@ pub(super) fn read(
                 "{} of them in `duration` are more than the most, {MOST_SCRAPES}",
                 duration.0 / interval.0
             );
-            alerts.complain(name, Fault::new(Code::OutOfRange, message, "or set `enabled = false`"));
+            alerts.complain(name, Mistake::new(Code::OutOfRange, message, "or set `enabled = false`"));
         }
     }
     let rule = |name, condition, wait, severity| AlertRule { name, condition, wait, severity };

@@ -8,7 +8,7 @@ mod trace;
 use super::classes::ReadClass;
 use super::diagnostic::Code;
 use super::distribution::{self, Of};
-use super::log::Fault;
+use super::log::Mistake;
 use super::reader::Section;
 use super::tree::Value;
 use crate::engine::time::{SimDuration, SimTime};
@@ -210,7 +210,7 @@ fn read_renewal(section: &mut Section<'_>) -> Option<Source> {
     let rate = 1.0 / gap.mean();
     if rate > Quantity::Rate.most() {
         let message = "gaps this short are more than the most arrivals allowed, 1e9 per second";
-        section.complain("interarrival", Fault::new(Code::OutOfRange, message, "at least \"1ns\""));
+        section.complain("interarrival", Mistake::new(Code::OutOfRange, message, "at least \"1ns\""));
         return None;
     }
     Some(Source::new(ArrivalProcess::Renewal(gap), vec![only_phase("all", rate)]))

@@ -2,7 +2,7 @@
 
 use super::diagnostic::Code;
 use super::distribution::{self, Of};
-use super::log::Fault;
+use super::log::Mistake;
 use super::reader::Section;
 use super::setting::{MOST_COUNT, shown};
 use crate::engine::time::SimDuration;
@@ -64,13 +64,13 @@ pub(super) fn read(mut section: Section<'_>, workers: &Workers) -> Option<Autosc
             let message =
                 format!("{bound} does not fit: min is {min}, max is {max}, `workers.processes` is {own}");
             section
-                .complain(name, Fault::new(Code::Conflict, message, "the rule is min <= processes <= max"));
+                .complain(name, Mistake::new(Code::Conflict, message, "the rule is min <= processes <= max"));
         }
     }
     if max * u64::from(workers.concurrency) > super::workers::MOST_SLOTS {
         let message = format!("{max} processes x {} jobs are too many slots", workers.concurrency);
         let label = format!("at most {} in all", super::workers::MOST_SLOTS);
-        section.complain("max", Fault::new(Code::OutOfRange, message, label));
+        section.complain("max", Mistake::new(Code::OutOfRange, message, label));
     }
     Some(AutoscalerConfig {
         min: min as u32,
@@ -134,7 +134,7 @@ fn must_be_at_most(section: &mut Section<'_>, name: &'static str, span: SimDurat
     if span > most {
         let message = format!("{} is longer than Kubernetes allows", shown(span));
         let label = format!("at most \"{}\"", shown(most));
-        section.complain(name, Fault::new(Code::OutOfRange, message, label));
+        section.complain(name, Mistake::new(Code::OutOfRange, message, label));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::Code;
 use super::distribution::{self, Of};
-use super::log::Fault;
+use super::log::Mistake;
 use super::reader::Section;
 use super::tree::Place;
 use crate::model::config::JobClass;
@@ -52,7 +52,7 @@ pub(super) fn read_classes<'a>(
     let mut sections = top.sections("class", "Job classes; without any there is one, named default.");
     if sections.len() > MOST_CLASSES {
         let message = format!("{} classes are more than the most allowed, {MOST_CLASSES}", sections.len());
-        top.complain("class", Fault::new(Code::OutOfRange, message, "put similar ones together"));
+        top.complain("class", Mistake::new(Code::OutOfRange, message, "put similar ones together"));
         sections.truncate(MOST_CLASSES);
     }
     if sections.is_empty() {
@@ -86,12 +86,14 @@ fn read_class<'a>(
         let is_plain = |c: char| c.is_alphanumeric() || "-_.:/".contains(c);
         if name.is_empty() || name.len() > 100 || !name.chars().all(is_plain) {
             let label = "1 to 100 letters, digits or any of - _ . : /";
-            section
-                .complain("name", Fault::new(Code::OutOfRange, format!("`{name}` cannot be a name"), label));
+            section.complain(
+                "name",
+                Mistake::new(Code::OutOfRange, format!("`{name}` cannot be a name"), label),
+            );
         } else if let Some(first) = first_of.get(name) {
             let label = section.log().line_of(first).map(|line| format!("the first one is in line {line}"));
             let message = format!("there is already a class `{name}`");
-            section.complain("name", Fault::new(Code::Conflict, message, label.unwrap_or_default()));
+            section.complain("name", Mistake::new(Code::Conflict, message, label.unwrap_or_default()));
         } else {
             first_of.insert(name.clone(), section.place_of("name"));
         }
@@ -118,7 +120,7 @@ fn read_class<'a>(
     let own = section.section("arrivals", "Arrivals of this class alone, instead of a share.");
     if has_own && section.has("share") {
         let message = "a class with arrivals of its own has no share";
-        section.complain("share", Fault::new(Code::Conflict, message, "remove `share` or `arrivals`"));
+        section.complain("share", Mistake::new(Code::Conflict, message, "remove `share` or `arrivals`"));
     }
     section.close();
     ReadClass {

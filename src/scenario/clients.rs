@@ -1,7 +1,7 @@
 //! The clients: how long they wait, and how they try again.
 
 use super::diagnostic::Code;
-use super::log::Fault;
+use super::log::Mistake;
 use super::reader::{Section, quantity_of};
 use super::setting::Kind;
 use super::tree::Value;
@@ -31,7 +31,7 @@ pub(super) fn read(mut clients: Section<'_>) -> Option<Clients> {
             Value::Text(text) if text == "none" => Ok(None),
             value => match SimDuration::from_secs_f64(quantity_of(value, Quantity::Duration)?) {
                 SimDuration::ZERO => {
-                    Err(Fault::new(Code::OutOfRange, "must be above zero", "no limit is written \"none\""))
+                    Err(Mistake::new(Code::OutOfRange, "must be above zero", "no limit is written \"none\""))
                 }
                 span => Ok(Some(span)),
             },

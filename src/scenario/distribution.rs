@@ -2,7 +2,7 @@
 
 use super::diagnostic::Code;
 use super::files::{DataFile, offset_in};
-use super::log::Fault;
+use super::log::Mistake;
 use super::reader::{Section, quantity_of};
 use super::setting::Kind;
 use super::tree::Value;
@@ -147,11 +147,11 @@ fn table_of(table: &mut Section<'_>, of: Of) -> Option<Distribution> {
     distribution
 }
 
-fn positive(mean: f64, of: Of) -> Result<(), Fault> {
+fn positive(mean: f64, of: Of) -> Result<(), Mistake> {
     if mean > 0.0 || of.may_be_zero {
         Ok(())
     } else {
-        Err(Fault::new(Code::OutOfRange, "must be above zero", ""))
+        Err(Mistake::new(Code::OutOfRange, "must be above zero", ""))
     }
 }
 
@@ -169,7 +169,7 @@ fn values_of(table: &mut Section<'_>, name: &str, of: Of) -> Option<Vec<f64>> {
         match of.quantity.parse(written) {
             Ok(value) => values.push(value),
             Err(error) => {
-                faults.push((index + 1, (offset_in(&text, written), written.len()), Fault::from(error)));
+                faults.push((index + 1, (offset_in(&text, written), written.len()), Mistake::from(error)));
             }
         }
         if faults.len() >= super::files::MOST_DATA_MISTAKES {
@@ -187,12 +187,12 @@ fn values_of(table: &mut Section<'_>, name: &str, of: Of) -> Option<Vec<f64>> {
     if values.is_empty() {
         let message = format!("there are no values in `{}`", file.shown);
         let label = format!("on each line {}", of.quantity.example());
-        table.complain("file", Fault::new(Code::File, message, label));
+        table.complain("file", Mistake::new(Code::File, message, label));
         return None;
     }
     if values.iter().all(|&value| value == 0.0) && !of.may_be_zero {
         let message = format!("all values in `{}` are zero", file.shown);
-        table.complain("file", Fault::new(Code::OutOfRange, message, "at least one must be above zero"));
+        table.complain("file", Mistake::new(Code::OutOfRange, message, "at least one must be above zero"));
         return None;
     }
     Some(values)

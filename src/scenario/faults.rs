@@ -1,7 +1,7 @@
 //! The faults: what goes wrong, when, and for how long.
 
 use super::diagnostic::Code;
-use super::log::Fault as Mistake;
+use super::log::Mistake;
 use super::reader::{Section, quantity_of, wrong_type};
 use super::setting::Kind;
 use super::tree::Value;

@@ -10,7 +10,7 @@ use super::arrivals::read_sources;
 use super::classes::{ReadClass, read_classes};
 use super::diagnostic::Code;
 use super::distribution::generous;
-use super::log::{Fault, Log};
+use super::log::{Log, Mistake};
 use super::planning;
 use super::reader::Section;
 use super::setting::{Kind, shown};
@@ -144,7 +144,7 @@ fn read_name(top: &mut Section<'_>, file_name: &str) -> String {
             let label =
                 "1 to 100 letters, digits or any of - _ . and no dot in front: it names the report's folder";
             if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(is_legal) {
-                return Err(Fault::new(
+                return Err(Mistake::new(
                     Code::OutOfRange,
                     format!("`{name}` cannot be the name of a folder"),
                     label,
@@ -164,7 +164,7 @@ fn must_be_below_duration(
     if let Some(duration) = duration.filter(|duration| span >= *duration && !top.is_bad(name)) {
         let (span, duration) = (shown(span), shown(duration));
         let message = format!("{span} is not shorter than `duration`, {duration}");
-        top.complain(name, Fault::new(Code::Conflict, message, "must be shorter than `duration`"));
+        top.complain(name, Mistake::new(Code::Conflict, message, "must be shorter than `duration`"));
     }
 }
 
@@ -183,11 +183,11 @@ fn read_step(report: &mut Section<'_>, duration: Option<SimDuration>) -> SimDura
     let label =
         format!("from {} to {} here", shown(SimDuration(duration.0.div_ceil(MOST_POINTS))), shown(duration));
     if step > duration {
-        report.complain("step", Fault::new(Code::OutOfRange, "longer than `duration`", label));
+        report.complain("step", Mistake::new(Code::OutOfRange, "longer than `duration`", label));
     } else if duration.0.div_ceil(step.0) > MOST_POINTS {
         let message =
             format!("{} points are more than the most allowed, {MOST_POINTS}", duration.0.div_ceil(step.0));
-        report.complain("step", Fault::new(Code::OutOfRange, message, label));
+        report.complain("step", Mistake::new(Code::OutOfRange, message, label));
     }
     step
 }
@@ -212,7 +212,7 @@ fn read_start(mut start: Section<'_>, queue: &Queue) -> Start {
     start.close();
     if let Some(capacity) = queue.capacity.filter(|&capacity| capacity < jobs) {
         let message = format!("{jobs} jobs are more than `queue.capacity`, {capacity}");
-        start.complain("depth", Fault::new(Code::Conflict, message, format!("at most {capacity}")));
+        start.complain("depth", Mistake::new(Code::Conflict, message, format!("at most {capacity}")));
     }
     Start { jobs, circuit }
 }
@@ -235,7 +235,7 @@ fn ask_for_slo<'a>(top: &mut Section<'a>) -> Vec<&'a Item> {
         Some((_, other)) => {
             let message = format!("{} is not a list of strings", other.noun());
             let label = "such as [\"recovery_seconds.p95 < 120\"]";
-            top.complain("slo", Fault::new(Code::WrongType, message, label));
+            top.complain("slo", Mistake::new(Code::WrongType, message, label));
             Vec::new()
         }
         None => Vec::new(),
@@ -286,7 +286,7 @@ fn must_fit_the_clock(top: &mut Section<'_>, model: &ModelConfig) {
             "`duration` and the longest service must stay below {} together: shorten them, or use fewer workers",
             fmt_duration(limit / 2.0)
         );
-        top.complain("duration", Fault::new(Code::OutOfRange, message, label));
+        top.complain("duration", Mistake::new(Code::OutOfRange, message, label));
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use super::diagnostic::{Code, Diagnostic, Location, nearest};
-use super::log::Fault;
+use super::log::Mistake;
 use super::reader::Section;
 use super::tree::Place;
 
@@ -111,7 +111,7 @@ impl DataFile {
                 Some(DataFile { shown: path.display().to_string(), text, place, mistakes: 0 })
             }
             Err(fault) => {
-                section.complain(key, Fault::new(Code::File, fault.message(), fault.help()));
+                section.complain(key, Mistake::new(Code::File, fault.message(), fault.help()));
                 None
             }
         }
@@ -123,7 +123,7 @@ impl DataFile {
         section: &Section<'_>,
         line: usize,
         part: (usize, usize),
-        fault: Fault,
+        fault: Mistake,
     ) -> bool {
         self.mistakes += 1;
         let at = Location::of(self.shown.as_str(), &self.text, Some(line), part.0..part.0 + part.1);

@@ -250,19 +250,19 @@ impl<'t> Log<'t> {
 }
 
 /// Why a value is not what a setting needs.
-pub(super) struct Fault {
+pub(super) struct Mistake {
     pub(super) code: Code,
     pub(super) message: String,
     pub(super) label: String,
 }
 
-impl Fault {
+impl Mistake {
     pub(super) fn new(code: Code, message: impl Into<String>, label: impl Into<String>) -> Self {
         Self { code, message: message.into(), label: label.into() }
     }
 }
 
-impl From<UnitError> for Fault {
+impl From<UnitError> for Mistake {
     fn from(error: UnitError) -> Self {
         let code = if error.is_about_the_range() {
             Code::OutOfRange
@@ -271,6 +271,6 @@ impl From<UnitError> for Fault {
         } else {
             Code::WrongType
         };
-        Fault::new(code, error.to_string(), error.help())
+        Mistake::new(code, error.to_string(), error.help())
     }
 }

@@ -2,7 +2,7 @@
 //! sure the choice among them must be.
 
 use super::diagnostic::Code;
-use super::log::{Fault, Log};
+use super::log::{Log, Mistake};
 use super::reader::{Section, wrong_type};
 use super::setting::Kind;
 use super::slo::{all_metrics, metric_named};
@@ -142,11 +142,11 @@ pub(super) fn read_plan(mut plan: Section<'_>) -> PlanSettings {
     }
 }
 
-fn metric_of(item: &Item, kind: &Kind) -> Result<Metric, Fault> {
+fn metric_of(item: &Item, kind: &Kind) -> Result<Metric, Mistake> {
     let Value::Text(name) = &item.value else {
         return Err(wrong_type(&item.value, "the name of a metric", kind));
     };
-    metric_named(name).map_err(|message| Fault::new(Code::UnknownName, message, all_metrics()))
+    metric_named(name).map_err(|message| Mistake::new(Code::UnknownName, message, all_metrics()))
 }
 
 /// A list of strings, or a single one.
@@ -159,7 +159,7 @@ pub(super) fn read_texts(section: &mut Section<'_>, name: &'static str, doc: &'s
         Value::Text(text) => vec![text.clone()],
         Value::Array(items) => items.iter().filter_map(|item| text_of(section.log(), name, item)).collect(),
         other => {
-            let fault = Fault::new(
+            let fault = Mistake::new(
                 Code::WrongType,
                 format!("{} is not a list of strings", other.noun()),
                 "[\"...\"]",

@@ -3,7 +3,7 @@
 use backpressure::{Config, ConfigError, OnUnknownDepth};
 
 use super::diagnostic::{Code, did_you_mean};
-use super::log::Fault;
+use super::log::Mistake;
 use super::reader::{Section, quantity_of};
 use super::setting::{Kind, MOST_COUNT};
 use super::tree::{Item, Value};
@@ -89,7 +89,7 @@ fn report_broken_rule(policy: &mut Section<'_>, error: &ConfigError) {
         }
         ConfigError::ShedOutside { .. } => (&["shed_at"], "0 < shed_at <= 1"),
         other => {
-            policy.complain("kind", Fault::new(Code::OutOfRange, other.to_string(), ""));
+            policy.complain("kind", Mistake::new(Code::OutOfRange, other.to_string(), ""));
             return;
         }
     };
@@ -108,29 +108,29 @@ fn report_broken_rule(policy: &mut Section<'_>, error: &ConfigError) {
 }
 
 /// A fraction in millionths, which it must be exactly.
-fn millionths(item: &Item) -> Result<u32, Fault> {
+fn millionths(item: &Item) -> Result<u32, Mistake> {
     let fraction = quantity_of(&item.value, Quantity::Fraction)?;
     let millionths = fraction * PPM;
     if (millionths - millionths.round()).abs() > 1e-6 {
         let message = format!("`{fraction}` has more than 6 decimals");
-        return Err(Fault::new(Code::OutOfRange, message, "at most 6 decimals"));
+        return Err(Mistake::new(Code::OutOfRange, message, "at most 6 decimals"));
     }
     Ok(millionths.round() as u32)
 }
 
-fn observe_of(item: &Item) -> Result<Observe, Fault> {
+fn observe_of(item: &Item) -> Result<Observe, Mistake> {
     match &item.value {
         Value::Text(text) if text == "arrival" => Ok(Observe::Arrival),
         Value::Text(text) if text == "continuous" => Ok(Observe::Continuous),
         Value::Text(text) if text.chars().all(char::is_alphabetic) => {
             let near = did_you_mean(text, ["arrival", "continuous"]);
-            Err(Fault::new(Code::WrongType, format!("`{text}` is not known here{near}"), ""))
+            Err(Mistake::new(Code::WrongType, format!("`{text}` is not known here{near}"), ""))
         }
         value => {
             let span = SimDuration::from_secs_f64(quantity_of(value, Quantity::Duration)?);
             if span == SimDuration::ZERO {
                 let label = "at least \"1ns\"; \"arrival\" looks at every arrival";
-                return Err(Fault::new(Code::OutOfRange, "a timer must be above zero", label));
+                return Err(Mistake::new(Code::OutOfRange, "a timer must be above zero", label));
             }
             Ok(Observe::Every(span))
         }

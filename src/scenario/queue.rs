@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::classes::ReadClass;
 use super::diagnostic::{Code, did_you_mean};
-use super::log::Fault;
+use super::log::Mistake;
 use super::planning::read_texts;
 use super::reader::Section;
 use super::setting::MOST_COUNT;
@@ -44,7 +44,7 @@ pub(super) fn read(mut queue: Section<'_>, classes: &mut [ReadClass<'_>]) -> Que
                 let message = format!("{} queue priorities are more than the most allowed", distinct.len());
                 queue.complain(
                     "discipline",
-                    Fault::new(Code::OutOfRange, message, format!("at most {MOST_LINES}")),
+                    Mistake::new(Code::OutOfRange, message, format!("at most {MOST_LINES}")),
                 );
             }
             Discipline::Priority
@@ -59,7 +59,7 @@ fn read_lanes(queue: &mut Section<'_>, order: Order, classes: &[ReadClass<'_>]) 
     if order != Order::Lanes {
         if !sections.is_empty() {
             let message = "lanes are there, but the discipline is another";
-            queue.complain("lane", Fault::new(Code::Conflict, message, "set discipline = \"lanes\""));
+            queue.complain("lane", Mistake::new(Code::Conflict, message, "set discipline = \"lanes\""));
         }
         for mut section in sections {
             let _ = read_lane(&mut section, 0, classes, &mut BTreeSet::new());
@@ -72,7 +72,7 @@ fn read_lanes(queue: &mut Section<'_>, order: Order, classes: &[ReadClass<'_>]) 
     }
     if sections.len() > MOST_LINES {
         let message = format!("{} lanes are more than the most allowed", sections.len());
-        queue.complain("lane", Fault::new(Code::OutOfRange, message, format!("at most {MOST_LINES}")));
+        queue.complain("lane", Mistake::new(Code::OutOfRange, message, format!("at most {MOST_LINES}")));
     }
     let mut taken = BTreeSet::new();
     let mut lanes = Vec::new();
@@ -87,7 +87,7 @@ fn read_lanes(queue: &mut Section<'_>, order: Order, classes: &[ReadClass<'_>]) 
         .collect();
     if !missing.is_empty() {
         let message = format!("no lane has the classes {}", missing.join(", "));
-        queue.complain("lane", Fault::new(Code::Missing, message, "every class waits in exactly one lane"));
+        queue.complain("lane", Mistake::new(Code::Missing, message, "every class waits in exactly one lane"));
     }
     lanes
 }
@@ -110,14 +110,14 @@ fn read_lane(
             Some(class) if taken.insert(class) => found.push(class),
             Some(_) => {
                 let message = format!("`{name}` waits in another lane already");
-                section.complain("classes", Fault::new(Code::Conflict, message, "remove one of them"));
+                section.complain("classes", Mistake::new(Code::Conflict, message, "remove one of them"));
             }
             None => {
                 let near = did_you_mean(&name, classes.iter().map(|class| class.name.as_str()));
                 let all: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
                 section.complain(
                     "classes",
-                    Fault::new(
+                    Mistake::new(
                         Code::UnknownName,
                         format!("there is no class `{name}`{near}"),
                         format!("classes: {}", all.join(", ")),

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnostic::{Code, did_you_mean};
-use super::log::{Fault, Log};
+use super::log::{Log, Mistake};
 use super::setting::{Kind, Origin, Setting};
 use super::tree::{Entry, Item, Place, Table, Value, key_to_toml, parse_value};
 use crate::engine::time::SimDuration;
@@ -108,7 +108,7 @@ impl<'a> Section<'a> {
     }
 
     /// Logs a mistake that concerns a setting: `message` follows on its path.
-    pub(super) fn complain(&mut self, name: &'static str, fault: Fault) {
+    pub(super) fn complain(&mut self, name: &'static str, fault: Mistake) {
         self.bad.insert(name);
         let message = format!("`{}`: {}", self.path_of(name), fault.message);
         self.log.report(&self.place_of(name), fault.code, message, fault.label);
@@ -142,7 +142,7 @@ impl<'a> Section<'a> {
             let message = format!("{} is not a table", item.value.noun());
             let label =
                 format!("write [{}] on a line of its own and the settings below it", self.path_of(name));
-            self.complain(name, Fault::new(Code::WrongType, message, label));
+            self.complain(name, Mistake::new(Code::WrongType, message, label));
         }
         let pattern =
             if self.pattern.is_empty() { name.to_string() } else { format!("{}.{name}", self.pattern) };
@@ -169,7 +169,7 @@ impl<'a> Section<'a> {
         self.record(name, doc, Kind::Tables, None, false, Some((item, None)));
         let Value::Array(items) = &item.value else {
             let message = format!("{} is not a list of tables", item.value.noun());
-            self.complain(name, Fault::new(Code::WrongType, message, self.how_to_list(name)));
+            self.complain(name, Mistake::new(Code::WrongType, message, self.how_to_list(name)));
             return Vec::new();
         };
         let element_name = |item: &Item| match &item.value {
@@ -266,7 +266,7 @@ impl<'s, 'a> Key<'s, 'a> {
     pub(super) fn typed<T>(
         self,
         kind: Kind,
-        parse: impl Fn(&Item, &Kind) -> Result<T, Fault> + 's,
+        parse: impl Fn(&Item, &Kind) -> Result<T, Mistake> + 's,
     ) -> Field<'s, 'a, T> {
         Field { section: self.section, name: self.name, doc: self.doc, kind, parse: Box::new(parse) }
     }
@@ -291,11 +291,11 @@ impl<'s, 'a> Key<'s, 'a> {
     pub(super) fn count(self, least: u64, most: u64) -> Field<'s, 'a, u64> {
         self.typed(Kind::Whole { least, most }, move |item, kind| {
             let fail = |text: String, bound: &str, limit: u64| {
-                Fault::new(Code::OutOfRange, format!("`{text}` is {bound} allowed, {limit}"), kind.label())
+                Mistake::new(Code::OutOfRange, format!("`{text}` is {bound} allowed, {limit}"), kind.label())
             };
             let bounded = |number: i128, text: String| match u64::try_from(number) {
                 _ if number < 0 => {
-                    Err(Fault::new(Code::OutOfRange, format!("`{text}` is negative"), kind.label()))
+                    Err(Mistake::new(Code::OutOfRange, format!("`{text}` is negative"), kind.label()))
                 }
                 Ok(count) if count > most => Err(fail(text, "above the largest", most)),
                 Ok(count) if count < least => Err(fail(text, "below the least", least)),
@@ -337,7 +337,7 @@ impl<'s, 'a> Key<'s, 'a> {
             } else {
                 return Ok(number);
             };
-            Err(Fault::new(Code::OutOfRange, message, kind.label()))
+            Err(Mistake::new(Code::OutOfRange, message, kind.label()))
         })
     }
 
@@ -358,7 +358,7 @@ impl<'s, 'a> Key<'s, 'a> {
         self.typed(Kind::Quantity(Quantity::Duration), move |item, _| {
             let span = SimDuration::from_secs_f64(quantity_of(&item.value, Quantity::Duration)?);
             if span == SimDuration::ZERO {
-                return Err(Fault::new(Code::OutOfRange, "must be above zero", "at least \"1ns\""));
+                return Err(Mistake::new(Code::OutOfRange, "must be above zero", "at least \"1ns\""));
             }
             Ok(span)
         })
@@ -372,7 +372,7 @@ impl<'s, 'a> Key<'s, 'a> {
                 let found = choices.iter().find(|(name, _)| name == text);
                 found.map(|(_, choice)| *choice).ok_or_else(|| {
                     let near = did_you_mean(text, choices.iter().map(|(name, _)| *name));
-                    Fault::new(Code::UnknownName, format!("`{text}` is not known here{near}"), kind.label())
+                    Mistake::new(Code::UnknownName, format!("`{text}` is not known here{near}"), kind.label())
                 })
             }
             other => Err(wrong_type(other, "one of the names allowed", kind)),
@@ -381,16 +381,16 @@ impl<'s, 'a> Key<'s, 'a> {
 }
 
 /// A count out of its general range is also out of the narrower one of a setting.
-fn relabel(error: UnitError, kind: &Kind) -> Fault {
-    let fault = Fault::from(error);
+fn relabel(error: UnitError, kind: &Kind) -> Mistake {
+    let fault = Mistake::from(error);
     match fault.code {
-        Code::OutOfRange => Fault { label: kind.label(), ..fault },
+        Code::OutOfRange => Mistake { label: kind.label(), ..fault },
         _ => fault,
     }
 }
 
 /// A value of a quantity that has a unit; only zero durations and fractions may be bare numbers.
-pub(super) fn quantity_of(value: &Value, quantity: Quantity) -> Result<f64, Fault> {
+pub(super) fn quantity_of(value: &Value, quantity: Quantity) -> Result<f64, Mistake> {
     let number = match value {
         Value::Text(text) => return Ok(quantity.parse(text)?),
         Value::Integer(number) => *number as f64,
@@ -404,16 +404,16 @@ pub(super) fn quantity_of(value: &Value, quantity: Quantity) -> Result<f64, Faul
         _ => {
             let message =
                 format!("the number `{}` has no unit, but {} needs one", value.to_toml(), quantity.noun());
-            Err(Fault::new(Code::WrongUnit, message, Kind::Quantity(quantity).label()))
+            Err(Mistake::new(Code::WrongUnit, message, Kind::Quantity(quantity).label()))
         }
     }
 }
 
-pub(super) fn wrong_type(value: &Value, wanted: &str, kind: &Kind) -> Fault {
-    Fault::new(Code::WrongType, format!("{} is not {wanted}", value.noun()), kind.label())
+pub(super) fn wrong_type(value: &Value, wanted: &str, kind: &Kind) -> Mistake {
+    Mistake::new(Code::WrongType, format!("{} is not {wanted}", value.noun()), kind.label())
 }
 
-type Parse<'s, T> = Box<dyn Fn(&Item, &Kind) -> Result<T, Fault> + 's>;
+type Parse<'s, T> = Box<dyn Fn(&Item, &Kind) -> Result<T, Mistake> + 's>;
 
 /// A setting with its type, before it is said what happens when it is not given.
 pub(super) struct Field<'s, 'a, T> {

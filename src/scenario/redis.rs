@@ -1,7 +1,7 @@
 //! Redis: what a job takes of its memory, what a full one does, and what commands cost.
 
 use super::diagnostic::Code;
-use super::log::Fault;
+use super::log::Mistake;
 use super::reader::{Section, quantity_of};
 use super::setting::Kind;
 use super::tree::{Item, Value};
@@ -27,7 +27,9 @@ pub(super) fn read(mut redis: Section<'_>) -> Redis {
         .typed(Kind::ChoiceOr(vec!["none"], Quantity::Size), |item, _| match &item.value {
             Value::Text(text) if text == "none" => Ok(None),
             value => match quantity_of(value, Quantity::Size)? as u64 {
-                0 => Err(Fault::new(Code::OutOfRange, "must be above zero", "no limit is written \"none\"")),
+                0 => {
+                    Err(Mistake::new(Code::OutOfRange, "must be above zero", "no limit is written \"none\""))
+                }
                 bytes => Ok(Some(bytes)),
             },
         })
@@ -80,11 +82,11 @@ pub(super) fn read(mut redis: Section<'_>) -> Redis {
     let base = base.round() as u64;
     if let Some(limit) = maxmemory.filter(|&limit| limit <= base) {
         let message = format!("{limit} bytes leave no room for jobs above `redis.base`, {base} bytes");
-        redis.complain("maxmemory", Fault::new(Code::Conflict, message, "must be above `redis.base`"));
+        redis.complain("maxmemory", Mistake::new(Code::Conflict, message, "must be above `redis.base`"));
     }
     if watermark.is_some() && maxmemory.is_none() && !redis.is_bad("maxmemory") {
         let message = "there is no `redis.maxmemory` that it could be a share of";
-        redis.complain("watermark", Fault::new(Code::Conflict, message, "add `maxmemory`, or remove it"));
+        redis.complain("watermark", Mistake::new(Code::Conflict, message, "add `maxmemory`, or remove it"));
     }
     Redis {
         maxmemory,

@@ -18,7 +18,7 @@ pub struct Slo {
     /// Which figure over the replications.
     pub statistic: Statistic,
     /// How it is compared.
-    pub comparison: Comparison,
+    pub relation: Relation,
     /// With what.
     pub limit: f64,
 }
@@ -39,7 +39,7 @@ pub enum Statistic {
 
 /// How an objective compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
+pub enum Relation {
     /// `<`
     Less,
     /// `<=`
@@ -72,8 +72,8 @@ impl Statistic {
     ];
 }
 
-impl Comparison {
-    /// Whether the comparison holds.
+impl Relation {
+    /// Whether it holds between what was observed and the limit.
     // Objectives compare counts for equality; a mean of zero jobs lost is exactly zero.
     #[allow(clippy::float_cmp)]
     pub fn holds(self, observed: f64, limit: f64) -> bool {
@@ -88,13 +88,13 @@ impl Comparison {
     }
 
     /// The longer ones first, so that `<=` is not read as `<`.
-    pub(crate) const NAMES: [(&'static str, Comparison); 6] = [
-        ("<=", Comparison::LessOrEqual),
-        (">=", Comparison::GreaterOrEqual),
-        ("==", Comparison::Equal),
-        ("!=", Comparison::NotEqual),
-        ("<", Comparison::Less),
-        (">", Comparison::Greater),
+    pub(crate) const NAMES: [(&'static str, Relation); 6] = [
+        ("<=", Relation::LessOrEqual),
+        (">=", Relation::GreaterOrEqual),
+        ("==", Relation::Equal),
+        ("!=", Relation::NotEqual),
+        ("<", Relation::Less),
+        (">", Relation::Greater),
     ];
 }
 
@@ -112,7 +112,7 @@ impl Slo {
         })?;
         let class = if scanner.eat("{") { Some(class_of(&mut scanner, metric, classes)?) } else { None };
         let statistic = if scanner.eat(".") { statistic_of(&mut scanner)? } else { Statistic::default() };
-        let Some(&(_, comparison)) = Comparison::NAMES.iter().find(|(symbol, _)| scanner.eat(symbol)) else {
+        let Some(&(_, relation)) = Relation::NAMES.iter().find(|(symbol, _)| scanner.eat(symbol)) else {
             let mut fault = scanner.expected("a comparison");
             fault.label = "one of < <= > >= == !=".to_string();
             return Err(fault);
@@ -130,7 +130,7 @@ impl Slo {
                 Unit::PerSecond => "a number per second such as 6000, or a rate such as 6k/s".to_string(),
             },
         })?;
-        Ok(Slo { expression: expression.trim().to_string(), metric, class, statistic, comparison, limit })
+        Ok(Slo { expression: expression.trim().to_string(), metric, class, statistic, relation, limit })
     }
 }
 
@@ -278,10 +278,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(expression: &str, expected: (Metric, Option<usize>, Statistic, Comparison, f64)) {
+    fn check(expression: &str, expected: (Metric, Option<usize>, Statistic, Relation, f64)) {
         let slo =
             Slo::parse(expression, &["critical-alarm", "user.login"]).map_err(|fault| fault.message).unwrap();
-        assert_eq!((slo.metric, slo.class, slo.statistic, slo.comparison, slo.limit), expected);
+        assert_eq!((slo.metric, slo.class, slo.statistic, slo.relation, slo.limit), expected);
     }
 
     #[track_caller]
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn expressions() {
-        use Comparison::{Equal, GreaterOrEqual, Less, LessOrEqual};
+        use Relation::{Equal, GreaterOrEqual, Less, LessOrEqual};
         check("recovery_seconds.p95 < 120", (Metric::Recovery, None, Statistic::P95, Less, 120.0));
         check("recovery_seconds < 2min", (Metric::Recovery, None, Statistic::Mean, Less, 120.0));
         check("peak_depth_jobs<=51k", (Metric::PeakDepth, None, Statistic::Mean, LessOrEqual, 51_000.0));

@@ -3,7 +3,7 @@
 use super::classes::ReadClass;
 use super::diagnostic::Code;
 use super::distribution::{self, Of};
-use super::log::Fault;
+use super::log::Mistake;
 use super::reader::Section;
 use crate::engine::time::SimDuration;
 use crate::model::config::{Batch, Contention, Crashes, Database, Failures, Stalls, Workers};
@@ -44,7 +44,8 @@ pub(super) fn read(top: &mut Section<'_>, classes: &[ReadClass<'_>]) -> (Workers
             processes * concurrency
         );
         let name = if workers.has("processes") { "processes" } else { "concurrency" };
-        workers.complain(name, Fault::new(Code::OutOfRange, message, format!("at most {MOST_SLOTS} in all")));
+        workers
+            .complain(name, Mistake::new(Code::OutOfRange, message, format!("at most {MOST_SLOTS} in all")));
     }
     if !workers.has("overhead") {
         workers.log().warn(

@@ -2,7 +2,7 @@
 //! `workers.processes * workers.concurrency <= 400`; more than one in a row reads as in mathematics:
 //! `policy.recovery < policy.warning < policy.critical`.
 
-use crate::scenario::slo::Comparison;
+use crate::scenario::slo::Relation;
 use crate::scenario::{Diagnostic, DiagnosticCode as Code, Kind, Location, Setting, did_you_mean};
 
 /// A comparison of settings.
@@ -11,7 +11,7 @@ pub struct Constraint {
     /// As written.
     pub text: String,
     terms: Vec<Product>,
-    comparisons: Vec<Comparison>,
+    relations: Vec<Relation>,
 }
 
 /// Numbers and settings multiplied.
@@ -33,10 +33,10 @@ impl Constraint {
             Box::new(Diagnostic { code, message, at, label: label.to_string() })
         };
         let mut parts = Vec::new();
-        let mut comparisons = Vec::new();
+        let mut relations = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find(['<', '>', '=', '!']) {
-            let (symbol, comparison) = Comparison::NAMES
+            let (symbol, relation) = Relation::NAMES
                 .iter()
                 .find(|(symbol, _)| rest[at..].starts_with(symbol))
                 .ok_or_else(|| {
@@ -48,11 +48,11 @@ impl Constraint {
                     )
                 })?;
             parts.push(&rest[..at]);
-            comparisons.push(*comparison);
+            relations.push(*relation);
             rest = &rest[at + symbol.len()..];
         }
         parts.push(rest);
-        if comparisons.is_empty() {
+        if relations.is_empty() {
             let label = "written setting < setting, as in policy.warning < 0.5 * policy.critical";
             return Err(fault(text, Code::Syntax, "nothing is compared".into(), label));
         }
@@ -80,7 +80,7 @@ impl Constraint {
             }
             terms.push(Product(factors));
         }
-        Ok(Constraint { text: text.trim().to_string(), terms, comparisons })
+        Ok(Constraint { text: text.trim().to_string(), terms, relations })
     }
 
     /// Whether it holds where `number` says what the settings are; a setting that is no number breaks it.
@@ -94,8 +94,8 @@ impl Constraint {
         };
         let values: Option<Vec<f64>> = self.terms.iter().map(value).collect();
         let pairs_hold = |values: Vec<f64>| {
-            let mut pairs = values.windows(2).zip(&self.comparisons);
-            pairs.all(|(pair, comparison)| comparison.holds(pair[0], pair[1]))
+            let mut pairs = values.windows(2).zip(&self.relations);
+            pairs.all(|(pair, relation)| relation.holds(pair[0], pair[1]))
         };
         values.is_some_and(pairs_hold)
     }

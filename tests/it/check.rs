@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use backpressure_sim::check::gate::{Comparison, FAMILY_WISE_ERROR, Judgement, compare, settle};
-use backpressure_sim::check::limits::Limits;
+use backpressure_sim::check::gate::{FAMILY_WISE_ERROR, Judgement, MetricCheck, compare, settle};
 use backpressure_sim::check::settings::{Part, part_of};
+use backpressure_sim::check::tolerances::Tolerances;
 use backpressure_sim::experiment::replication::Replication;
 use backpressure_sim::experiment::{self, Unattended};
 use backpressure_sim::model::metric::Metric;
@@ -417,17 +417,17 @@ fn runs(seeds: impl Iterator<Item = u64>, service_ms: f64) -> Vec<Vec<Replicatio
 }
 
 /// The gate on the values alone, without the way out of equal digests.
-fn judged(before: &[Replication], now: &[Replication]) -> Vec<Comparison> {
-    let mut comparisons = compare(&["default"], before, now, &Limits::default(), &[]);
+fn judged(before: &[Replication], now: &[Replication]) -> Vec<MetricCheck> {
+    let mut comparisons = compare(&["default"], before, now, &Tolerances::default(), &[]);
     settle(&mut comparisons.iter_mut().collect::<Vec<_>>());
     comparisons
 }
 
-fn any(comparisons: &[Comparison], judgement: Judgement) -> bool {
+fn any(comparisons: &[MetricCheck], judgement: Judgement) -> bool {
     comparisons.iter().any(|comparison| comparison.judgement == judgement)
 }
 
-fn recovery(comparisons: &[Comparison]) -> &Comparison {
+fn recovery(comparisons: &[MetricCheck]) -> &MetricCheck {
     comparisons.iter().find(|comparison| comparison.metric == Metric::Recovery).unwrap()
 }
 
@@ -489,7 +489,7 @@ fn renamed(mut scenario: Scenario) -> Scenario {
 
 /// Counts what the gate says where only the random numbers differ.
 fn null(what: &str, before: &[Vec<Replication>], now: &[Vec<Replication>]) {
-    let judged: Vec<Vec<Comparison>> =
+    let judged: Vec<Vec<MetricCheck>> =
         before.iter().zip(now).map(|(before, now)| judged(before, now)).collect();
     let count = |judgement| judged.iter().filter(|comparisons| any(comparisons, judgement)).count();
     let regressed = count(Judgement::Regressed);

@@ -18,7 +18,7 @@ use backpressure_sim::model::config::{
 use backpressure_sim::model::distribution::Distribution;
 use backpressure_sim::model::metric::{Metric, Metrics};
 use backpressure_sim::report::{self, Options, chart, html, terminal};
-use backpressure_sim::scenario::slo::{Comparison, Slo, Statistic};
+use backpressure_sim::scenario::slo::{Relation, Slo, Statistic};
 use backpressure_sim::scenario::{self, Scenario};
 
 /// What a made-up case looks like; `spike()` is the usual one.
@@ -98,12 +98,12 @@ fn scenario(case: &Case) -> Scenario {
         curve: Curve::Flat,
         spike,
     };
-    let objective = |expression: &str, metric, statistic, comparison, limit| Slo {
+    let objective = |expression: &str, metric, statistic, relation, limit| Slo {
         expression: expression.to_owned(),
         metric,
         class: None,
         statistic,
-        comparison,
+        relation,
         limit,
     };
     let least = "duration = '1s'\n[arrivals]\nrate = '1/s'\n[workers]\nservice_time = '1ms'";
@@ -125,14 +125,14 @@ fn scenario(case: &Case) -> Scenario {
                     "recovery_seconds.p95 < 120",
                     Metric::Recovery,
                     Statistic::P95,
-                    Comparison::Less,
+                    Relation::Less,
                     120.0,
                 ),
                 objective(
                     "peak_depth_jobs <= 51000",
                     Metric::PeakDepth,
                     Statistic::Mean,
-                    Comparison::LessOrEqual,
+                    Relation::LessOrEqual,
                     51_000.0,
                 ),
             ]

@@ -11,7 +11,7 @@ use backpressure_sim::model::config::{
 };
 use backpressure_sim::model::distribution::Distribution;
 use backpressure_sim::model::metric::Metric;
-use backpressure_sim::scenario::slo::{Comparison, Statistic};
+use backpressure_sim::scenario::slo::{Relation, Statistic};
 use backpressure_sim::scenario::{Kind, Loaded, Origin, Scenario, ScenarioError, from_str, load};
 
 const GOOD: &str = r#"#:schema ../schema.json
@@ -171,13 +171,13 @@ fn a_full_file_gives_its_settings() {
     assert_eq!(scenario.source, GOOD);
     assert_eq!((scenario.seed, scenario.replications), (42, 20));
     let slo: Vec<_> =
-        scenario.slo.iter().map(|s| (s.metric, s.class, s.statistic, s.comparison, s.limit)).collect();
+        scenario.slo.iter().map(|s| (s.metric, s.class, s.statistic, s.relation, s.limit)).collect();
     assert_eq!(
         slo,
         [
-            (Metric::Recovery, None, Statistic::P95, Comparison::Less, 120.0),
-            (Metric::PeakDepth, None, Statistic::Mean, Comparison::LessOrEqual, 51_000.0),
-            (Metric::Lost, Some(0), Statistic::Mean, Comparison::Equal, 0.0),
+            (Metric::Recovery, None, Statistic::P95, Relation::Less, 120.0),
+            (Metric::PeakDepth, None, Statistic::Mean, Relation::LessOrEqual, 51_000.0),
+            (Metric::Lost, Some(0), Statistic::Mean, Relation::Equal, 0.0),
         ]
     );
 

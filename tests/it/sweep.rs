@@ -174,7 +174,7 @@ fn result(study: &Study, name: &str, id: u32) -> VariantResult {
             Metric::PeakDepth => critical * 0.2 - 300.0 * workers,
             _ => 0.0,
         };
-        (Some(observed), slo.comparison.holds(observed, slo.limit))
+        (Some(observed), slo.relation.holds(observed, slo.limit))
     });
     VariantResult {
         id,

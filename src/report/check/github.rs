@@ -3,7 +3,7 @@
 //! The runner shows ten of a kind for a step, so what can be many is one.
 
 use super::reading::{self, Row};
-use crate::check::gate::{Comparison, Judgement};
+use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, OnInconclusive, ScenarioCheck};
 
 /// Regressions of a scenario with an annotation of their own.
@@ -31,10 +31,10 @@ fn of(scenario: &ScenarioCheck, on_inconclusive: OnInconclusive) -> String {
         let message = format!("{}: {}", objective.current.expression, reading::observed(objective));
         say(level, title, &message);
     }
-    let of_kind = |judgement| -> Vec<&Comparison> {
+    let of_kind = |judgement| -> Vec<&MetricCheck> {
         scenario.comparisons.iter().filter(|comparison| comparison.judgement == judgement).collect()
     };
-    let names = |rows: &[&Comparison]| rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(", ");
+    let names = |rows: &[&MetricCheck]| rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(", ");
     let regressed = of_kind(Judgement::Regressed);
     let (single, rest) = regressed.split_at(regressed.len().min(MOST_SINGLE));
     for row in single {

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::check::gate::{Comparison, Direction, FAMILY_WISE_ERROR, Judgement, direction};
+use crate::check::gate::{Direction, FAMILY_WISE_ERROR, Judgement, MetricCheck, direction};
 use crate::check::settings::Change;
-use crate::check::{Check, Objective, ScenarioCheck, Verdict};
+use crate::check::{Check, Objective, Ruling, ScenarioCheck};
 
 /// Version of the document; a change that breaks readers counts it up.
 pub const SCHEMA: &str = "backpressure-sim/check/1";
@@ -13,7 +13,7 @@ pub const SCHEMA: &str = "backpressure-sim/check/1";
 struct Document<'a> {
     schema: &'static str,
     version: &'static str,
-    verdict: Verdict,
+    verdict: Ruling,
     baseline: &'a str,
     family_wise_error: f64,
     gated: usize,
@@ -24,7 +24,7 @@ struct Document<'a> {
 struct Scenario<'a> {
     scenario: &'a str,
     file: &'a str,
-    verdict: Verdict,
+    verdict: Ruling,
     seed: u64,
     replications: u32,
     digest: &'a str,
@@ -112,7 +112,7 @@ fn slo(objective: &Objective) -> Slo<'_> {
     }
 }
 
-fn row(comparison: &Comparison) -> Row<'_> {
+fn row(comparison: &MetricCheck) -> Row<'_> {
     let difference = comparison.difference.as_ref();
     Row {
         metric: comparison.metric.name(),

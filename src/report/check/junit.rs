@@ -4,7 +4,7 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::reading::{self, Row};
-use crate::check::gate::{Comparison, Judgement};
+use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, Objective, OnInconclusive, ScenarioCheck};
 
 /// The document.
@@ -49,7 +49,7 @@ fn status_of_objective(objective: &Objective) -> TestCaseStatus {
     status
 }
 
-fn status_of_metric(comparison: &Comparison, on_inconclusive: OnInconclusive) -> TestCaseStatus {
+fn status_of_metric(comparison: &MetricCheck, on_inconclusive: OnInconclusive) -> TestCaseStatus {
     let mut status = match (comparison.judgement, on_inconclusive) {
         (Judgement::Regressed, _) | (Judgement::Inconclusive, OnInconclusive::Fail) => {
             TestCaseStatus::non_success(NonSuccessKind::Failure)

@@ -1,15 +1,15 @@
 //! The check as Markdown, for the summary of a CI job or a comment on a change.
 
 use super::reading::{self, Row};
-use crate::check::gate::{Comparison, Judgement};
-use crate::check::{Check, ScenarioCheck, Verdict};
+use crate::check::gate::{Judgement, MetricCheck};
+use crate::check::{Check, Ruling, ScenarioCheck};
 
 /// The page; what has not changed is folded away.
 pub fn render(check: &Check) -> String {
     let sign = match check.verdict {
-        Verdict::Pass => "✅",
-        Verdict::Inconclusive => "❔",
-        Verdict::Fail => "❌",
+        Ruling::Pass => "✅",
+        Ruling::Inconclusive => "❔",
+        Ruling::Fail => "❌",
     };
     let word = reading::verdict_word(check.verdict);
     let mut text = format!("## {sign} simulate check: {word}\n\n{}\n", reading::conclusion(check));
@@ -42,7 +42,7 @@ fn section(scenario: &ScenarioCheck) -> String {
             text += &format!("| {sign} | {expression} | {observed} |\n");
         }
     }
-    let (telling, rest): (Vec<&Comparison>, Vec<&Comparison>) = reading::shown(scenario, true)
+    let (telling, rest): (Vec<&MetricCheck>, Vec<&MetricCheck>) = reading::shown(scenario, true)
         .into_iter()
         .partition(|comparison| !matches!(comparison.judgement, Judgement::Unchanged | Judgement::NotGated));
     if !telling.is_empty() {
@@ -58,7 +58,7 @@ fn section(scenario: &ScenarioCheck) -> String {
     text + "\n</details>\n"
 }
 
-fn table(rows: &[&Comparison]) -> String {
+fn table(rows: &[&MetricCheck]) -> String {
     let mut text = "\n| | metric | baseline | now | difference | 95% interval | limit | |\n\
                     |---|---|--:|--:|--:|--:|--:|---|\n"
         .to_owned();

@@ -1,7 +1,7 @@
 //! What a check says, in the words and numbers that all its reports share.
 
-use crate::check::gate::{Comparison, Judgement};
-use crate::check::{Check, Objective, ScenarioCheck, Verdict};
+use crate::check::gate::{Judgement, MetricCheck};
+use crate::check::{Check, Objective, Ruling, ScenarioCheck};
 use crate::model::metric::{Metric, Unit};
 use crate::report::number;
 
@@ -21,7 +21,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(comparison: &Comparison) -> Self {
+    pub(super) fn of(comparison: &MetricCheck) -> Self {
         let unit = comparison.unit();
         let side = |mean: Option<f64>, censored: u32| {
             let bound = if censored > 0 { "≥ " } else { "" };
@@ -54,15 +54,16 @@ impl Row {
 }
 
 /// The rows worth showing, the worst first; with `all` the others, too.
-pub(super) fn shown(scenario: &ScenarioCheck, all: bool) -> Vec<&Comparison> {
-    let rank = |comparison: &&Comparison| match comparison.judgement {
+pub(super) fn shown(scenario: &ScenarioCheck, all: bool) -> Vec<&MetricCheck> {
+    let rank = |comparison: &&MetricCheck| match comparison.judgement {
         Judgement::Regressed => 0,
         Judgement::Inconclusive => 1,
         Judgement::Improved => 2,
         Judgement::Unchanged => 3,
         Judgement::NotGated => 4,
     };
-    let mut rows: Vec<&Comparison> = scenario.comparisons.iter().filter(|row| all || rank(row) < 3).collect();
+    let mut rows: Vec<&MetricCheck> =
+        scenario.comparisons.iter().filter(|row| all || rank(row) < 3).collect();
     rows.sort_by_key(rank);
     rows
 }
@@ -79,11 +80,11 @@ pub(super) fn sign(judgement: Judgement) -> &'static str {
 }
 
 /// `PASS`, `FAIL` or `INCONCLUSIVE`.
-pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
+pub(super) fn verdict_word(verdict: Ruling) -> &'static str {
     match verdict {
-        Verdict::Pass => "PASS",
-        Verdict::Inconclusive => "INCONCLUSIVE",
-        Verdict::Fail => "FAIL",
+        Ruling::Pass => "PASS",
+        Ruling::Inconclusive => "INCONCLUSIVE",
+        Ruling::Fail => "FAIL",
     }
 }
 
@@ -140,7 +141,7 @@ pub(super) fn plural(count: usize, noun: &str) -> String {
 }
 
 /// The difference with its interval: in percent of the baseline where that is not zero.
-fn difference(comparison: &Comparison) -> (String, String) {
+fn difference(comparison: &MetricCheck) -> (String, String) {
     let Some(found) = &comparison.difference else {
         return (number::MISSING.to_owned(), String::new());
     };
@@ -166,7 +167,7 @@ fn signed(value: f64, decimals: usize) -> String {
 }
 
 /// The limit as a share of the baseline, or in the metric's unit where it is the floor.
-fn limit(comparison: &Comparison) -> String {
+fn limit(comparison: &MetricCheck) -> String {
     let Some(limit) = comparison.limit else { return number::MISSING.to_owned() };
     let share =
         comparison.baseline.filter(|baseline| *baseline != 0.0).map(|baseline| limit / baseline.abs());
@@ -178,7 +179,7 @@ fn limit(comparison: &Comparison) -> String {
     }
 }
 
-fn remark(comparison: &Comparison) -> String {
+fn remark(comparison: &MetricCheck) -> String {
     match comparison.judgement {
         Judgement::Regressed => format!("REGRESSED, {}", probability(comparison)),
         Judgement::Inconclusive => "inconclusive".to_owned(),
@@ -188,8 +189,8 @@ fn remark(comparison: &Comparison) -> String {
     }
 }
 
-fn reservations(comparison: &Comparison) -> Vec<String> {
-    let Comparison { vanished, appeared, baseline_censored: before, current_censored: now, .. } = comparison;
+fn reservations(comparison: &MetricCheck) -> Vec<String> {
+    let MetricCheck { vanished, appeared, baseline_censored: before, current_censored: now, .. } = comparison;
     let mut reservations = Vec::new();
     if *vanished > 0 {
         reservations.push(format!("no value any more in {}", plural(*vanished as usize, "replication")));
@@ -204,7 +205,7 @@ fn reservations(comparison: &Comparison) -> Vec<String> {
     reservations
 }
 
-fn probability(comparison: &Comparison) -> String {
+fn probability(comparison: &MetricCheck) -> String {
     match comparison.adjusted_p {
         Some(p) if p < 0.001 => "p < 0.001".to_owned(),
         Some(p) => format!("p = {p:.3}"),

@@ -4,7 +4,7 @@
 
 use super::reading::{self, Row};
 use crate::check::gate::Judgement;
-use crate::check::{Check, OnInconclusive, ScenarioCheck, Verdict};
+use crate::check::{Check, OnInconclusive, Ruling, ScenarioCheck};
 use crate::report::reading::printable;
 use crate::report::terminal::{NARROWEST, Paint, columns_of, padded_left, padded_right, wrapped};
 
@@ -20,8 +20,8 @@ pub fn render(check: &Check, width: usize, colour: bool, all: bool) -> String {
     }
     let word = reading::verdict_word(check.verdict);
     let word = match (check.verdict, check.on_inconclusive) {
-        (Verdict::Pass, _) => paint.good(word),
-        (Verdict::Inconclusive, OnInconclusive::Warn) => paint.bold(word),
+        (Ruling::Pass, _) => paint.good(word),
+        (Ruling::Inconclusive, OnInconclusive::Warn) => paint.bold(word),
         _ => paint.bad(word),
     };
     lines.push(format!("{word}  {}", reading::conclusion(check)));

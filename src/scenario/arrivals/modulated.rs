@@ -4,7 +4,7 @@ use crate::model::config::{Modulation, ModulationState};
 use crate::model::distribution::Distribution;
 use crate::scenario::diagnostic::{Code, did_you_mean};
 use crate::scenario::distribution::{self, Of};
-use crate::scenario::log::Fault;
+use crate::scenario::log::Mistake;
 use crate::scenario::reader::Section;
 use crate::units::Quantity;
 
@@ -48,7 +48,7 @@ pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
         let message = format!("{} states are not from 2 to {MOST_STATES}", sections.len());
         section.complain(
             "states",
-            Fault::new(Code::OutOfRange, message, "one rate alone is process = \"poisson\""),
+            Mistake::new(Code::OutOfRange, message, "one rate alone is process = \"poisson\""),
         );
     }
     let mut names: Vec<String> = Vec::new();
@@ -56,7 +56,8 @@ pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
         let name = state.numbered_name("state", "Name of the state.", index);
         if names.contains(&name) {
             let message = format!("there is already a state `{name}`");
-            state.complain("name", Fault::new(Code::Conflict, message, "give each state a name of its own"));
+            state
+                .complain("name", Mistake::new(Code::Conflict, message, "give each state a name of its own"));
         }
         names.push(name);
     }
@@ -87,7 +88,7 @@ pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
     let states: Vec<ModulationState> = states.into_iter().collect::<Option<_>>()?;
     if let Some(lonely) = (0..count).find(|&state| !is_reached(&states, state)) {
         let message = format!("the state `{}` is not reached from every other one", names[lonely]);
-        section.complain("states", Fault::new(Code::Conflict, message, "let `next` lead there"));
+        section.complain("states", Mistake::new(Code::Conflict, message, "let `next` lead there"));
         return None;
     }
     Some(Modulation { states, start })
@@ -115,7 +116,7 @@ fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Ve
             Some(index) if index != own => next[index] += probability,
             Some(_) => {
                 let message = format!("`{target}` follows on itself");
-                one.complain("state", Fault::new(Code::Conflict, message, "a longer `mean` says the same"));
+                one.complain("state", Mistake::new(Code::Conflict, message, "a longer `mean` says the same"));
                 all_good = false;
             }
             None => {
@@ -123,7 +124,7 @@ fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Ve
                 let message = format!("there is no state `{target}`{}", did_you_mean(&target, known));
                 one.complain(
                     "state",
-                    Fault::new(Code::UnknownName, message, format!("states: {}", names.join(", "))),
+                    Mistake::new(Code::UnknownName, message, format!("states: {}", names.join(", "))),
                 );
                 all_good = false;
             }
@@ -132,7 +133,7 @@ fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Ve
     let sum: f64 = next.iter().sum();
     if all_good && (sum - 1.0).abs() > TOLERANCE {
         let message = format!("the probabilities add up to {sum}, not 1");
-        state.complain("next", Fault::new(Code::OutOfRange, message, "one of the states must follow"));
+        state.complain("next", Mistake::new(Code::OutOfRange, message, "one of the states must follow"));
         all_good = false;
     }
     all_good.then_some(next)
@@ -158,7 +159,7 @@ fn read_start(section: &mut Section<'_>, names: &[&str]) -> Option<usize> {
         let message = format!("there is no state `{start}`{}", did_you_mean(&start, names.iter().copied()));
         section.complain(
             "start",
-            Fault::new(Code::UnknownName, message, format!("states: {}", names.join(", "))),
+            Mistake::new(Code::UnknownName, message, format!("states: {}", names.join(", "))),
         );
     }
     found

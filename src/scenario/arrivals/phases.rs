@@ -3,7 +3,7 @@
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{Curve, Phase};
 use crate::scenario::diagnostic::Code;
-use crate::scenario::log::Fault;
+use crate::scenario::log::Mistake;
 use crate::scenario::reader::Section;
 use crate::units::{Quantity, fmt_duration};
 
@@ -16,7 +16,7 @@ pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> O
     match (section.has("rate"), section.has("phases")) {
         (true, true) => {
             let message = "there is a rate as well as phases";
-            section.complain("phases", Fault::new(Code::Conflict, message, "remove one of them"));
+            section.complain("phases", Mistake::new(Code::Conflict, message, "remove one of them"));
             None
         }
         (false, false) => {
@@ -27,7 +27,7 @@ pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> O
         (false, true) if section.is_bad("phases") => None,
         (false, true) if phases.is_empty() => {
             let label = "write [{ name = \"calm\", rate = \"6k/s\" }, ...]";
-            section.complain("phases", Fault::new(Code::OutOfRange, "the list is empty", label));
+            section.complain("phases", Mistake::new(Code::OutOfRange, "the list is empty", label));
             None
         }
         (false, true) => read_list(section, phases, horizon),
@@ -44,7 +44,7 @@ fn read_list(
         let message = format!("{count} phases are more than the most allowed, {MOST_PHASES}");
         section.complain(
             "phases",
-            Fault::new(Code::OutOfRange, message, "a trace can hold any number of arrivals"),
+            Mistake::new(Code::OutOfRange, message, "a trace can hold any number of arrivals"),
         );
         return None;
     }
@@ -71,7 +71,7 @@ fn read_list(
         if phases.iter().any(|other| other.name == name) {
             let message = format!("there is already a phase `{name}`");
             section
-                .complain("name", Fault::new(Code::Conflict, message, "give each phase a name of its own"));
+                .complain("name", Mistake::new(Code::Conflict, message, "give each phase a name of its own"));
         }
         let begin = clock;
         let late = |section: &mut Section<'_>, horizon: SimDuration| {
@@ -103,12 +103,12 @@ fn read_list(
                 let message = format!("the phases last until {end}, but `duration` is {total}");
                 let label =
                     if is_last { "leave out the `for` of the last phase" } else { "make `duration` longer" };
-                section.complain("for", Fault::new(Code::Conflict, message, label));
+                section.complain("for", Mistake::new(Code::Conflict, message, label));
                 comparable = false;
             } else if is_last && length.is_some() && clock.0 < horizon.0 {
                 let message = format!("the phases end at {end}, but `duration` is {total}");
                 let label = "leave out the `for` of the last phase, which then lasts to the end";
-                section.complain("for", Fault::new(Code::Conflict, message, label));
+                section.complain("for", Mistake::new(Code::Conflict, message, label));
             } else if is_last && spike {
                 section.log().warn(format!(
                     "the phase `{name}` is a spike that lasts to the end: no recovery can be seen after it"
@@ -139,7 +139,7 @@ fn read_curve(section: &mut Section<'_>) -> Curve {
     }
     if section.has("ramp_to") {
         let message = "the phase ramps as well as cycles";
-        section.complain("ramp_to", Fault::new(Code::Conflict, message, "remove one of them"));
+        section.complain("ramp_to", Mistake::new(Code::Conflict, message, "remove one of them"));
     }
     let amplitude = cycle
         .key("amplitude", "Distance of the highest rate from the mean, as a part of the mean.")

@@ -9,7 +9,7 @@ use super::{SPREADS, Source, only_phase};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{ArrivalBatch, ArrivalProcess};
 use crate::scenario::diagnostic::Code;
-use crate::scenario::log::Fault;
+use crate::scenario::log::Mistake;
 use crate::scenario::reader::Section;
 use crate::scenario::setting::MOST_COUNT;
 
@@ -33,7 +33,7 @@ pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> O
         Ok(cron) => Some(cron),
         Err(error) => {
             let label = "such as \"0 2 * * *\", every day at 2:00, or \"*/5 * * * *\", every five minutes";
-            section.complain("schedule", Fault::new(Code::OutOfRange, format!("`{text}`: {error}"), label));
+            section.complain("schedule", Mistake::new(Code::OutOfRange, format!("`{text}`: {error}"), label));
             None
         }
     });
@@ -46,7 +46,7 @@ pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> O
         batches.push(ArrivalBatch { at: SimTime(at), within, count: jobs, class: None });
         if batches.len() > MOST_BATCHES {
             let message = format!("it starts more than {MOST_BATCHES} times, the most allowed");
-            section.complain("schedule", Fault::new(Code::OutOfRange, message, "make `duration` shorter"));
+            section.complain("schedule", Mistake::new(Code::OutOfRange, message, "make `duration` shorter"));
             return None;
         }
         let later = time.checked_add(SignedDuration::from_secs(1)).ok();
@@ -67,7 +67,7 @@ fn date_of(section: &mut Section<'_>, text: &str) -> Option<Zoned> {
     if date.is_none() {
         let message = format!("`{text}` is not a date and time of day");
         section
-            .complain("starts_at", Fault::new(Code::WrongType, message, "such as \"2026-01-05T08:30:00\""));
+            .complain("starts_at", Mistake::new(Code::WrongType, message, "such as \"2026-01-05T08:30:00\""));
     }
     date
 }

@@ -14,7 +14,7 @@ use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{ArrivalBatch, ArrivalProcess, TracedArrival};
 use crate::scenario::diagnostic::{Code, did_you_mean};
 use crate::scenario::files::{DataFile, MOST_DATA_MISTAKES};
-use crate::scenario::log::Fault;
+use crate::scenario::log::Mistake;
 use crate::scenario::reader::Section;
 use crate::scenario::setting::MOST_COUNT;
 use crate::units::Quantity;
@@ -48,8 +48,8 @@ pub(super) fn read(
     let mut mistakes = Vec::new();
     let records = parse(&text, classes, &mut mistakes);
     file.text = text;
-    for Found { line, span, fault } in mistakes {
-        file.complain(section, line, (span.start, span.len()), fault);
+    for Found { line, span, mistake } in mistakes {
+        file.complain(section, line, (span.start, span.len()), mistake);
     }
     if file.has_mistakes() {
         section.mark_bad("file");
@@ -58,7 +58,7 @@ pub(super) fn read(
     let Some((records, is_counted)) = records.filter(|(records, _)| !records.is_empty()) else {
         let message = format!("there are no arrivals in `{}`", file.shown);
         let label = "a header such as `time_us,class` and a line for each arrival";
-        section.complain("file", Fault::new(Code::File, message, label));
+        section.complain("file", Mistake::new(Code::File, message, label));
         return None;
     };
     warn_of_late_arrivals(section, &records, horizon);
@@ -75,7 +75,7 @@ pub(super) fn read(
         for name in ["interval", "spread"] {
             if section.has(name) {
                 let message = "there is no column `count` in the file";
-                section.complain(name, Fault::new(Code::Conflict, message, "remove it, or record counts"));
+                section.complain(name, Mistake::new(Code::Conflict, message, "remove it, or record counts"));
             }
         }
         ArrivalProcess::Trace(records.iter().map(arrival).collect())
@@ -155,7 +155,7 @@ fn shares_in(records: &[Record]) -> Vec<(usize, f64)> {
 struct Found {
     line: usize,
     span: Range<usize>,
-    fault: Fault,
+    mistake: Mistake,
 }
 
 /// Goes through the records of the file, each with its place.
@@ -217,7 +217,7 @@ impl<'t> Rows<'t> {
     }
 
     fn found(&self, span: Range<usize>, message: impl Into<String>, label: impl Into<String>) -> Found {
-        Found { line: self.line, span, fault: Fault::new(Code::File, message, label) }
+        Found { line: self.line, span, mistake: Mistake::new(Code::File, message, label) }
     }
 }
 
@@ -326,7 +326,11 @@ fn record_of(
     for (index, (field, column)) in row.fields.iter().zip(columns).enumerate() {
         let fail = |message: String, label: String| row.found(row.span_of(index), message, label);
         let nanos = |unit: u64| {
-            nanos_of(field, unit).map_err(|fault| Found { fault, line: row.line, span: row.span_of(index) })
+            nanos_of(field, unit).map_err(|mistake| Found {
+                mistake,
+                line: row.line,
+                span: row.span_of(index),
+            })
         };
         match column {
             Column::Time(unit) => {
@@ -376,7 +380,7 @@ fn record_of(
 }
 
 /// A time in nanoseconds; whole numbers are exact.
-fn nanos_of(field: &str, unit: u64) -> Result<u64, Fault> {
+fn nanos_of(field: &str, unit: u64) -> Result<u64, Mistake> {
     let most = Quantity::Duration.most() * 1e9;
     if let Some(nanos) = field.parse::<u64>().ok().and_then(|whole| whole.checked_mul(unit))
         && nanos as f64 <= most
@@ -384,12 +388,12 @@ fn nanos_of(field: &str, unit: u64) -> Result<u64, Fault> {
         return Ok(nanos);
     }
     let number: f64 = field.parse().map_err(|_| {
-        Fault::new(Code::File, format!("`{field}` is not a number"), "the unit stands in the header")
+        Mistake::new(Code::File, format!("`{field}` is not a number"), "the unit stands in the header")
     })?;
     let nanos = number * unit as f64;
     if number.is_finite() && (0.0..=most).contains(&nanos) {
         return Ok(nanos.round() as u64);
     }
     let message = format!("`{field}` is not a time from 0 to 100 years");
-    Err(Fault::new(Code::File, message, "the unit stands in the header"))
+    Err(Mistake::new(Code::File, message, "the unit stands in the header"))
 }

@@ -9,13 +9,13 @@ use crate::units;
 
 /// The tolerances of all metrics.
 #[derive(Clone, Debug, Default)]
-pub struct Limits {
-    rules: Vec<LimitRule>,
+pub struct Tolerances {
+    rules: Vec<ToleranceRule>,
 }
 
 /// One `--limit`: for all metrics, for one, or for one of one class.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LimitRule {
+pub struct ToleranceRule {
     metric: Option<Metric>,
     class: Option<String>,
     /// As a fraction of the baseline's mean; `None` takes the metric out of the gate.
@@ -25,9 +25,9 @@ pub struct LimitRule {
 /// What a metric may be worse by when nothing else is said.
 pub const DEFAULT_TOLERANCE: f64 = 0.02;
 
-impl Limits {
+impl Tolerances {
     /// Of several rules that fit the most specific one counts, of equals the last one.
-    pub fn new(rules: impl IntoIterator<Item = LimitRule>) -> Self {
+    pub fn new(rules: impl IntoIterator<Item = ToleranceRule>) -> Self {
         Self { rules: rules.into_iter().collect() }
     }
 
@@ -36,7 +36,7 @@ impl Limits {
         if direction(metric) == Direction::Neutral {
             return None;
         }
-        let fits = |rule: &&LimitRule| {
+        let fits = |rule: &&ToleranceRule| {
             rule.metric.is_none_or(|known| known == metric)
                 && rule.class.as_deref().is_none_or(|known| Some(known) == class)
         };
@@ -51,14 +51,14 @@ impl Limits {
     }
 }
 
-impl LimitRule {
+impl ToleranceRule {
     fn specificity(&self) -> u8 {
         u8::from(self.metric.is_some()) + u8::from(self.class.is_some())
     }
 }
 
 /// Reads `5%`, `recovery_seconds=3%`, `wait_p99_seconds{class=NAME}=10%`, each also with `off`.
-impl FromStr for LimitRule {
+impl FromStr for ToleranceRule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -113,8 +113,8 @@ mod tests {
 
     #[track_caller]
     fn check(rules: &[&str], metric: Metric, class: Option<&str>, expected: Option<f64>) {
-        let limits = Limits::new(rules.iter().map(|rule| rule.parse().unwrap()));
-        assert_eq!(limits.tolerance(metric, class), expected);
+        let tolerances = Tolerances::new(rules.iter().map(|rule| rule.parse().unwrap()));
+        assert_eq!(tolerances.tolerance(metric, class), expected);
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn mistakes_are_explained() {
         let refuse = |text: &str, expected: &str| {
-            let fault = text.parse::<LimitRule>().expect_err(text);
+            let fault = text.parse::<ToleranceRule>().expect_err(text);
             assert!(fault.contains(expected), "{text}: {fault}");
         };
         refuse("recovery_second=3%", "did you mean `recovery_seconds`");
