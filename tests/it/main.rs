@@ -10,6 +10,7 @@ mod compare;
 mod detailed;
 mod determinism;
 mod exact;
+mod examples;
 mod floors;
 mod fluid;
 mod forecast;
