@@ -1,6 +1,6 @@
-//! The command line: arguments in, verdict and exit code out. Decides nothing about simulations.
+//! The command line: arguments in, results and exit code out. It decides nothing about simulations.
 //!
-//! Results go to stdout and nothing else does; progress, notes and errors go to stderr.
+//! Only results go to stdout; progress, notes and errors go to stderr.
 
 mod args;
 mod check;
@@ -39,15 +39,15 @@ mod exit {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every objective is met, nothing has regressed, two were compared
-  1    internal error, or reading or writing failed
+  0    success: every objective is met, nothing has regressed
+  1    internal error, or a file cannot be read or written
   2    the command line is wrong
-  3    the scenario is invalid, results cannot be read, or the report cannot be written where asked
+  3    the scenario is invalid, results cannot be read, or the output folder cannot be written
   4    the baseline is missing, unreadable or not comparable
   10   an objective is missed, or a metric has regressed
-  11   undecided: more replications would tell
-  20   `plan --rounds` wrote a round for the shards to run
-  130  interrupted; what is shown covers the finished replications";
+  11   undecided: more replications are needed
+  20   `plan --rounds` wrote the next round for the shards
+  130  interrupted; results cover the finished replications";
 
 /// The flight simulator of queue-backed services: does this configuration survive its spike?
 #[derive(Debug, Parser)]
@@ -65,23 +65,23 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Find the cheapest configuration that meets the objectives.
     Plan(plan::PlanArgs),
-    /// Put the results of the shards of a sweep together: the same report as from one machine.
+    /// Merge the shards of a sweep into the report that one machine would write.
     Merge(merge::MergeArgs),
-    /// Hold scenarios against their baseline: objectives, and every metric by paired replications.
+    /// Check scenarios against their baseline: objectives, and regressions of every metric.
     Check(check::CheckArgs),
-    /// Tell what differs between two scenarios or results: replication by replication, with intervals.
+    /// Compare two scenarios or results, replication by replication, with confidence intervals.
     Compare(compare::CompareArgs),
-    /// Tell how much Redis memory jobs take, and what would save most.
+    /// Compute how much Redis memory jobs take, and which setting saves most.
     Memory(memory::MemoryArgs),
-    /// Write a commented scenario to start from.
+    /// Write a commented scenario as a starting point.
     New(new::NewArgs),
-    /// Print every setting of a scenario with its value and where the value comes from.
+    /// Print every setting of a scenario with its value and the origin of the value.
     Config(args::ScenarioArgs),
-    /// Print the JSON schema of scenario files, for editors and other programs.
+    /// Print the JSON schema of scenario files, for editors and programs.
     Schema(describe::SchemaArgs),
-    /// Print the completions of a shell.
+    /// Print completions for a shell.
     Completions(install::CompletionsArgs),
-    /// Print the manual page, or write the pages of all commands.
+    /// Print the manual page, or write those of all commands.
     Man(install::ManArgs),
 }
 
@@ -105,10 +105,10 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(result.unwrap_or_else(|error| code_of(&error)))
 }
 
-/// Tells of an error and finds its exit code.
+/// Prints an error and returns its exit code.
 fn code_of(error: &anyhow::Error) -> u8 {
     if is_broken_pipe(error) {
-        // Whoever reads has had enough, as in `simulate ... | head`.
+        // The reader has stopped reading, as in `simulate ... | head`.
         return exit::GOOD;
     }
     if let Some(error) = error.downcast_ref::<ScenarioError>() {
@@ -130,7 +130,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// A mistake in the command line that is found after it was read.
+/// A mistake in the command line that clap cannot find.
 fn usage(message: &str) -> clap::Error {
     clap::Error::raw(
         ErrorKind::ValueValidation,

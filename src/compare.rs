@@ -1,9 +1,8 @@
-//! Two scenarios, or results of them, side by side: what differs, by how much, and whether that can be chance.
+//! Two scenarios or results side by side: what differs, by how much, and whether it can be chance.
 //!
-//! Runs with one seed see the same jobs (common random numbers), so where the single replications are known the
-//! difference is taken replication by replication, and what both have in common cancels. Of results that are
-//! known by their estimates alone the difference is that of independent means. So many differences are
-//! looked at together that one matters only if its p-value withstands a Holm correction over all of them.
+//! Runs with the same seed see the same jobs (common random numbers). Where the replications are known, differences are
+//! taken pair by pair, so that common noise cancels; where only estimates are known, as between independent means.
+//! Since many differences are tested at once, one matters only if its p-value passes Holm's correction over all.
 
 use std::collections::BTreeMap;
 
@@ -32,13 +31,13 @@ pub struct Comparison {
     pub version: &'static str,
     /// The command line that makes it again.
     pub command: String,
-    /// What is compared with.
+    /// The first side.
     pub a: Side,
-    /// What is compared.
+    /// The second side.
     pub b: Side,
-    /// Confidence of the intervals, and of all that matters being real together.
+    /// Confidence of each interval, and that all differences that matter are real.
     pub confidence: f64,
-    /// How the p-values are adjusted for being many.
+    /// How the p-values are corrected for multiple tests.
     pub correction: &'static str,
     /// Whether differences are taken replication by replication.
     pub pairing: Pairing,
@@ -133,9 +132,9 @@ pub struct Difference {
     pub p_value: Option<f64>,
     /// The same, adjusted for the number of differences looked at.
     pub p_adjusted: Option<f64>,
-    /// Whether it is real, as far as can be told.
+    /// Whether it is real, by the corrected p-value.
     pub matters: bool,
-    /// How large it is, be it real or not.
+    /// How large it is, real or not.
     pub size: Size,
     /// Whether it was taken replication by replication.
     pub paired: bool,
@@ -144,7 +143,7 @@ pub struct Difference {
     pub correlation: Option<f64>,
 }
 
-/// How large a difference is beside the value that differs.
+/// The size of a difference relative to the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Size {
@@ -159,7 +158,7 @@ pub enum Size {
 }
 
 impl Side {
-    /// The side that was run just now.
+    /// A side that has just been run.
     pub fn of_run(label: String, source: String, loaded: &Loaded, findings: &Findings) -> Self {
         let Findings { summary, replications, .. } = findings;
         let values_of = |class: Option<usize>, metric: &str| -> Option<Vec<Option<f64>>> {
@@ -194,7 +193,7 @@ impl Side {
         }
     }
 
-    /// The side that an earlier run left behind.
+    /// A side read from the results of an earlier run.
     pub fn of_earlier(label: String, source: String, earlier: &Earlier) -> Self {
         let values_of = |name: &str| {
             let table = earlier.table.as_ref()?;
@@ -247,11 +246,11 @@ fn judged(result: &SloResult) -> Judged {
 
 /// Compares B with A in all metrics that both have, or only in `wanted` if there are any.
 ///
-/// A metric's name says its unit, so what has the same name can be compared; what only one of them has is
-/// told in a remark, and so are job classes.
+/// A metric's name includes its unit, so equal names are comparable. Metrics and classes that only one side has are
+/// listed in a remark.
 pub fn compare(a: Side, b: Side, wanted: &[Metric], command: String) -> Comparison {
     let is_wanted = |metric: &Metric| wanted.is_empty() || wanted.contains(metric);
-    // One seed makes replication i of both see the same jobs. Other pairs would be paired in vain.
+    // With one seed, replication i of both sides sees the same jobs. Otherwise pairing gains nothing.
     let may_pair = a.seed == b.seed && a.replications == b.replications;
     let mut one_sided = Vec::new();
     let mut differences = Vec::new();
@@ -270,7 +269,7 @@ pub fn compare(a: Side, b: Side, wanted: &[Metric], command: String) -> Comparis
         }
     }
     adjust(&mut differences);
-    // Stable, so that of equals the order of reports remains.
+    // A stable sort, so that equals stay in the order of reports.
     differences.sort_by(|one, other| {
         other.matters.cmp(&one.matters).then(other.relative_size().total_cmp(&one.relative_size()))
     });
@@ -297,7 +296,7 @@ pub fn compare(a: Side, b: Side, wanted: &[Metric], command: String) -> Comparis
     }
 }
 
-/// The system and the classes of both. The only class of both would say again what the system says.
+/// The system and the common classes. If both sides have a single class, it would only repeat the system.
 fn common<'a>(
     a: &'a Side,
     b: &'a Side,
@@ -381,7 +380,7 @@ fn adjust(differences: &mut [Difference]) {
     }
 }
 
-/// All but the name, which is no property of the system.
+/// All differences but the name, which is not a property of the system.
 fn setting_differences(a: &Side, b: &Side) -> Option<Vec<SettingDifference>> {
     let found = scenario::differences(
         &values(a.settings.as_ref()?),
@@ -408,11 +407,11 @@ fn remarks(
     let list = |names: &[&str]| names.join(", ");
     if settings.is_none() {
         remarks.push(
-            "Which settings differ is not known: results of an earlier run do not hold them.".to_owned(),
+            "Which settings differ is unknown: the results of an earlier run do not contain them.".to_owned(),
         );
     }
     if settings.unwrap_or_default().iter().any(|setting| setting.path == "duration") {
-        remarks.push("The runs are of different duration, so counts are over different times.".to_owned());
+        remarks.push("The runs have different durations, so counts cover different times.".to_owned());
     }
     if a.seed != b.seed {
         remarks.push(format!(
@@ -427,11 +426,11 @@ fn remarks(
     }
     match a.replications.min(b.replications) {
         1 => remarks.push(
-            "One replication has no interval: what matters cannot be told from chance. Run more with `-n`."
+            "One replication has no interval, so nothing can be distinguished from chance. Run more with `-n`."
                 .to_owned(),
         ),
         few @ 2..FEW => remarks.push(format!(
-            "{few} replications are few: intervals are wide, and what never varied in them may still vary."
+            "With only {few} replications, intervals are wide, and a value that did not vary may still vary."
         )),
         _ => {}
     }
@@ -462,7 +461,7 @@ fn remarks(
             .collect();
         if !censored.is_empty() {
             remarks.push(format!(
-                "Had not happened when the run of {letter} ended and counts as its length: {}.",
+                "Had not happened by the end of the run of {letter}, which counts instead: {}.",
                 censored.join(", ")
             ));
         }

@@ -1,8 +1,8 @@
 //! Quantities as people write them: durations, rates, sizes, counts and fractions, both ways.
 //!
-//! Parsing is strict, because a wrong unit is the likeliest mistake in a capacity plan: a bare number is
-//! no duration, a duration is no rate, and everything is bounded so that no later sum overflows. Formatting
-//! is for reports: three significant digits, the unit that fits.
+//! Parsing is strict, because a wrong unit is the likeliest mistake in a capacity plan: a bare number is not a
+//! duration, a duration is not a rate, and bounds keep later sums from overflowing. Formatting is for reports: three
+//! significant digits and the unit that fits.
 
 use std::fmt;
 
@@ -246,7 +246,7 @@ impl fmt::Display for UnitError {
             QuantityError::Unreadable if text.is_empty() => write!(f, "an empty text is not {noun}"),
             QuantityError::Unreadable => write!(f, "`{text}` is not {noun}"),
             QuantityError::MissingUnit => write!(f, "`{text}` has no unit, but {noun} needs one"),
-            QuantityError::UnknownUnit(unit) => write!(f, "`{unit}` in `{text}` is no unit of {noun}"),
+            QuantityError::UnknownUnit(unit) => write!(f, "`{unit}` in `{text}` is not a unit of {noun}"),
             QuantityError::Order => {
                 write!(f, "the parts of `{text}` must go from the largest unit to the smallest")
             }
@@ -525,7 +525,7 @@ mod tests {
     fn wrong_durations_say_why() {
         use Quantity::Duration;
         refuse(Duration, "5", "has no unit");
-        refuse(Duration, "5x", "`x` in `5x` is no unit");
+        refuse(Duration, "5x", "`x` in `5x` is not a unit");
         refuse(Duration, "5/s", "is a rate, not a duration");
         refuse(Duration, "5KiB", "is a size, not a duration");
         refuse(Duration, "80%", "is a fraction, not a duration");

@@ -1,7 +1,7 @@
-//! The baseline file: what each scenario found when it was last accepted, replication by replication.
+//! The baseline file: the accepted results of each scenario, replication by replication.
 //!
-//! It is made to be kept beside the scenarios and to be read in a review: one metric a line, everything in a fixed
-//! order, numbers exact. Metrics stand there by name, so that a later version with more of them still reads it.
+//! It is kept beside the scenarios and read in reviews: one metric per line, in a fixed order, with exact numbers.
+//! Metrics are stored by name, so that a later version with more metrics still reads it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +19,7 @@ use crate::scenario::Loaded;
 /// Version of the file; a change that breaks readers counts it up.
 pub const SCHEMA: &str = "backpressure-sim/baseline/1";
 
-/// What a baseline file holds.
+/// The content of a baseline file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     schema: String,
@@ -27,7 +27,7 @@ pub struct Baseline {
     scenarios: BTreeMap<String, Entry>,
 }
 
-/// What one scenario found.
+/// The results of one scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// Version of the program that found it.
@@ -69,9 +69,9 @@ pub enum BaselineError {
     Missing(PathBuf),
     /// It cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// It is no baseline.
+    /// It is not a baseline.
     Malformed(PathBuf, serde_json::Error),
-    /// It is one of another version.
+    /// It has another schema.
     Schema(PathBuf, String),
     /// An entry contradicts itself.
     Inconsistent(String, String),
@@ -89,7 +89,7 @@ impl std::fmt::Display for BaselineError {
             }
             Self::Schema(path, found) => write!(
                 f,
-                "the baseline `{}` is written in schema `{found}`, this version reads `{SCHEMA}`",
+                "the baseline `{}` has schema `{found}`, but this version reads `{SCHEMA}`",
                 path.display()
             ),
             Self::Inconsistent(scenario, fault) => {
@@ -120,7 +120,7 @@ impl Baseline {
     ///
     /// # Errors
     ///
-    /// If there is none, or it is no baseline of this version.
+    /// If there is none, or it is not a baseline that this version reads.
     pub fn load(path: &Path) -> Result<Self, BaselineError> {
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => BaselineError::Missing(path.to_owned()),
@@ -161,7 +161,7 @@ impl Baseline {
         String::from_utf8(bytes).expect("JSON is UTF-8")
     }
 
-    /// What is known of a scenario.
+    /// The results of a scenario.
     pub fn get(&self, scenario: &str) -> Option<&Entry> {
         self.scenarios.get(scenario)
     }
@@ -171,7 +171,7 @@ impl Baseline {
         self.scenarios.keys().map(String::as_str)
     }
 
-    /// Accepts what a scenario found, in place of what was known of it.
+    /// Accepts new results of a scenario in place of the old ones.
     pub fn insert(&mut self, scenario: &str, entry: Entry) {
         self.scenarios.insert(scenario.to_owned(), entry);
     }
@@ -217,7 +217,7 @@ impl Entry {
         let mut replications = Vec::with_capacity(count);
         for (digest, system) in self.digests.iter().zip(system) {
             let digest = u64::from_str_radix(digest, 16)
-                .map_err(|_| inconsistent(format!("`{digest}` is no digest")))?;
+                .map_err(|_| inconsistent(format!("`{digest}` is not a digest")))?;
             let classes = of_classes.iter_mut().filter_map(Iterator::next).collect();
             replications.push(Replication::bare(digest, system, classes));
         }
@@ -246,7 +246,7 @@ impl Table {
 
     fn restore(&self, count: usize) -> Result<Vec<Metrics>, String> {
         let mut restored = vec![Metrics::default(); count];
-        // What a later version has recorded besides is of no use here.
+        // Metrics that only a later version knows are skipped.
         for (metric, values) in
             self.values.iter().filter_map(|(name, values)| Some((Metric::from_name(name)?, values)))
         {
@@ -256,7 +256,7 @@ impl Table {
             }
             let censored = self.censored.get(name).map_or(&[][..], Vec::as_slice);
             if censored.iter().any(|&index| values.get(index).is_none_or(Option::is_none)) {
-                return Err(format!("a bound of `{name}` that is not there"));
+                return Err(format!("a bound of `{name}` without a value"));
             }
             for (index, (metrics, value)) in restored.iter_mut().zip(values).enumerate() {
                 match value {

@@ -1,7 +1,7 @@
 //! The gate: each metric of a scenario against its baseline, replication by replication.
 //!
-//! See [`super`] for the rule and what errors it makes. Here are the direction of each metric, the paired
-//! differences, and the correction for looking at many of them.
+//! See [`super`] for the rule and its error probabilities. Here are the direction of each metric, the paired
+//! differences, and the correction for testing many of them.
 
 use crate::experiment::replication::Replication;
 use crate::model::metric::{Metric, Unit};
@@ -33,15 +33,15 @@ pub fn direction(metric: Metric) -> Direction {
         Metric::Recovery => HigherIsWorse,
         Metric::TimeToShed | Metric::TimeToOpen | Metric::TimeToOom => LowerIsWorse,
         Metric::OpenFraction | Metric::CircuitOpenings => HigherIsWorse,
-        // What is not open is closed or half-open; a cycle is shorter where there are more openings.
+        // These mirror the open fraction and the openings, which are gated.
         Metric::ClosedFraction
         | Metric::HalfOpenFraction
         | Metric::CircuitOpeningsFromClosed
         | Metric::CircuitCycle => Neutral,
-        // The load, and what the policy makes of it: rejected is the side of it that hurts.
+        // The load, and how the policy splits it: only rejections hurt.
         Metric::Initial | Metric::Offered | Metric::Admitted => Neutral,
         Metric::Rejected | Metric::RejectionProbability => HigherIsWorse,
-        // For which reason a job is rejected is all the same to it.
+        // A rejection hurts the same whatever its reason.
         Metric::RejectedOpen
         | Metric::RejectedHalfOpen
         | Metric::RejectedShed
@@ -51,13 +51,13 @@ pub fn direction(metric: Metric) -> Direction {
         | Metric::RejectedInFlight
         | Metric::RejectedNoGateway
         | Metric::RejectedEnqueue => Neutral,
-        // Retries are load; what they do to it is the amplification.
+        // Retries are load; the amplification is gated.
         Metric::Requests | Metric::Retried => Neutral,
         Metric::Amplification | Metric::TimedOut | Metric::Abandoned | Metric::Wasted => HigherIsWorse,
         Metric::FailedAttempts | Metric::Redelivered => HigherIsWorse,
         Metric::Completed | Metric::Goodput => LowerIsWorse,
         Metric::Failed | Metric::Lost => HigherIsWorse,
-        // A glimpse of one instant; a backlog shows as work not completed.
+        // A snapshot at one instant; a backlog shows in the jobs not completed.
         Metric::InSystem => Neutral,
         Metric::WaitMean
         | Metric::WaitP50
@@ -68,7 +68,7 @@ pub fn direction(metric: Metric) -> Direction {
         | Metric::SojournP50
         | Metric::SojournP95
         | Metric::SojournP99 => HigherIsWorse,
-        // More is less headroom, or less waste.
+        // A high utilisation means little headroom, or little waste.
         Metric::WorkerUtilisation
         | Metric::WorkerProcesses
         | Metric::RedisUtilisation
@@ -91,7 +91,7 @@ pub enum Judgement {
     Improved,
     /// Not worse by more than the limit.
     Unchanged,
-    /// Neutral, or taken out of the gate.
+    /// Neutral, or excluded from the gate.
     NotGated,
 }
 
@@ -121,15 +121,15 @@ pub struct MetricCheck {
     pub vanished: u32,
     /// Replications that had no value and have one now.
     pub appeared: u32,
-    /// Values of the baseline that are only bounds: it had not happened by the horizon, which counts.
+    /// Values of the baseline that are only bounds: the event had not happened by the horizon, which counts instead.
     pub baseline_censored: u32,
     /// The same now.
     pub current_censored: u32,
-    /// Whether every replication has the very same value, or none.
+    /// Whether every replication has exactly the same value, or none.
     pub identical: bool,
 }
 
-/// Probability that a check in which nothing is different in truth reports any regression or improvement.
+/// Probability that a check reports a regression or an improvement although nothing differs.
 pub const FAMILY_WISE_ERROR: f64 = 0.05;
 
 /// Confidence of the interval of each difference.
@@ -149,7 +149,7 @@ pub fn compare(
     skipped: &[Metric],
 ) -> Vec<MetricCheck> {
     assert_eq!(baseline.len(), current.len(), "every replication has its partner");
-    // What there is of a single class is what there is of the system.
+    // The metrics of a single class are those of the system.
     let classes = if classes.len() > 1 { classes } else { &[] };
     let scopes = std::iter::once(None).chain(classes.iter().copied().enumerate().map(Some));
     let mut comparisons = Vec::new();
@@ -158,7 +158,7 @@ pub fn compare(
             let index = scope.map(|(index, _)| index);
             let has = |runs: &[Replication]| runs.iter().any(|run| run.metrics(index).get(metric).is_some());
             let is_of_scope = scope.is_none() || metric.per_class();
-            // What belongs to a part that the scenario does not have is not compared.
+            // Metrics of components that the scenario does not use have no values and are not compared.
             if is_of_scope && (has(baseline) || has(current)) {
                 comparisons.push(metric_check(metric, scope, baseline, current, tolerances));
             }
@@ -203,7 +203,7 @@ fn metric_check(
     };
     let baseline_mean = shown(&before_paired, &before);
     let tolerance = tolerances.tolerance(metric, class.as_deref());
-    // Of a metric that has appeared there is nothing to take a share of.
+    // A metric that is new has no baseline to take a fraction of.
     let limit = tolerance.map(|share| (share * baseline_mean.unwrap_or(0.0).abs()).max(floor(metric.unit())));
     MetricCheck {
         metric,
@@ -219,7 +219,7 @@ fn metric_check(
         appeared,
         baseline_censored: censored(baseline),
         current_censored: censored(current),
-        // Bits, so that nothing is lost to rounding and nothing is compared that is no number.
+        // Compared as bits, so that neither rounding nor NaN matters.
         identical: before
             .iter()
             .map(|value| value.map(f64::to_bits))
@@ -254,7 +254,7 @@ impl MetricCheck {
         self.metric.unit()
     }
 
-    /// Whether the metric has a value in other replications than it had.
+    /// Whether the metric has values in other replications than before.
     pub fn presence_changed(&self) -> bool {
         self.vanished + self.appeared > 0
     }
@@ -273,7 +273,7 @@ impl MetricCheck {
         if is_proven && worse > limit {
             Judgement::Regressed
         } else if self.presence_changed() {
-            // What the missing values would have been nobody knows.
+            // The missing values are unknown, so nothing better can be said.
             Judgement::Inconclusive
         } else if is_proven && worse < -limit {
             Judgement::Improved

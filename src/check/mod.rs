@@ -1,34 +1,33 @@
 //! The gate of continuous integration: is a scenario worse than it was when its baseline was accepted?
 //!
-//! Every metric is compared replication by replication. Seed and number are those of the baseline, so both sides
-//! see the same jobs (common random numbers) and only their differences count. Let L be how much worse is
-//! tolerated: by default 2% of the baseline's mean, and never less than what nobody notices
-//! ([`tolerances::floor`]). A metric with a bad direction ([`gate::direction`]) has
+//! Every metric is compared replication by replication. Seed and number of replications are those of the baseline, so
+//! both sides see the same jobs (common random numbers) and only their differences count. Let L be the tolerance:
+//! by default 2% of the baseline's mean, and never below a floor ([`tolerances::floor`]). A metric with a bad
+//! direction ([`gate::direction`]) has
 //!
-//! - **regressed** if it is proven that it is worse at all, and the mean difference is above L;
-//! - **improved** if it is proven that it is better at all, and the mean difference is above L;
+//! - **regressed** if it is proven worse and the mean difference exceeds L;
+//! - **improved** if it is proven better and the mean difference exceeds L;
 //! - not changed (**unchanged**) if the bad end of the 95% Student-t interval of the difference is within L;
-//! - else the check is **inconclusive**: it may be worse by more than L, but that is not proven.
+//! - else it is **inconclusive**: it may be worse by more than L, but that is not proven.
 //!
-//! **Errors.** Many metrics are looked at, and one in twenty would seem changed by chance. So *proven* means that
-//! the two-sided t-test of the paired differences rejects with Holm's correction over all gated metrics of all
-//! scenarios of the check, at a family-wise error of 5% under any dependence between them: where nothing has changed
-//! but the random numbers, at most one check in twenty reports a regression or an improvement, at most about one in
-//! forty fails by a regression, and less as the mean must also pass L. Like every t-test this takes means
-//! of few replications for normal; counts of rare events are not, and for them it is an approximation: one that moves
-//! by the same number in each of two or three replications is taken for proven.
-//! *Unchanged* is a statement about one metric: of those worse by exactly L one in forty passes. A worse one is the
-//! more likely to be called regressed or inconclusive the worse it is.
+//! **Errors.** A check tests many metrics, and one in twenty would differ by chance. So *proven* means that the
+//! two-sided t-test of the paired differences rejects after Holm's correction over all gated metrics of all scenarios
+//! of the check. The family-wise error is 5% under any dependence: if only the random numbers have changed, at most
+//! one check in twenty reports a regression or an improvement, and at most about one in forty fails (fewer in
+//! practice, since the mean must also exceed L). The t-test assumes normal means; for few replications and
+//! rare events it is an approximation: a count that moves by the same number in each of two or three replications
+//! counts as proven. *Unchanged* is a statement about one metric: of metrics worse by exactly L, one in forty passes;
+//! the worse a metric is, the likelier it is called regressed or inconclusive.
 //!
-//! The same results - equal digests - are unchanged whatever the limits. As a result depends on nothing but
-//! scenario, seed and program, a commit always gets the same verdict, and one that changes no result never fails.
+//! Identical results (equal digests) are unchanged whatever the tolerances. Since results depend only on scenario, seed
+//! and program, a commit always gets the same ruling, and one that changes no result never fails.
 //!
-//! **Bounds.** A recovery that did not come within the run counts as the horizon, and is marked. Replications in
-//! which a metric has no value on one side are left out of its mean, and the metric is then at best
-//! inconclusive. One replication proves nothing: what differs is inconclusive.
+//! **Bounds.** A recovery that did not happen within the run counts as the horizon, and is marked. If a metric has no
+//! value in a replication on one side, that replication is left out of the mean and the metric is at best
+//! inconclusive. One replication proves nothing: any difference is inconclusive.
 //!
-//! **Comparable** is only what was put through the same ([`settings`]): load, duration, warm-up, start, seed. The
-//! system under test may change, and the report says in what.
+//! **Comparable** are only runs of the same experiment ([`settings`]): load, duration, warm-up, start, seed. The system
+//! under test may change, and the report lists how.
 
 pub mod baseline;
 pub mod gate;
@@ -44,7 +43,7 @@ use gate::{Judgement, MetricCheck, compare, settle};
 use settings::{Change, Part, changes, part_of};
 use tolerances::Tolerances;
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Clone, Debug)]
 pub struct Check {
     /// The worst of all scenarios.
@@ -57,7 +56,7 @@ pub struct Check {
     pub scenarios: Vec<ScenarioCheck>,
 }
 
-/// What becomes of a check that can neither prove a regression nor rule it out.
+/// What an inconclusive check does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnInconclusive {
     /// It does not pass.
@@ -67,7 +66,7 @@ pub enum OnInconclusive {
     Warn,
 }
 
-/// What came of one scenario.
+/// The result of one scenario.
 #[derive(Clone, Debug)]
 pub struct ScenarioCheck {
     /// Its name.
@@ -99,7 +98,7 @@ pub struct ScenarioCheck {
 pub struct Objective {
     /// Now.
     pub current: SloResult,
-    /// What it would have said of the baseline.
+    /// In the baseline.
     pub baseline: SloResult,
     /// Whether it fails the check.
     pub fails: bool,
@@ -117,12 +116,12 @@ pub enum Ruling {
     Fail,
 }
 
-/// What is held against a scenario.
+/// The rules of a check.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// How much worse is tolerated.
     pub tolerances: Tolerances,
-    /// Whether an objective that the baseline misses, too, is no failure.
+    /// Whether objectives that the baseline misses, too, are accepted.
     pub accept_known_misses: bool,
     /// What an inconclusive metric means.
     pub on_inconclusive: OnInconclusive,
@@ -131,7 +130,7 @@ pub struct Rules {
 /// A scenario, its baseline, and what it found now with the seed and number of replications of the baseline.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// As file and `--set` have it.
+    /// As file and `--set` say.
     pub loaded: &'a Loaded,
     /// The file, as given.
     pub file: &'a str,
@@ -141,7 +140,7 @@ pub struct Subject<'a> {
     pub replications: &'a [Replication],
 }
 
-/// Why a scenario cannot be compared with its baseline: what differs in the experiment.
+/// The differences in the experiment that make a scenario incomparable with its baseline.
 pub fn obstacles(loaded: &Loaded, entry: &Entry) -> Vec<Change> {
     let differs = |change: &Change| part_of(&change.setting) == Part::Experiment;
     changes(&entry.settings, loaded).into_iter().filter(differs).collect()
@@ -214,7 +213,7 @@ impl ScenarioCheck {
         self.digest == self.baseline_digest
     }
 
-    /// How many metrics the gate says that of.
+    /// How many metrics have that judgement.
     pub fn count(&self, judgement: Judgement) -> usize {
         self.comparisons.iter().filter(|comparison| comparison.judgement == judgement).count()
     }
@@ -232,7 +231,7 @@ fn notes(unknown: &[Metric], before: &[Replication], now: &[Replication]) -> Vec
     if offered(before) != offered(now) {
         notes.push(
             "other jobs arrive than in the baseline, although no setting of the load has changed: the program draws \
-             other random numbers, so the pairs have less in common and the intervals are wider"
+             other random numbers, so the pairs correlate less and the intervals are wider"
                 .to_owned(),
         );
     }

@@ -1,7 +1,8 @@
-//! What has changed in a scenario since its baseline, and whether the two can still be compared.
+//! What has changed in a scenario since its baseline, and whether the two are still comparable.
 //!
-//! The experiment - load, clients, faults, duration, seed - must be the same, or a difference would say nothing about the system.
-//! The system - policy, gateway, queue, workers, database, autoscaler, Redis - may change: what that does is what the gate asks.
+//! The experiment (load, clients, faults, duration, seed) must be the same, or a difference would say nothing about the
+//! system. The system (policy, gateway, queue, workers, database, autoscaler, Redis) may change: the gate asks what
+//! that does.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use crate::scenario::{Loaded, Origin, Setting, SettingDifference, differences};
 /// What a setting is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// What the system is put through, and how it is measured.
+    /// The load on the system, and how it is measured.
     Experiment,
     /// The system under test.
     System,
@@ -26,7 +27,7 @@ pub fn part_of(path: &str) -> Part {
     match path.split('.').next().unwrap_or_default() {
         "policy" | "gateway" | "queue" | "workers" | "database" | "autoscaler" | "redis" => Part::System,
         "name" | "slo" | "report" | "alerts" | "sweep" | "cost" | "plan" => Part::Neither,
-        // Also what later versions add, until somebody decides that it is part of the system.
+        // Also sections that later versions add, until somebody decides that they belong to the system.
         _ => Part::Experiment,
     }
 }
@@ -49,8 +50,8 @@ impl std::fmt::Display for Change {
     }
 }
 
-/// The settings of experiment and system by their path, as the baseline keeps them. Files that a scenario
-/// names stand in it with a hash of what was read from them.
+/// The settings of experiment and system by their path, as the baseline keeps them, with a hash of the content of each
+/// file that the scenario names.
 pub fn record(loaded: &Loaded) -> BTreeMap<String, String> {
     let settings = loaded.settings.iter().filter(|setting| part_of(&setting.path) != Part::Neither);
     let mut record: BTreeMap<String, String> =
@@ -67,7 +68,7 @@ pub fn changes(baseline: &BTreeMap<String, String>, loaded: &Loaded) -> Vec<Chan
     };
     differences(baseline, &record(loaded), &loaded.settings)
         .into_iter()
-        // A setting that the baseline does not know of, from a later version, keeps what was by default.
+        // A setting that a later version has added is unchanged while it has its default.
         .filter(|SettingDifference { path, before, .. }| before.is_some() || !is_default(path))
         .map(|SettingDifference { path, before, after }| Change {
             setting: path,

@@ -1,4 +1,4 @@
-//! How much worse is still good: the tolerance of each metric, and its floor near zero.
+//! The tolerance of each metric: how much worse it may be, and the floor of that near zero.
 
 use std::str::FromStr;
 
@@ -22,11 +22,11 @@ pub struct ToleranceRule {
     tolerance: Option<f64>,
 }
 
-/// What a metric may be worse by when nothing else is said.
+/// The tolerance without a rule.
 pub const DEFAULT_TOLERANCE: f64 = 0.02;
 
 impl Tolerances {
-    /// Of several rules that fit the most specific one counts, of equals the last one.
+    /// Of several rules that fit, the most specific one decides; of equally specific ones, the last.
     pub fn new(rules: impl IntoIterator<Item = ToleranceRule>) -> Self {
         Self { rules: rules.into_iter().collect() }
     }
@@ -70,7 +70,7 @@ impl FromStr for ToleranceRule {
         let tolerance = match tolerance.trim() {
             "off" => None,
             written => Some(units::parse_fraction(written).map_err(|error| {
-                format!("the limit {error}; a share of the baseline such as 5% is wanted, or off")
+                format!("the limit {error}; write a fraction of the baseline such as 5%, or off")
             })?),
         };
         Ok(Self { metric, class, tolerance })
@@ -81,14 +81,14 @@ fn metric_of(text: &str) -> Result<(Option<Metric>, Option<String>), String> {
     let (name, class) = match text.split_once('{') {
         Some((name, class)) => {
             let class = class.strip_suffix('}').and_then(|class| class.trim().strip_prefix("class="));
-            let class = class.ok_or("after the metric only {class=NAME} can stand")?;
+            let class = class.ok_or("only {class=NAME} can follow the metric")?;
             (name.trim(), Some(class.trim().trim_matches(['"', '\'']).to_owned()))
         }
         None => (text, None),
     };
     let metric = metric_named(name)?;
     if direction(metric) == Direction::Neutral {
-        return Err(format!("`{name}` is neither better nor worse when it changes, so it is not gated"));
+        return Err(format!("`{name}` gets neither better nor worse when it changes, so it is not gated"));
     }
     if class.is_some() && !metric.per_class() {
         return Err(format!("`{name}` is measured for the whole system only"));
@@ -96,9 +96,8 @@ fn metric_of(text: &str) -> Result<(Option<Metric>, Option<String>), String> {
     Ok((Some(metric), class))
 }
 
-/// What nobody notices, in the metric's unit: so that a share of nearly nothing is no limit. From a baseline
-/// of exactly zero this is all the tolerance there is: one job lost in every hundredth replication counts,
-/// if it is significant.
+/// The least tolerance in the metric's unit, since a fraction of nearly nothing is too strict. With a baseline of exactly
+/// zero this is the whole tolerance: one lost job in a hundred replications matters, if it is significant.
 pub fn floor(unit: Unit) -> f64 {
     match unit {
         Unit::Jobs | Unit::Count | Unit::PerSecond => 0.01,

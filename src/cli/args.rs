@@ -1,4 +1,4 @@
-//! Options that several commands share, and what they amount to.
+//! Options that several commands share.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -8,56 +8,56 @@ use backpressure_sim::experiment::parallel::Pool;
 use backpressure_sim::scenario;
 use clap::{Args, ValueEnum};
 
-/// One scenario and what is changed in it.
+/// One scenario and its overrides.
 #[derive(Debug, Args)]
 pub(super) struct ScenarioArgs {
     /// The scenario, a TOML file.
-    // An option for clap alone, which must do without where a subcommand brings its own.
+    // Optional only for clap: a subcommand has its own scenario.
     #[arg(required = true)]
     pub(super) scenario: Option<PathBuf>,
     #[command(flatten)]
     pub(super) changes: ChangeArgs,
 }
 
-/// What is changed in every scenario of the command line.
+/// Overrides for every scenario of the command line.
 #[derive(Debug, Args)]
 pub(super) struct ChangeArgs {
     /// Override a setting, as in `policy.critical=20k` or `class.telemetry.share=0.5`. Repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Master seed; the same seed gives the same bytes.
+    /// Master seed; the same seed gives the same results.
     #[arg(short, long, env = "SIMULATE_SEED", allow_negative_numbers = true)]
     seed: Option<String>,
-    /// Independent replications.
+    /// Number of independent replications.
     #[arg(short = 'n', long, env = "SIMULATE_REPLICATIONS", allow_negative_numbers = true)]
     replications: Option<String>,
 }
 
-/// How many threads.
+/// The threads to use.
 #[derive(Debug, Args)]
 pub(super) struct PoolArgs {
-    /// Threads [default: all cores]. The result does not depend on it.
+    /// Threads [default: all cores]. Results do not depend on it.
     #[arg(short, long, value_name = "N", env = "SIMULATE_JOBS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
 }
 
-/// How the result is told.
+/// How the result is printed.
 #[derive(Debug, Args)]
 pub(super) struct TellArgs {
     /// Print the result as one JSON document instead of text.
     #[arg(long)]
     pub(super) json: bool,
-    /// No progress and no notes on stderr, no report on stdout unless with --json.
+    /// Print no progress and no notes to stderr, and nothing to stdout but JSON.
     #[arg(short, long)]
     pub(super) quiet: bool,
-    /// Colour of the text.
+    /// When to colour the text.
     #[arg(long, value_enum, default_value_t = Colour::Auto)]
     color: Colour,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Colour {
-    /// If stdout is a terminal and NO_COLOR is not set.
+    /// If stdout is a terminal and NO_COLOR is unset.
     Auto,
     Always,
     Never,
@@ -74,7 +74,7 @@ impl ScenarioArgs {
 }
 
 impl ChangeArgs {
-    /// The flags as overrides: checked by the same rules, with the same messages.
+    /// The flags as overrides, so that the same rules check them with the same messages.
     pub(super) fn overrides(&self) -> Vec<String> {
         let mut overrides = self.set.clone();
         overrides.extend(self.seed.iter().map(|seed| format!("seed={seed}")));
@@ -86,7 +86,7 @@ impl ChangeArgs {
         Ok(scenario::load(path, &self.overrides())?)
     }
 
-    /// The scenario with its own seed and number of replications, whatever the flags say.
+    /// The scenario with the seed and replications of its file, whatever the flags say.
     pub(super) fn load_recorded(&self, path: &Path) -> Result<scenario::Loaded> {
         Ok(scenario::load(path, &self.set)?)
     }
@@ -100,7 +100,7 @@ impl ChangeArgs {
         words
     }
 
-    /// Whether the seed, and the number of replications, are given as flags or by the environment.
+    /// Whether flags or environment give the seed, and the number of replications.
     pub(super) fn gives(&self) -> (bool, bool) {
         (self.seed.is_some(), self.replications.is_some())
     }
@@ -130,12 +130,12 @@ impl TellArgs {
         }
     }
 
-    /// Columns of the terminal, or what reads well without one.
+    /// Columns of the terminal, or a readable width without one.
     pub(super) fn width() -> usize {
         Self::width_or(100)
     }
 
-    /// Columns of the terminal, or so many without one.
+    /// Columns of the terminal, or this many without one.
     pub(super) fn width_or(columns: usize) -> usize {
         terminal_size::terminal_size().map_or(columns, |(width, _)| usize::from(width.0))
     }

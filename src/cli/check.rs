@@ -1,4 +1,4 @@
-//! `simulate check`: the gate of continuous integration, and the keeping of its baseline.
+//! `simulate check`: the gate of continuous integration and its baseline.
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -24,22 +24,22 @@ use super::progress::Attended;
 
 const RULE: &str = "\
 How it is judged:
-  Each scenario runs with the seed and the number of replications of its baseline, so that both see the same
-  jobs, and each metric is compared by the differences of its replications. With L the limit:
+  Each scenario runs with the seed and number of replications of its baseline, so that both see the same jobs.
+  Each metric is compared by the differences between replications. With L the limit:
     regressed     proven worse, and the mean difference is above L          exit code 10
     improved      proven better, and the mean difference is above L
     unchanged     the bad end of the 95% interval of the difference is within L
-    inconclusive  neither: may be worse by more than L, not proven          exit code 11
-  Proven is a two-sided t-test of the paired differences, corrected for all gated metrics of all scenarios (Holm):
-  where only the random numbers have changed, at most one check in twenty reports any regression or improvement. One
-  that changes no result never fails. Metrics without a bad direction, such as offered_jobs, are not gated.
-  More replications make conclusive what is not; `--limit METRIC=off` takes out what is too noisy to matter.
+    inconclusive  none of these: may be worse by more than L, not proven    exit code 11
+  Proven means by a two-sided t-test of the paired differences, corrected for all gated metrics of all scenarios
+  (Holm): if only the random numbers differ, at most one check in twenty reports a regression or an improvement.
+  A change that alters no result never fails. Metrics without a bad direction, such as offered_jobs, are not gated.
+  If a check is inconclusive, run more replications, or exclude a noisy metric with `--limit METRIC=off`.
 
 What may change:
-  Settings of policy, gateway, queue, workers and redis: the system under test. The changes are listed.
-  A change of load, classes, duration, warm-up, start or seed is another experiment: exit code 4.";
+  Settings of the system under test: policy, gateway, queue, workers, redis. The check lists the changes.
+  A change of load, classes, duration, warm-up, start or seed makes another experiment: exit code 4.";
 
-/// Logs of CI servers scroll sideways: room for all columns.
+/// CI logs scroll sideways, so there is room for all columns.
 const LOG_WIDTH: usize = 160;
 
 #[derive(Debug, Args)]
@@ -48,20 +48,20 @@ pub(super) struct CheckArgs {
     /// The scenarios, TOML files.
     #[arg(required = true, value_name = "SCENARIO")]
     scenarios: Vec<PathBuf>,
-    /// What the scenarios are held against; one file for all of them.
+    /// The baseline file, shared by all scenarios.
     #[arg(short, long, value_name = "FILE", env = "SIMULATE_BASELINE")]
     baseline: PathBuf,
-    /// Accept what the scenarios find as their baseline; others in the file stay as they are.
+    /// Record the results as the new baseline; other scenarios in the file stay unchanged.
     #[arg(long)]
     update_baseline: bool,
-    /// How much worse is tolerated, as a share of the baseline: `5%` for all metrics [default: 2%], or
-    /// `recovery_seconds=3%`, `wait_p99_seconds{class=NAME}=10%`; `off` instead of a share does not gate. Repeatable.
+    /// How much worse a metric may be, as a fraction of its baseline: `5%` for all metrics [default: 2%], or
+    /// `recovery_seconds=3%`, `wait_p99_seconds{class=NAME}=10%`; `off` excludes it from the gate. Repeatable.
     #[arg(long, value_name = "[METRIC=]SHARE")]
     limit: Vec<ToleranceRule>,
-    /// Which missed objectives fail.
+    /// Which missed objectives fail the check.
     #[arg(long, value_enum, default_value_t = Misses::All)]
     slo: Misses,
-    /// What a metric means that may be worse, but is not proven to be.
+    /// What an inconclusive metric does.
     #[arg(long, value_enum, default_value_t = Inconclusive::Fail)]
     inconclusive: Inconclusive,
     #[command(flatten)]
@@ -70,7 +70,7 @@ pub(super) struct CheckArgs {
     pool: PoolArgs,
     #[command(flatten)]
     tell: TellArgs,
-    /// Show every metric, also what has not changed.
+    /// Show every metric, including unchanged ones.
     #[arg(short, long)]
     verbose: bool,
     /// Also write the result as JUnit XML.
@@ -79,34 +79,34 @@ pub(super) struct CheckArgs {
     /// Also write the result as Markdown.
     #[arg(long, value_name = "FILE")]
     export_md: Option<PathBuf>,
-    /// Print annotations for GitHub Actions (to stderr with --json), and append the Markdown to
-    /// $GITHUB_STEP_SUMMARY if that is set.
+    /// Print annotations for GitHub Actions (to stderr with --json), and append Markdown to
+    /// $GITHUB_STEP_SUMMARY if it is set.
     #[arg(long)]
     github: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Misses {
-    /// All of them.
+    /// All missed objectives.
     All,
-    /// Those that the baseline meets.
+    /// Only those that the baseline meets.
     New,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Inconclusive {
-    /// Exit code 11.
+    /// The check fails with exit code 11.
     Fail,
-    /// A warning, exit code 0.
+    /// The check passes with a warning.
     Warn,
 }
 
-/// A check that is not made, and why.
+/// Why a check cannot be made.
 #[derive(Debug)]
 pub(super) enum Refused {
     /// The options contradict each other or the scenarios.
     Usage(String),
-    /// There is nothing to compare with, or comparing would say nothing.
+    /// There is no baseline, or it is not comparable.
     NotComparable(String),
 }
 
@@ -132,7 +132,7 @@ impl std::error::Error for Refused {}
 /// A scenario of the command line.
 struct Candidate {
     file: String,
-    /// As file and `--set` have it.
+    /// As file and `--set` say.
     recorded: Loaded,
     /// With the seed and number of replications to run.
     scenario: Scenario,
@@ -271,7 +271,7 @@ fn load(args: &CheckArgs) -> Result<Vec<Candidate>> {
         let scenario = args.changes.load(path)?.scenario;
         if !names.insert(scenario.name.clone()) {
             let message = format!(
-                "two scenarios are called `{}`, and a baseline knows scenarios by their name",
+                "two scenarios are called `{}`, and a baseline identifies scenarios by name",
                 scenario.name
             );
             return Err(Refused::Usage(message).into());
@@ -335,11 +335,11 @@ fn contradiction(scenario: &str, flag: &str, asked: u64, recorded: u64) -> Strin
     let variable = flag.to_uppercase();
     format!(
         "--{flag} {asked} (or SIMULATE_{variable}) contradicts the baseline of `{scenario}`, which was recorded with \
-         {recorded}; leave it away to compare"
+         {recorded}; omit it to compare"
     )
 }
 
-/// For a new baseline: flags count most, then how the old one was recorded, unless the file says something new.
+/// For a new baseline: flags decide, then the old baseline, unless the file has changed since.
 fn choose_replications(args: &CheckArgs, candidates: &mut [Candidate], known: &Baseline) {
     let (gives_seed, gives_replications) = args.changes.gives();
     for Candidate { recorded, scenario, .. } in candidates {
@@ -376,12 +376,12 @@ fn not_comparable(args: &CheckArgs, problem: &str) -> anyhow::Error {
         scenario::for_shell(&args.baseline.display().to_string())
     );
     Refused::NotComparable(format!(
-        "{problem}\n  = help: to accept what is found now as the baseline: {command}"
+        "{problem}\n  = help: to record the current results as the baseline: {command}"
     ))
     .into()
 }
 
-/// All that is printed and written; `recorded` is what there is to say of a new baseline.
+/// Prints and writes the result; `recorded` describes the new baseline, if there is one.
 fn tell(args: &CheckArgs, check: &Check, recorded: &str) -> Result<()> {
     let markdown = report::markdown::render(check);
     if let Some(path) = &args.export_junit {
@@ -409,7 +409,7 @@ fn tell(args: &CheckArgs, check: &Check, recorded: &str) -> Result<()> {
     if args.github { annotate(args, &report::github::render(check)) } else { Ok(()) }
 }
 
-/// The runner reads both streams; a JSON document stays alone on its own.
+/// The runner reads both streams, so that stdout can be left to a JSON document.
 fn annotate(args: &CheckArgs, annotations: &str) -> Result<()> {
     if args.tell.json {
         eprint!("{annotations}");

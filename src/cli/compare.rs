@@ -1,4 +1,4 @@
-//! `simulate compare A B`: runs what is not there yet, on common random numbers, and tells what differs.
+//! `simulate compare A B`: runs the scenarios among the two on common random numbers, and reports what differs.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,19 +23,19 @@ use super::progress::Attended;
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
-    /// What is compared with: a scenario, or the report folder or summary.json of an earlier run.
+    /// The first side: a scenario, or the report folder or summary.json of an earlier run.
     a: PathBuf,
-    /// What is compared: the same [default: A with the changes of --set-b].
+    /// The second side, likewise [default: A with the overrides of --set-b].
     b: Option<PathBuf>,
     #[command(flatten)]
     changes: ChangeArgs,
-    /// Override a setting of B alone, after those of --set. Repeatable.
+    /// Override a setting of B only, after --set. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     set_b: Vec<String>,
     /// Compare only these metrics [default: all]. Fewer comparisons find smaller differences.
     #[arg(long = "metric", value_name = "NAME", value_delimiter = ',', value_parser = metric)]
     metrics: Vec<Metric>,
-    /// Show every metric in the terminal, not only the largest differences that matter.
+    /// Show every metric, not only the largest differences that matter.
     #[arg(long)]
     all: bool,
     /// Folder of the report [default: reports/A-vs-B].
@@ -57,7 +57,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<u8> {
     if args.b.is_none() && args.set_b.is_empty() {
         refuse(
             ErrorKind::MissingRequiredArgument,
-            "there is nothing to compare with: give B, or what is other in it with --set-b",
+            "there is nothing to compare with: give B, or its overrides with --set-b",
         );
     }
     let path_b = args.b.as_deref().unwrap_or(&args.a);
@@ -139,7 +139,7 @@ impl CompareArgs {
         })
     }
 
-    /// The names of both, or what tells them apart where these are the same.
+    /// The names of both, or their paths if the names are the same.
     fn labels(&self, a: &Source, b: &Source, path_b: &Path) -> (String, String) {
         let (name_a, name_b) = (a.name().to_owned(), b.name().to_owned());
         if !self.set_b.is_empty() {
@@ -165,7 +165,7 @@ impl CompareArgs {
         })
     }
 
-    /// The command line again, for a shell; what changes no number is left out.
+    /// The command line again, quoted for a shell, without options that change no number.
     fn command(&self) -> String {
         let mut words = vec!["simulate".to_owned(), "compare".to_owned(), self.a.display().to_string()];
         words.extend(self.b.iter().map(|path| path.display().to_string()));
@@ -216,7 +216,7 @@ impl Source {
         }
     }
 
-    /// Runs a scenario to its end; `None` if interrupted, nothing inside if there is nothing to run.
+    /// Runs a scenario to its end; `None` if interrupted, `Some(None)` for results of an earlier run.
     fn run(&self, attended: &Attended) -> Option<Option<Findings>> {
         let Source::Scenario(loaded) = self else { return Some(None) };
         let findings = experiment::run(&loaded.scenario, attended)?;

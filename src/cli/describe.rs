@@ -1,4 +1,4 @@
-//! `simulate config` and `simulate schema`: what a scenario says, and what it could say.
+//! `simulate config` and `simulate schema`: the settings of a scenario, and all settings there are.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use super::exit;
 
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// Print the reference page instead: every setting with its values, default and meaning.
+    /// Print the reference page in Markdown: every setting with its values, default and meaning.
     #[arg(long)]
     markdown: bool,
 }

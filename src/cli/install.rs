@@ -1,4 +1,4 @@
-//! `simulate completions` and `simulate man`: what a shell and `man` want to know of the command.
+//! `simulate completions` and `simulate man`: files for shells and for `man`.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::exit;
 
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
-    /// Which shell.
+    /// The shell.
     shell: Shell,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct ManArgs {
 }
 
 pub(super) fn completions(args: &CompletionsArgs) -> Result<u8> {
-    // Through memory, since the generator panics when whoever reads has had enough.
+    // Through memory, since the generator panics on a closed pipe.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), NAME, &mut script);
     print(&script)
@@ -48,5 +48,5 @@ fn print(text: &[u8]) -> Result<u8> {
     Ok(exit::GOOD)
 }
 
-/// Whatever the program's package is called.
+/// The program, which is not called like its package.
 const NAME: &str = "simulate";

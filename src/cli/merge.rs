@@ -1,4 +1,4 @@
-//! `simulate merge`: the shards of a sweep become the report that one machine would have written.
+//! `simulate merge`: turns the shards of a sweep into the report that one machine would have written.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ use super::sweep::{folder, publish};
 
 #[derive(Debug, Args)]
 pub(super) struct MergeArgs {
-    /// The files that the shards wrote: shard-0-of-8.jsonl and so on, in any order.
+    /// The files of the shards, shard-0-of-8.jsonl and so on, in any order.
     #[arg(required = true)]
     shards: Vec<PathBuf>,
     /// Folder of the report [default: reports/NAME-sweep].
@@ -46,7 +46,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<u8> {
     for (other, other_path) in headers.iter().zip(&args.shards) {
         if (&other.grid, &other.fingerprint) != (&first.grid, &first.fingerprint) {
             let (a, b) = (path.display(), other_path.display());
-            bail!("`{a}` and `{b}` are of different sweeps: scenario, options or version differ");
+            bail!("`{a}` and `{b}` belong to different sweeps: scenario, options or version differ");
         }
     }
     let folder = folder(args.output.as_deref(), &grid);
@@ -70,7 +70,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<u8> {
     })
 }
 
-/// Which shards are not there.
+/// Which shards are missing.
 fn absent(headers: &[Header]) -> String {
     let count = headers.iter().filter_map(|header| header.shard).map(|shard| shard.count).max().unwrap_or(0);
     let is_there =
@@ -78,7 +78,7 @@ fn absent(headers: &[Header]) -> String {
     let absent: Vec<String> =
         (0..count).filter(|index| !is_there(index)).map(|index| index.to_string()).collect();
     match absent.as_slice() {
-        [] => "a shard is not complete; run it again, it goes on from where it was".to_string(),
+        [] => "a shard is not complete; run it again, and it will resume".to_string(),
         absent => format!("no file of shard {} of {count} is given", absent.join(", ")),
     }
 }

@@ -1,4 +1,4 @@
-//! `simulate new`: a commented scenario to start from.
+//! `simulate new`: a commented scenario as a starting point.
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
@@ -11,10 +11,10 @@ use super::exit;
 
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
-    /// Its name or path; `.toml` is added. With `-` it is printed.
+    /// Name or path of the scenario; `.toml` is added. `-` prints it.
     #[arg(required_unless_present = "stdout")]
     path: Option<PathBuf>,
-    /// Which question to start from.
+    /// The question it asks.
     #[arg(short, long, value_enum, default_value_t = Template::Spike)]
     template: Template,
     /// Print it instead of writing a file.
@@ -22,12 +22,12 @@ pub(super) struct NewArgs {
     stdout: bool,
 }
 
-/// The questions that there is a start for.
+/// The questions that there is a template for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Template {
-    /// Does the queue survive a spike, and how long until all is normal again?
+    /// Does the queue survive a spike, and how long does recovery take?
     Spike,
-    /// Is a steady load served well, and with how much room?
+    /// Is a steady load served well, and how much headroom is left?
     Steady,
     /// How many workers does a load need, and what do they cost?
     Capacity,

@@ -1,9 +1,9 @@
-//! Makes sure of what is to be written before time is spent on a run.
+//! Checks that output can be written before time is spent on a run.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The report cannot go where it should; better said before the run than after.
+/// The output cannot be written, which is better known before the run than after.
 #[derive(Debug)]
 pub(super) struct OutputRefused {
     path: PathBuf,
@@ -20,12 +20,12 @@ impl std::fmt::Display for OutputRefused {
 
 impl std::error::Error for OutputRefused {}
 
-/// Makes sure that the report can be written, before time is spent on the run.
+/// Checks that a report can be written to a folder.
 pub(super) fn check_output(folder: &Path) -> Result<(), OutputRefused> {
     check_folder(folder).map_err(|cause| OutputRefused { path: folder.to_owned(), cause, allowed: FOLDER })
 }
 
-/// Makes sure that a file can be written.
+/// Checks that a file can be written.
 pub(super) fn check_file(path: &Path) -> Result<(), OutputRefused> {
     let refused = |cause| OutputRefused { path: path.to_owned(), cause, allowed: FILE };
     if path.is_dir() {
@@ -40,7 +40,7 @@ fn check_folder(folder: &Path) -> io::Result<()> {
     if !existing.is_dir() {
         return Err(io::Error::new(io::ErrorKind::NotADirectory, "part of the path is a file"));
     }
-    // Only trying tells: permissions, read-only mounts and quotas all count.
+    // Only trying finds out: permissions, read-only mounts and quotas all matter.
     tempfile::Builder::new().prefix(".simulate-").tempfile_in(existing).map(drop)
 }
 

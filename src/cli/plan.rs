@@ -1,4 +1,4 @@
-//! `simulate plan`: the cheapest configuration that meets the objectives, alone or round by round on many machines.
+//! `simulate plan`: searches the cheapest configuration that meets the objectives, alone or in rounds on many machines.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -21,21 +21,21 @@ use super::sweep::{GridArgs, ShardArgs};
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// The scenarios, TOML files; each gets a plan of its own.
+    /// The scenarios, TOML files; each gets its own plan.
     #[arg(required = true, value_name = "SCENARIO")]
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
     changes: ChangeArgs,
     #[command(flatten)]
     grid: GridArgs,
-    /// Plan for these peak rates, as in `10k,100k` (jobs per second): all arrival rates are scaled alike.
+    /// Plan for these peak rates, such as `10k,100k` (jobs per second); all arrival rates are scaled alike.
     #[arg(long, value_name = "RATES", value_delimiter = ',')]
     rate: Vec<String>,
     /// Folder of the plan [default: reports/NAME-plan].
     #[arg(short, long, value_name = "DIR", env = "SIMULATE_OUTPUT")]
     output: Option<PathBuf>,
-    /// Search round by round on many machines that share this folder: without --shard, write the next round's
-    /// work into it, or the plan when nothing is left to do; with --shard, do that part of the round.
+    /// Search in rounds on many machines that share this folder. Without --shard: write the next round into it,
+    /// or the plan when the search is over. With --shard: run that part of the round.
     #[arg(long, value_name = "DIR")]
     rounds: Option<PathBuf>,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(super) struct PlanArgs {
     png: bool,
 }
 
-/// What is planned for: a grid at a rate.
+/// What to plan: a grid at a rate.
 struct Question {
     grid: Grid,
     rate: Option<f64>,
@@ -126,7 +126,7 @@ fn run_all(questions: Vec<Question>, folder: &Path, args: &PlanArgs) -> Result<u
         let Some(plan) = plan else {
             attended.finish();
             eprintln!(
-                "interrupted; what is done is kept in `{}`: the same command goes on from there",
+                "interrupted; finished replications are kept in `{}`: the same command resumes",
                 path.display()
             );
             return Ok(exit::INTERRUPTED);
@@ -160,7 +160,7 @@ fn publish(plans: &[Plan], folder: &Path, args: &PlanArgs) -> Result<u8> {
     })
 }
 
-/// Reads what the shards found and writes the next round, or the plan.
+/// Reads the results of the shards and writes the next round, or the plan.
 fn next_round(question: Question, rounds: &Path, folder: &Path, args: &PlanArgs) -> Result<u8> {
     let Question { grid, rate } = question;
     let search = Search::of(&grid);
@@ -183,7 +183,7 @@ fn next_round(question: Question, rounds: &Path, folder: &Path, args: &PlanArgs)
     }
 }
 
-/// Does a shard's part of the present round.
+/// Runs a shard's part of the present round.
 fn run_part(question: &Question, rounds: &Path, shard: Shard, args: &PlanArgs) -> Result<u8> {
     let attended = Attended::open_ended(args.tell.quiet)?;
     let is_complete = Rounds::new(&question.grid, rounds).run_part(shard, &attended);

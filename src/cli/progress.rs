@@ -1,4 +1,4 @@
-//! Keeps the person in front of the terminal informed, and listens when they have had enough.
+//! Shows progress in a terminal, and stops on an interrupt.
 
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +8,11 @@ use anyhow::{Context, Result};
 use backpressure_sim::experiment::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Shows a progress bar on what takes longer than a second, and stops the run on an interrupt.
+/// Shows a progress bar for work that takes longer than a second, and stops it on an interrupt.
 pub(super) struct Attended {
     bar: ProgressBar,
     began: Instant,
-    /// Whether there is somebody to show the bar to, who has not seen it yet.
+    /// Whether the bar is to be shown and is still hidden.
     pending: AtomicBool,
 }
 
@@ -22,13 +22,13 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Attended {
-    /// For work of that many steps.
+    /// For work with a known number of steps.
     pub(super) fn new(steps: u64, quiet: bool) -> Result<Self> {
         let style = ProgressStyle::with_template("{bar:40} {percent:>3}% of the simulation, {eta} left");
         Self::with(Some(steps), style.context("failed to build the progress bar")?, quiet)
     }
 
-    /// For a search, which ends when it ends.
+    /// For a search, whose length is unknown.
     pub(super) fn open_ended(quiet: bool) -> Result<Self> {
         let style = ProgressStyle::with_template("{spinner} searching for {elapsed}");
         Self::with(None, style.context("failed to build the progress bar")?, quiet)

@@ -1,4 +1,4 @@
-//! `simulate SCENARIO`: runs it, writes its report, prints the verdict.
+//! `simulate SCENARIO`: runs a scenario, writes its report and prints the verdict.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -29,15 +29,15 @@ pub(super) struct RunArgs {
     /// Also write every chart as PNG.
     #[arg(long)]
     png: bool,
-    /// Also write the samples of the first replication as OpenMetrics, the alerts as rules, and a test of these.
+    /// Also write the samples of the first replication as OpenMetrics, the alerts as rules, and a test of the rules.
     #[arg(long)]
     prometheus: bool,
-    /// When these samples begin, as 2026-01-05T00:00:00Z or in seconds since 1970.
+    /// Time of the first sample, such as 2026-01-05T00:00:00Z or seconds since 1970.
     #[arg(long, value_name = "TIME", default_value = "2026-01-05T00:00:00Z", value_parser = epoch, requires = "prometheus")]
     epoch: u64,
 }
 
-/// The last second that has four digits of a year.
+/// The last second of the year 9999.
 const LAST_EPOCH: u64 = 253_402_300_799;
 
 fn epoch(text: &str) -> Result<u64, String> {

@@ -1,4 +1,4 @@
-//! `simulate sweep`: many configurations of a scenario in one pool, on one machine or a shard of them on each.
+//! `simulate sweep`: runs many configurations of a scenario, on one machine or one shard on each of many.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -38,31 +38,31 @@ pub(super) struct SweepArgs {
     png: bool,
 }
 
-/// Which configurations.
+/// The configurations to run.
 #[derive(Debug, Args)]
 pub(super) struct GridArgs {
     /// Vary a setting: `policy.critical=5k..100k:*2`, `workers.processes=2..8`, `workers.concurrency=10,20`,
-    /// `policy.warning=0.1,0.2 of policy.critical`. Repeatable; replaces the axes of the file.
+    /// `policy.warning=0.1,0.2 of policy.critical`. Repeatable; replaces the axes in the file.
     #[arg(long = "grid", value_name = "KEY=VALUES")]
     pub(super) grid: Vec<String>,
-    /// What every configuration must satisfy: `policy.warning <= 0.5 * policy.critical`. Repeatable.
+    /// Condition on every configuration, such as `policy.warning <= 0.5 * policy.critical`. Repeatable.
     #[arg(long = "where", value_name = "COMPARISON")]
     pub(super) constraints: Vec<String>,
 }
 
-/// Which part of the work.
+/// The part of the work to run.
 #[derive(Debug, Args)]
 pub(super) struct ShardArgs {
-    /// Run only part I of N, as in 0/8, and write DIR/shard-I-of-N.jsonl for `simulate merge`; `auto` asks
-    /// Kubernetes, Slurm, HyperQueue, AWS Batch or PBS which part this is.
+    /// Run only part I of N, such as 0/8, and write DIR/shard-I-of-N.jsonl for `simulate merge`; `auto` reads the
+    /// part from the variables of Kubernetes, Slurm, HyperQueue, AWS Batch or PBS.
     #[arg(long, value_name = "I/N|auto", value_parser = which_shard)]
     shard: Option<Which>,
-    /// How many shards there are, where the launcher does not say.
+    /// Number of shards, if the launcher does not say.
     #[arg(long, value_name = "N", env = "SIMULATE_SHARD_COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     shard_count: Option<u32>,
 }
 
-/// A shard as written, or as the launcher says.
+/// A given shard, or the one that the launcher says.
 #[derive(Clone, Copy, Debug)]
 enum Which {
     Auto,
@@ -147,7 +147,7 @@ fn run_all(grid: Grid, folder: &Path, args: &SweepArgs) -> Result<u8> {
     };
     let Some(sweep) = sweep else {
         eprintln!(
-            "interrupted; what is done is kept in `{}`: the same command goes on from there",
+            "interrupted; finished replications are kept in `{}`: the same command resumes",
             path.display()
         );
         return Ok(exit::INTERRUPTED);
@@ -170,7 +170,7 @@ fn run_shard(grid: Grid, shard: Shard, folder: &Path, args: &SweepArgs) -> Resul
     let is_complete = study.run(&done, |entry| journal.append(&entry), &attended)?;
     attended.finish();
     if !is_complete {
-        eprintln!("interrupted; the same command goes on from `{}`", path.display());
+        eprintln!("interrupted; the same command resumes from `{}`", path.display());
         return Ok(exit::INTERRUPTED);
     }
     if !args.tell.quiet {
@@ -204,6 +204,6 @@ pub(super) fn refuse_nothing(study: &Study) -> Result<()> {
 
 fn tell_of_resumption(all: usize, left: usize, quiet: bool) {
     if left < all && !quiet {
-        eprintln!("going on: {} of {all} replications are done already", all - left);
+        eprintln!("resuming: {} of {all} replications are done", all - left);
     }
 }

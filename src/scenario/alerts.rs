@@ -1,4 +1,4 @@
-//! The alerts: the specification's five rules, with its thresholds and times unless something else is said.
+//! The alerts: the specification's five rules; its thresholds and times are the defaults.
 
 use super::diagnostic::Code;
 use super::log::Mistake;
@@ -8,7 +8,7 @@ use crate::engine::time::SimDuration;
 use crate::model::config::{AlertRule, Condition, Monitoring, PolicyConfig, Severity, Workers};
 use crate::units::Quantity;
 
-/// More scrapes or evaluations than this are no series that anybody looks at.
+/// More scrapes or evaluations are a mistake.
 const MOST_SCRAPES: u64 = 1_000_000;
 const MINUTE: SimDuration = SimDuration(60_000_000_000);
 /// Prometheus forgets a sample after five minutes.
@@ -28,41 +28,41 @@ pub(super) fn read(
         is_short.to_string(),
         is_short,
     );
-    let scrape =
-        alerts.key("scrape_interval", "Distance of the scrapes of the metrics.").positive_span().or("15s");
+    let scrape = alerts.key("scrape_interval", "Time between two scrapes.").positive_span().or("15s");
     let evaluation = alerts
-        .key("evaluation_interval", "Distance of the evaluations of the rules.")
+        .key("evaluation_interval", "Time between two evaluations of the rules.")
         .positive_span()
         .or("15s");
     let threshold = |of: fn(&backpressure::Config) -> u64| policy.map_or(0, |policy| of(&policy.config));
     let (critical, warning) =
         (threshold(backpressure::Config::critical), threshold(backpressure::Config::warning));
-    let open_for =
-        alerts.key("circuit_open_for", "CircuitBreakerOpen: how long a circuit is OPEN.").span().or("5m");
+    let open_for = alerts
+        .key("circuit_open_for", "CircuitBreakerOpen: fires when a circuit is OPEN for this long.")
+        .span()
+        .or("5m");
     let depth_critical = alerts
-        .key("depth_critical", "QueueDepthCritical: more pending jobs than this.")
+        .key("depth_critical", "QueueDepthCritical: fires above this number of pending jobs.")
         .count(0, MOST_COUNT)
         .or_else("policy.critical", critical.to_string(), critical);
     let depth_critical_for =
-        alerts.key("depth_critical_for", "QueueDepthCritical: for how long.").span().or("2m");
+        alerts.key("depth_critical_for", "QueueDepthCritical: time before it fires.").span().or("2m");
     let rejection_rate = alerts
-        .key("rejection_rate", "HighRejectionRate: more rejected jobs per time than this.")
+        .key("rejection_rate", "HighRejectionRate: fires above this rate of rejected jobs.")
         .quantity(Quantity::Rate)
         .or("100/s");
-    let rejection_window = alerts
-        .key("rejection_window", "HighRejectionRate: the time over which they are counted.")
-        .positive_span()
-        .or("5m");
-    let rejection_for = alerts.key("rejection_for", "HighRejectionRate: for how long.").span().or("5m");
+    let rejection_window =
+        alerts.key("rejection_window", "HighRejectionRate: window of that rate.").positive_span().or("5m");
+    let rejection_for =
+        alerts.key("rejection_for", "HighRejectionRate: time before it fires.").span().or("5m");
     let depth_warning = alerts
-        .key("depth_warning", "QueueDepthWarning: more pending jobs than this.")
+        .key("depth_warning", "QueueDepthWarning: fires above this number of pending jobs.")
         .count(0, MOST_COUNT)
         .or_else("policy.warning", warning.to_string(), warning);
     let depth_warning_for =
-        alerts.key("depth_warning_for", "QueueDepthWarning: for how long.").span().or("5m");
+        alerts.key("depth_warning_for", "QueueDepthWarning: time before it fires.").span().or("5m");
     let usual = 3.min(workers.processes);
     let least_workers = alerts
-        .key("least_workers", "WorkerCountLow: fewer worker processes than this.")
+        .key("least_workers", "WorkerCountLow: fires below this number of worker processes.")
         .count(0, 1_000_000)
         .or_else("3, or `workers.processes` if they are fewer", usual.to_string(), usual.into());
     alerts.close();

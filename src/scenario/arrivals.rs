@@ -1,4 +1,4 @@
-//! Arrivals: who comes, how often, when.
+//! Arrivals: which jobs arrive, how often, and when.
 
 mod modulated;
 mod phases;
@@ -16,9 +16,9 @@ use crate::model::config::{ArrivalProcess, ArrivalSource, Curve, Phase, Spread};
 use crate::units::Quantity;
 use trace::Candidate;
 
-/// How the arrivals of a batch lie.
+/// How the arrivals of a batch spread over its time.
 const SPREADS: &[(&str, Spread)] = &[("uniform", Spread::Uniform), ("even", Spread::Even)];
-/// Between the sum of the shares and 1.
+/// How far the sum of the shares may be from 1.
 const SHARE_TOLERANCE: f64 = 1e-9;
 
 /// Reads `[arrivals]` and the arrivals of single classes.
@@ -37,7 +37,7 @@ pub(super) fn read_sources(
         (0..classes.len()).filter(|&index| classes[index].own_arrivals.is_none()).collect();
     let mut sources = Vec::new();
     if sharing.is_empty() && arrivals.is_given() {
-        let message = "`arrivals`: nobody takes part, because every class has arrivals of its own";
+        let message = "`arrivals`: no class uses it, because every class has its own";
         let label = "remove it, or give a class a `share` instead of `arrivals`";
         arrivals.log().report(&top.place_of("arrivals"), Code::Conflict, message, label);
     } else if !sharing.is_empty() && !arrivals.is_given() {
@@ -68,7 +68,7 @@ pub(super) fn read_sources(
     sources
 }
 
-/// The shares of the classes that take part in the common arrivals, which must add up to 1.
+/// The shares of the classes that use the common arrivals; they must add up to 1.
 fn read_shares(classes: &mut [ReadClass<'_>], sharing: &[usize]) -> Vec<(usize, f64)> {
     let alone = sharing.len() == 1;
     let mut shares = Vec::new();
@@ -100,7 +100,7 @@ fn read_shares(classes: &mut [ReadClass<'_>], sharing: &[usize]) -> Vec<(usize, 
             .rev()
             .find_map(|&index| classes[index].section.as_ref().filter(|s| s.has("share")));
         if let Some(section) = last {
-            // Rounded, so that the sum reads as the one that was meant.
+            // Rounded, to hide floating-point noise such as 0.30000000000000004.
             let sum = (sum * 1e12).round() / 1e12;
             let message = format!("the shares of the classes add up to {sum}, not 1");
             let label = shorten(&format!("{} = {sum}", parts.join(" + ")));
@@ -126,7 +126,7 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// What `[arrivals]` says, of all classes or of one.
+/// An arrival source as read, for all classes or for one.
 struct Source {
     process: ArrivalProcess,
     phases: Vec<Phase>,
@@ -166,10 +166,12 @@ fn read_source(
     classes: &[Candidate],
     horizon: Option<SimDuration>,
 ) -> Option<Source> {
-    let process =
-        section.key("process", "How the gaps between arrivals come about.").choice(PROCESSES).or("poisson");
+    let process = section
+        .key("process", "The arrival process: how the gaps between arrivals are drawn.")
+        .choice(PROCESSES)
+        .or("poisson");
     if section.is_bad("process") {
-        // Which other settings there may be is open, but those that are there can be checked.
+        // The process decides which settings exist, so check only those that are certain.
         if has_rates(section) {
             phases::read(section, horizon);
         }
@@ -209,7 +211,7 @@ fn read_renewal(section: &mut Section<'_>) -> Option<Source> {
     let gap = gap?;
     let rate = 1.0 / gap.mean();
     if rate > Quantity::Rate.most() {
-        let message = "gaps this short are more than the most arrivals allowed, 1e9 per second";
+        let message = "gaps this short exceed the largest rate allowed, 1e9 per second";
         section.complain("interarrival", Mistake::new(Code::OutOfRange, message, "at least \"1ns\""));
         return None;
     }

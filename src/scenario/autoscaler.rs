@@ -1,4 +1,4 @@
-//! The autoscaler: a HorizontalPodAutoscaler as its manifest says it.
+//! The autoscaler: a HorizontalPodAutoscaler with the settings of its manifest.
 
 use super::diagnostic::Code;
 use super::distribution::{self, Of};
@@ -21,40 +21,42 @@ pub(super) fn read(mut section: Section<'_>, workers: &Workers) -> Option<Autosc
         own.into(),
     );
     let max = section
-        .key("max", "Most worker processes (maxReplicas); there is no autoscaler without it.")
+        .key("max", "Most worker processes (maxReplicas); default: no autoscaler.")
         .count(1, MOST_REPLICAS)
         .optional();
     let target = section
         .key(
             "target",
-            "Jobs waiting and in service for each worker process (averageValue), or in all (value).",
+            "Target for jobs waiting and in service: per worker process (averageValue) or in total (value).",
         )
         .count(1, MOST_COUNT)
         .or("5000");
     let target_type = section
-        .key("target_type", "Whether the target is for each worker process or for all together.")
+        .key("target_type", "Whether the target is per worker process or in total.")
         .choice(TARGETS)
         .or("average-value");
     let mut tolerance = |name, doc| section.key(name, doc).number(0.0, 1.0).or("0.1");
     let tolerance_up =
-        tolerance("tolerance_up", "A metric above its target by less than this share adds nobody.");
-    let tolerance_down =
-        tolerance("tolerance_down", "A metric below its target by less than this share removes nobody.");
+        tolerance("tolerance_up", "A metric above its target by less than this fraction adds no process.");
+    let tolerance_down = tolerance(
+        "tolerance_down",
+        "A metric below its target by less than this fraction removes no process.",
+    );
     let sync = section.key("sync", "Time between two decisions.").positive_span().or("15s");
     let metric_age = section
-        .key("metric_age", "How old the metric is when it is used: scrape, adapter and poll.")
+        .key("metric_age", "Age of the metric when it is used: scrape, adapter and poll.")
         .span()
         .or("30s");
     let start_up = distribution::or(
         &mut section,
         "start_up",
-        "From the order of a worker process until it takes jobs: scheduling, image, start, readiness.",
+        "Time until a new worker process takes jobs: scheduling, image, start, readiness.",
         Of::TIME,
         "20s",
     );
     let behavior = read_behavior(section.section(
         "behavior",
-        "Windows and rates (spec.behavior); without it the old algorithm counts, which at most doubles.",
+        "Windows and rates (spec.behavior); default: the algorithm without it, which at most doubles.",
     ));
     section.close();
     let max = max?;
@@ -88,8 +90,8 @@ pub(super) fn read(mut section: Section<'_>, workers: &Workers) -> Option<Autosc
 
 fn read_behavior(mut behavior: Section<'_>) -> Option<Behavior> {
     let defaults = Behavior::default();
-    let up = read_rules(behavior.section("scale_up", "Going up."), defaults.up, "0s");
-    let down = read_rules(behavior.section("scale_down", "Going down."), defaults.down, "300s");
+    let up = read_rules(behavior.section("scale_up", "Rules for scaling up."), defaults.up, "0s");
+    let down = read_rules(behavior.section("scale_down", "Rules for scaling down."), defaults.down, "300s");
     behavior.close();
     behavior.is_given().then_some(Behavior { up, down })
 }
@@ -99,24 +101,33 @@ fn read_rules(mut rules: Section<'_>, default: ScalingRules, window: &'static st
         &[("max", Select::Max), ("min", Select::Min), ("disabled", Select::Disabled)];
     const KINDS: &[(&str, PolicyKind)] = &[("pods", PolicyKind::Pods), ("percent", PolicyKind::Percent)];
     let window = rules
-        .key("window", "The most cautious recommendation of this time counts (stabilizationWindowSeconds).")
+        .key(
+            "window",
+            "The most cautious recommendation within this time decides (stabilizationWindowSeconds).",
+        )
         .span()
         .or(window);
     must_be_at_most(&mut rules, "window", window, MOST_WINDOW);
     let select = rules
         .key(
             "select",
-            "Which policy counts: that of the largest change, of the smallest, or none (selectPolicy).",
+            "Which policy decides: the one with the largest change, the smallest, or none (selectPolicy).",
         )
         .choice(SELECTS)
         .or("max");
     let sections =
-        rules.sections("policies", "How much is allowed in how long; Kubernetes' own if not given.");
+        rules.sections("policies", "Limits on the change within a period; default: those of Kubernetes.");
     let mut policies = Vec::new();
     for mut policy in sections {
-        let kind = policy.key("type", "Worker processes, or percent of them.").choice(KINDS).required();
-        let value = policy.key("value", "How many.").count(1, MOST_REPLICAS).required();
-        let period = policy.key("period", "In how long (periodSeconds).").positive_span().required();
+        let kind = policy
+            .key("type", "Whether the limit is in worker processes or in percent of them.")
+            .choice(KINDS)
+            .required();
+        let value = policy.key("value", "Largest change.").count(1, MOST_REPLICAS).required();
+        let period = policy
+            .key("period", "Period that the limit applies to (periodSeconds).")
+            .positive_span()
+            .required();
         policy.close();
         if let Some(period) = period {
             must_be_at_most(&mut policy, "period", period, MOST_PERIOD);

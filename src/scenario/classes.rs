@@ -11,12 +11,12 @@ use crate::model::config::JobClass;
 use crate::model::distribution::Distribution;
 use crate::units::Quantity;
 
-/// What a class is called where a scenario has none.
+/// Name of the only class of a scenario that defines none.
 const ONLY_CLASS: &str = "default";
-/// Reports with more classes than this help nobody.
+/// A report with more classes is unreadable.
 const MOST_CLASSES: usize = 1_000;
 
-/// A class as it stands in the file; its service time may still come from the workers.
+/// A class as written; its service time may still come from `[workers]`.
 pub(super) struct ReadClass<'a> {
     pub(super) name: String,
     pub(super) priority: backpressure::Priority,
@@ -49,7 +49,7 @@ pub(super) fn read_classes<'a>(
     top: &mut Section<'a>,
     default_priority: backpressure::Priority,
 ) -> Vec<ReadClass<'a>> {
-    let mut sections = top.sections("class", "Job classes; without any there is one, named default.");
+    let mut sections = top.sections("class", "Job classes; default: one, named `default`.");
     if sections.len() > MOST_CLASSES {
         let message = format!("{} classes are more than the most allowed, {MOST_CLASSES}", sections.len());
         top.complain("class", Mistake::new(Code::OutOfRange, message, "put similar ones together"));
@@ -103,21 +103,18 @@ fn read_class<'a>(
         .count(1, 10)
         .or_else("policy.default_priority", default_priority.to_string(), default_priority.get().into());
     let queue_priority = section
-        .key(
-            "queue_priority",
-            "BullMQ's priority of its jobs, which the discipline `priority` serves by; 0 goes first.",
-        )
+        .key("queue_priority", "BullMQ priority of its jobs, for the discipline `priority`; 0 goes first.")
         .count(0, 2_097_151)
         .or_else("priority", priority.to_string(), priority);
     let share = section
-        .key("share", "Share of the arrivals that are of this class.")
+        .key("share", "Fraction of the arrivals that belong to this class.")
         .quantity(Quantity::Fraction)
         .optional();
     let payload = distribution::or(&mut section, "payload", "Size of a job's payload.", Of::SIZE, "256B");
-    let doc = "Service time of its jobs, where it differs from that of the workers.";
+    let doc = "Service time of its jobs; default: that of the workers.";
     let service_time = distribution::optional(&mut section, "service_time", doc, Of::TIME);
     let has_own = section.has("arrivals");
-    let own = section.section("arrivals", "Arrivals of this class alone, instead of a share.");
+    let own = section.section("arrivals", "Arrivals of this class alone, in place of a share.");
     if has_own && section.has("share") {
         let message = "a class with arrivals of its own has no share";
         section.complain("share", Mistake::new(Code::Conflict, message, "remove `share` or `arrivals`"));

@@ -1,4 +1,4 @@
-//! The clients: how long they wait, and how they try again.
+//! The clients: how long they wait, and how they retry.
 
 use super::diagnostic::Code;
 use super::log::Mistake;
@@ -26,7 +26,7 @@ pub(super) fn read(mut clients: Section<'_>) -> Option<Clients> {
         ("exponential", BackoffKind::Exponential),
     ];
     let timeout = clients
-        .key("timeout", "How long a client waits for its answer.")
+        .key("timeout", "How long a client waits for an answer.")
         .typed(Kind::ChoiceOr(vec!["none"], Quantity::Duration), |item, _| match &item.value {
             Value::Text(text) if text == "none" => Ok(None),
             value => match SimDuration::from_secs_f64(quantity_of(value, Quantity::Duration)?) {
@@ -38,27 +38,22 @@ pub(super) fn read(mut clients: Section<'_>) -> Option<Clients> {
         })
         .or("none");
     let wait_for = clients
-        .key("wait_for", "What the answer says: that the job is in the queue, or that the work is done.")
+        .key("wait_for", "What clients wait for: that the job is queued, or that its work is done.")
         .choice(WAIT_FOR)
         .or("acceptance");
-    let retries = clients
-        .key("retries", "How often a client tries again, after a rejection or a time-out.")
-        .count(0, 1_000)
-        .or("0");
+    let retries =
+        clients.key("retries", "Retries of a client after rejections and time-outs.").count(0, 1_000).or("0");
     let kind = clients
-        .key("backoff", "Pause before a retry; the exponential one is uniform from zero up (full jitter).")
+        .key("backoff", "Pause before a retry; exponential pauses have full jitter (uniform from zero up).")
         .choice(BACKOFF)
         .or("none");
-    let pause = clients.key("pause", "The pause, where it is fixed.").span().or("1s");
-    let base = clients
-        .key("base", "Longest pause before the first retry, where it is exponential.")
-        .span()
-        .or("100ms");
-    let cap = clients.key("cap", "Longest pause of all, where it is exponential.").span().or("20s");
+    let pause = clients.key("pause", "Length of a fixed pause.").span().or("1s");
+    let base = clients.key("base", "Longest exponential pause before the first retry.").span().or("100ms");
+    let cap = clients.key("cap", "Longest exponential pause before any retry.").span().or("20s");
     let retry_budget = clients
         .key(
             "retry_budget",
-            "Retries that all clients together may send, as a fraction of their requests; 500 are saved up at most.",
+            "Retries that all clients together may send, as a fraction of their requests; at most 500 accumulate.",
         )
         .number(0.0, 1_000.0)
         .optional();
@@ -75,7 +70,7 @@ pub(super) fn read(mut clients: Section<'_>) -> Option<Clients> {
         BackoffKind::Fixed => Backoff::Fixed(pause),
         BackoffKind::Exponential => Backoff::Exponential { base, cap },
     };
-    // Who neither gives up nor tries again is no more than an arrival.
+    // A client that never gives up and never retries is just an arrival.
     (timeout.is_some() || retries > 0).then_some(Clients {
         timeout,
         wait_for,

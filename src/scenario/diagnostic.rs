@@ -1,6 +1,6 @@
-//! One mistake, shown where it stands: file, line, the text itself, and what would have been right.
+//! One mistake, shown in its place: file, line, the text, and what is allowed there.
 //!
-//! Laid out as compilers do it, because editors and people already know how to read that:
+//! The layout is that of compilers, which people and editors already read:
 //!
 //! ```text
 //! error: `critcal` is not a setting of `policy`; did you mean `critical`?
@@ -18,7 +18,7 @@ use std::ops::Range;
 pub enum Code {
     /// Not TOML.
     Syntax,
-    /// A key that nobody reads.
+    /// A key that is not a setting.
     UnknownKey,
     /// A string where a table should be, and so on.
     WrongType,
@@ -26,20 +26,20 @@ pub enum Code {
     WrongUnit,
     /// Well written but outside what is allowed.
     OutOfRange,
-    /// None of the names allowed here.
+    /// A name that is not allowed here.
     UnknownName,
     /// A required setting is not there.
     Missing,
-    /// Two settings that do not go together.
+    /// Settings that contradict each other.
     Conflict,
-    /// A `--set` that cannot be carried out.
+    /// A `--set` that cannot be applied.
     Override,
-    /// A file that the scenario names.
+    /// A mistake in a file that the scenario names.
     File,
 }
 
 impl Code {
-    /// A short name that stays.
+    /// A short name that never changes.
     pub const fn name(self) -> &'static str {
         match self {
             Code::Syntax => "syntax",
@@ -65,7 +65,7 @@ pub struct Diagnostic {
     pub message: String,
     /// Where.
     pub at: Location,
-    /// What would have been right; stands at the carets. May be empty.
+    /// What is allowed; shown at the carets. May be empty.
     pub label: String,
 }
 
@@ -180,7 +180,7 @@ pub enum ScenarioError {
     Unreadable {
         /// What was tried and why it failed.
         message: String,
-        /// What may help; may be empty.
+        /// A hint; may be empty.
         help: String,
     },
     /// The file was read and has mistakes: all of them, in the order of the file.
@@ -197,7 +197,7 @@ impl ScenarioError {
     }
 }
 
-/// More mistakes than this are only counted.
+/// Beyond this many, mistakes are only counted.
 const SHOWN: usize = 50;
 
 impl fmt::Display for ScenarioError {

@@ -9,11 +9,11 @@ use super::tree::Value;
 use crate::model::distribution::Distribution;
 use crate::units::Quantity;
 
-/// What a distribution is of.
+/// The quantity that a distribution describes.
 #[derive(Clone, Copy)]
 pub(super) struct Of {
     pub(super) quantity: Quantity,
-    /// Whether a value that is always zero makes sense.
+    /// Whether it may be always zero.
     pub(super) may_be_zero: bool,
 }
 
@@ -45,7 +45,7 @@ const SHAPES: &[(&str, Shape)] = &[
     ("empirical", Shape::Empirical),
 ];
 
-/// Beyond this a mean over any run says nothing.
+/// Beyond this, no run is long enough to estimate a mean.
 const MOST_CV: f64 = 1_000.0;
 
 /// Reads a setting that is a distribution. `None` if it is absent or wrong; what is wrong is logged.
@@ -105,11 +105,12 @@ fn read(
 }
 
 fn table_of(table: &mut Section<'_>, of: Of) -> Option<Distribution> {
-    // An unknown shape leaves open which other settings there may be, so they are not looked at.
+    // The shape decides which settings exist, so an unknown one ends the reading.
     let shape = table.key("distribution", "Shape of the distribution.").choice(SHAPES).required()?;
     table.varies_with("distribution");
     if matches!(shape, Shape::Empirical) {
-        let name = table.key("file", "Measured values, one with its unit on each line.").text().required();
+        let name =
+            table.key("file", "File of measured values, one per line, each with its unit.").text().required();
         let values = name.and_then(|name| values_of(table, &name, of));
         table.close();
         return Some(Distribution::Empirical { values: values?.into() });
@@ -186,7 +187,7 @@ fn values_of(table: &mut Section<'_>, name: &str, of: Of) -> Option<Vec<f64>> {
     }
     if values.is_empty() {
         let message = format!("there are no values in `{}`", file.shown);
-        let label = format!("on each line {}", of.quantity.example());
+        let label = format!("one value per line: {}", of.quantity.example());
         table.complain("file", Mistake::new(Code::File, message, label));
         return None;
     }
@@ -198,7 +199,7 @@ fn values_of(table: &mut Section<'_>, name: &str, of: Of) -> Option<Vec<f64>> {
     Some(values)
 }
 
-/// A value that hardly any draw exceeds: 40 standard deviations above the mean, or the largest one measured.
+/// A value that draws practically never exceed: 40 standard deviations above the mean, or the largest one measured.
 pub(super) fn generous(distribution: &Distribution) -> f64 {
     match distribution {
         Distribution::Empirical { values } => values.iter().copied().fold(0.0, f64::max),

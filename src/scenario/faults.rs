@@ -44,10 +44,8 @@ pub(super) fn read(
     workers: &Workers,
     gateway: &Gateway,
 ) -> Vec<Fault> {
-    let sections = top.sections(
-        "fault",
-        "What goes wrong. Recovery counts from the end of the last one, or of the last spike.",
-    );
+    let sections =
+        top.sections("fault", "Faults. Recovery time counts from the end of the last fault or spike.");
     let mut read: Vec<(Sort, Fault)> = Vec::new();
     for mut section in sections {
         let Some((sort, fault)) = read_fault(&mut section, duration, workers, gateway) else { continue };
@@ -80,8 +78,9 @@ fn read_fault(
         format!("\"{kind_name}\""),
         kind_name.to_string(),
     );
-    let at = section.key("at", "When it begins.").span().required();
-    let lasts = section.key("for", "How long it lasts; to the end if not given.").positive_span().optional();
+    let at = section.key("at", "When the fault begins.").span().required();
+    let lasts =
+        section.key("for", "How long the fault lasts; default: to the end.").positive_span().optional();
     let kind = sort.and_then(|sort| read_kind(section, sort, workers, gateway));
     if sort.is_some() {
         section.close();
@@ -116,17 +115,14 @@ fn read_kind(
         },
         Sort::WorkerRestart => FaultKind::WorkerRestart,
         Sort::DatabaseSlow => FaultKind::DatabaseSlow {
-            factor: factor(section, "How many times as long the database takes for its part of a job.")?,
+            factor: factor(section, "Factor on the database's part of a service time.")?,
         },
         Sort::RedisOutage => FaultKind::RedisOutage,
         Sort::RedisSlow => FaultKind::RedisSlow {
-            factor: factor(section, "How many times as long commands and the way to Redis take.")?,
+            factor: factor(section, "Factor on the time of commands and on the latency to Redis.")?,
         },
         Sort::RedisFailover => FaultKind::RedisFailover {
-            lag: section
-                .key("lag", "How far the replica was behind: what was enqueued since then is lost.")
-                .span()
-                .or("0s"),
+            lag: section.key("lag", "Lag of the replica: jobs enqueued within it are lost.").span().or("0s"),
         },
         Sort::DepthFrozen => FaultKind::DepthFrozen,
         Sort::DepthMissing => FaultKind::DepthMissing,
@@ -157,7 +153,7 @@ fn read_count(section: &mut Section<'_>, doc: &'static str, all: u32) -> Option<
 /// A duration with a sign.
 fn read_step(section: &mut Section<'_>) -> Option<i64> {
     section
-        .key("step", "How far the gateways' clock jumps: \"60s\", or backwards \"-60s\".")
+        .key("step", "Jump of the gateways' clock, such as \"60s\", or backwards \"-60s\".")
         .typed(Kind::Text, |item, kind| {
             let Value::Text(text) = &item.value else {
                 return Err(wrong_type(&item.value, "a string", kind));

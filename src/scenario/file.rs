@@ -24,16 +24,16 @@ use crate::model::config::{
 use crate::units::{fmt_duration, fmt_rate};
 
 const MOST_POINTS: u64 = 20_000;
-/// The default step gives at least this many points, and at most 2.5 times as many.
+/// The default step gives this many points or up to 2.5 times as many.
 const LEAST_POINTS: u64 = 200;
 
-/// Reads the whole file. `None` if something was logged that leaves no scenario.
+/// Reads the whole file. `None` if its mistakes leave no scenario; the log has them.
 pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) -> Option<Scenario> {
     let mut top = Section::root(log, table);
     let name = read_name(&mut top, file_name);
     let duration = top.key("duration", "Simulated time, the horizon.").positive_span().required();
     let warmup = top
-        .key("warmup", "Initial part left out of time averages and waits, never of counts.")
+        .key("warmup", "Initial part that time averages and waits leave out; counts never do.")
         .span()
         .or("0s");
     must_be_below_duration(&mut top, "warmup", warmup, duration);
@@ -55,21 +55,20 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         policy.as_ref().map_or(Priority::DEFAULT, |policy| policy.config.default_priority());
     let mut classes = read_classes(&mut top, default_priority);
     let sources = read_sources(&mut top, &mut classes, duration);
-    let queue = queue::read(top.section("queue", "The waiting line."), &mut classes);
-    let start = read_start(top.section("start", "What is there at time zero."), &queue);
-    let gateway = gateway::read(top.section("gateway", "The gateways, each with a circuit of its own."));
+    let queue = queue::read(top.section("queue", "The waiting line and its discipline."), &mut classes);
+    let start = read_start(top.section("start", "The state at time zero."), &queue);
+    let gateway = gateway::read(top.section("gateway", "The gateways; each has its own circuit."));
     let (mut workers, service_time) = workers::read(&mut top, &classes);
-    let database = workers::read_database(top.section("database", "The database that the jobs need."));
+    let database = workers::read_database(top.section("database", "The database that the jobs use."));
     let autoscaler = autoscaler::read(
-        top.section("autoscaler", "Who changes the number of worker processes: a HorizontalPodAutoscaler."),
+        top.section("autoscaler", "A HorizontalPodAutoscaler that changes the number of worker processes."),
         &workers,
     );
-    let redis =
-        redis::read(top.section("redis", "Redis: its memory, and the time that it has for commands."));
+    let redis = redis::read(top.section("redis", "Redis: its memory, and what its commands cost."));
     let clients =
-        clients::read(top.section("clients", "Those who send the jobs, where they wait for answers."));
+        clients::read(top.section("clients", "The clients that send the jobs and wait for answers."));
     let faults = faults::read(&mut top, duration, &workers, &gateway);
-    // Where it is neither short of connections nor slow, it is a part of the service time like any other.
+    // A database that never runs short of connections and never slows down is just part of the service time.
     let may_be_slow = faults.iter().any(|fault| matches!(fault.kind, FaultKind::DatabaseSlow { .. }));
     workers.database = (database.pool.is_some() || may_be_slow).then_some(database);
     let monitoring = alerts::read(
@@ -171,8 +170,8 @@ fn must_be_below_duration(
 fn read_step(report: &mut Section<'_>, duration: Option<SimDuration>) -> SimDuration {
     let fine = duration.map_or(SimDuration::SECOND, nice_step);
 
-    let step = report.key("step", "Distance of the points of charts and series.").positive_span().or_else(
-        "duration: the longest of 1, 2 and 5 times a power of ten that gives at least 200 points",
+    let step = report.key("step", "Time between two points of charts and series.").positive_span().or_else(
+        "duration: the longest of 1, 2 and 5 times a power of ten that still gives 200 points",
         format!("\"{}s\"", fine.as_secs_f64()),
         fine,
     );
@@ -206,8 +205,10 @@ fn nice_step(duration: SimDuration) -> SimDuration {
 fn read_start(mut start: Section<'_>, queue: &Queue) -> Start {
     const STATES: &[(&str, State)] =
         &[("closed", State::Closed), ("half_open", State::HalfOpen), ("open", State::Open)];
-    let jobs =
-        start.key("depth", "Jobs already there, not counted as offered.").count(0, 100_000_000).or("0");
+    let jobs = start
+        .key("depth", "Jobs already waiting; they do not count as offered.")
+        .count(0, 100_000_000)
+        .or("0");
     let circuit = start.key("circuit", "State of every circuit.").choice(STATES).or("closed");
     start.close();
     if let Some(capacity) = queue.capacity.filter(|&capacity| capacity < jobs) {
@@ -217,7 +218,7 @@ fn read_start(mut start: Section<'_>, queue: &Queue) -> Start {
     Start { jobs, circuit }
 }
 
-/// The objectives as they stand in the file; they can be read only when the classes are known.
+/// The objectives as written; they are read later, when the classes are known.
 fn ask_for_slo<'a>(top: &mut Section<'a>) -> Vec<&'a Item> {
     let doc = "Objectives: metric{class=NAME}.statistic < number.";
     let item = top.ask("slo");
@@ -263,7 +264,7 @@ fn read_slo(log: &Log<'_>, items: &[&Item], classes: &[ReadClass<'_>]) -> Vec<Sl
     objectives
 }
 
-/// The engine keeps the completion of a job and the number of its slot in one 64-bit word.
+/// The engine packs the completion time of a job and its slot number into one 64-bit word, which bounds both.
 fn must_fit_the_clock(top: &mut Section<'_>, model: &ModelConfig) {
     let processes =
         model.autoscaler.as_ref().map_or(model.workers.processes, |autoscaler| 2 * autoscaler.max);
@@ -290,7 +291,7 @@ fn must_fit_the_clock(top: &mut Section<'_>, model: &ModelConfig) {
     }
 }
 
-/// Remarks on what is legal but hazardous or probably not meant.
+/// Warns of settings that are legal but hazardous, or probably a mistake.
 fn warn(log: &Log<'_>, model: &ModelConfig, replications: u64) {
     for warning in model.policy.config.warnings() {
         log.warn(format!("`policy`: {warning}"));
@@ -307,21 +308,21 @@ fn warn(log: &Log<'_>, model: &ModelConfig, replications: u64) {
     }
     if model.redis.on_full == OnFull::Evict {
         log.warn(
-            "`redis.on_full` is \"evict\": jobs lose their data without a word, and BullMQ calls them completed; it \
-             insists on noeviction",
+            "`redis.on_full` is \"evict\": evicted jobs silently lose their data and BullMQ reports them completed; it \
+             requires noeviction",
         );
     }
     if model.redis.shards > model.queue.queues {
         log.warn(format!(
-            "`redis.shards` is {}, but a queue lives on one shard: {} of them have nothing to do",
+            "`redis.shards` is {}, but each queue lives on one shard, so {} of them stay idle",
             model.redis.shards,
             model.redis.shards - model.queue.queues
         ));
     }
     if model.gateway.readiness.is_some() && !matches!(model.policy.observe, Observe::Every(_)) {
         log.warn(
-            "`gateway.readiness` follows the circuit, which looks at the depth only when jobs arrive: a gateway that is taken \
-             out gets none, and its circuit stays OPEN for ever. A timer, `policy.observe = \"1s\"`, cures it",
+            "`gateway.readiness` follows the circuit, which observes the depth only when jobs arrive: a gateway out of \
+             rotation gets none, so its circuit stays OPEN for ever. Observe on a timer: `policy.observe = \"1s\"`",
         );
     }
     if let Some(warning) = model.recovery_beyond_patience() {
@@ -330,7 +331,7 @@ fn warn(log: &Log<'_>, model: &ModelConfig, replications: u64) {
     warn_of_overload(log, model);
 }
 
-/// Says when the last phase offers more work than the workers can do: what is admitted then is up to the policy.
+/// Warns when the last phase offers more work than the workers can do, so that only the policy limits the queue.
 fn warn_of_overload(log: &Log<'_>, model: &ModelConfig) {
     let mut rate = 0.0;
     for ArrivalSource { process, phases, .. } in &model.sources {
@@ -346,7 +347,7 @@ fn warn_of_overload(log: &Log<'_>, model: &ModelConfig) {
     if load > 1.0 {
         let (offered, capacity) = (fmt_rate(rate), fmt_rate(rate / load));
         log.warn(format!(
-            "overloaded to the end: the last arrivals are {offered}, the workers can do at most {capacity}"
+            "overloaded to the end: the last phase offers {offered}, but the workers can do at most {capacity}"
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! Reading text files, the scenario's own and those it names, with errors that help.
+//! Reads text files, the scenario and those it names, with errors that say what to do.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -15,16 +15,16 @@ use super::tree::Place;
 pub(super) const MOST_SCENARIO_BYTES: u64 = 16 << 20;
 /// The largest file that a scenario names.
 const MOST_DATA_BYTES: u64 = 1 << 30;
-/// How a file begins that is compressed by gzip (RFC 1952, section 2.3.1).
+/// The first bytes of a gzip file (RFC 1952, section 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// More mistakes than this in one data file are not looked for.
+/// Reading a data file stops at this many mistakes.
 pub(super) const MOST_DATA_MISTAKES: usize = 20;
 
-/// Why a file has no text.
+/// Why a text file cannot be read.
 pub(super) enum FileFault {
-    /// It cannot be read: what happened, and what may help.
+    /// The file system refused: what happened, and a hint.
     Unreadable(String, String),
-    /// It is no UTF-8: the line and the byte where it stops to be.
+    /// It is not UTF-8: line and offset of the first invalid byte.
     NotUtf8 { line: usize, offset: usize },
 }
 
@@ -46,7 +46,7 @@ impl FileFault {
     }
 }
 
-/// Reads a file whole; one compressed by gzip is unpacked, whatever its name.
+/// Reads a whole file, and decompresses gzip whatever the file is called.
 pub(super) fn read_text(path: &Path, most_bytes: u64) -> Result<String, FileFault> {
     let shown = path.display();
     let failed =
@@ -55,7 +55,7 @@ pub(super) fn read_text(path: &Path, most_bytes: u64) -> Result<String, FileFaul
         return Err(failed("it is a folder", list_of_files(path)));
     }
     let mut bytes = Vec::new();
-    // One byte more than allowed, which also ends the reading of an endless device.
+    // One byte more than allowed tells too long a file, and also ends with an endless device.
     let read = File::open(path).and_then(|file| file.take(most_bytes + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         return Err(match error.kind() {
@@ -75,7 +75,7 @@ pub(super) fn read_text(path: &Path, most_bytes: u64) -> Result<String, FileFaul
         let read = MultiGzDecoder::new(&bytes[..]).take(most_bytes + 1).read_to_end(&mut unpacked);
         if let Err(error) = read {
             let what = format!(
-                "its gzip data break off or are damaged after {} bytes of text: {error}",
+                "its gzip data are truncated or damaged after {} bytes of text: {error}",
                 unpacked.len()
             );
             return Err(failed(&what, "compress the file again".to_string()));
@@ -117,7 +117,7 @@ impl DataFile {
         }
     }
 
-    /// Logs a mistake at `part`, a slice of the file's own text, in `line`. False once there are enough.
+    /// Logs a mistake at `part`, start and length in the file's text, in `line`. False once there are enough.
     pub(super) fn complain(
         &mut self,
         section: &Section<'_>,

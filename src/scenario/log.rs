@@ -1,4 +1,4 @@
-//! Collects what a reading finds: mistakes, remarks and records, with the texts that they are about.
+//! Collects what reading a scenario finds: mistakes, warnings and settings, with the text that each is about.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::setting::{Origin, Setting};
 use super::tree::Place;
 use crate::units::UnitError;
 
-/// What one reading of a scenario collects, and the texts it is about.
+/// What reading one scenario has found so far, and the texts it reads.
 pub(super) struct Log<'t> {
     file: &'t str,
     text: &'t str,
@@ -22,7 +22,7 @@ pub(super) struct Log<'t> {
     warnings: RefCell<Vec<String>>,
 }
 
-/// A key that nobody asked for. What it was meant to be shows when all settings are known.
+/// A key that no setting has. What was meant is clear only when all settings are known.
 struct UnknownKey {
     section: String,
     variant: String,
@@ -31,14 +31,14 @@ struct UnknownKey {
     allowed: Vec<&'static str>,
 }
 
-/// A required setting that is not there; no news if a misspelt one was meant.
+/// A required setting that is absent; not reported if a misspelt key was meant for it.
 struct MissingKey {
     path: String,
     place: Place,
     label: String,
 }
 
-/// Beyond this many unknown keys nobody looks for what was meant.
+/// Beyond this many unknown keys, what was meant is not guessed any more.
 const MOST_GUESSES: usize = 1_000;
 
 /// Order of the diagnostics: through the file, then the options, then what is missing.
@@ -61,7 +61,7 @@ impl<'t> Log<'t> {
         }
     }
 
-    /// The folder that file names in the scenario start from.
+    /// The folder that file names in the scenario are relative to.
     pub(super) fn base(&self) -> &'t Path {
         self.base
     }
@@ -78,7 +78,7 @@ impl<'t> Log<'t> {
         self.report_elsewhere(place, Diagnostic { code, message: message.into(), at, label: label.into() });
     }
 
-    /// Logs a mistake of another file, which the setting at `place` names.
+    /// Logs a mistake in another file, which the setting at `place` names.
     pub(super) fn report_elsewhere(&self, place: &Place, diagnostic: Diagnostic) {
         let rank = match place {
             Place::File(span) => (0, 0, span.start),
@@ -116,7 +116,7 @@ impl<'t> Log<'t> {
         self.settings.borrow_mut().push(setting);
     }
 
-    /// Says of the setting recorded last what its default follows from, and what that is here.
+    /// Adds to the last setting what its default follows from, and the default here.
     pub(super) fn amend_last(&self, follows: &'static str, default: String) {
         if let Some(setting) = self.settings.borrow_mut().last_mut() {
             setting.follows = Some(follows);
@@ -124,7 +124,7 @@ impl<'t> Log<'t> {
         }
     }
 
-    /// Logs a remark on something legal.
+    /// Logs a warning about something legal.
     pub(super) fn warn(&self, warning: impl Into<String>) {
         self.warnings.borrow_mut().push(warning.into());
     }
@@ -135,14 +135,14 @@ impl<'t> Log<'t> {
             && self.missing.borrow().is_empty()
     }
 
-    /// Words what was left open until all settings are known: unknown keys, and what is missing for other
-    /// reasons than a misspelt key.
+    /// Reports what had to wait until all settings are known: unknown keys, and missing settings that no
+    /// misspelt key was meant for.
     pub(super) fn settle(&self) {
         let mut meant: Vec<String> = Vec::new();
         for (index, unknown) in self.unknown.take().into_iter().enumerate() {
             let UnknownKey { section, variant, key, place, allowed } = unknown;
             let whole = if section.is_empty() { "a scenario".to_string() } else { format!("`{section}`") };
-            // A file full of unknown keys is no scenario at all.
+            // A file full of unknown keys is not a scenario, so guessing would not help.
             let near = nearest(&key, allowed.iter().copied()).filter(|_| index < MOST_GUESSES);
             let hint = match near {
                 Some(near) => {
@@ -193,7 +193,7 @@ impl<'t> Log<'t> {
         (self.settings.into_inner(), self.warnings.into_inner())
     }
 
-    /// Forgets mistakes that `keep` does not want.
+    /// Drops the mistakes that `keep` refuses.
     pub(super) fn retain(&self, keep: impl Fn(&Diagnostic) -> bool) {
         self.problems.borrow_mut().retain(|(_, diagnostic)| keep(diagnostic));
     }
@@ -249,7 +249,7 @@ impl<'t> Log<'t> {
     }
 }
 
-/// Why a value is not what a setting needs.
+/// What is wrong with the value of a setting.
 pub(super) struct Mistake {
     pub(super) code: Code,
     pub(super) message: String,

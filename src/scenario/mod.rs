@@ -1,11 +1,11 @@
-//! A scenario: what a file (and the command line) asks, checked; it cannot be invalid.
+//! A scenario: what a file and the command line ask for, checked. A [`Scenario`] cannot be invalid.
 //!
 //! ```text
 //! text --tree--> keys and values with their places --set--> overridden --file, arrivals, ...--> Scenario
 //!                                                                  \--reader--> Settings, Diagnostics
 //! ```
 //!
-//! Every mistake of a file is reported, not only the first one, and each with the text it is about.
+//! Every mistake in a file is reported, not only the first, each with the text that it is about.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -54,7 +54,7 @@ pub struct Scenario {
     pub question: String,
     /// The text of the file.
     pub source: String,
-    /// The command line that runs it again as it is here, overrides and all, for a shell.
+    /// The command line that runs it again, with all overrides, quoted for a shell.
     pub command: String,
     /// Master seed of all streams.
     pub seed: u64,
@@ -64,7 +64,7 @@ pub struct Scenario {
     pub slo: Vec<Slo>,
     /// What a replication simulates.
     pub model: ModelConfig,
-    /// Other configurations of it to try.
+    /// Other configurations to try.
     pub sweep: SweepSettings,
     /// What a configuration costs.
     pub cost: Prices,
@@ -74,7 +74,7 @@ pub struct Scenario {
     pub warnings: Vec<String>,
 }
 
-/// A scenario and how it came about.
+/// A scenario and where its settings come from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The checked scenario.
@@ -83,7 +83,7 @@ pub struct Loaded {
     pub settings: Vec<Setting>,
 }
 
-/// What a scenario needs at least, for those who start with an empty file.
+/// The least that a scenario needs, for whoever starts with an empty file.
 const LEAST_SCENARIO: &str = "the least it needs: duration = \"60s\", [arrivals] with rate = \"6k/s\", \
                               [workers] with service_time = \"8ms\"";
 
@@ -106,8 +106,8 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ScenarioError> 
     from_str(&text, &shown, path.parent().unwrap_or(Path::new("")), overrides)
 }
 
-/// The same for a text: `file_name` stands in messages and gives the default name, files that the scenario
-/// names are looked for in `base_dir`.
+/// The same for a text. Messages show `file_name`, which also gives the default name; files that the scenario
+/// names are relative to `base_dir`.
 ///
 /// # Errors
 ///
@@ -136,7 +136,7 @@ pub fn from_str(
     for error in syntax_errors {
         let place = Place::File(error.span);
         let line = log.line_of(&place);
-        // What follows in the same line is mostly a consequence.
+        // Further errors in the same line are mostly consequences of the first.
         if line != last_line {
             log.report(&place, Code::Syntax, error.message, error.label);
         }
@@ -154,7 +154,7 @@ pub fn from_str(
 }
 
 fn command(file_name: &str, overrides: &[String]) -> String {
-    // A path that looks like an option is made to look like a path.
+    // `./` keeps a path that begins with a dash from looking like an option.
     let path = if file_name.starts_with('-') { format!("./{file_name}") } else { file_name.to_string() };
     let mut command = format!("simulate {}", for_shell(&path));
     for option in overrides {
@@ -174,8 +174,8 @@ pub fn for_shell(word: &str) -> String {
     }
 }
 
-/// What is missing, or wrong in the line of a syntax error, may only look so because of it; so may all that
-/// stands below a broken header.
+/// Drops mistakes that may be consequences of a syntax error: missing settings, mistakes in the same line, and all
+/// mistakes below a broken header.
 fn forget_consequences(log: &Log<'_>, text: &str, syntax_errors: &[tree::SyntaxError]) {
     let broken: BTreeSet<usize> =
         syntax_errors.iter().filter_map(|error| log.line_of(&Place::File(error.span.clone()))).collect();

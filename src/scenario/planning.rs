@@ -1,5 +1,4 @@
-//! What a scenario says about configurations other than its own: which ones to try, what they cost, and how
-//! sure the choice among them must be.
+//! Other configurations of a scenario: which to try, what they cost, and how certain the choice must be.
 
 use super::diagnostic::Code;
 use super::log::{Log, Mistake};
@@ -10,7 +9,7 @@ use super::tree::{Item, Value};
 use crate::model::metric::Metric;
 use crate::units::Quantity;
 
-/// The configurations that a sweep runs, as written; `study::grid` reads them when all settings are known.
+/// The configurations of a sweep as written; `study::grid` parses them when all settings are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepSettings {
     /// Each a setting and its values, as in `policy.critical=5k..100k:*2`.
@@ -21,11 +20,11 @@ pub struct SweepSettings {
 
 /// What a configuration costs in a month.
 ///
-/// Without any price a worker process costs 1 and all else nothing, so that the cheapest configuration is the one
-/// with the fewest processes.
+/// Without any price, a worker process costs 1 and everything else nothing: the cheapest configuration is then the
+/// one with the fewest processes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prices {
-    /// What stands before amounts; empty if they are no money.
+    /// Prefix of amounts; empty if they are not money.
     pub currency: String,
     /// For each worker process.
     pub worker: f64,
@@ -39,24 +38,24 @@ pub struct Prices {
     pub rejected_job: f64,
     /// For each job lost.
     pub lost_job: f64,
-    /// How often in a month what the scenario describes happens: it multiplies the prices of jobs.
+    /// How often per month the scenario happens: it multiplies the prices of jobs.
     pub occurrences: f64,
 }
 
 /// How the planner chooses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanSettings {
-    /// Probability of a correct selection that the procedure is set up for.
+    /// Probability of a correct selection that the procedure guarantees.
     pub confidence: f64,
-    /// Differences below this fraction of the best need not be told apart.
+    /// Differences below this fraction of the best do not matter.
     pub indifference: f64,
-    /// What decides between configurations of equal cost; less is better.
+    /// The metric that decides between configurations of equal cost; less is better.
     pub tie_break: Metric,
-    /// Most configurations that are simulated in full for each level of cost.
+    /// Most configurations simulated in full at each level of cost.
     pub finalists: usize,
-    /// Most replications of a configuration before its case is called undecided.
+    /// Most replications before a configuration is called undecided.
     pub most_replications: u32,
-    /// Jobs a second that one Redis carries from end to end: decides the number of queues.
+    /// Jobs per second that one Redis handles end to end; decides the number of queues.
     pub redis_throughput: f64,
 }
 
@@ -64,13 +63,13 @@ pub(super) fn read_sweep(mut sweep: Section<'_>) -> SweepSettings {
     let axes = read_texts(
         &mut sweep,
         "axes",
-        "Settings to vary and their values: \"policy.critical=5k..100k:*2\", \"workers.concurrency=10,20,40\", \
+        "Settings to vary, with their values: \"policy.critical=5k..100k:*2\", \"workers.concurrency=10,20,40\", \
          \"policy.warning=0.1,0.2 of policy.critical\".",
     );
     let constraints = read_texts(
         &mut sweep,
         "where",
-        "What every variant must satisfy: \"policy.warning <= 0.5 * policy.critical\".",
+        "Conditions that every variant must satisfy: \"policy.warning <= 0.5 * policy.critical\".",
     );
     sweep.close();
     SweepSettings { axes, constraints }
@@ -78,25 +77,22 @@ pub(super) fn read_sweep(mut sweep: Section<'_>) -> SweepSettings {
 
 pub(super) fn read_cost(mut cost: Section<'_>) -> Prices {
     const MOST: f64 = 1e12;
-    let currency = cost.key("currency", "What stands before amounts.").text().or("");
-    // Whoever names a price names them all; who names none counts worker processes.
+    let currency = cost.key("currency", "Prefix of amounts.").text().or("");
+    // With any price given, the others default to 0; with none, worker processes are counted.
     let (toml, default) = if cost.is_given() { ("0", 0.0) } else { ("1", 1.0) };
-    let worker = cost.key("worker", "Price of a worker process a month.").number(0.0, MOST).or_else(
+    let worker = cost.key("worker", "Price of a worker process per month.").number(0.0, MOST).or_else(
         "0 with a [cost] section, 1 without one: the smallest configuration is then the cheapest",
         toml,
         default,
     );
     let mut price = |name, doc| cost.key(name, doc).number(0.0, MOST).or("0");
-    let slot = price("slot", "Price of each job that can be in service at a time, a month.");
-    let gateway = price("gateway", "Price of a gateway a month.");
-    let redis_gib = price("redis_gib", "Price of a GiB of `redis.maxmemory` a month.");
+    let slot = price("slot", "Price of a worker slot (processes x concurrency) per month.");
+    let gateway = price("gateway", "Price of a gateway per month.");
+    let redis_gib = price("redis_gib", "Price of a GiB of `redis.maxmemory` per month.");
     let rejected_job = price("rejected_job", "Price of a rejected job.");
     let lost_job = price("lost_job", "Price of a lost job.");
     let occurrences = cost
-        .key(
-            "occurrences",
-            "How often a month what the scenario describes happens; multiplies the prices of jobs.",
-        )
+        .key("occurrences", "How often per month the scenario happens; multiplies the prices of jobs.")
         .number(0.0, 1e9)
         .or("1");
     cost.close();
@@ -105,7 +101,7 @@ pub(super) fn read_cost(mut cost: Section<'_>) -> Prices {
 
 pub(super) fn read_plan(mut plan: Section<'_>) -> PlanSettings {
     let confidence = plan
-        .key("confidence", "Probability of a correct selection that the search is set up for.")
+        .key("confidence", "Probability of a correct selection that the search guarantees.")
         .number(0.5, 0.9999)
         .or("0.95");
     let indifference = plan
@@ -127,7 +123,7 @@ pub(super) fn read_plan(mut plan: Section<'_>) -> PlanSettings {
     let redis_throughput = plan
         .key(
             "redis_throughput",
-            "Jobs a second that one Redis carries end to end; decides the number of queues.",
+            "Jobs per second that one Redis handles end to end; decides the number of queues.",
         )
         .quantity(Quantity::Rate)
         .or("13k/s");

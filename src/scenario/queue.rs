@@ -1,4 +1,4 @@
-//! The waiting line: its order, its capacity, and the queues that it is spread over.
+//! The waiting line: its discipline, its capacity, and the queues that jobs are spread over.
 
 use std::collections::BTreeSet;
 
@@ -23,15 +23,18 @@ pub(super) fn read(mut queue: Section<'_>, classes: &mut [ReadClass<'_>]) -> Que
     const DISCIPLINES: &[(&str, Order)] =
         &[("fifo", Order::Fifo), ("priority", Order::Priority), ("lanes", Order::Lanes)];
     let order = queue
-        .key("discipline", "Who is served next: the first, the most urgent, or the lanes in turn.")
+        .key(
+            "discipline",
+            "Which job is served next: the first, the most urgent, or one from each lane in turn.",
+        )
         .choice(DISCIPLINES)
         .or("fifo");
     let capacity = queue
-        .key("capacity", "Most jobs waiting and in service; arrivals beyond are rejected.")
+        .key("capacity", "Most jobs waiting and in service; further arrivals are rejected.")
         .count(1, MOST_COUNT)
         .optional();
     let queues = queue
-        .key("queues", "BullMQ queues that jobs are spread over in turn. One lives on one shard of Redis.")
+        .key("queues", "BullMQ queues that jobs go to in turn. Each queue lives on one shard of Redis.")
         .count(1, 10_000)
         .or("1");
     let lanes = read_lanes(&mut queue, order, classes);
@@ -55,7 +58,7 @@ pub(super) fn read(mut queue: Section<'_>, classes: &mut [ReadClass<'_>]) -> Que
 }
 
 fn read_lanes(queue: &mut Section<'_>, order: Order, classes: &[ReadClass<'_>]) -> Vec<Lane> {
-    let sections = queue.sections("lane", "The lines of the discipline `lanes`, each with its classes.");
+    let sections = queue.sections("lane", "The lanes of the discipline `lanes`, each with its classes.");
     if order != Order::Lanes {
         if !sections.is_empty() {
             let message = "lanes are there, but the discipline is another";
@@ -100,10 +103,10 @@ fn read_lane(
 ) -> Lane {
     let name = section.numbered_name("lane", "Name of the lane.", index);
     let weight = section
-        .key("weight", "Jobs that the lane is served in its turn; an empty lane has no turn.")
+        .key("weight", "Jobs served from the lane in its turn; an empty lane is skipped.")
         .count(1, 1_000_000)
         .or("1");
-    let names = read_texts(section, "classes", "Classes that wait in it.");
+    let names = read_texts(section, "classes", "Classes that wait in this lane.");
     let mut found = Vec::new();
     for name in names {
         match classes.iter().position(|class| class.name == name) {

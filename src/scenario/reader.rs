@@ -1,9 +1,8 @@
-//! Reads settings out of the tree one by one, and records every one that it is asked for.
+//! Reads settings from the tree one by one, and records each.
 //!
-//! A setting's name, type, bounds, default and meaning stand once, at the place that reads it; from the
-//! records come the list of allowed names, the error for a key that nobody asked for, and the merged file
-//! with the origin of each value. No mistake stops the reading: it is logged, and a stand-in value lets
-//! the rest be checked as well.
+//! A setting's name, type, bounds, default and meaning are stated once, where it is read. The records give the
+//! list of allowed names, the error for an unknown key, and the merged file with the origin of each value.
+//! A mistake does not stop the reading: it is logged, and a stand-in value lets the rest be checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,16 +13,16 @@ use super::tree::{Entry, Item, Place, Table, Value, key_to_toml, parse_value};
 use crate::engine::time::SimDuration;
 use crate::units::{Quantity, UnitError};
 
-/// A table of the file, or the place where it would be, while its settings are read.
+/// A table of the file while its settings are read; it may be absent.
 pub(super) struct Section<'a> {
     log: &'a Log<'a>,
     path: String,
     pattern: String,
     table: Option<&'a Table>,
     place: Place,
-    /// Whether something else stands where the table should be, so that nothing in it can be missed.
+    /// Whether the value is not a table, so that its settings do not count as missing.
     broken: bool,
-    /// The choice that decides which settings there are, as `process = "trace"`.
+    /// The choice that decides which settings exist, such as `process = "trace"`.
     variant: Option<String>,
     asked: Vec<&'static str>,
     bad: BTreeSet<&'static str>,
@@ -49,7 +48,7 @@ impl<'a> Section<'a> {
         self.log
     }
 
-    /// Asks for a setting: what type it has is said next.
+    /// Asks for a setting; its type follows.
     pub(super) fn key(&mut self, name: &'static str, doc: &'static str) -> Key<'_, 'a> {
         self.asked.push(name);
         Key { section: self, name, doc }
@@ -61,7 +60,7 @@ impl<'a> Section<'a> {
         self.key("name", doc).text().or_else("its number", format!("\"{usual}\""), usual)
     }
 
-    /// Asks for a setting whose type the caller knows, who also records it.
+    /// Asks for a setting that the caller parses and records.
     pub(super) fn ask(&mut self, name: &'static str) -> Option<&'a Item> {
         self.asked.push(name);
         self.item(name)
@@ -77,7 +76,7 @@ impl<'a> Section<'a> {
         self.item(name).is_some()
     }
 
-    /// Says that the settings of the section depend on this one, for the message about those it does not have.
+    /// Notes that this choice decides which settings exist; messages about unknown keys mention it.
     pub(super) fn varies_with(&mut self, name: &str) {
         self.variant = self.item(name).map(|item| format!("{name} = {}", item.value.to_toml()));
     }
@@ -92,7 +91,7 @@ impl<'a> Section<'a> {
         self.table?.get(name)
     }
 
-    /// Whether a setting is wrong, so that what follows from it means nothing.
+    /// Whether a setting is wrong, so that its value must not be used.
     pub(super) fn is_bad(&self, name: &'static str) -> bool {
         self.broken || self.bad.contains(name)
     }
@@ -107,7 +106,7 @@ impl<'a> Section<'a> {
         self.item(name).map_or_else(|| self.place.clone(), |item| item.place.clone())
     }
 
-    /// Logs a mistake that concerns a setting: `message` follows on its path.
+    /// Logs a mistake in a setting; the message begins with its path.
     pub(super) fn complain(&mut self, name: &'static str, fault: Mistake) {
         self.bad.insert(name);
         let message = format!("`{}`: {}", self.path_of(name), fault.message);
@@ -123,7 +122,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A table below this one; where there is none, everything in it has its default.
+    /// A table below this one; if absent, all its settings have their defaults.
     pub(super) fn section(&mut self, name: &'static str, doc: &'static str) -> Section<'a> {
         self.asked.push(name);
         let item = self.item(name);
@@ -159,7 +158,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A list of tables below this one; they go by their `name` if it tells them apart, else by number.
+    /// A list of tables below this one. Each is called by its `name` if that is unique, else by its number.
     pub(super) fn sections(&mut self, name: &'static str, doc: &'static str) -> Vec<Section<'a>> {
         self.asked.push(name);
         let Some(item) = self.item(name) else {
@@ -222,7 +221,7 @@ impl<'a> Section<'a> {
         format!("write [[{}]] once for each, or a list such as [{{ ... }}, {{ ... }}]", self.path_of(name))
     }
 
-    /// Ends the reading of the section: every key that nobody asked for is a mistake.
+    /// Ends the reading of the section: every key that was not asked for is a mistake.
     pub(super) fn close(&self) {
         let Some(table) = self.table else { return };
         for Entry { key, key_place, .. } in &table.entries {
@@ -232,7 +231,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Records a setting: `given` is its item, and its value as TOML unless that has records of its own.
+    /// Records a setting: `given` is its item, and its value as TOML unless its settings are recorded one by one.
     pub(super) fn record(
         &self,
         name: &str,
@@ -380,7 +379,7 @@ impl<'s, 'a> Key<'s, 'a> {
     }
 }
 
-/// A count out of its general range is also out of the narrower one of a setting.
+/// A count beyond the general bounds is also beyond the narrower ones of the setting, which the label shows.
 fn relabel(error: UnitError, kind: &Kind) -> Mistake {
     let fault = Mistake::from(error);
     match fault.code {
@@ -389,7 +388,7 @@ fn relabel(error: UnitError, kind: &Kind) -> Mistake {
     }
 }
 
-/// A value of a quantity that has a unit; only zero durations and fractions may be bare numbers.
+/// A quantity with its unit; only fractions, counts and a duration of zero may be bare numbers.
 pub(super) fn quantity_of(value: &Value, quantity: Quantity) -> Result<f64, Mistake> {
     let number = match value {
         Value::Text(text) => return Ok(quantity.parse(text)?),
@@ -415,7 +414,7 @@ pub(super) fn wrong_type(value: &Value, wanted: &str, kind: &Kind) -> Mistake {
 
 type Parse<'s, T> = Box<dyn Fn(&Item, &Kind) -> Result<T, Mistake> + 's>;
 
-/// A setting with its type, before it is said what happens when it is not given.
+/// A setting with its type; what happens without it follows.
 pub(super) struct Field<'s, 'a, T> {
     section: &'s mut Section<'a>,
     name: &'static str,
@@ -425,7 +424,7 @@ pub(super) struct Field<'s, 'a, T> {
 }
 
 impl<T> Field<'_, '_, T> {
-    /// With this default, written as in a file (quotes may be left out).
+    /// With this default, written as in a file; quotes are optional.
     pub(super) fn or(self, default: &str) -> T {
         let item = parse_value(default, &|_| Place::Nowhere)
             .unwrap_or_else(|_| Item { value: Value::Text(default.to_string()), place: Place::Nowhere });
@@ -437,7 +436,7 @@ impl<T> Field<'_, '_, T> {
         })
     }
 
-    /// With a default that follows from something else: from what, as TOML, and the value.
+    /// With a default that follows from something else: from what, the default as TOML, and its value.
     pub(super) fn or_else(self, follows: &'static str, toml: impl Into<String>, default: T) -> T {
         let log = self.section.log;
         let value = self.read(None, false);

@@ -1,4 +1,4 @@
-//! Redis: what a job takes of its memory, what a full one does, and what commands cost.
+//! Redis: the memory of a job, what happens when it is full, and the cost of commands.
 
 use super::diagnostic::Code;
 use super::log::Mistake;
@@ -11,8 +11,7 @@ use crate::memory::IdKind;
 use crate::model::config::{Keep, MemoryModel, OnFull, Operations, Redis};
 use crate::units::Quantity;
 
-/// Of the straight line, where only one of its numbers is given: the line of
-/// least relative squares through the 37 measurements in `data/redis-memory.csv` of prioritized jobs with
+/// Defaults of the straight line where only one of its numbers is given: the line of least relative squares through the 37 measurements in `data/redis-memory.csv` of prioritized jobs with
 /// integer ids, standard options and a hash-table encoding (BullMQ 6.7.0 on Redis 7.0.15, payloads of 65 B to
 /// 32 KiB). Its relative error is 2.7% in the mean and 6.2% at worst.
 const JOB_OVERHEAD: f64 = 723.0;
@@ -37,47 +36,43 @@ pub(super) fn read(mut redis: Section<'_>) -> Redis {
     let on_full = redis
         .key(
             "on_full",
-            "What a full Redis does: refuse jobs, crash and lose all, or drop the data of old jobs.",
+            "What happens when Redis is full: it refuses jobs, crashes and loses all, or evicts the data of old jobs.",
         )
         .choice(ON_FULL)
         .or("reject");
     let watermark = redis
-        .key(
-            "watermark",
-            "Share of maxmemory from which the gateways admit priority 1 only; off if not given.",
-        )
+        .key("watermark", "Fraction of maxmemory from which gateways admit only priority 1; default: off.")
         .quantity(Quantity::Fraction)
         .optional();
     let base = redis
-        .key("base", "Bytes used with no job in it: three worker processes and a full events stream.")
+        .key("base", "Memory used without jobs: three worker processes and a full events stream.")
         .quantity(Quantity::Size)
         .or("2400KiB");
     let memory = read_memory(&mut redis);
-    let fragmentation = redis
-        .key("fragmentation", "Memory that the machine holds for each byte in use.")
-        .number(1.0, 100.0)
-        .or("1");
+    let fragmentation =
+        redis.key("fragmentation", "Resident memory per byte in use.").number(1.0, 100.0).or("1");
     let keep_completed = read_keep(
         &mut redis,
         ["keep_completed", "keep_completed_for"],
-        "Completed jobs that stay, as BullMQ's removeOnComplete: a number, or \"all\".",
-        "How long a completed job stays at the most.",
+        "Completed jobs that Redis keeps (BullMQ removeOnComplete): a number, or \"all\".",
+        "Longest time that a completed job is kept.",
     );
     let keep_failed = read_keep(
         &mut redis,
         ["keep_failed", "keep_failed_for"],
-        "Failed jobs that stay, as BullMQ's removeOnFail: a number, or \"all\".",
-        "How long a failed job stays at the most.",
+        "Failed jobs that Redis keeps (BullMQ removeOnFail): a number, or \"all\".",
+        "Longest time that a failed job is kept.",
     );
-    let restart_after = redis.key("restart_after", "How long a crashed Redis is away.").span().or("30s");
+    let restart_after = redis.key("restart_after", "How long a crashed Redis is down.").span().or("30s");
     let shards = redis
-        .key("shards", "Masters that the queues are spread over; each runs one command at a time.")
+        .key("shards", "Masters that share the queues; each runs one command at a time.")
         .count(1, 1_000)
         .or("1");
-    let operations = read_operations(redis.section(
-        "operations",
-        "What commands cost a shard; Redis is never the limit where they cost nothing.",
-    ));
+    let operations =
+        read_operations(redis.section(
+            "operations",
+            "Time that commands take on a shard; at 0, Redis is never the bottleneck.",
+        ));
     redis.close();
     let base = base.round() as u64;
     if let Some(limit) = maxmemory.filter(|&limit| limit <= base) {
@@ -85,7 +80,7 @@ pub(super) fn read(mut redis: Section<'_>) -> Redis {
         redis.complain("maxmemory", Mistake::new(Code::Conflict, message, "must be above `redis.base`"));
     }
     if watermark.is_some() && maxmemory.is_none() && !redis.is_bad("maxmemory") {
-        let message = "there is no `redis.maxmemory` that it could be a share of";
+        let message = "it is a fraction of `redis.maxmemory`, which is not set";
         redis.complain("watermark", Mistake::new(Code::Conflict, message, "add `maxmemory`, or remove it"));
     }
     Redis {
@@ -103,27 +98,30 @@ pub(super) fn read(mut redis: Section<'_>) -> Redis {
     }
 }
 
-/// The straight line where it is asked for, else the model of `crate::memory`.
+/// The straight line if one of its numbers is given, else the model of `crate::memory`.
 fn read_memory(redis: &mut Section<'_>) -> MemoryModel {
     const IDS: &[(&str, IdKind)] = &[("int", IdKind::Int), ("uuid", IdKind::Uuid)];
     let options = redis
         .key("job_options", "Size of a job's options as JSON, without its priority.")
         .quantity(Quantity::Size)
         .or("38B");
-    let id = redis.key("job_ids", "What the ids of jobs look like.").choice(IDS).or("int");
+    let id = redis.key("job_ids", "Format of job ids.").choice(IDS).or("int");
     let listpack_value = redis
-        .key("listpack_value", "Redis' hash-max-listpack-value: a job is compact while no value is longer.")
+        .key(
+            "listpack_value",
+            "Redis' hash-max-listpack-value: a job is stored compactly while no value is longer.",
+        )
         .quantity(Quantity::Size)
         .or("64B");
     let job_overhead = redis
         .key(
             "job_overhead",
-            "Bytes of a job besides its payload: a straight line instead of the measured model.",
+            "Memory of a job besides its payload; replaces the measured model by a straight line.",
         )
         .quantity(Quantity::Size)
         .optional();
     let payload_factor = redis
-        .key("payload_factor", "Bytes of memory for each byte of payload: the slope of that line.")
+        .key("payload_factor", "Slope of that line: bytes of memory per byte of payload.")
         .number(1e-6, 1e6)
         .optional();
     if job_overhead.is_none() && payload_factor.is_none() {
@@ -161,11 +159,10 @@ fn read_keep(
 /// Measured with 50 commands on their way at a time (BullMQ 6.7.0 on Redis 7.0.15, jobs of 200 B with a priority): 16 us for an
 /// enqueue, 43 to 50 us for a cycle, 5 us for the depth. One at a time an enqueue costs three times as much.
 fn read_operations(mut operations: Section<'_>) -> Option<Operations> {
-    let enqueue = operations.key("enqueue", "For the enqueue of a job; 16us was measured.").span().or("0s");
-    let cycle =
-        operations.key("cycle", "For fetching and finishing a job; 43us was measured.").span().or("0s");
+    let enqueue = operations.key("enqueue", "Enqueueing a job; 16us was measured.").span().or("0s");
+    let cycle = operations.key("cycle", "Fetching and finishing a job; 43us was measured.").span().or("0s");
     let depth = operations
-        .key("depth", "For reading the depth of a queue, at each arrival unless `policy.observe` is a timer; 5us was measured.")
+        .key("depth", "Reading the depth of a queue, at each arrival unless `policy.observe` is a timer; 5us was measured.")
         .span()
         .or("0s");
     operations.close();

@@ -1,10 +1,11 @@
 //! What a scenario file can say, as a JSON schema for editors and as a reference page.
 //!
-//! Nothing is written here twice: the reader records every setting that it asks for, so it is made to ask
-//! for all. It reads an empty file, then files that each open one more table or make one more choice that
-//! was recorded, until nothing new turns up. That these files are full of mistakes does not matter.
+//! Nothing is written twice. The reader records every setting that it asks for, so we make it ask for all: it reads
+//! an empty file, then files that each open one more recorded table or make one more recorded choice, until nothing
+//! new turns up. These files are full of mistakes, which does not matter.
 //!
-//! What holds between settings (`recovery < warning`, shares that add up to 1) only the reader checks.
+//! Relations between settings (`recovery < warning`, shares that add up to 1) are not in the schema; the reader
+//! checks them.
 
 mod json;
 mod markdown;

@@ -11,7 +11,7 @@ use super::diagnostic::{Code, did_you_mean};
 use super::log::Log;
 use super::tree::{Entry, Item, Place, Table, Value, parse_value};
 
-/// No setting lies deeper.
+/// No setting is nested deeper.
 const MOST_NAMES: usize = 16;
 
 /// Applies one option; whatever is wrong goes to the log.
@@ -21,7 +21,7 @@ pub(super) fn apply(root: &mut Table, index: usize, option: &str, log: &Log<'_>)
     };
     let Some((segments, equals)) = split_path(option) else {
         let message = if option.contains('=') {
-            format!("`{}` is no path to a setting", option.split('=').next().unwrap_or_default())
+            format!("`{}` is not a path to a setting", option.split('=').next().unwrap_or_default())
         } else {
             format!("`{option}` sets nothing: there is no `=`")
         };
@@ -93,8 +93,8 @@ fn split_path(option: &str) -> Option<(Vec<Segment>, usize)> {
 
 type Refusal = (Range<usize>, String, String);
 
-/// Puts the value where the segments lead, and makes the tables on the way that are not there: if nobody
-/// reads them, they are reported like any unknown key.
+/// Puts the value at the end of the path and creates missing tables on the way; the reader reports them like any
+/// unknown key if they are not settings.
 fn put(
     table: &mut Table,
     segments: &[Segment],

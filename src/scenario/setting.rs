@@ -1,6 +1,6 @@
-//! The record of a setting: what it is called, what it takes, what it means, and what it is here.
+//! The record of a setting: its path, kind, meaning, default, and its value in this scenario.
 //!
-//! The merged file with origins and the schema of the file are made of these, not written by hand.
+//! `simulate config` and the schema are generated from these records.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::units::{Quantity, fmt_duration};
 /// The largest number of jobs that anything counts.
 pub(super) const MOST_COUNT: u64 = 1_000_000_000_000_000;
 
-/// One setting that a scenario can have, and what it is here.
+/// One setting, and its value in this scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     /// Where it is, as `--set` names it: `policy.critical`, `class.critical-alarm.share`.
@@ -20,9 +20,9 @@ pub struct Setting {
     pub pattern: String,
     /// What values it takes.
     pub kind: Kind,
-    /// What it is when not given, as TOML.
+    /// Its default, as TOML.
     pub default: Option<String>,
-    /// In words, what its default follows from where that is no fixed value.
+    /// What its default follows from, in words, where it is not a fixed value.
     pub follows: Option<&'static str>,
     /// Whether it must be given.
     pub required: bool,
@@ -30,7 +30,7 @@ pub struct Setting {
     pub doc: &'static str,
     /// Where its value comes from.
     pub origin: Origin,
-    /// Its value as TOML; `None` if it is absent, or a table whose settings have records of their own.
+    /// Its value as TOML; `None` if it is absent, or a table whose settings are recorded one by one.
     pub value: Option<String>,
 }
 
@@ -126,7 +126,7 @@ pub(super) fn shown(span: SimDuration) -> String {
     fmt_duration(span.as_secs_f64())
 }
 
-/// A setting that two records have differently.
+/// A setting that differs between two records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingDifference {
     /// Where it is, as `--set` names it.
@@ -137,8 +137,8 @@ pub struct SettingDifference {
     pub after: Option<String>,
 }
 
-/// Where two records of settings, by path, say something different: `60s` and `1min` are the same. The kinds of
-/// settings are those in `known`.
+/// The settings that differ between two records by path. Values are compared by what they mean, so `60s` equals
+/// `1min`; `known` says which kind each setting is.
 pub fn differences(
     before: &BTreeMap<String, String>,
     after: &BTreeMap<String, String>,
@@ -159,8 +159,8 @@ pub fn differences(
 }
 
 impl Kind {
-    /// The number that a text says for a setting of this kind: seconds, jobs per second, bytes, a fraction or a
-    /// count. Nothing if it says none.
+    /// The number in a text for a setting of this kind: seconds, jobs per second, bytes, a fraction or a count;
+    /// `None` if it is not one.
     pub fn number_of(&self, text: &str) -> Option<f64> {
         let text = text.trim().trim_matches(['"', '\'']);
         match self {
@@ -173,7 +173,7 @@ impl Kind {
         }
     }
 
-    /// What would have been right, with an example.
+    /// What is allowed, with an example.
     pub(super) fn label(&self) -> String {
         match self {
             Kind::Quantity(quantity) => quantity.example().to_string(),

@@ -23,7 +23,7 @@ pub struct Slo {
     pub limit: f64,
 }
 
-/// Which figure over the replications an objective looks at.
+/// The statistic over the replications that an objective bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Statistic {
     /// Mean, when nothing else is written.
@@ -54,7 +54,7 @@ pub enum Relation {
     NotEqual,
 }
 
-/// What is wrong with an expression: the bytes, the sentence, and what would have been right.
+/// What is wrong with an expression: where, the message, and what is allowed.
 #[derive(Debug)]
 pub(super) struct SloFault {
     pub(super) span: Range<usize>,
@@ -134,11 +134,11 @@ impl Slo {
     }
 }
 
-/// The metric of that name, or a sentence that says there is none and what may be meant.
+/// The metric of that name.
 ///
 /// # Errors
 ///
-/// That sentence.
+/// A sentence that says there is none, and which name may be meant.
 pub fn metric_named(name: &str) -> Result<Metric, String> {
     Metric::from_name(name).ok_or_else(|| {
         let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
@@ -217,7 +217,7 @@ fn limit_of(text: &str, unit: Unit) -> Result<f64, UnitError> {
     }
 }
 
-/// Goes through an expression; spaces between its parts mean nothing.
+/// Scans an expression; spaces between its tokens do not matter.
 struct Scanner<'t> {
     text: &'t str,
     at: usize,
@@ -330,6 +330,6 @@ mod tests {
         refuse("lost_jobs < nan", "nan", "not a finite number");
         refuse("lost_jobs <", "", "empty");
         refuse("rejection_probability < 5", "5", "above the largest allowed");
-        refuse("recovery_seconds < 5 parsecs", "5 parsecs", "no unit of a duration");
+        refuse("recovery_seconds < 5 parsecs", "5 parsecs", "not a unit of a duration");
     }
 }

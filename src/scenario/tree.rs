@@ -1,6 +1,6 @@
-//! The file as a tree in which every key and value knows where it was written, in the order of the file.
+//! The file as a tree in file order, in which every key and value knows where it was written.
 //!
-//! This is where TOML ends: all that follows - `--set`, defaults, checks - works on this tree.
+//! TOML ends here: `--set`, defaults and checks work on this tree.
 
 use std::ops::Range;
 
@@ -144,15 +144,15 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Something that is not TOML: what and where.
+/// A syntax error: what and where.
 pub(super) struct SyntaxError {
     pub(super) message: String,
-    /// What would have been right, if that is known.
+    /// What is allowed, if that is known.
     pub(super) label: String,
     pub(super) span: Range<usize>,
 }
 
-/// Parses a whole file as far as it can be read, with all its syntax errors.
+/// Parses a file as far as possible, with all its syntax errors.
 pub(super) fn parse_file(text: &str) -> (Table, Vec<SyntaxError>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let place = |span: Range<usize>| Place::File(span);

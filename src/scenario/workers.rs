@@ -9,20 +9,23 @@ use crate::engine::time::SimDuration;
 use crate::model::config::{Batch, Contention, Crashes, Database, Failures, Stalls, Workers};
 use crate::model::distribution::Distribution;
 
-/// More slots than this are a mistake.
+/// More slots are a mistake.
 pub(super) const MOST_SLOTS: u64 = 1_000_000;
 
-/// Reads `[workers]`: the workers, but for their database, and the service time of the classes that have none of their own.
+/// Reads `[workers]`: the workers without their database, and the service time of classes that set none.
 pub(super) fn read(top: &mut Section<'_>, classes: &[ReadClass<'_>]) -> (Workers, Option<Distribution>) {
     let mut workers = top.section("workers", "The workers.");
     let processes = workers.key("processes", "Worker processes.").count(1, MOST_SLOTS).or("1");
     let concurrency =
-        workers.key("concurrency", "Jobs that each process works on at a time.").count(1, MOST_SLOTS).or("1");
+        workers.key("concurrency", "Jobs that each process works on at once.").count(1, MOST_SLOTS).or("1");
     let overhead = workers
-        .key("overhead", "Time that a job holds its slot besides its service: fetch, finish, event loop.")
+        .key(
+            "overhead",
+            "Time that a job holds its slot in addition to its service: fetch, finish, event loop.",
+        )
         .span()
         .or("0s");
-    let doc = "Time that the work of a job takes.";
+    let doc = "Service time of a job.";
     let service_time = distribution::optional(&mut workers, "service_time", doc, Of::TIME);
     let is_needed = classes.iter().any(|class| class.service_time.is_none() && !class.service_is_bad);
     if service_time.is_none() && is_needed && !workers.is_bad("service_time") {
@@ -49,12 +52,12 @@ pub(super) fn read(top: &mut Section<'_>, classes: &[ReadClass<'_>]) -> (Workers
     }
     if !workers.has("overhead") {
         workers.log().warn(
-            "`workers.overhead` is not given: 0s assumed; BullMQ was measured to hold a slot for 1.5 ms per job \
-             besides its service",
+            "`workers.overhead` is not given: 0s assumed; measured with BullMQ, a job holds its slot for 1.5 ms \
+             in addition to its service",
         );
     }
     let workers = Workers {
-        // Both are within bounds on their own; their product was checked above.
+        // Each is within its bounds; their product was checked above.
         processes: processes as u32,
         concurrency: concurrency as u32,
         overhead,
@@ -88,13 +91,13 @@ fn read_contention(workers: &mut Section<'_>) -> Contention {
 
 fn read_batch(workers: &mut Section<'_>) -> Batch {
     let size = workers
-        .key("batch", "Most jobs that a slot takes together; the overhead is then paid once.")
+        .key("batch", "Most jobs that a slot takes as one batch; a batch pays the overhead once.")
         .count(1, 10_000)
         .or("1");
     let marginal_cost = workers
         .key(
             "batch_marginal_cost",
-            "What each job of a batch after the first costs, as a fraction of its service.",
+            "Cost of each job of a batch after the first, as a fraction of its service.",
         )
         .number(0.0, 1.0)
         .or("1");
@@ -107,13 +110,13 @@ fn read_failures(workers: &mut Section<'_>) -> Option<Failures> {
         .key("failure_probability", "Probability that an attempt at a job fails.")
         .number(0.0, 1.0)
         .or("0");
-    let attempts = workers.key("attempts", "Attempts until a job counts as failed.").count(1, 1_000).or("1");
+    let attempts = workers.key("attempts", "Attempts before a job counts as failed.").count(1, 1_000).or("1");
     let backoff = workers
-        .key("retry_backoff", "Pause before the next attempt; the depth does not count the job meanwhile.")
+        .key("retry_backoff", "Pause before the next attempt; the depth does not count a pausing job.")
         .span()
         .or("0s");
     let exponential = workers
-        .key("retry_backoff_kind", "Whether the pause stays, or doubles with each attempt.")
+        .key("retry_backoff_kind", "Whether the pause is constant or doubles with each attempt.")
         .choice(KINDS)
         .or("fixed");
     (probability > 0.0).then_some(Failures { probability, attempts: attempts as u32, backoff, exponential })
@@ -121,17 +124,16 @@ fn read_failures(workers: &mut Section<'_>) -> Option<Failures> {
 
 fn read_crashes(workers: &mut Section<'_>) -> Option<Crashes> {
     let mean_time_between = workers
-        .key("crash_every", "Mean time until a process dies by itself; never if not given.")
+        .key("crash_every", "Mean time between crashes of a process; default: never.")
         .positive_span()
         .optional();
-    let restart_after =
-        workers.key("restart_after", "How long a process that died is away.").span().or("10s");
+    let restart_after = workers.key("restart_after", "How long a crashed process is down.").span().or("10s");
     mean_time_between.map(|mean_time_between| Crashes { mean_time_between, restart_after })
 }
 
 fn read_stalls(workers: &mut Section<'_>) -> Stalls {
     let lock = workers
-        .key("lock", "How long the lock on a job outlives its worker at the most (BullMQ lockDuration).")
+        .key("lock", "Longest time that a job stays locked after its worker died (BullMQ lockDuration).")
         .positive_span()
         .or("30s");
     let interval = workers
@@ -148,22 +150,22 @@ fn read_stalls(workers: &mut Section<'_>) -> Stalls {
 /// Reads `[database]`.
 pub(super) fn read_database(mut database: Section<'_>) -> Database {
     let pool = database
-        .key("pool", "Connections that all worker processes share; no limit if not given.")
+        .key("pool", "Connections that all worker processes share; default: no limit.")
         .count(1, 1_000_000)
         .optional();
     let share = database
-        .key("share", "Part of a job's service, at its end, for which it holds a connection.")
+        .key("share", "Fraction of a job's service, at its end, for which it holds a connection.")
         .number(0.0, 1.0)
         .or("1");
     database.close();
     Database { pool: pool.map(|pool| pool as u32), share }
 }
 
-/// The latest that a job can be done once it is started, for the clock: without contention and batches.
+/// The longest time that a job can hold its slot, which the clock must be able to represent.
 pub(super) fn longest_hold(workers: &Workers, service: f64) -> f64 {
     let batch = f64::from(workers.batch.size);
     service * batch * workers.contention.stretch(workers.concurrency) + workers.overhead.as_secs_f64()
 }
 
-/// A span that never ends.
+/// For ever.
 pub(super) const FOR_EVER: SimDuration = SimDuration(u64::MAX);

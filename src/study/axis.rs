@@ -216,7 +216,7 @@ impl<'t> Reading<'t> {
     }
 }
 
-/// Twelve significant digits: what ranges add up to in floating point, as people would write it.
+/// Rounds to twelve significant digits, which removes the noise of floating-point sums.
 pub(super) fn tidy(number: f64) -> f64 {
     format!("{number:.11e}").parse().unwrap_or(number)
 }

@@ -43,7 +43,7 @@ impl Constraint {
                     fault(
                         &rest[at..=at],
                         Code::Syntax,
-                        "this is no comparison".into(),
+                        "this is not a comparison".into(),
                         "one of < <= > >= == !=",
                     )
                 })?;
@@ -83,7 +83,7 @@ impl Constraint {
         Ok(Constraint { text: text.trim().to_string(), terms, relations })
     }
 
-    /// Whether it holds where `number` says what the settings are; a setting that is no number breaks it.
+    /// Whether it holds where `number` says what the settings are; a setting that is not a number fails it.
     pub fn holds(&self, number: impl Fn(&str) -> Option<f64>) -> bool {
         let value = |Product(factors): &Product| {
             let values = factors.iter().map(|factor| match factor {
@@ -143,7 +143,7 @@ mod tests {
             assert!(fault.to_string().contains(expected), "{fault}");
         };
         refuse("policy.recovery", "nothing is compared");
-        refuse("policy.recovery = 5", "no comparison");
+        refuse("policy.recovery = 5", "not a comparison");
         refuse("policy.recovry < 5", "did you mean `policy.recovery`?");
         refuse("policy.recovery < ", "neither a number nor a setting");
     }

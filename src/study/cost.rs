@@ -1,4 +1,4 @@
-//! What a configuration costs in a month: what it is made of, and what its rejections and losses cost.
+//! The monthly cost of a configuration: its components, and its rejected and lost jobs.
 
 use crate::experiment::replication::Replication;
 use crate::model::config::ModelConfig;
@@ -8,7 +8,7 @@ use crate::scenario::Prices;
 const GIB: f64 = 1_073_741_824.0;
 
 impl Prices {
-    /// The cost of what is there whatever happens: workers, gateways, memory. No replication costs less.
+    /// The fixed cost: workers, gateways, memory. No replication costs less.
     pub fn fixed(&self, model: &ModelConfig) -> f64 {
         let memory = model.redis.maxmemory.map_or(0.0, |bytes| bytes as f64 / GIB);
         self.worker * f64::from(model.workers.processes)
@@ -17,12 +17,12 @@ impl Prices {
             + self.redis_gib * memory
     }
 
-    /// The cost with these many jobs rejected and lost in one occurrence.
+    /// The cost with this many jobs rejected and lost per occurrence.
     pub fn with_jobs(&self, fixed: f64, rejected: f64, lost: f64) -> f64 {
         fixed + self.occurrences * (self.rejected_job * rejected + self.lost_job * lost)
     }
 
-    /// The cost as one replication tells it. What an autoscaler adds costs for as long as it is there.
+    /// The cost by one replication. Processes that an autoscaler adds cost for the time that they exist.
     pub fn of(&self, model: &ModelConfig, replication: &Replication) -> f64 {
         let value = |metric| replication.get(metric).unwrap_or(0.0);
         let scaled = value(Metric::WorkerProcesses) - f64::from(model.workers.processes);

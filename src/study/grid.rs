@@ -1,7 +1,7 @@
 //! The configurations to try: a scenario and the values that some of its settings take.
 //!
-//! A variant is a number: its place in the full product of the axes, the last one turning fastest. It keeps
-//! that number on every machine and in every file, also where constraints leave gaps.
+//! A variant is a number: its place in the full product of the axes, of which the last varies fastest. The number is
+//! the same on every machine and in every file, even where constraints leave gaps.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::scenario::{self, Diagnostic, DiagnosticCode, Loaded, Location, Scenar
 /// A variant's place in the full product of the axes.
 pub type VariantId = u32;
 
-/// All that makes a grid, as text: enough to make it again elsewhere.
+/// A grid as text: all that another machine needs to build it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GridSource {
     /// The scenario's file, as given.
@@ -271,7 +271,7 @@ impl Grid {
         command
     }
 
-    /// Hash of all that results depend on.
+    /// Hash of everything that results depend on.
     pub fn fingerprint(&self) -> String {
         let mut digest = Digest::default();
         let GridSource { file: _, text, overrides, axes, constraints } = &self.source;
@@ -287,7 +287,7 @@ impl Grid {
     }
 }
 
-/// Whether following what an axis is a fraction of never ends.
+/// Whether an axis is in the end a fraction of itself.
 fn is_in_circle(axes: &[Axis], axis: &Axis) -> bool {
     let next = |axis: &Axis| axes.iter().find(|other| Some(&other.path) == axis.of.as_ref());
     let mut at = next(axis);

@@ -1,7 +1,7 @@
-//! Results on disk while they come in: one line for each replication, appended as soon as it is done.
+//! Results on disk as they arrive: one line per replication, appended as soon as it is done.
 //!
-//! What a killed run had finished is there when it is started again; only a torn last line is lost. The same
-//! file carries a shard's results to the machine that merges them.
+//! A killed run resumes with all that it had finished; only a torn last line is lost. The same file carries the
+//! results of a shard to the machine that merges them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -88,7 +88,9 @@ impl std::fmt::Display for JournalError {
                     path.display()
                 )
             }
-            Self::Foreign(path, why) => write!(f, "`{}` holds no results that fit: {why}", path.display()),
+            Self::Foreign(path, why) => {
+                write!(f, "`{}` does not contain matching results: {why}", path.display())
+            }
             Self::Broken(path, line, why) => write!(f, "`{}`, line {line} is broken: {why}", path.display()),
         }
     }
@@ -172,7 +174,7 @@ fn read_from(
     let mut reader = BufReader::new(file);
     let (header, mut whole) = read_header(&mut reader, path)?;
     if expected.is_some_and(|expected| *expected != header) {
-        let why = "they are of another scenario, grid or version".to_string();
+        let why = "they belong to another scenario, grid or version".to_string();
         return Err(JournalError::Foreign(path.to_owned(), why));
     }
     let mut line = String::new();

@@ -5,9 +5,9 @@
 //!                                                      \--append--> Journal (resume, shards, merge)
 //! ```
 //!
-//! Replication `i` of every variant draws the same jobs (common random numbers). Results come in any order and
-//! are folded by variant when its last replication is there, so that memory holds the variants under way and a
-//! few numbers for each of the others.
+//! Replication `i` of every variant draws the same jobs (common random numbers). Results arrive in any order, and a
+//! variant is folded when its last replication has arrived, so that memory holds only the variants under way and a
+//! few numbers for each finished one.
 
 pub mod axis;
 pub mod constraint;
@@ -41,7 +41,7 @@ pub struct Study {
     pub replications: u32,
 }
 
-/// What a variant came to.
+/// The result of a variant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VariantResult {
     /// The variant.
@@ -97,7 +97,7 @@ impl Study {
         self.variants.ids.len() * self.replications as usize
     }
 
-    /// Nothing done, but for what other shards do.
+    /// The work of a shard, or all of it: tasks of other shards count as done.
     pub fn to_do(&self, shard: Option<Shard>) -> Done {
         Done((0..self.tasks()).map(|task| shard.is_some_and(|shard| !shard.has(task as u64))).collect())
     }
@@ -163,7 +163,7 @@ impl Done {
 #[derive(Default)]
 struct Scenarios(Mutex<BTreeMap<usize, Arc<Scenario>>>);
 
-/// Tasks are taken in order, so that more variants than threads are hardly ever under way.
+/// Tasks are taken in order, so hardly more variants than threads are under way.
 const MOST_UNDER_WAY: usize = 64;
 
 impl Scenarios {

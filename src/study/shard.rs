@@ -1,7 +1,7 @@
 //! Which part of the work this process does when several share it.
 //!
-//! Tasks are dealt out like cards: task `t` belongs to shard `t mod n`. Who runs a task changes nothing about its
-//! result, so that merged shards equal one run.
+//! Tasks are dealt out like cards: task `t` belongs to shard `t mod n`. A result does not depend on who ran the task,
+//! so merged shards equal one run.
 
 use std::fmt;
 use std::str::FromStr;
@@ -37,7 +37,7 @@ impl Shard {
         task % u64::from(self.count) == u64::from(self.index)
     }
 
-    /// Finds out from the environment of a launcher which shard this is; also says how.
+    /// Reads from the environment of a launcher which shard this is; also says how.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Shard {
     ) -> Result<(Self, String), String> {
         let read = |name: &str| -> Result<Option<u32>, String> {
             let Some(text) = variable(name).filter(|text| !text.is_empty()) else { return Ok(None) };
-            text.parse().map(Some).map_err(|_| format!("{name} is `{text}`, which is no whole number"))
+            text.parse().map(Some).map_err(|_| format!("{name} is `{text}`, which is not a whole number"))
         };
         for Launcher { name, index, count: count_name } in LAUNCHERS {
             let Some(value) = read(index)? else { continue };

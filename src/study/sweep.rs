@@ -1,4 +1,4 @@
-//! What a sweep found: the variants in order of merit, and those that no other beats in everything.
+//! The result of a sweep: the ranking of the variants, and the Pareto front.
 
 use std::cmp::Ordering;
 
@@ -16,9 +16,9 @@ pub struct Sweep {
     pub results: Vec<VariantResult>,
     /// Positions in `results`, the best variant first.
     pub ranking: Vec<usize>,
-    /// Positions in `results` of the variants that none beats in cost, loss and recovery together; cheapest first.
+    /// Positions in `results` of the Pareto front of cost, loss and recovery; cheapest first.
     pub front: Vec<usize>,
-    /// The first few of the ranking with their course over time.
+    /// The best few with their course over time.
     pub best: Vec<(usize, Findings)>,
 }
 
@@ -49,8 +49,8 @@ impl Sweep {
     }
 }
 
-/// Those that meet all objectives first, the cheaper of them first, then what `plan.tie_break` says, then the
-/// order of the grid. Of the others those that miss fewer objectives come first.
+/// Variants that miss fewer objectives come first, then cheaper ones, then by `plan.tie_break`, then in the order of the
+/// grid.
 fn ranking(scenario: &Scenario, results: &[VariantResult]) -> Vec<usize> {
     let key = |position: &usize| {
         let result = &results[*position];
@@ -69,8 +69,8 @@ fn ranking(scenario: &Scenario, results: &[VariantResult]) -> Vec<usize> {
     ranking
 }
 
-/// What the Pareto front weighs, less of each being better: cost, share of offered jobs that were rejected or
-/// lost, and recovery time in seconds; all means over the replications.
+/// The dimensions of the Pareto front, less being better: cost, fraction of offered jobs that were rejected or lost, and
+/// recovery time in seconds, each a mean over the replications.
 pub fn trade(result: &VariantResult) -> [f64; 3] {
     let mean = |metric: Metric| result.metric(metric).mean.unwrap_or(0.0);
     let offered = mean(Metric::Offered);
@@ -78,7 +78,7 @@ pub fn trade(result: &VariantResult) -> [f64; 3] {
     [result.cost.mean.unwrap_or(f64::INFINITY), loss, mean(Metric::Recovery)]
 }
 
-/// The variants that none beats: as good in all three and better in one. Of equal ones the first.
+/// The Pareto front: variants that no other one dominates. Of equal variants, the first.
 fn front(results: &[VariantResult]) -> Vec<usize> {
     let trades: Vec<[f64; 3]> = results.iter().map(trade).collect();
     let mut order: Vec<usize> = (0..results.len()).collect();
@@ -87,8 +87,8 @@ fn front(results: &[VariantResult]) -> Vec<usize> {
         orders.find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
     };
     order.sort_by(|&a, &b| compare(&trades[a], &trades[b]));
-    // Whoever beats a variant stands before it in this order, and may itself be taken for beaten only by one
-    // that beats both: looking at the front so far is enough.
+    // A variant that dominates another one comes before it in this order, and is dominated itself only by a variant
+    // that dominates both: comparing with the front so far is enough.
     let mut front: Vec<usize> = Vec::new();
     for position in order {
         let is_beaten = |&other: &usize| trades[other].iter().zip(&trades[position]).all(|(a, b)| a <= b);

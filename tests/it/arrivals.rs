@@ -234,7 +234,7 @@ fn counts_are_of_the_time_up_to_the_next() {
     refused("time_s,class,count\n0,alarm,2\n1,alarm,-3\n", "", "trace.csv:3:9");
     refused("time_s,class,count\n0,alarm,2.5\n", "", "`2.5` is not a count");
     refused("time_s,class,count\n0,alarm,2\n", "", "`arrivals.interval` is missing");
-    refused("time_s,class,count,service_ms\n0,alarm,2,5\n", "", "counts have no service demand of their own");
-    refused("time_s,class,count,count\n0,alarm,2,5\n", "", "a second column says the count");
+    refused("time_s,class,count,service_ms\n0,alarm,2,5\n", "", "a count cannot have a service demand");
+    refused("time_s,class,count,count\n0,alarm,2,5\n", "", "two columns hold the count");
     refused("time_s,class\n0,alarm\n", ", spread = \"even\"", "there is no column `count` in the file");
 }

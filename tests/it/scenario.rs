@@ -463,7 +463,7 @@ fn types_and_units() {
     );
     check(
         &but("\"5m\"", "\"5 parsecs\""),
-        &["`duration`: `parsecs` in `5 parsecs` is no unit of a duration"],
+        &["`duration`: `parsecs` in `5 parsecs` is not a unit of a duration"],
     );
     check(&but("\"5m\"", "true"), &["`duration`: a boolean is not a duration"]);
     check(&but("\"5m\"", "2026-01-01"), &["`duration`: a date is not a duration"]);
@@ -596,7 +596,7 @@ fn classes_and_shares() {
     assert_eq!(sources, [(vec![(0, 1.0)], 6_000.0), (vec![(1, 1.0)], 0.2)]);
     check(&format!("{SMALL}{own}share = 0.5\n"), &["a class with arrivals of its own has no share"]);
     let alone = &own[own.rfind("[[class]]").unwrap()..];
-    check(&format!("{SMALL}{alone}"), &["`arrivals`: nobody takes part"]);
+    check(&format!("{SMALL}{alone}"), &["`arrivals`: no class uses it"]);
     // Classes with their own service times need none from the workers.
     let own_service =
         "duration = \"1m\"\narrivals = { rate = \"1/s\" }\n[[class]]\nname = \"a\"\nservice_time = \"1s\"\n";
@@ -791,7 +791,7 @@ fn traces() {
             "1 | \u{feff}tme_us,class\n  |  ^^^^^^ allowed",
         ],
     );
-    check_trace("time_us,class,priority\n1,alarm,1\n", &["a second column says the class"]);
+    check_trace("time_us,class,priority\n1,alarm,1\n", &["two columns hold the class"]);
     check_trace("time_us,class\n-1,alarm\n", &["`-1` is not a time from 0 to 100 years"]);
     check_trace("time_us,class\n", &["there are no arrivals in"]);
     check_trace("", &["there are no arrivals in"]);
@@ -801,21 +801,30 @@ fn traces() {
 #[test]
 fn traces_are_csv_as_others_write_it() {
     let check = |csv: &str| {
-        let text = TWO_CLASSES.replace("\"alarm\"", "'alarm, \"red\"'");
-        let folder = folder(&[("trace.csv", csv.as_bytes()), ("a.toml", text.as_bytes())]);
-        let loaded = load_from(&folder, "a.toml").unwrap();
+        let loaded = trace(csv).unwrap();
         let ArrivalProcess::Trace(arrivals) = &loaded.scenario.model.sources[0].process else {
             panic!("a trace")
         };
         let found: Vec<(u64, u16)> = arrivals.iter().map(|arrival| (arrival.at.0, arrival.class)).collect();
         assert_eq!(found, [(1_000, 0), (2_000, 1), (3_000, 0)], "{csv:?}");
     };
-    let plain = "time_us,class\n1,\"alarm, \"\"red\"\"\"\n2,telemetry\n3,\"alarm, \"\"red\"\"\"\n";
+    let plain = "time_us,class\n1,\"alarm\"\n2,telemetry\n\"3\",\"alarm\"\n";
     check(plain);
     check(&format!("\u{feff}{}", plain.replace('\n', "\r\n")));
     check(&plain.replace("2,telemetry\n", "\n  \n\"2\" , telemetry \n\n").replace("time_us", "\"time_us\""));
     check(plain.trim_end());
 
+    // No class has such a name, but each is one field, with its commas and quotes.
+    check_trace(
+        "class,time_us\n\"alarm, red\",1\n\"say \"\"alarm\"\", twice\",2\n",
+        &[
+            "trace.csv:2:2",
+            "there is no class `alarm, red`",
+            "trace.csv:3:1",
+            "there is no class `say \"alarm\", twice`",
+            "2 mistakes",
+        ],
+    );
     // The place of a mistake is that in the file, blank lines and all.
     check_trace(
         "\u{feff}time_us,class\r\n1,alarm\r\n\r\n2,\"alrm\"\r\n",
@@ -919,8 +928,8 @@ fn overrides_change_the_tree_and_are_shown_as_given() {
     check_set(GOOD, &["class.7.share=0.02"], &["`class` has no element `7`"]);
     check_set(GOOD, &["seed.x=1"], &["`seed` is an integer here, so nothing can be set inside it"]);
     check_set(GOOD, &["policy.critical"], &["there is no `=`"]);
-    check_set(GOOD, &["policy..critical=1"], &["`policy..critical` is no path to a setting"]);
-    check_set(GOOD, &["=1"], &["is no path to a setting"]);
+    check_set(GOOD, &["policy..critical=1"], &["`policy..critical` is not a path to a setting"]);
+    check_set(GOOD, &["=1"], &["is not a path to a setting"]);
     check_set(GOOD, &["seed="], &["there is no value after the `=`"]);
     check_set(GOOD, &["arrivals.phases=[{"], &["the value is not TOML"]);
     check_set(GOOD, &["a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q=1"], &["deeper than any setting"]);

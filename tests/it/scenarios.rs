@@ -211,7 +211,11 @@ fn a_fleet_can_shut_itself_out() {
     is_about(&dead, "rejection_probability", None, 0.82, 0.02);
     let alarms = mean(&dead, "rejected_jobs", Some("critical-alarm"));
     is_about(&dead, "rejected_no_gateway_jobs", Some("critical-alarm"), alarms, 0.0);
-    assert!(dead.warnings.iter().any(|warning| warning.contains("cures it")), "{:?}", dead.warnings);
+    assert!(
+        dead.warnings.iter().any(|warning| warning.contains("Observe on a timer")),
+        "{:?}",
+        dead.warnings
+    );
     is_about(&run("readiness-deadlock", &["policy.observe=1s"]), "recovery_seconds", None, 39.3, 0.1);
     let ignored = run("readiness-deadlock", &["gateway.readiness=ignore"]);
     is_below(&ignored, "rejected_jobs", Some("critical-alarm"), 0.0);

@@ -492,7 +492,7 @@ fn a_killed_sweep_goes_on_where_it_was() {
     assert!(!folder.path().join("killed.1").exists());
     let output = start().output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("going on: ") && stderr.contains(" of 120 replications"), "{stderr}");
+    assert!(stderr.contains("resuming: ") && stderr.contains(" of 120 replications"), "{stderr}");
     assert!(files(&folder.path().join("whole.1")) == files(&folder.path().join("killed.1")));
     assert!(!journal.exists());
 }
@@ -568,7 +568,7 @@ fn a_merge_tells_what_is_missing() {
     fs::write(&shards[1], &text[..text.len() - 10]).unwrap();
     check_code(&merge(folder.path(), &shards, "merged"), 1, &["1 of 18", "a shard is not complete"]);
     let again = simulate(folder.path(), &["sweep", "tiny.toml", "-o", "shards", "--shard", "1/3"], AXES);
-    check_code(&again, 0, &["going on: 5 of 6"]);
+    check_code(&again, 0, &["resuming: 5 of 6"]);
     check_code(&merge(folder.path(), &shards, "merged"), 0, &[]);
 
     let other = simulate(

@@ -1,4 +1,4 @@
-//! Arrivals at the rate of a state that changes by itself.
+//! Arrivals whose rate depends on a state that changes at random.
 
 use crate::model::config::{Modulation, ModulationState};
 use crate::model::distribution::Distribution;
@@ -9,13 +9,13 @@ use crate::scenario::reader::Section;
 use crate::units::Quantity;
 
 const MOST_STATES: usize = 100;
-/// Between the sum of the probabilities and 1.
+/// How far the sum of the probabilities may be from 1.
 const TOLERANCE: f64 = 1e-9;
 
-/// Two states that take turns.
+/// Two alternating states.
 pub(super) fn read_on_off(section: &mut Section<'_>) -> Option<Modulation> {
-    let on_rate = section.key("rate", "Arrivals per time while on.").quantity(Quantity::Rate).required();
-    let off_rate = section.key("off_rate", "Arrivals per time while off.").quantity(Quantity::Rate).or("0/s");
+    let on_rate = section.key("rate", "Rate while on.").quantity(Quantity::Rate).required();
+    let off_rate = section.key("off_rate", "Rate while off.").quantity(Quantity::Rate).or("0/s");
     let mut sojourn = |name, doc| {
         let sojourn = distribution::optional(section, name, doc, Of::TIME);
         if sojourn.is_none() && !section.is_bad(name) {
@@ -26,8 +26,8 @@ pub(super) fn read_on_off(section: &mut Section<'_>) -> Option<Modulation> {
         }
         sojourn
     };
-    let on = sojourn("on", "How long it is on.");
-    let off = sojourn("off", "How long it is off.");
+    let on = sojourn("on", "How long an on period lasts.");
+    let off = sojourn("off", "How long an off period lasts.");
     let start = read_start(section, &["on", "off"]);
     let state = |name: &str, rate, sojourn, next: [f64; 2]| ModulationState {
         name: name.to_string(),
@@ -39,9 +39,9 @@ pub(super) fn read_on_off(section: &mut Section<'_>) -> Option<Modulation> {
     (!section.is_bad("start")).then_some(Modulation { states, start })
 }
 
-/// Any number of states, each of an exponential time.
+/// Any number of states, each lasting an exponential time.
 pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
-    let mut sections = section.sections("states", "States that take turns, each with a rate of its own.");
+    let mut sections = section.sections("states", "The states, each with its own rate.");
     if !section.has("states") {
         section.miss("states", "add [[arrivals.states]] with name, rate and mean, at least twice");
     } else if !section.is_bad("states") && !(2..=MOST_STATES).contains(&sections.len()) {
@@ -66,9 +66,9 @@ pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
         .iter_mut()
         .enumerate()
         .map(|(index, state)| {
-            let rate =
-                state.key("rate", "Arrivals per time while it lasts.").quantity(Quantity::Rate).required();
-            let mean = state.key("mean", "Mean of its exponential time.").positive_span().required();
+            let rate = state.key("rate", "Rate in this state.").quantity(Quantity::Rate).required();
+            let mean =
+                state.key("mean", "Mean of the exponential time in this state.").positive_span().required();
             let next = read_next(state, index, &names);
             state.close();
             (!state.is_bad("name")).then_some(())?;
@@ -87,16 +87,16 @@ pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
     }
     let states: Vec<ModulationState> = states.into_iter().collect::<Option<_>>()?;
     if let Some(lonely) = (0..count).find(|&state| !is_reached(&states, state)) {
-        let message = format!("the state `{}` is not reached from every other one", names[lonely]);
-        section.complain("states", Mistake::new(Code::Conflict, message, "let `next` lead there"));
+        let message = format!("the state `{}` cannot be reached from every other state", names[lonely]);
+        section.complain("states", Mistake::new(Code::Conflict, message, "add it to some `next`"));
         return None;
     }
     Some(Modulation { states, start })
 }
 
-/// What follows on a state; all the others alike if it does not say.
+/// The states that may follow a state; default: all others, equally likely.
 fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Vec<f64>> {
-    let list = state.sections("next", "States that follow it; all the others alike if not given.");
+    let list = state.sections("next", "States that may follow; default: all others, equally likely.");
     if !state.has("next") {
         let each = 1.0 / (names.len().max(2) - 1) as f64;
         return Some((0..names.len()).map(|index| if index == own { 0.0 } else { each }).collect());
@@ -106,7 +106,7 @@ fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Ve
     for mut one in list {
         let target = one.key("state", "Name of the state that follows.").text().required();
         let probability =
-            one.key("probability", "How often it does.").quantity(Quantity::Fraction).required();
+            one.key("probability", "Probability that it follows.").quantity(Quantity::Fraction).required();
         one.close();
         let (Some(target), Some(probability)) = (target, probability) else {
             all_good = false;
@@ -115,7 +115,7 @@ fn read_next(state: &mut Section<'_>, own: usize, names: &[String]) -> Option<Ve
         match names.iter().position(|name| *name == target) {
             Some(index) if index != own => next[index] += probability,
             Some(_) => {
-                let message = format!("`{target}` follows on itself");
+                let message = format!("`{target}` follows itself");
                 one.complain("state", Mistake::new(Code::Conflict, message, "a longer `mean` says the same"));
                 all_good = false;
             }
@@ -152,7 +152,7 @@ fn is_reached(states: &[ModulationState], target: usize) -> bool {
 }
 
 fn read_start(section: &mut Section<'_>, names: &[&str]) -> Option<usize> {
-    let doc = "Name of the state at time zero; drawn by their shares of time if not given.";
+    let doc = "State at time zero; default: drawn by the share of time of each state.";
     let start = section.key("start", doc).text().optional()?;
     let found = names.iter().position(|name| *name == start);
     if found.is_none() {

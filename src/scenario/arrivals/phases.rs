@@ -11,7 +11,7 @@ const MOST_PHASES: usize = 10_000;
 
 /// Reads `rate` or `phases`.
 pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> Option<Vec<Phase>> {
-    let rate = section.key("rate", "Arrivals per time, all along.").quantity(Quantity::Rate).optional();
+    let rate = section.key("rate", "Constant rate of arrivals.").quantity(Quantity::Rate).optional();
     let phases = section.sections("phases", "Rates one after the other; the last one lasts to the end.");
     match (section.has("rate"), section.has("phases")) {
         (true, true) => {
@@ -50,22 +50,25 @@ fn read_list(
     }
     let mut phases: Vec<Phase> = Vec::with_capacity(count);
     let mut clock = SimTime::ZERO;
-    // Once one length is unknown or too long, what follows says nothing about the horizon.
+    // After an unknown or too long phase, later ones cannot be compared with the horizon.
     let mut comparable = true;
     let mut all_good = true;
     for (index, mut section) in sections.into_iter().enumerate() {
         let is_last = index + 1 == count;
         let name = section.numbered_name("phase", "Name of the phase in reports.", index);
         let length = section
-            .key("for", "How long it lasts; the last one lasts to the end.")
+            .key("for", "Length of the phase; the last one lasts to the end.")
             .positive_span()
             .optional();
         let rate = section
-            .key("rate", "Arrivals per time: at its beginning if it ramps, in the mean if it cycles.")
+            .key("rate", "Rate: at the beginning with a ramp, in the mean with a cycle.")
             .quantity(Quantity::Rate)
             .required();
         let curve = read_curve(&mut section);
-        let spike = section.key("spike", "Whether recovery is counted from its end.").boolean().or("false");
+        let spike = section
+            .key("spike", "Whether recovery time counts from the end of this phase.")
+            .boolean()
+            .or("false");
         section.close();
         all_good &= rate.is_some() && !section.is_bad("for") && !section.is_bad("name");
         if phases.iter().any(|other| other.name == name) {
@@ -129,27 +132,25 @@ fn read_list(
 /// How the rate of a phase changes.
 fn read_curve(section: &mut Section<'_>) -> Curve {
     let ramp_to = section
-        .key("ramp_to", "Rate at its end, reached linearly; without it the rate stays.")
+        .key("ramp_to", "Rate at the end of a linear ramp; default: no ramp.")
         .quantity(Quantity::Rate)
         .optional();
     let has_cycle = section.has("cycle");
-    let mut cycle = section.section("cycle", "A rate that swings by a cosine, as that of a day does.");
+    let mut cycle = section.section("cycle", "A cosine cycle of the rate, such as that of a day.");
     if !has_cycle {
         return ramp_to.map_or(Curve::Flat, Curve::Ramp);
     }
     if section.has("ramp_to") {
-        let message = "the phase ramps as well as cycles";
+        let message = "a phase cannot both ramp and cycle";
         section.complain("ramp_to", Mistake::new(Code::Conflict, message, "remove one of them"));
     }
     let amplitude = cycle
-        .key("amplitude", "Distance of the highest rate from the mean, as a part of the mean.")
+        .key("amplitude", "Highest rate minus mean rate, as a fraction of the mean.")
         .number(0.0, 1.0)
         .required();
-    let period = cycle.key("period", "From one peak to the next.").positive_span().or("24h");
-    let peak_at = cycle
-        .key("peak_at", "Time of the run at which the rate is highest; earlier and later peaks follow.")
-        .span()
-        .or("0s");
+    let period = cycle.key("period", "Time from one peak to the next.").positive_span().or("24h");
+    let peak_at =
+        cycle.key("peak_at", "Time of one peak; the others follow from the period.").span().or("0s");
     cycle.close();
     let Some(amplitude) = amplitude else {
         section.mark_bad("cycle");

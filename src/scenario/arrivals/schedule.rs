@@ -1,4 +1,4 @@
-//! Arrivals that a schedule starts, as cron jobs do.
+//! Arrivals on a schedule, as cron jobs cause them.
 
 use croner::Cron;
 use jiff::civil::DateTime;
@@ -18,12 +18,16 @@ const FORMATS: [&str; 4] = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT
 
 pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> Option<Source> {
     let schedule = section
-        .key("schedule", "When it starts: the five fields of cron, or six with seconds in front; in UTC.")
+        .key(
+            "schedule",
+            "When a batch arrives: the five fields of cron, or six with seconds in front; in UTC.",
+        )
         .text()
         .required();
-    let jobs = section.key("jobs", "Jobs that come each time.").count(1, MOST_COUNT).required();
-    let within = section.key("within", "How long it takes for all of them to come.").span().or("0s");
-    let spread = section.key("spread", "Where in that time they come.").choice(SPREADS).or("uniform");
+    let jobs = section.key("jobs", "Jobs in each batch.").count(1, MOST_COUNT).required();
+    let within = section.key("within", "Time over which the jobs of a batch arrive.").span().or("0s");
+    let spread =
+        section.key("spread", "How the arrivals spread over that time.").choice(SPREADS).or("uniform");
     let start = section
         .key("starts_at", "Date and time of day at time zero; the default is a Monday.")
         .text()
@@ -45,7 +49,7 @@ pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> O
         let Some(at) = u64::try_from(nanos).ok().filter(|at| *at < horizon.0) else { break };
         batches.push(ArrivalBatch { at: SimTime(at), within, count: jobs, class: None });
         if batches.len() > MOST_BATCHES {
-            let message = format!("it starts more than {MOST_BATCHES} times, the most allowed");
+            let message = format!("it causes more than {MOST_BATCHES} batches, the most allowed");
             section.complain("schedule", Mistake::new(Code::OutOfRange, message, "make `duration` shorter"));
             return None;
         }
@@ -55,7 +59,7 @@ pub(super) fn read(section: &mut Section<'_>, horizon: Option<SimDuration>) -> O
     if batches.is_empty() {
         section
             .log()
-            .warn(format!("`{}` starts nothing before `duration` is over", section.path_of("schedule")));
+            .warn(format!("`{}` causes no arrivals before `duration` is over", section.path_of("schedule")));
     }
     let process = ArrivalProcess::Batches { batches: batches.into(), spread };
     Some(Source::new(process, vec![only_phase("schedule", 0.0)]))

@@ -1,10 +1,10 @@
 //! Recorded arrivals: a CSV file with a header, ordered by time, as it is or compressed by gzip.
 //!
-//! A line is an arrival, or, with a column `count`, so many of them from its time on until the time of the next
-//! ones. Columns go by name: `time_s`, `time_ms`, `time_us` or `time_ns`; `class` (a name) or `priority` (one that
-//! exactly one class has), which may be left out where there is one class only; `count`; and, if it was recorded
-//! of single arrivals, the service demand as `service_s`, `_ms`, `_us` or `_ns`. It is CSV as in RFC 4180: a field in quotes may hold commas and
-//! doubled quotes; lines may end in CRLF.
+//! Each line is one arrival; with a column `count`, that many arrivals between its time and the next time in the
+//! file. Columns go by name: `time_s`, `time_ms`, `time_us` or `time_ns`; `class` (a name) or `priority` (which
+//! exactly one class must have), optional with a single class; `count`; and, for single arrivals, optionally the
+//! service demand as `service_s`, `_ms`, `_us` or `_ns`. The file is CSV as in RFC 4180: quoted fields may hold
+//! commas and doubled quotes, and lines may end in CRLF.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -33,14 +33,14 @@ pub(super) fn read(
     classes: &[Candidate],
     horizon: Option<SimDuration>,
 ) -> Option<Source> {
-    let doc = "Recorded arrivals, a CSV file beside the scenario, also compressed by gzip.";
+    let doc = "CSV file of recorded arrivals, relative to the scenario; may be compressed by gzip.";
     let name = section.key("file", doc).text().required();
     let interval = section
-        .key("interval", "Time that each count is of; up to the next time in the file if not given.")
+        .key("interval", "Time that each count covers; default: up to the next time in the file.")
         .positive_span()
         .optional();
     let spread = section
-        .key("spread", "Where in its time the arrivals of a count come.")
+        .key("spread", "How the arrivals of a count spread over its time.")
         .choice(SPREADS)
         .or("uniform");
     let mut file = DataFile::read(section, "file", &name?)?;
@@ -83,7 +83,7 @@ pub(super) fn read(
     Some(Source { process, phases: vec![only_phase("trace", 0.0)], shares })
 }
 
-/// A line of the file.
+/// A line of the file: one arrival, or a count of them.
 #[derive(Clone, Copy)]
 struct Record {
     at: SimTime,
@@ -92,7 +92,7 @@ struct Record {
     service: Option<SimDuration>,
 }
 
-/// Each count with the time that it is of.
+/// Each count with the time that it covers.
 fn batches_of(
     section: &mut Section<'_>,
     records: &[Record],
@@ -100,7 +100,7 @@ fn batches_of(
 ) -> Option<Vec<ArrivalBatch>> {
     let mut lengths: Vec<Option<SimDuration>> = vec![interval; records.len()];
     if interval.is_none() {
-        // Lines with the same time, of different classes, are of the same interval. The last one is as long as that before it.
+        // Lines with equal times, of different classes, cover the same interval. The last interval is as long as the one before.
         let mut later: Option<SimTime> = None;
         for index in (0..records.len()).rev() {
             let at = records[index].at;
@@ -113,7 +113,7 @@ fn batches_of(
         let Some(last) = last else {
             section.miss(
                 "interval",
-                "the file has one time only: add how long it lasts, such as interval = \"1s\"",
+                "the file has a single time: say how long it covers, such as interval = \"1s\"",
             );
             return None;
         };
@@ -221,7 +221,7 @@ impl<'t> Rows<'t> {
     }
 }
 
-/// What a column holds; times with the nanoseconds of their unit.
+/// What a column holds; times with their unit in nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
     Time(u64),
@@ -286,7 +286,7 @@ fn columns_of(header: &Rows<'_>, classes: &[Candidate], mistakes: &mut Vec<Found
             (&is_count, "the count"),
         ] {
             if same(column) && columns.iter().any(same) {
-                let message = format!("a second column says {what}");
+                let message = format!("two columns hold {what}");
                 wrong(header.span_of(index), message, "keep one of them".into());
             }
         }
@@ -297,12 +297,12 @@ fn columns_of(header: &Rows<'_>, classes: &[Candidate], mistakes: &mut Vec<Found
         wrong(whole(), "no column says when the jobs arrive".into(), label);
     }
     if !columns.iter().any(is_class) && classes.len() != 1 {
-        let message = format!("no column says which of the {} classes a job is of", classes.len());
+        let message = format!("no column says which of the {} classes a job belongs to", classes.len());
         wrong(whole(), message, "a column `class` or `priority`".to_string());
     }
     if columns.iter().any(is_count) && columns.iter().any(is_service) {
         let label = "record single arrivals, or leave out the service demand".to_string();
-        wrong(whole(), "counts have no service demand of their own".into(), label);
+        wrong(whole(), "a count cannot have a service demand".into(), label);
     }
     (mistakes.len() == before).then_some(columns)
 }
@@ -367,11 +367,11 @@ fn record_of(
                 let message = match of_priority().count() {
                     1 => continue,
                     0 => format!("no class has the priority `{field}`"),
-                    many => format!(
-                        "{many} classes have the priority `{field}`, so it does not tell which is meant"
-                    ),
+                    many => {
+                        format!("{many} classes have the priority `{field}`, so it does not identify one")
+                    }
                 };
-                return Err(fail(message, "write a column `class` instead, or add the class".into()));
+                return Err(fail(message, "use a column `class` instead, or add the class".into()));
             }
         }
     }
@@ -388,12 +388,12 @@ fn nanos_of(field: &str, unit: u64) -> Result<u64, Mistake> {
         return Ok(nanos);
     }
     let number: f64 = field.parse().map_err(|_| {
-        Mistake::new(Code::File, format!("`{field}` is not a number"), "the unit stands in the header")
+        Mistake::new(Code::File, format!("`{field}` is not a number"), "its unit is in the header")
     })?;
     let nanos = number * unit as f64;
     if number.is_finite() && (0.0..=most).contains(&nanos) {
         return Ok(nanos.round() as u64);
     }
     let message = format!("`{field}` is not a time from 0 to 100 years");
-    Err(Mistake::new(Code::File, message, "the unit stands in the header"))
+    Err(Mistake::new(Code::File, message, "its unit is in the header"))
 }
