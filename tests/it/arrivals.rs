@@ -49,7 +49,7 @@ fn phases_ramp_and_cycle() {
     refuse(
         "phases = [{ rate = \"1/s\", ramp_to = \"2/s\", cycle = { amplitude = 1.5 } }]",
         &[
-            "`arrivals.phases.0.ramp_to`: the phase ramps as well as cycles",
+            "`arrivals.phases.0.ramp_to`: a phase cannot both ramp and cycle",
             "`1.5` is above the largest allowed, 1",
         ],
     );
@@ -136,7 +136,7 @@ fn states_take_turns() {
             ]),
             state("name = \"c\"")
         ),
-        &["the state `c` is not reached"],
+        &["the state `c` cannot be reached"],
     );
     refuse("process = \"on-off\"\nrate = \"1/s\"\non = \"1s\"", &["`arrivals.off` is missing"]);
     refuse(
@@ -225,7 +225,7 @@ fn counts_are_of_the_time_up_to_the_next() {
     let packed = gzip.finish().unwrap();
     assert_eq!(batches(&read(&packed, "").unwrap().scenario.model.sources[0]), expected);
     let broken = read(&packed[..packed.len() / 2], "").unwrap_err();
-    assert!(broken.contains("its gzip data break off or are damaged"), "{broken}");
+    assert!(broken.contains("its gzip data are truncated or damaged"), "{broken}");
 
     let refused = |csv: &str, more: &str, expected: &str| {
         let error = read(csv.as_bytes(), more).unwrap_err();

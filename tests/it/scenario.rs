@@ -263,7 +263,10 @@ fn the_least_file_gets_the_defaults() {
     assert_eq!(model.redis, Redis::default());
     let warnings = scenario.warnings.join("\n");
     assert!(warnings.contains("`workers.overhead` is not given"), "{warnings}");
-    assert!(warnings.contains("the last arrivals are 6k/s, the workers can do at most 125/s"), "{warnings}");
+    assert!(
+        warnings.contains("the last phase offers 6k/s, but the workers can do at most 125/s"),
+        "{warnings}"
+    );
 }
 
 #[test]
