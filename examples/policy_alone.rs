@@ -7,32 +7,38 @@
 //! $ cargo run --example policy_alone
 //! ```
 
-use backpressure::{AnyPolicy, Config, ConfigErrors, Decision, Nanos, Policy, Priority, State};
+use backpressure::{AnyPolicy, Config, Nanos, Policy, Priority, State};
 
 const DEPTHS: [u64; 8] = [0, 90, 100, 500, 300, 60, 50, 0];
 
-pub(crate) fn main() -> Result<(), ConfigErrors> {
-    println!("depth  circuit    alarm     telemetry");
-    for (depth, state, [alarm, telemetry]) in run()? {
-        println!("{depth:>5}  {:<9}  {alarm:<8}  {telemetry}", format!("{state:?}"));
-    }
-    Ok(())
+/// The circuit at a depth, and whether it admits an alarm and telemetry.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) depth: u64,
+    pub(crate) state: State,
+    pub(crate) alarm: bool,
+    pub(crate) telemetry: bool,
 }
 
-/// The circuit at each depth, and what becomes of an alarm and of telemetry.
-pub(crate) fn run() -> Result<Vec<(u64, State, [&'static str; 2])>, ConfigErrors> {
-    let config = Config::builder().recovery(50).warning(100).critical(500).build()?;
-    let mut policy = AnyPolicy::new(config, Nanos::ZERO);
-    let mut found = Vec::new();
+pub(crate) fn main() {
+    let word = |admitted: bool| if admitted { "admitted" } else { "rejected" };
+    println!("depth  circuit   alarm     telemetry");
+    for Row { depth, state, alarm, telemetry } in run() {
+        let (state, alarm, telemetry) = (format!("{state:?}"), word(alarm), word(telemetry));
+        println!("{depth:>5}  {state:<8}  {alarm}  {telemetry}");
+    }
+}
+
+pub(crate) fn run() -> Vec<Row> {
+    let config = Config::builder().recovery(50).warning(100).critical(500).build();
+    let mut policy = AnyPolicy::new(config.expect("the thresholds are in order"), Nanos::ZERO);
+    let mut rows = Vec::new();
     for (second, depth) in DEPTHS.into_iter().enumerate() {
         let now = Nanos::from_secs(second as u64);
         policy.observe(depth, now);
-        let answers =
-            [Priority::MOST_URGENT, Priority::DEFAULT].map(|priority| match policy.decide(priority, now) {
-                Decision::Admit => "admitted",
-                Decision::Reject(_) => "rejected",
-            });
-        found.push((depth, policy.state(), answers));
+        let mut admits = |priority| policy.decide(priority, now).is_admit();
+        let (alarm, telemetry) = (admits(Priority::MOST_URGENT), admits(Priority::DEFAULT));
+        rows.push(Row { depth, state: policy.state(), alarm, telemetry });
     }
-    Ok(found)
+    rows
 }

@@ -132,7 +132,8 @@ mod tests {
         assert!(auto(&again, None).is_err_and(|message| message.contains("--shard-count")));
         assert!(auto(&[("HQ_TASK_ID", "0")], None).is_err_and(|message| message.contains("--shard-count")));
         assert!(
-            auto(&[("HQ_TASK_ID", "x")], Some(2)).is_err_and(|message| message.contains("no whole number"))
+            auto(&[("HQ_TASK_ID", "x")], Some(2))
+                .is_err_and(|message| message.contains("not a whole number"))
         );
         assert!(auto(&[("AWS_BATCH_JOB_ARRAY_INDEX", "2")], Some(2)).is_err());
         assert!(auto(&[], Some(2)).is_err_and(|message| message.contains("JOB_COMPLETION_INDEX")));

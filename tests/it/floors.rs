@@ -112,7 +112,13 @@ fn a_heavy_crate_has_one_home() {
 
 #[test]
 fn crates_bring_only_what_they_need() {
-    assert_eq!(normal_dependencies("crates/backpressure/Cargo.toml"), BTreeSet::new());
+    for name in ["backpressure", "contract"] {
+        let manifest = format!("crates/{name}/Cargo.toml");
+        // The contract is being written.
+        if repository(&manifest).exists() {
+            assert_eq!(normal_dependencies(&manifest), BTreeSet::new(), "{name} depends on something");
+        }
+    }
     let lock = Lock::read();
     let simulate = lock.closure(normal_dependencies("Cargo.toml"));
     for name in ["tokio", "redis", "hyper", "axum", "backpressure-gateway"] {
@@ -295,7 +301,8 @@ fn circles<'m>(imports: BTreeSet<(&'m str, &'m str)>) -> BTreeSet<(String, Strin
 /// The names in `[dependencies]`.
 fn normal_dependencies(manifest: &str) -> BTreeSet<String> {
     let manifest: toml::Table = fs::read_to_string(repository(manifest)).unwrap().parse().unwrap();
-    manifest["dependencies"].as_table().unwrap().keys().cloned().collect()
+    let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
+    dependencies.into_iter().flat_map(|table| table.keys().cloned()).collect()
 }
 
 /// What each package of `Cargo.lock` depends on, on any platform.
