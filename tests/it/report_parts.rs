@@ -289,7 +289,7 @@ fn recovery_counts_from_the_last_fault_or_spike() {
     assert!(page.contains("Recovery counts from the end of the last fault, at 20 s"), "{page}");
     let open = LOSS.replace("for = '10s'\n", "");
     let page = Run::of("", &open).page();
-    assert!(page.contains("lasts to the end of the run") && page.contains("to the end</td>"));
+    assert!(page.contains("lasts until the end of the run") && page.contains("to the end</td>"));
     assert!(Run::of("", "").terminal(100).contains("after the start"));
 }
 

@@ -58,7 +58,7 @@ impl Draft {
     }
 
     /// Adds a file.
-    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<(), FolderError> {
+    pub(crate) fn write(&self, name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), FolderError> {
         let path = self.path(name);
         fs::write(&path, content).map_err(failed("write", &path))
     }

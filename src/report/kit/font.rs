@@ -8,7 +8,7 @@ use skrifa::charmap::Charmap;
 use skrifa::instance::{LocationRef, Size};
 use skrifa::metrics::GlyphMetrics;
 use skrifa::raw::TableProvider;
-use skrifa::raw::tables::kern::SubtableKind;
+use skrifa::raw::tables::kern::{Subtable, SubtableKind};
 use skrifa::{FontRef, GlyphId, MetadataProvider};
 
 /// Its family name.
@@ -61,7 +61,7 @@ impl Face {
     /// Extra distance between two letters; negative if they move closer.
     fn kerning(&self, left: GlyphId, right: GlyphId) -> i32 {
         let Ok(table) = self.font.kern() else { return 0 };
-        let horizontal = table.subtables().flatten().filter(|table| table.is_horizontal());
+        let horizontal = table.subtables().flatten().filter(Subtable::is_horizontal);
         let pairs = horizontal.filter_map(|table| match table.kind() {
             Ok(SubtableKind::Format0(pairs)) => Some(pairs),
             _ => None,

@@ -4,8 +4,7 @@
 //! markup by a forgotten call; exceptions are marked `PreEscaped`, and are only style sheets, SVG and one line-break
 //! hint. We chose maud over `askama` because our pages are mostly tables of computed numbers: the markup stays beside
 //! the code that computes them and is checked with it, there are no template files, and the crate is small (a macro
-//! and `itoa`). maud does not escape apostrophes, which is safe because
-//! it writes every attribute in double quotes.
+//! and `itoa`). maud does not escape apostrophes, which is safe because it writes every attribute in double quotes.
 //!
 //! maud writes no white space, so line breaks are literals: pages stay readable as text, and diffs stay small.
 //! Pages have no script: sections that few readers need are folded (`<details>`).

@@ -59,7 +59,7 @@ pub(crate) fn write_charts(
     file: impl Fn(&str, &str) -> String,
 ) -> Result<(), WriteError> {
     for chart in charts {
-        draft.write(&file(chart.name, "svg"), chart.svg())?;
+        draft.write(&file(chart.name, "svg"), &chart.svg())?;
         if options.png {
             let png = chart.png().map_err(|error| WriteError::Chart(chart.name, error))?;
             draft.write(&file(chart.name, "png"), &png)?;

@@ -194,7 +194,7 @@ fn settings(view: &View<'_>, choice: &Choice) -> Markup {
 }
 
 /// A table whose first column says what is met.
-fn judged(table: Markup) -> Markup {
+fn judged(table: &Markup) -> Markup {
     html! { div class="objectives" { "\n" (table) } "\n" }
 }
 
@@ -209,7 +209,7 @@ fn objectives(choice: &Choice) -> Markup {
             } "\n"
         }
     };
-    judged(table(&["", "objective", "observed"], rows))
+    judged(&table(&["", "objective", "observed"], rows))
 }
 
 fn loads(choice: &Choice) -> Markup {
@@ -257,7 +257,7 @@ fn spec(view: &View<'_>) -> Markup {
             } "\n"
         }
     };
-    judged(table(&["", "recommendation", "cost", "objectives"], rows))
+    judged(&table(&["", "recommendation", "cost", "objectives"], rows))
 }
 
 fn search(view: &View<'_>) -> Markup {
