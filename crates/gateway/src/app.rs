@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
 use backpressure::Snapshot;
+use contract::variables::SPILL_DIR;
 use tokio::sync::Semaphore;
 
 use crate::bus::Bus;
@@ -49,8 +50,9 @@ impl App {
             None => None,
             Some(spill) => {
                 let opened = Spill::open(spill);
-                let opened = opened
-                    .with_context(|| format!("SPILL_DIR: cannot use the folder {:?}", spill.dir.display()))?;
+                let opened = opened.with_context(|| {
+                    format!("{}: cannot use the folder {:?}", SPILL_DIR.name, spill.dir.display())
+                })?;
                 if opened.backlog().0 > 0 {
                     tracing::warn!(
                         jobs = opened.backlog().0,

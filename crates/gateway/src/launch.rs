@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use contract::variables::ALLOW_EVICTION;
 
 use crate::app::App;
 use crate::monitor;
@@ -29,8 +30,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Arc<App>> {
                 && !redis.allow_eviction
             {
                 bail!(
-                    "Redis has maxmemory-policy {policy}: at maxmemory it drops jobs silently, and even the counter of their ids; \
-                     set noeviction, or ALLOW_EVICTION=true"
+                    "Redis has maxmemory-policy {policy}: at maxmemory it silently drops jobs, and even the counter of their ids; \
+                     set noeviction, or {}=true",
+                    ALLOW_EVICTION.name
                 );
             }
             Arc::new(queue)

@@ -8,6 +8,7 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
+use contract::variables::RESET_TOKEN;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
@@ -264,7 +265,8 @@ pub async fn reset(
             let is_local =
                 peer.is_some_and(|Extension(Peer(address))| address.ip().to_canonical().is_loopback());
             if is_forwarded || !is_local {
-                let message = "no RESET_TOKEN is configured, so only this machine itself may reset";
+                let message =
+                    format!("{} is not set, so only this machine itself may reset", RESET_TOKEN.name);
                 return problem(StatusCode::FORBIDDEN, "forbidden", message);
             }
         }
