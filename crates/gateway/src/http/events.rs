@@ -1,4 +1,4 @@
-//! `POST /api/v1/datastreams`: events in, verdicts out.
+//! `POST /api/v1/datastreams`: events in, answers out.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::{Problem, media_type, problem};
 use crate::app::App;
-use crate::bus::{Accepted, Verdict};
+use crate::bus::{Accepted, Answer};
 use crate::event::{self, Format, Mistake};
 use crate::refusal::{Reason, Refusal};
 
@@ -140,7 +140,7 @@ pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Respo
     if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return unsupported("send the body without a content encoding");
     }
-    // The bytes are held until the verdict is out, so that a slow queue cannot make bodies pile up in memory.
+    // The bytes are held until all events are answered, so that a slow queue cannot make bodies pile up in memory.
     let (body, _budget) = match read(&app, &parts.headers, body).await {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -153,9 +153,9 @@ pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Respo
         }
     };
     let begun = Instant::now();
-    let verdicts = app.bus.emit(body.events).await;
+    let answers = app.bus.emit(body.events).await;
     app.metrics.emitted_in(begun.elapsed());
-    answer(verdicts, body.is_single)
+    answer(answers, body.is_single)
 }
 
 /// The body, and its share of the bytes that may be worked on at a time.
@@ -202,26 +202,25 @@ fn unsupported(message: &str) -> Response {
     problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
 }
 
-fn answer(mut verdicts: Vec<Verdict>, is_single: bool) -> Response {
-    let retry_after = verdicts
+fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {
+    let retry_after = answers
         .iter()
-        .filter_map(|verdict| verdict.result.as_ref().err())
+        .filter_map(|event_answer| event_answer.result.as_ref().err())
         .map(Refusal::retry_after_seconds)
         .max();
-    let accepted = verdicts.iter().filter(|verdict| verdict.result.is_ok()).count();
-    let rejected = verdicts.len() - accepted;
-    let is_quota =
-        |verdict: &Verdict| matches!(&verdict.result, Err(refusal) if refusal.reason == Reason::Quota);
+    let accepted = answers.iter().filter(|event_answer| event_answer.result.is_ok()).count();
+    let rejected = answers.len() - accepted;
+    let is_quota = |event_answer: &Answer| matches!(&event_answer.result, Err(refusal) if refusal.reason == Reason::Quota);
     let status = match (accepted, rejected) {
         (_, 0) => StatusCode::ACCEPTED,
-        (0, _) if verdicts.iter().all(is_quota) => StatusCode::TOO_MANY_REQUESTS,
+        (0, _) if answers.iter().all(is_quota) => StatusCode::TOO_MANY_REQUESTS,
         (0, _) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::MULTI_STATUS,
     };
-    let answer = match (is_single, verdicts.pop()) {
-        (true, Some(verdict)) => (status, Json(EventAnswer::from(verdict))).into_response(),
+    let answer = match (is_single, answers.pop()) {
+        (true, Some(event_answer)) => (status, Json(EventAnswer::from(event_answer))).into_response(),
         (_, last) => {
-            let results = verdicts.into_iter().chain(last).map(EventAnswer::from).collect();
+            let results = answers.into_iter().chain(last).map(EventAnswer::from).collect();
             let answer = BatchAnswer { success: rejected == 0, accepted, rejected, results };
             (status, Json(answer)).into_response()
         }
@@ -252,8 +251,8 @@ impl Rejected {
     }
 }
 
-impl From<Verdict> for EventAnswer {
-    fn from(Verdict { class, priority, result }: Verdict) -> EventAnswer {
+impl From<Answer> for EventAnswer {
+    fn from(Answer { class, priority, result }: Answer) -> EventAnswer {
         match result {
             Ok(Accepted { job_id, is_spilled }) => EventAnswer::Accepted {
                 success: true,

@@ -7,8 +7,8 @@
 //! position             "7 1234": the first record not taken yet begins there
 //! ```
 //!
-//! A record is there once [`Journal::append`] has returned: it writes and syncs. Records may come back twice after a
-//! crash, never out of order and never not at all. What cannot be read is put aside under another name, not deleted.
+//! [`Journal::append`] writes and syncs: a record is durable when it returns. After a crash a record may come back twice, but is
+//! never lost and never out of order. Unreadable data is renamed, not deleted.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
