@@ -19,7 +19,7 @@ use crate::bus::{Accepted, Answer};
 use crate::event::{self, Format, Mistake};
 use crate::refusal::{Reason, Refusal};
 
-/// An event as it is sent.
+/// An event as clients send it.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(
@@ -27,14 +27,14 @@ use crate::refusal::{Reason, Refusal};
     reason = "bodies are read by hand, for all their mistakes at once; this is their documentation"
 )]
 pub struct EventBody {
-    /// Its type, which decides its priority if it gives none.
+    /// Its type, which decides its priority if `priority` is missing.
     #[serde(rename = "type")]
     #[schema(example = "telemetry-data", min_length = 1, max_length = 128)]
     event_type: String,
-    /// What is to be done; passed on byte for byte.
+    /// The data of the job; passed on byte for byte.
     #[schema(value_type = Value)]
     data: serde_json::Value,
-    /// Whose event it is: text or a whole number.
+    /// The organization: text or a whole number.
     #[schema(example = "org-1")]
     organization_id: Option<String>,
     /// 1 (most urgent) to 10.
@@ -42,28 +42,28 @@ pub struct EventBody {
     priority: Option<u8>,
 }
 
-/// What became of one event.
+/// The answer to one event.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", untagged)]
 pub enum EventAnswer {
-    /// It is accepted.
+    /// The event was accepted.
     Accepted {
         /// `true`.
         success: bool,
         /// The BullMQ id of its job.
         #[serde(rename = "jobId")]
         job_id: String,
-        /// `queued`, or `spilled` if it waits on disk for the queue.
+        /// `queued`, or `spilled` if the event waits on disk for the queue.
         #[schema(example = "queued")]
         status: &'static str,
         /// Its priority.
         priority: u8,
     },
-    /// It is refused.
+    /// The event was rejected.
     Rejected(Rejected),
 }
 
-/// A refusal.
+/// A rejection.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
@@ -84,31 +84,31 @@ pub struct Rejected {
     pub priority: u8,
     /// When to come back.
     pub retry_after_seconds: u64,
-    /// The same for people.
+    /// The reason in words.
     pub message: &'static str,
 }
 
-/// What became of several events.
+/// The answer to several events.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BatchAnswer {
     /// Whether all were accepted.
     pub success: bool,
-    /// How many were.
+    /// Number of accepted events.
     pub accepted: usize,
-    /// How many were not.
+    /// Number of rejected events.
     pub rejected: usize,
-    /// Each, in their order.
+    /// The answer to each event, in the order of the events.
     pub results: Vec<EventAnswer>,
 }
 
-/// All that is wrong with a body.
+/// All mistakes of a body.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Invalid {
     /// `false`.
     pub success: bool,
     /// `invalid`.
     pub error: &'static str,
-    /// Each mistake; nothing was enqueued.
+    /// The mistakes; nothing was enqueued.
     pub mistakes: Vec<Mistake>,
 }
 
@@ -158,7 +158,7 @@ pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Respo
     answer(answers, body.is_single)
 }
 
-/// The body, and its share of the bytes that may be worked on at a time.
+/// The body, and its share of the bytes in flight.
 async fn read(
     app: &App,
     headers: &HeaderMap,
@@ -192,7 +192,7 @@ async fn read(
     let bytes = axum::body::to_bytes(body, most);
     match tokio::time::timeout(app.settings.limits.request_timeout, bytes).await {
         Ok(Ok(bytes)) => Ok((bytes, budget)),
-        // The only error of a body that is not the connection's own is that it is too long.
+        // Apart from errors of the connection, a body can only be too long.
         Ok(Err(_)) => Err(too_long()),
         Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
     }
@@ -265,7 +265,7 @@ impl From<Answer> for EventAnswer {
     }
 }
 
-/// So that a drained process is told apart in one place.
+/// Whether the process is shutting down.
 pub(super) fn is_draining(app: &App) -> bool {
     app.is_draining.load(Ordering::Relaxed)
 }
