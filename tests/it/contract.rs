@@ -63,6 +63,6 @@ fn a_variable_sets_what_a_scenario_has() {
             Sets::Scenario(path) => path.to_owned(),
         };
         let is_it = |setting: &&str| setting.replace("[]", "") == path;
-        assert!(settings.iter().any(|setting| is_it(&setting)), "{}: {path} in {settings:#?}", variable.name);
+        assert!(settings.iter().any(is_it), "{}: {path} in {settings:#?}", variable.name);
     }
 }
