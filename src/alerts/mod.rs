@@ -5,36 +5,13 @@
 
 mod promql;
 
+use contract::metrics;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{AlertRule, Condition, Monitoring};
 use crate::model::scrape::{QueueScrape, Scrape};
 use promql::Samples;
-
-/// The metrics that the rules and the dashboards of the specification use, under its names.
-pub mod names {
-    /// State of a gateway's circuit: 0, 1, 2 for CLOSED, HALF_OPEN, OPEN.
-    pub const CIRCUIT: &str = "rule_engine_backpressure_circuit_state";
-    /// Jobs waiting and in service.
-    pub const PENDING: &str = "rule_engine_queue_total_pending";
-    /// Jobs waiting.
-    pub const WAITING: &str = "rule_engine_queue_waiting";
-    /// Jobs in service.
-    pub const ACTIVE: &str = "rule_engine_queue_active";
-    /// Jobs finished.
-    pub const COMPLETED: &str = "rule_engine_queue_completed";
-    /// Jobs given up.
-    pub const FAILED: &str = "rule_engine_queue_failed";
-    /// Jobs rejected.
-    pub const REJECTED: &str = "rule_engine_backpressure_rejected_total";
-    /// Worker processes.
-    pub const WORKERS: &str = "rule_engine_workers";
-    /// Thresholds of the policy: this, then `_recovery`, `_warning` or `_critical`.
-    pub const THRESHOLD: &str = "rule_engine_backpressure_threshold";
-    /// Redis memory in use; the name is that of redis_exporter.
-    pub const MEMORY: &str = "redis_memory_used_bytes";
-}
 
 /// What one alert did in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,12 +137,12 @@ fn holds(condition: Condition, samples: Samples<'_>, series: usize) -> bool {
     }
 }
 
-/// `sum(rate(rule_engine_backpressure_rejected_total[window]))`: jobs per second, `None` before there are two scrapes.
+/// `sum(rate(rejections[window]))`: jobs per second, `None` before there are two scrapes.
 pub fn rejection_rate(scrapes: &[Scrape], now: SimTime, window: SimDuration) -> Option<f64> {
     rejection_rate_at(Samples::until(scrapes, now), window)
 }
 
-/// `rate(rule_engine_queue_completed[window])`: jobs per second.
+/// `rate(completed jobs[window])`: jobs per second.
 pub fn processing_rate(scrapes: &[Scrape], now: SimTime, window: SimDuration) -> Option<f64> {
     Samples::until(scrapes, now).rate(window, |scrape| scrape.queue.map(|queue| queue.completed))
 }
@@ -185,12 +162,12 @@ impl Condition {
     /// The condition as an expression of PromQL.
     pub fn promql(self) -> String {
         match self {
-            Condition::CircuitOpen => format!("{} == 2", names::CIRCUIT),
-            Condition::PendingAbove(jobs) => format!("{} > {jobs}", names::PENDING),
+            Condition::CircuitOpen => format!("{} == 2", metrics::CIRCUIT_STATE.name),
+            Condition::PendingAbove(jobs) => format!("{} > {jobs}", metrics::QUEUE_TOTAL_PENDING.name),
             Condition::RejectionsAbove { rate, window } => {
-                format!("sum(rate({}[{}])) > {rate}", names::REJECTED, prometheus_duration(window))
+                format!("sum(rate({}[{}])) > {rate}", metrics::REJECTED.name, prometheus_duration(window))
             }
-            Condition::WorkersBelow(processes) => format!("{} < {processes}", names::WORKERS),
+            Condition::WorkersBelow(processes) => format!("{} < {processes}", metrics::WORKERS.name),
         }
     }
 }

@@ -2,10 +2,13 @@
 
     check.py DIRECTORY
 
-Prints every problem and fails if there is one. Into the directory go two files for promtool: queries.yaml, every query of
-the dashboard as a recording rule, and queries-test.yaml, the numbers that the specification's queries and the
-autoscaler's have to give. The queries are those of the files under test, so a test cannot pass for a query that is not
-there any more.
+Prints every problem and fails if there is one. The directory has contract.json, the contract of the code: which variables the
+gateway has, which metrics, and whether all gateways share a metric or each has its own. The numbers and names of the
+specification stand here literally.
+
+Two files for promtool go into the directory: queries.yaml, every query of the dashboard as a recording rule, and
+queries-test.yaml, the results that the queries of the specification and of the autoscaler must have. They are taken from the
+files under test, so that no test passes for a query that is gone.
 """
 
 import json
@@ -68,17 +71,12 @@ SAMPLE = {
     'rule_engine_queue_total_pending{namespace="b",pod="0"}': "99999x60",
 }
 
-# Those that every gateway tells of the one queue or Redis: they must not be added up. The rest is each gateway's own.
-OF_THE_QUEUE = {
-    *(f"rule_engine_queue_{name}" for name in
-      ("waiting", "active", "total_pending", "failed", "delayed", "completed", "completed_total")),
-    *(f"rule_engine_backpressure_threshold_{name}" for name in ("warning", "critical", "recovery")),
-    "rule_engine_workers", "rule_engine_redis_memory_used_bytes", "rule_engine_redis_memory_max_bytes",
-}
-OF_A_GATEWAY = {
-    "rule_engine_backpressure_circuit_state", "rule_engine_backpressure_rejected_total",
-    "rule_engine_backpressure_accepted_total", "rule_engine_spill_jobs", "rule_engine_spill_bytes",
-    "rule_engine_redis_up",
+# Not on the dashboard: what the autoscaler and the alerts use, and what other panels say already.
+NOT_SHOWN = {
+    "rule_engine_queue_total_pending", "rule_engine_queue_utilization_ratio", "rule_engine_queue_paused",
+    "rule_engine_queue_completed_total", "rule_engine_worker_concurrency", "rule_engine_backpressure_enabled",
+    "rule_engine_backpressure_openings_total",
+    "rule_engine_gateway_emit_seconds",
 }
 
 problems = []
@@ -229,18 +227,19 @@ def check_gateway(objects):
     return settings
 
 
-def check_settings(settings):
-    """The manifest sets nothing that the gateway does not know, by its page and by its table."""
-    lists = {"docs/gateway.md": r"`([A-Z][A-Z0-9_]+)(?:=[^`]*)?`", "crates/gateway/src/settings.rs": r'setting\(\s*"([A-Z0-9_]+)"'}
-    for place, pattern in lists.items():
-        path = ROOT / place
-        if not path.exists():
-            print(f"{place} is not there: the settings are not held against it")
-            continue
-        known = set(re.findall(pattern, path.read_text()))
-        for name in settings:
-            expect(name in known, f"gateway: {name} is no setting in {place}")
-        print(f"{len(settings)} settings held against {place}")
+def check_settings(settings, contract):
+    """The manifest sets nothing that the gateway does not know."""
+    known = {variable["name"] for variable in contract["variables"]}
+    for name in settings:
+        expect(name in known, f"gateway: there is no variable {name}")
+    print(f"{len(settings)} settings held against the contract")
+
+
+def check_endpoints(contract):
+    """The probes and the scrape are of paths that the gateway has."""
+    paths = {endpoint["path"] for endpoint in contract["endpoints"] if endpoint["method"] == "GET"}
+    for path in [path for _, path, _, _ in PROBES] + [METRICS_PATH]:
+        expect(path in paths, f"gateway: there is no endpoint {path}")
 
 
 def check_redis(objects):
@@ -287,22 +286,25 @@ def check_autoscaler(objects):
 # Prometheus and Grafana
 
 
-def check_query(where, query):
+def check_query(where, query, metrics):
     for name in set(re.findall(r"rule_engine_\w+", query)):
-        expect(name in OF_THE_QUEUE | OF_A_GATEWAY, f"{where}: there is no metric {name}")
-        if name in OF_THE_QUEUE:
+        metric = metrics.get(name)
+        expect(metric, f"{where}: there is no metric {name}")
+        if not metric:
+            continue
+        if metric["scope"] == "queue":
             expect(not re.search(r"\b(sum|avg|count)\b", query),
-                   f"{where}: {name} is told by every gateway alike, so take the max and not the sum")
-        elif name.endswith("_total"):
+                   f"{where}: every gateway reports the same {name}, so take the max and not the sum")
+        elif metric["type"] == "counter":
             expect(re.search(rf"sum( by \([\w, ]+\))? ?\(rate\({name}\[", query), f"{where}: {name} without sum(rate())")
 
 
-def check_alerts(settings):
+def check_alerts(settings, metrics):
     rules = [rule for group in load("prometheus/alerts.yaml")["groups"] for rule in group["rules"]]
     expect([rule["alert"] for rule in rules] == list(ALERTS), "alerts: not the specification's five")
     for rule in rules:
         name = rule["alert"]
-        check_query(f"alert {name}", rule["expr"])
+        check_query(f"alert {name}", rule["expr"], metrics)
         if name not in ALERTS:
             continue
         ends, wait, severity, action = ALERTS[name]
@@ -343,7 +345,7 @@ def check_scrape(objects, queries):
     expect(4 * interval <= shortest, f"prometheus: a rate over {shortest} s needs a scrape more often than every {interval} s")
 
 
-def check_dashboard():
+def check_dashboard(metrics):
     """Returns the panels that have queries."""
     dashboard = json.loads((KIT / "grafana/dashboard.json").read_text())
     expect(dashboard["schemaVersion"] >= 39, "dashboard: an old schemaVersion")
@@ -366,16 +368,17 @@ def check_dashboard():
         for part in [panel, *panel["targets"]]:
             expect(part["datasource"] == source, f"{where}: not from the variable's data source")
         for target in panel["targets"]:
-            check_query(where, target["expr"])
+            check_query(where, target["expr"], metrics)
     circuit = [panel for panel in panels if panel["type"] == "state-timeline"
                and "circuit_state" in panel["targets"][0]["expr"]]
     states = {key: value["text"] for panel in circuit for mapping in panel["fieldConfig"]["defaults"]["mappings"]
               for key, value in mapping["options"].items()}
     expect(states == {"0": "CLOSED", "1": "HALF_OPEN", "2": "OPEN"}, "dashboard: the circuit's states have other names")
     shown = set(re.findall(r"rule_engine_\w+", " ".join(t["expr"] for panel in panels for t in panel["targets"])))
-    for name in ("rule_engine_backpressure_accepted_total", "rule_engine_workers", "rule_engine_spill_jobs",
-                 "rule_engine_spill_bytes", "rule_engine_redis_memory_used_bytes", "rule_engine_redis_memory_max_bytes"):
-        expect(name in shown, f"dashboard: {name} is not on it")
+    for name in sorted(metrics.keys() - NOT_SHOWN - shown):
+        problems.append(f"dashboard: {name} is not on it")
+    for name in sorted(NOT_SHOWN - (metrics.keys() - shown)):
+        problems.append(f"dashboard: {name} is on it, or no metric any more, so it does not belong to NOT_SHOWN")
     return panels
 
 
@@ -424,12 +427,15 @@ def main(directory):
     objects = [item for path in sorted((KIT / "kubernetes").glob("*.yaml"))
                for item in yaml.safe_load_all(path.read_text()) if item]
     check_kubernetes(objects)
+    contract = json.loads((directory / "contract.json").read_text())
+    metrics = {metric["name"]: metric for metric in contract["metrics"]}
     settings = check_gateway(objects)
-    check_settings(settings)
+    check_settings(settings, contract)
+    check_endpoints(contract)
     check_redis(objects)
     adapter = check_autoscaler(objects)
-    check_alerts(settings)
-    queries = write_queries(directory, check_dashboard(), adapter)
+    check_alerts(settings, metrics)
+    queries = write_queries(directory, check_dashboard(metrics), adapter)
     check_scrape(objects, queries)
     check_dockerfile()
     for problem in problems:

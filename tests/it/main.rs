@@ -7,6 +7,7 @@ mod arrivals;
 mod check;
 mod command;
 mod compare;
+mod contract;
 mod detailed;
 mod determinism;
 mod exact;

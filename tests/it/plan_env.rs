@@ -184,7 +184,7 @@ fn plan(scenario: Scenario, queues: u32) -> Plan {
         overrides: Vec::new(),
         scenario,
         findings: findings.clone(),
-        cost: findings.summary.metric(Metric::MeanDepth).clone(),
+        cost: *findings.summary.metric(Metric::MeanDepth),
         criterion: Criterion::Cost,
         guarantee: Guarantee::None,
         undecided: Vec::new(),

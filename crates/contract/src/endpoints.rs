@@ -26,20 +26,20 @@ macro_rules! endpoints {
 endpoints! {
     /// Takes events.
     EVENTS = POST "/api/v1/datastreams";
-    /// Tells how all services do.
+    /// Reports the health of all services.
     HEALTH = GET "/api/v1/health";
-    /// Tells whether the process works.
+    /// Reports whether the process is alive.
     LIVENESS = GET "/api/v1/health/liveness";
-    /// Tells whether the instance takes traffic.
+    /// Reports whether the instance should receive traffic.
     READINESS = GET "/api/v1/health/readiness";
     /// Closes the circuit by hand.
     RESET = POST "/api/v1/metrics/backpressure/reset";
-    /// Tells the metrics to Prometheus.
+    /// Exports the metrics for Prometheus.
     PROMETHEUS = GET "/api/v1/metrics/prometheus";
-    /// Tells everything about queue, workers and circuit.
+    /// Reports queue, workers and circuit in detail.
     QUEUE = GET "/api/v1/metrics/queue";
-    /// Tells the same in five lines.
+    /// Reports them in five lines.
     SUMMARY = GET "/api/v1/metrics/queue/summary";
-    /// Has all of this as an OpenAPI document.
+    /// Returns the OpenAPI document.
     OPENAPI = GET "/api/v1/openapi.json";
 }

@@ -16,6 +16,7 @@ mod support;
 
 use std::time::Duration;
 
+use contract::variables;
 use hdrhistogram::Histogram;
 use support::{Gateway, Redis, event};
 use tokio::time::Instant;
@@ -38,10 +39,10 @@ async fn main() {
         let redis = Redis::start(&[]);
         let url = redis.url();
         let variables = [
-            ("REDIS_URL", url.as_str()),
-            ("DEPTH_MODE", mode),
-            ("ENABLE_BACKPRESSURE", enabled),
-            ("QUEUE_CRITICAL_THRESHOLD", "10000000"),
+            (variables::REDIS_URL.name, url.as_str()),
+            (variables::DEPTH_MODE.name, mode),
+            (variables::ENABLE_BACKPRESSURE.name, enabled),
+            (variables::QUEUE_CRITICAL_THRESHOLD.name, "10000000"),
         ];
         let gateway = Gateway::start(&variables).await;
         drive(&gateway, 1).await;

@@ -16,6 +16,7 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
+use contract::{metrics, variables};
 use serde_json::Value;
 use support::{Gateway, Redis, event};
 use tokio::time::Instant;
@@ -53,11 +54,11 @@ async fn measure(mode: &str, clients: u64) -> (u64, f64, Duration) {
     let url = redis.url();
     let critical = CRITICAL.to_string();
     let variables = [
-        ("REDIS_URL", url.as_str()),
-        ("DEPTH_MODE", mode),
-        ("QUEUE_RECOVERY_THRESHOLD", "100"),
-        ("QUEUE_WARNING_THRESHOLD", "200"),
-        ("QUEUE_CRITICAL_THRESHOLD", critical.as_str()),
+        (variables::REDIS_URL.name, url.as_str()),
+        (variables::DEPTH_MODE.name, mode),
+        (variables::QUEUE_RECOVERY_THRESHOLD.name, "100"),
+        (variables::QUEUE_WARNING_THRESHOLD.name, "200"),
+        (variables::QUEUE_CRITICAL_THRESHOLD.name, critical.as_str()),
     ];
     let gateway = Gateway::start(&variables).await;
     let begun = Instant::now();
@@ -75,9 +76,9 @@ async fn measure(mode: &str, clients: u64) -> (u64, f64, Duration) {
     let sample = |name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok()).unwrap()
     };
-    let emit =
-        sample("rule_engine_gateway_emit_seconds_sum") / sample("rule_engine_gateway_emit_seconds_count");
-    (sample("rule_engine_queue_total_pending") as u64, rate, Duration::from_secs_f64(emit / 2.0))
+    let emit = |part: &str| sample(&format!("{}_{part}", metrics::EMIT_SECONDS.name));
+    let emit = emit("sum") / emit("count");
+    (sample(metrics::QUEUE_TOTAL_PENDING.name) as u64, rate, Duration::from_secs_f64(emit / 2.0))
 }
 
 /// The same, simulated: mean overshoot and half-width of its 95% interval.

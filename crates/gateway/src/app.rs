@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
 use backpressure::Snapshot;
+use contract::variables::SPILL_DIR;
 use tokio::sync::Semaphore;
 
 use crate::bus::Bus;
@@ -21,26 +22,26 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// The policy.
     pub circuit: Arc<Circuit>,
-    /// What is behind the gateway.
+    /// The queue behind the gateway.
     pub queue: Arc<dyn Queue>,
-    /// Where priority 1 waits if need be.
+    /// Where priority 1 waits while Redis cannot take it.
     pub spill: Option<Arc<Spill>>,
-    /// Where events come in.
+    /// Takes events.
     pub bus: Bus,
     /// The counters.
     pub metrics: Arc<Metrics>,
-    /// What was last seen.
+    /// The latest readings of the monitor.
     pub last_seen: LastSeen,
     /// Rejections at the last reset.
     pub rejected_at_reset: AtomicU64,
-    /// Kibibytes of bodies that may still come in.
+    /// Kibibytes of bodies that may still be read.
     pub body_budget: Arc<Semaphore>,
-    /// Whether the process is about to end.
+    /// Whether the process is shutting down.
     pub is_draining: AtomicBool,
 }
 
 impl App {
-    /// Puts the parts together. Nothing goes on in the background yet, but for the connections of the queue.
+    /// Puts the parts together. Nothing runs in the background yet, except the connections of the queue.
     ///
     /// # Errors
     /// The spill cannot be opened.
@@ -49,8 +50,9 @@ impl App {
             None => None,
             Some(spill) => {
                 let opened = Spill::open(spill);
-                let opened = opened
-                    .with_context(|| format!("SPILL_DIR: cannot use the folder {:?}", spill.dir.display()))?;
+                let opened = opened.with_context(|| {
+                    format!("{}: cannot use the folder {:?}", SPILL_DIR.name, spill.dir.display())
+                })?;
                 if opened.backlog().0 > 0 {
                     tracing::warn!(
                         jobs = opened.backlog().0,
@@ -60,7 +62,7 @@ impl App {
                 Some(Arc::new(opened))
             }
         };
-        // Names the ids of this instance, and spreads its hints when to come back apart from those of others.
+        // Makes the ids of this instance unique, and spreads its retry hints apart from those of others.
         let instance = getrandom::u64().context("the system has no random numbers")?;
         let policy = settings.policy.with_jitter_seed(instance);
         let circuit = Arc::new(Circuit::new(policy, settings.memory_watermarks_ppm));
@@ -87,11 +89,11 @@ impl App {
         })
     }
 
-    /// How things stand now. Asks the queue.
+    /// The present state. Asks the queue.
     pub async fn status(&self) -> Status {
         let counts = self.queue.counts().await;
         if let Err(error) = &counts {
-            tracing::debug!(%error, "the queue does not tell its counts");
+            tracing::debug!(%error, "cannot read the counts of the queue");
         }
         let seen = self.last_seen.get();
         let at_reset = self.rejected_at_reset.load(Ordering::Relaxed);
@@ -108,7 +110,7 @@ impl App {
         }
     }
 
-    /// Closes the circuit by hand and begins the count of rejections anew.
+    /// Closes the circuit by hand and restarts the count of rejections.
     pub fn reset(&self) -> Snapshot {
         let rejected = self.metrics.rejected_total();
         self.rejected_at_reset.store(rejected, Ordering::Relaxed);

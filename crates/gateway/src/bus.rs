@@ -1,4 +1,4 @@
-//! The event bus: what is decided about an event, in this order.
+//! The event bus decides about each event, in this order.
 //!
 //! ```text
 //! quota --> memory of Redis --> depth: atomic | request | sampled --> queue
@@ -6,7 +6,7 @@
 //!                  +----------------------> spill <--------------------+
 //! ```
 //!
-//! An accepted event is in the queue or, if its priority is 1, on the disk of the spill. One that is neither is refused.
+//! An accepted event is in the queue or, if its priority is 1, on the disk of the spill. Every other event is refused.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::circuit::{Circuit, Pressure};
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::queue::{Job, Offer, Outcome, Queue, QueueError};
+use crate::queue::{Enqueued, Job, Offer, Queue, QueueError};
 use crate::refusal::{Refusal, RefusalReason};
 use crate::settings::{DepthMode, Quota, Settings};
 use crate::spill::{Spill, SpillError};
 
-/// Takes events, and gives jobs to the queue.
+/// Takes events and enqueues jobs.
 pub struct Bus {
     settings: Arc<Settings>,
     circuit: Arc<Circuit>,
@@ -42,7 +42,7 @@ pub struct Bus {
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Answer {
     /// Its class: its type if settings know it.
     pub class: String,
     /// Its priority, given or by its type.
@@ -66,11 +66,11 @@ struct Candidate {
     job: Job,
     /// What the policy is told of it.
     request: Request,
-    verdict: Option<Result<Accepted, Refusal>>,
+    answer: Option<Result<Accepted, Refusal>>,
 }
 
 impl Bus {
-    /// A bus in front of `queue`; `instance` is a number that no other one and no earlier run of this one has.
+    /// A bus in front of `queue`. No other instance and no earlier run may have the same `instance`.
     #[must_use]
     pub fn new(
         settings: Arc<Settings>,
@@ -86,17 +86,17 @@ impl Bus {
         Bus { settings, circuit, queue, spill, quotas, metrics, ids: Ids::new(instance) }
     }
 
-    /// Decides about events and enqueues those that may come in; the verdicts are in their order.
-    pub async fn emit(&self, events: Vec<Event>) -> Vec<Verdict> {
+    /// Decides about events and enqueues those it admits. The answers are in the order of the events.
+    pub async fn emit(&self, events: Vec<Event>) -> Vec<Answer> {
         let mut candidates: Vec<Candidate> = events.into_iter().map(|event| self.candidate(event)).collect();
         let is_enabled = self.settings.policy.enabled();
         let pressure = if is_enabled { self.circuit.pressure() } else { Pressure::None };
         let by_memory = open(&mut candidates).map(async |candidate| {
             let is_urgent = candidate.job.priority == Priority::MOST_URGENT;
             if pressure >= Pressure::Shedding && !is_urgent {
-                candidate.verdict = Some(Err(self.circuit.refuse(RefusalReason::Memory)));
+                candidate.answer = Some(Err(self.circuit.refuse(RefusalReason::Memory)));
             } else if is_urgent && self.spill_has_work(pressure) {
-                candidate.verdict = Some(self.spill(&candidate.job, RefusalReason::Memory).await);
+                candidate.answer = Some(self.spill(&candidate.job, RefusalReason::Memory).await);
             }
         });
         join_all(by_memory).await;
@@ -108,7 +108,7 @@ impl Bus {
             }
             DepthMode::Sampled => {
                 for candidate in open(&mut candidates) {
-                    candidate.verdict = self.circuit.decide(&candidate.request).err().map(Err);
+                    candidate.answer = self.circuit.decide(&candidate.request).err().map(Err);
                 }
                 self.enqueue(&mut candidates).await;
             }
@@ -116,7 +116,7 @@ impl Bus {
         candidates.into_iter().map(|candidate| self.count(candidate)).collect()
     }
 
-    /// Forgets organizations that have not sent for a while.
+    /// Forgets the quotas of organizations that have not sent for a while.
     pub fn forget_idle_organizations(&self) {
         if let Some(quotas) = &self.quotas {
             quotas.retain_recent();
@@ -136,7 +136,7 @@ impl Bus {
                     not_until.wait_time_from(governor::clock::Clock::now(&clock))
                 })
             });
-        let verdict = quota.map(|retry_after| {
+        let answer = quota.map(|retry_after| {
             Err(Refusal { reason: RefusalReason::Quota, state: self.circuit.state(), retry_after })
         });
         let organization = event.organization.as_deref().map_or(0, |name| xxh3_64(name.as_bytes()));
@@ -156,10 +156,10 @@ impl Bus {
         // A client that sends an event again sends the same content, and gets the same answer from every instance.
         let id = xxh3_64(job.data.as_bytes());
         let request = Request { priority, organization, id, cost: 1 };
-        Candidate { class, job, request, verdict }
+        Candidate { class, job, request, answer }
     }
 
-    /// The specification's way: read the depth, then decide. What this request adds itself counts.
+    /// Reads the depth, then decides, as in the specification. Jobs of the same request count.
     async fn decide_by_depth(&self, candidates: &mut [Candidate]) {
         if open(candidates).next().is_none() {
             return;
@@ -173,12 +173,12 @@ impl Bus {
             };
             match self.circuit.observe_and_decide(depth, &candidate.request) {
                 Ok(()) => added += 1,
-                Err(refusal) => candidate.verdict = Some(Err(refusal)),
+                Err(refusal) => candidate.answer = Some(Err(refusal)),
             }
         }
     }
 
-    /// Enqueues what has not been refused.
+    /// Enqueues all events that have no answer yet.
     async fn enqueue(&self, candidates: &mut [Candidate]) {
         let admitted: Vec<&mut Candidate> = open(candidates).collect();
         let offers: Vec<Offer<'_>> =
@@ -187,13 +187,13 @@ impl Bus {
         self.settle(admitted.into_iter().zip(outcomes).collect()).await;
     }
 
-    /// Has the queue compare the depth and enqueue in one step. What it refuses moves the circuit, and is then decided on; if the
-    /// circuit would now admit it after all, because others moved it meanwhile, it is offered again.
+    /// The queue compares the depth and enqueues in one step. A refused job moves the circuit, which then decides; if the circuit now
+    /// admits the job, because other jobs have moved it meanwhile, the job is offered again.
     async fn enqueue_below_limits(&self, candidates: &mut [Candidate]) {
         for candidate in open(candidates) {
-            candidate.verdict = self.circuit.decide(&candidate.request).err().map(Err);
+            candidate.answer = self.circuit.decide(&candidate.request).err().map(Err);
         }
-        // The depth of one part says nothing about the whole: then the monitor alone moves the circuit.
+        // The depth of one shard says nothing about the whole queue; then only the monitor moves the circuit.
         let is_whole = self.queue.parts() == 1;
         for _ in 0..MOST_OFFERS {
             let admitted: Vec<&mut Candidate> = open(candidates).collect();
@@ -211,16 +211,16 @@ impl Bus {
             let mut settled = Vec::new();
             for (candidate, outcome) in admitted.into_iter().zip(outcomes) {
                 match outcome {
-                    Ok(Outcome::Refused { .. }) if !is_whole => {
-                        candidate.verdict = Some(Err(self.circuit.refuse(RefusalReason::ShardFull)));
+                    Ok(Enqueued::Refused { .. }) if !is_whole => {
+                        candidate.answer = Some(Err(self.circuit.refuse(RefusalReason::ShardFull)));
                     }
-                    Ok(Outcome::Refused { depth }) => {
+                    Ok(Enqueued::Refused { depth }) => {
                         let decision =
                             self.circuit.observe_and_decide(Depth::Known(depth), &candidate.request);
-                        candidate.verdict = decision.err().map(Err);
+                        candidate.answer = decision.err().map(Err);
                     }
                     outcome => {
-                        if let Ok(Outcome::Enqueued { depth, .. }) = &outcome
+                        if let Ok(Enqueued::Added { depth, .. }) = &outcome
                             && is_whole
                         {
                             self.circuit.observe(Depth::Known(*depth));
@@ -232,25 +232,25 @@ impl Bus {
             self.settle(settled).await;
         }
         for candidate in open(candidates) {
-            candidate.verdict = Some(Err(self.circuit.refuse(RefusalReason::Contended)));
+            candidate.answer = Some(Err(self.circuit.refuse(RefusalReason::Contended)));
         }
     }
 
-    /// What the answers of the queue mean for the events. All at once, so that what has to be spilled shares a sync.
-    async fn settle(&self, answered: Vec<(&mut Candidate, Result<Outcome, QueueError>)>) {
+    /// Turns the answers of the queue into answers to events. Concurrently, so that spilled jobs share a sync.
+    async fn settle(&self, answered: Vec<(&mut Candidate, Result<Enqueued, QueueError>)>) {
         let all = answered.into_iter().map(async |(candidate, outcome)| {
-            candidate.verdict = Some(self.accept(&candidate.job, outcome).await);
+            candidate.answer = Some(self.accept(&candidate.job, outcome).await);
         });
         join_all(all).await;
     }
 
-    /// What the answer of the queue means for one event.
-    async fn accept(&self, job: &Job, outcome: Result<Outcome, QueueError>) -> Result<Accepted, Refusal> {
+    /// Turns the answer of the queue into the answer to one event.
+    async fn accept(&self, job: &Job, outcome: Result<Enqueued, QueueError>) -> Result<Accepted, Refusal> {
         let reason = match outcome {
-            Ok(Outcome::Enqueued { id, .. } | Outcome::Duplicate { id }) => {
+            Ok(Enqueued::Added { id, .. } | Enqueued::Duplicate { id }) => {
                 return Ok(Accepted { job_id: id, is_spilled: false });
             }
-            Ok(Outcome::Refused { .. }) => RefusalReason::Contended,
+            Ok(Enqueued::Refused { .. }) => RefusalReason::Contended,
             Err(QueueError::Unavailable(why)) => {
                 tracing::debug!(why, "a job could not be enqueued");
                 RefusalReason::QueueUnavailable
@@ -260,7 +260,7 @@ impl Bus {
         self.spill(job, reason).await
     }
 
-    /// Keeps an urgent job that the queue does not take now; others are refused for `reason`.
+    /// Spills an urgent job that the queue does not take; refuses any other job for `reason`.
     async fn spill(&self, job: &Job, reason: RefusalReason) -> Result<Accepted, Refusal> {
         let (Some(spill), Some(id)) = (&self.spill, &job.id) else {
             return Err(self.circuit.refuse(reason));
@@ -272,28 +272,28 @@ impl Bus {
         }
     }
 
-    /// Whether urgent jobs go to the spill: behind those that wait there, or because Redis must not be given more.
+    /// Whether urgent jobs go to the spill: because others wait there, or because Redis is nearly full.
     fn spill_has_work(&self, pressure: Pressure) -> bool {
         self.spill.as_ref().is_some_and(|spill| pressure == Pressure::Full || spill.backlog().0 > 0)
     }
 
-    fn count(&self, candidate: Candidate) -> Verdict {
-        let Candidate { class, job, request: _, verdict } = candidate;
-        let result = verdict.unwrap_or_else(|| Err(self.circuit.refuse(RefusalReason::Contended)));
+    fn count(&self, candidate: Candidate) -> Answer {
+        let Candidate { class, job, request: _, answer } = candidate;
+        let result = answer.unwrap_or_else(|| Err(self.circuit.refuse(RefusalReason::Contended)));
         match &result {
             Ok(_) => self.metrics.accepted(&class),
             Err(refusal) => self.metrics.rejected(&class, refusal.reason),
         }
-        Verdict { class, priority: job.priority, result }
+        Answer { class, priority: job.priority, result }
     }
 }
 
-/// Those not decided on yet.
+/// Candidates without an answer.
 fn open(candidates: &mut [Candidate]) -> impl Iterator<Item = &mut Candidate> {
-    candidates.iter_mut().filter(|candidate| candidate.verdict.is_none())
+    candidates.iter_mut().filter(|candidate| candidate.answer.is_none())
 }
 
-/// What workers get to read.
+/// The data of a job, as workers read it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct JobData<'a> {
@@ -305,7 +305,7 @@ struct JobData<'a> {
     data: &'a RawValue,
 }
 
-/// Ids that no other instance and no other start of this one gives out. BullMQ wants them not to be numbers, and without ':'.
+/// Ids that are unique across instances and restarts. BullMQ allows neither plain numbers nor ':'.
 struct Ids {
     instance: String,
     next: AtomicU64,
@@ -328,5 +328,5 @@ fn milliseconds(time: SystemTime) -> u64 {
 }
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
-/// The circuit has moved between any two of them, so more than a few are hardly ever needed.
+/// The circuit moved between any two offers, so more than a few are hardly ever needed.
 const MOST_OFFERS: usize = 4;

@@ -1,7 +1,7 @@
 //! Whether the database that the workers need answers.
 //!
-//! The gateway itself has no use for a database, so it holds no credentials for one: it connects, reads what the server says
-//! first, and hangs up. That tells a server that is there from a port that is merely open.
+//! The gateway itself needs no database and holds no credentials: it connects, reads the greeting of the server, and hangs up.
+//! The greeting tells a database from a port that is merely open.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// A server to ask.
+/// The address of a database server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseAddress {
-    /// What it speaks.
+    /// Its protocol.
     pub kind: Kind,
     host: String,
     port: u16,
@@ -40,8 +40,7 @@ impl Kind {
 }
 
 impl DatabaseAddress {
-    /// Of `mysql://[user[:password]@]host[:port][/...]`, or the same with `postgres://`; `None` if it is no such text. Users and
-    /// passwords are not kept.
+    /// Parses `mysql://[user[:password]@]host[:port][/...]`, or the same with `postgres://`. User and password are not kept.
     #[must_use]
     pub fn parse(text: &str) -> Option<DatabaseAddress> {
         let (scheme, rest) = text.split_once("://")?;
@@ -60,7 +59,7 @@ impl DatabaseAddress {
         (!host.is_empty()).then(|| DatabaseAddress { kind, host: host.to_owned(), port })
     }
 
-    /// Whether the server answers within `patience` as one of its kind does.
+    /// Whether the server greets within `patience`, as its protocol says.
     pub async fn answers(&self, patience: Duration) -> bool {
         timeout(patience, self.greeting()).await.is_ok_and(|answer| answer.unwrap_or(false))
     }

@@ -1,6 +1,6 @@
-//! Events as clients send them: one, an array, or one a line; and everything that can be wrong with them, all of it at once.
+//! Parses events as clients send them: one, an array, or one a line. Reports all mistakes at once.
 //!
-//! What a client wrote as `data` is passed on byte for byte: numbers keep their digits, objects their order.
+//! `data` is passed on byte for byte: numbers keep their digits, objects their order.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,20 +12,20 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-/// An event that is well formed.
+/// A valid event.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// What kind of event it is; also the name of its job.
+    /// Its type; also the name of its job.
     pub event_type: String,
-    /// Whose it is, as written.
+    /// Its organization, as written.
     pub organization: Option<String>,
-    /// As asked for; `None` for that of its type.
+    /// As given; `None` for that of its type.
     pub priority: Option<Priority>,
-    /// JSON text of what is to be done.
+    /// JSON text.
     pub data: Box<RawValue>,
 }
 
-/// One thing that is wrong with a body.
+/// One mistake in a body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Mistake {
     /// Where: `type`, `[3].priority`, `line 4`, or `body`.
@@ -59,14 +59,14 @@ pub struct Body {
 
 /// Longest event type and organization, in bytes.
 const LONGEST_NAME: usize = 128;
-/// Enough to see what is meant without echoing a megabyte.
+/// Most mistakes reported.
 const MOST_MISTAKES: usize = 100;
 const LONGEST_ECHO: usize = 80;
 
 /// Reads a body of at most `most` events.
 ///
 /// # Errors
-/// All mistakes of the body, in order, but no more than a hundred.
+/// The first hundred mistakes of the body, in order.
 pub fn parse(body: &[u8], format: Format, most: usize) -> Result<Body, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let mut events = Vec::new();
@@ -214,7 +214,7 @@ fn found(value: Option<&RawValue>) -> String {
     value.map_or_else(|| "nothing".to_owned(), |value| echo(value.get()))
 }
 
-/// The beginning of a text that somebody sent.
+/// The beginning of a text from a client.
 fn echo(text: &str) -> String {
     let printable: String = text.chars().take(LONGEST_ECHO).filter(|c| !c.is_control()).collect();
     if text.chars().count() > LONGEST_ECHO { printable + "..." } else { printable }

@@ -1,9 +1,10 @@
-//! From settings to a gateway at work.
+//! From settings to a running gateway.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use contract::variables::ALLOW_EVICTION;
 
 use crate::app::App;
 use crate::monitor;
@@ -12,7 +13,7 @@ use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::redis::RedisQueue;
 use crate::settings::Settings;
 
-/// Puts the parts together and starts what runs in the background. An absent Redis is waited for only a moment.
+/// Puts the parts together and starts the background work. Waits for Redis only briefly.
 ///
 /// # Errors
 /// The spill cannot be opened, or Redis evicts and settings do not allow that.
@@ -29,8 +30,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Arc<App>> {
                 && !redis.allow_eviction
             {
                 bail!(
-                    "Redis has maxmemory-policy {policy}: at maxmemory it drops jobs silently, and even the counter of their ids; \
-                     set noeviction, or ALLOW_EVICTION=true"
+                    "Redis has maxmemory-policy {policy}: at maxmemory it silently drops jobs, and even the counter of their ids; \
+                     set noeviction, or {}=true",
+                    ALLOW_EVICTION.name
                 );
             }
             Arc::new(queue)
@@ -39,7 +41,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Arc<App>> {
     around(settings, queue).await
 }
 
-/// As [`start`], around a queue that is there.
+/// As [`start`], around an existing queue.
 ///
 /// # Errors
 /// The spill cannot be opened.
@@ -49,5 +51,5 @@ pub async fn around(settings: Arc<Settings>, queue: Arc<dyn Queue>) -> anyhow::R
     Ok(app)
 }
 
-/// Longest wait for Redis at the start.
+/// Longest wait for Redis at startup.
 const FIRST_PATIENCE: Duration = Duration::from_secs(2);

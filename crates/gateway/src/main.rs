@@ -1,4 +1,4 @@
-//! `gateway`: the service. Arguments only ask about it; what it does is in its environment variables.
+//! `gateway`: the service. Environment variables configure it; arguments only ask for information.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Check the settings, report all mistakes, and end: 0 when there is none, 3 otherwise.
+    /// Check the settings, report all mistakes, and exit: 0 if there are none, 3 otherwise.
     #[arg(long)]
     check_config: bool,
     /// Print the table of settings, in Markdown.
@@ -78,7 +78,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         }
     };
     http::server::serve(app, listener, stop).await?;
-    tracing::info!("ended");
+    tracing::info!("stopped");
     Ok(())
 }
 
@@ -91,5 +91,5 @@ fn start_log(settings: &Settings) {
     if settings.log_json { log.json().init() } else { log.with_target(false).init() }
 }
 
-/// As `simulate`: a scenario or settings that are invalid.
+/// Exit code for invalid settings; `simulate` has the same for invalid scenarios.
 const INVALID: u8 = 3;

@@ -1,5 +1,5 @@
-//! What goes on without any traffic: the depth is read, so that a circuit whose queue has drained closes although nobody sends
-//! anything; memory and workers are looked at; and rejections are logged, by the second and not by the event.
+//! Background work, independent of traffic: reads the depth, so that the circuit closes when its queue has drained; reads memory
+//! and workers; and logs rejections once a second rather than once an event.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::app::App;
 use crate::queue::Memory;
 
-/// Starts all of it, for as long as the process lives. Memory and workers have been looked at once when this returns.
+/// Starts the background work, which runs until the process ends. Memory and workers have been read once when this returns.
 pub async fn start(app: &Arc<App>) {
     look(app, true).await;
     tokio::spawn(watch_depth(app.clone()));
@@ -41,7 +41,7 @@ async fn watch_the_rest(app: Arc<App>) {
     }
 }
 
-/// Looks at memory and, if `all`, at workers and the database.
+/// Reads memory and, if `all`, workers and the database.
 async fn look(app: &App, all: bool) {
     let memory = app.queue.memory().await.ok();
     if let Some(memory) = &memory {
@@ -87,8 +87,8 @@ fn every(time: Duration) -> tokio::time::Interval {
     ticks
 }
 
-/// Fast enough to see Redis fill at any rate it can be written to: a watermark leaves a tenth of its memory and more.
+/// Short enough to see Redis fill at the highest rate it accepts: a watermark leaves a tenth of its memory or more.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(200);
-/// Looks at memory for one at workers, whose list Redis takes longer to write.
+/// Readings of memory for each one of workers, whose list costs Redis more.
 const MEMORY_LOOKS: u64 = 5;
 const DATABASE_PATIENCE: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! How things stand, as plain data for metrics and health endpoints.
+//! The present state, as plain data for the metrics and health endpoints.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,11 +6,11 @@ use backpressure::{Config, Snapshot};
 
 use crate::queue::{Counts, Memory, WorkerInfo};
 
-/// How things stand.
+/// The present state.
 pub struct Status {
     /// `None` if the queue does not answer.
     pub counts: Option<Counts>,
-    /// `None` if they could not be listed.
+    /// `None` if the list could not be read.
     pub workers: Option<Vec<WorkerInfo>>,
     /// `None` if it could not be read.
     pub memory: Option<Memory>,
@@ -36,7 +36,7 @@ impl Status {
     }
 }
 
-/// What was last seen; `None` when it could not be seen.
+/// The latest readings; `None` where the latest one failed.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// Memory of the queue.
@@ -47,12 +47,12 @@ pub struct Seen {
     pub database: Option<bool>,
 }
 
-/// The same, shared between the monitor and those who ask.
+/// The latest readings, shared between the monitor and its readers.
 #[derive(Default)]
 pub struct LastSeen(Mutex<Seen>);
 
 impl LastSeen {
-    /// What was last seen.
+    /// The latest readings.
     #[must_use]
     pub fn get(&self) -> Seen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -6,10 +6,14 @@
 
 use std::fmt::Write;
 
+use contract::metrics::{
+    CIRCUIT_STATE, Metric as Series, QUEUE_TOTAL_PENDING, REDIS_MEMORY_USED, REJECTED, WORKERS,
+};
+
 use super::view::View;
-use crate::alerts::names::{CIRCUIT, MEMORY, PENDING, REJECTED, WORKERS};
 use crate::alerts::prometheus_duration;
 use crate::engine::time::SimDuration;
+use crate::model::config::Condition;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::report::kit::rules::{self, Rule};
@@ -20,7 +24,7 @@ use crate::report::kit::{number, text};
 pub(super) struct Alert {
     rule: Rule,
     /// For the test: the series that sets it off, as promtool writes series, and how long until its rate is known.
-    firing: (&'static str, String, SimDuration),
+    firing: (Series, String, SimDuration),
 }
 
 pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
@@ -54,19 +58,19 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
         Alert {
             rule: Rule {
             name: "CircuitBreakerOpen",
-            expression: "rule_engine_backpressure_circuit_state == 2".to_owned(),
+            expression: Condition::CircuitOpen.promql(),
             wait: seconds(waits(300)),
             severity: "critical",
             summary: "The backpressure circuit stays open".to_owned(),
             description: "Only priority 1 is admitted. Scale workers, investigate the traffic source.".to_owned(),
             evidence: why(300),
             },
-            firing: (CIRCUIT, "2+0x120".to_owned(), SimDuration::ZERO),
+            firing: (CIRCUIT_STATE, "2+0x120".to_owned(), SimDuration::ZERO),
         },
         Alert {
             rule: Rule {
             name: "QueueDepthCritical",
-            expression: format!("{PENDING} > {}", policy.critical()),
+            expression: Condition::PendingAbove(policy.critical()).promql(),
             wait: seconds(waits(120)),
             severity: "critical",
             summary: format!("More than {} jobs are pending", jobs(policy.critical())),
@@ -77,12 +81,12 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
                 why(120)
             ),
             },
-            firing: (PENDING, format!("{}+0x120", policy.critical() + 1), SimDuration::ZERO),
+            firing: (QUEUE_TOTAL_PENDING, format!("{}+0x120", policy.critical() + 1), SimDuration::ZERO),
         },
         Alert {
             rule: Rule {
             name: "HighRejectionRate",
-            expression: format!("sum(rate({REJECTED}[5m])) > {rejections}"),
+            expression: Condition::RejectionsAbove { rate: rejections as f64, window: seconds(300) }.promql(),
             wait: seconds(waits(300)),
             severity: "critical",
             summary: format!("More than {} jobs a second are rejected", jobs(rejections)),
@@ -99,19 +103,19 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
         Alert {
             rule: Rule {
             name: "QueueDepthWarning",
-            expression: format!("{PENDING} > {}", policy.warning()),
+            expression: Condition::PendingAbove(policy.warning()).promql(),
             wait: seconds(waits(300)),
             severity: "warning",
             summary: format!("More than {} jobs are pending", jobs(policy.warning())),
             description: "The depth is above the warning threshold. Monitor, prepare to scale.".to_owned(),
             evidence: format!("The planned warning threshold. {}", why(300)),
             },
-            firing: (PENDING, format!("{}+0x120", policy.warning() + 1), SimDuration::ZERO),
+            firing: (QUEUE_TOTAL_PENDING, format!("{}+0x120", policy.warning() + 1), SimDuration::ZERO),
         },
         Alert {
             rule: Rule {
             name: "WorkerCountLow",
-            expression: format!("{WORKERS} < {processes}"),
+            expression: Condition::WorkersBelow(processes).promql(),
             wait: SimDuration::ZERO,
             severity: "warning",
             summary: format!("Fewer than {processes} workers run"),
@@ -126,19 +130,19 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
         alerts.push(Alert {
             rule: Rule {
             name: "RedisMemoryHigh",
-            expression: format!("{MEMORY} > {watermark}"),
+            expression: format!("{} > {watermark}", REDIS_MEMORY_USED.name),
             wait: seconds(60),
             severity: "critical",
             summary: "Redis is above 80 % of maxmemory".to_owned(),
             description: "At maxmemory Redis refuses jobs, and workers that restart cannot fetch any. Drain, or raise maxmemory."
                 .to_owned(),
             evidence: format!(
-                "80 % of {} bytes; the plan peaks at {}. The metric is that of redis_exporter.",
+                "80 % of {} bytes; the plan peaks at {}.",
                 bytes,
                 number::estimate(Unit::Bytes, summary.metric(Metric::RedisPeak)),
             ),
             },
-            firing: (MEMORY, format!("{}+0x120", watermark + 1), SimDuration::ZERO),
+            firing: (REDIS_MEMORY_USED, format!("{}+0x120", watermark + 1), SimDuration::ZERO),
         });
     }
     alerts
@@ -168,13 +172,14 @@ pub(super) fn render_test(view: &View<'_>, choice: &Choice) -> String {
     let model = &choice.scenario.model;
     let policy = &model.policy.config;
     let mut planned = vec![
-        (CIRCUIT, "0+0x120".to_owned()),
+        (CIRCUIT_STATE, "0+0x120".to_owned()),
         // At a threshold is not above it.
-        (PENDING, format!("{}+0x120", policy.warning())),
+        (QUEUE_TOTAL_PENDING, format!("{}+0x120", policy.warning())),
         (REJECTED, format!("0+{}x120", (most_rejected(choice) * 60.0) as u64)),
         (WORKERS, format!("{}+0x120", model.workers.processes)),
     ];
-    planned.extend(model.redis.maxmemory.map(|bytes| (MEMORY, format!("{}+0x120", bytes / 10 * 8))));
+    planned
+        .extend(model.redis.maxmemory.map(|bytes| (REDIS_MEMORY_USED, format!("{}+0x120", bytes / 10 * 8))));
 
     let mut file = String::new();
     let rules = view.file("alerts", "yaml");
@@ -182,7 +187,7 @@ pub(super) fn render_test(view: &View<'_>, choice: &Choice) -> String {
     let _ = writeln!(file, "rule_files:\n- {}\nevaluation_interval: 1m\ntests:", text::yaml(&rules));
     file += "# As planned: nothing fires.\n- interval: 1m\n  input_series:\n";
     for (series, values) in &planned {
-        let _ = writeln!(file, "  - series: {series}\n    values: {values}");
+        let _ = writeln!(file, "  - series: {}\n    values: {values}", series.name);
     }
     file += "  alert_rule_test:\n";
     for alert in &alerts {
@@ -191,8 +196,8 @@ pub(super) fn render_test(view: &View<'_>, choice: &Choice) -> String {
     for Alert { rule, firing: (series, values, known) } in &alerts {
         let _ = writeln!(
             file,
-            "# {}\n- interval: 1m\n  input_series:\n  - series: {series}\n    values: {values}\n  alert_rule_test:",
-            rule.name
+            "# {}\n- interval: 1m\n  input_series:\n  - series: {}\n    values: {values}\n  alert_rule_test:",
+            rule.name, series.name
         );
         if rule.wait > SimDuration::ZERO {
             let early = prometheus_duration(rule.wait - seconds(60));

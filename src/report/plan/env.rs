@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use contract::variables::REDIS_URL;
+
 use super::service::{ServiceSettings, Unset};
 use super::view::View;
 use crate::model::metric::{Metric, Unit};
@@ -43,7 +45,10 @@ pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
     }
     comment("");
     let service = ServiceSettings::of(choice);
-    comment("The gateway also needs REDIS_URL, and has defaults for the rest: `gateway --settings`.");
+    comment(&format!(
+        "The gateway also needs {}; the rest has defaults: `gateway --settings`.",
+        REDIS_URL.name
+    ));
     comment("No variable says:");
     for Unset { path, value, remedy } in &service.unset {
         comment(&format!("  {path} = {value} ({remedy})"));

@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use contract::metrics::QUEUE_TOTAL_PENDING;
+
 use super::view::{View, times};
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
@@ -67,7 +69,7 @@ pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
         0,
         "The metric is one number: the adapter must not add up what several gateways say of the same queue,",
     );
-    comment(0, "as in: max(rule_engine_queue_total_pending)");
+    comment(0, &format!("as in: max({})", QUEUE_TOTAL_PENDING.name));
     if choice.queues > 1 {
         comment(
             0,
@@ -104,7 +106,8 @@ pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
         ),
     );
     let _ = writeln!(file, "  maxReplicas: {max}");
-    file += "  metrics:\n  - type: External\n    external:\n      metric:\n        name: rule_engine_queue_total_pending\n";
+    file += "  metrics:\n  - type: External\n    external:\n      metric:\n";
+    let _ = writeln!(file, "        name: {}", QUEUE_TOTAL_PENDING.name);
     file += "      target:\n        type: AverageValue\n";
     let mut comment = |indent: usize, line: &str| self::comment(&mut file, indent, line);
     let warning = number::grouped(policy.warning() as f64, 0);

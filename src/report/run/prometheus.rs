@@ -6,7 +6,9 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::alerts::{self, Firing, names, prometheus_duration};
+use contract::metrics::{self, Kind, Metric, Scope};
+
+use crate::alerts::{self, Firing, prometheus_duration};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{AlertRule, Condition, ModelConfig};
 use crate::model::scrape::{QueueScrape, Scrape};
@@ -26,70 +28,61 @@ struct Series<'a> {
 
 type Value<'a> = Box<dyn Fn(&Scrape) -> Option<u64> + 'a>;
 
-/// Series of one name.
+/// The series of one metric.
 struct Family<'a> {
-    /// Without the `_total` of a counter.
-    name: String,
-    kind: &'static str,
-    help: &'static str,
+    metric: Metric,
     series: Vec<Series<'a>>,
 }
 
 fn families(model: &ModelConfig) -> Vec<Family<'_>> {
-    let of_queue = |name: &str, kind, help, value: fn(&QueueScrape) -> u64| Family {
-        name: name.trim_end_matches("_total").to_owned(),
-        kind,
-        help,
-        series: vec![Series {
-            name: name.to_owned(),
-            value: Box::new(move |scrape| scrape.queue.as_ref().map(value)),
-        }],
+    let of_queue = |value: fn(&QueueScrape) -> u64| -> Value<'static> {
+        Box::new(move |scrape| scrape.queue.as_ref().map(value))
     };
-    let mut families = vec![
-        of_queue(names::WAITING, "gauge", "Jobs waiting", |queue| queue.pending - queue.active),
-        of_queue(names::ACTIVE, "gauge", "Jobs in service", |queue| queue.active),
-        of_queue(names::PENDING, "gauge", "Jobs waiting and in service", |queue| queue.pending),
-        // Counters, but the specification's names do not end as those of counters must.
-        of_queue(names::COMPLETED, "unknown", "Jobs completed since the start", |queue| queue.completed),
-        of_queue(names::FAILED, "unknown", "Jobs given up since the start", |queue| queue.failed),
-        of_queue(names::WORKERS, "gauge", "Worker processes that take jobs", |queue| queue.workers.into()),
-        of_queue(names::MEMORY, "gauge", "Redis memory in use", |queue| queue.redis),
-        of_queue("simulate_jobs_lost_total", "counter", "Jobs lost since the start", |queue| queue.lost),
-    ];
+    let kept = model.redis.keep_failed.count;
+    let failed: Value<'_> = Box::new(move |scrape| scrape.queue.map(|queue| queue.failed.min(kept)));
+    let policy = &model.policy.config;
+    let constant = |jobs: u64| -> Value<'_> { Box::new(move |_| Some(jobs)) };
+    let mut families: Vec<Family<'_>> = [
+        (metrics::QUEUE_WAITING, of_queue(|queue| queue.pending - queue.active)),
+        (metrics::QUEUE_ACTIVE, of_queue(|queue| queue.active)),
+        (metrics::QUEUE_TOTAL_PENDING, of_queue(|queue| queue.pending)),
+        (metrics::QUEUE_COMPLETED, of_queue(|queue| queue.completed)),
+        (metrics::QUEUE_FAILED, failed),
+        (metrics::WORKERS, of_queue(|queue| queue.workers.into())),
+        (metrics::REDIS_MEMORY_USED, of_queue(|queue| queue.redis)),
+        (metrics::THRESHOLD_RECOVERY, constant(policy.recovery())),
+        (metrics::THRESHOLD_WARNING, constant(policy.warning())),
+        (metrics::THRESHOLD_CRITICAL, constant(policy.critical())),
+        (FAILED_JOBS, of_queue(|queue| queue.failed)),
+        (LOST_JOBS, of_queue(|queue| queue.lost)),
+    ]
+    .into_iter()
+    .map(|(metric, value)| Family { metric, series: vec![Series { name: metric.name.to_owned(), value }] })
+    .collect();
     let rejected = model.classes.iter().enumerate().map(|(index, class)| Series {
-        name: format!("{}{{class=\"{}\"}}", names::REJECTED, class.name),
+        name: format!("{}{{class=\"{}\"}}", metrics::REJECTED.name, class.name),
         value: Box::new(move |scrape| Some(scrape.rejected[index])),
     });
-    families.push(Family {
-        name: names::REJECTED.trim_end_matches("_total").to_owned(),
-        kind: "counter",
-        help: "Jobs rejected since the start",
-        series: rejected.collect(),
-    });
+    families.push(Family { metric: metrics::REJECTED, series: rejected.collect() });
     let circuits = (0..model.gateway.instances as usize).map(|gateway| Series {
-        name: format!("{}{{instance=\"{}\"}}", names::CIRCUIT, instance(gateway)),
+        name: format!("{}{{instance=\"{}\"}}", metrics::CIRCUIT_STATE.name, instance(gateway)),
         value: Box::new(move |scrape| scrape.circuits[gateway].map(u64::from)),
     });
-    families.push(Family {
-        name: names::CIRCUIT.to_owned(),
-        kind: "gauge",
-        help: "Circuit state (0=CLOSED, 1=HALF_OPEN, 2=OPEN)",
-        series: circuits.collect(),
-    });
-    let policy = &model.policy.config;
-    for (threshold, jobs) in
-        [("recovery", policy.recovery()), ("warning", policy.warning()), ("critical", policy.critical())]
-    {
-        let name = format!("{}_{threshold}", names::THRESHOLD);
-        families.push(Family {
-            name: name.clone(),
-            kind: "gauge",
-            help: "Threshold of the policy in jobs",
-            series: vec![Series { name, value: Box::new(move |_| Some(jobs)) }],
-        });
-    }
+    families.push(Family { metric: metrics::CIRCUIT_STATE, series: circuits.collect() });
     families
 }
+
+/// What a simulation knows beyond the contract.
+const FAILED_JOBS: Metric = Metric {
+    name: "simulate_jobs_failed_total",
+    kind: Kind::Counter,
+    unit: "jobs",
+    labels: &[],
+    scope: Scope::Queue,
+    help: "Jobs given up since the start",
+};
+const LOST_JOBS: Metric =
+    Metric { name: "simulate_jobs_lost_total", help: "Jobs lost since the start", ..FAILED_JOBS };
 
 fn instance(gateway: usize) -> String {
     format!("gateway-{}", gateway + 1)
@@ -104,8 +97,10 @@ pub(super) fn write_metrics(
     epoch: u64,
 ) -> io::Result<()> {
     for family in families(&scenario.model) {
-        writeln!(out, "# TYPE {} {}", family.name, family.kind)?;
-        writeln!(out, "# HELP {} {}.", family.name, family.help)?;
+        // OpenMetrics names a family of counters without what its series end with.
+        let name = family.metric.name.trim_end_matches("_total");
+        writeln!(out, "# TYPE {name} {}", family.metric.kind.as_str())?;
+        writeln!(out, "# HELP {name} {}.", family.metric.help)?;
         for series in &family.series {
             for scrape in scrapes {
                 if let Some(value) = (series.value)(scrape) {
@@ -144,11 +139,9 @@ pub(super) fn render_test(scenario: &Scenario, scrapes: &[Scrape]) -> String {
     let _ = writeln!(file, "evaluation_interval: {}", prometheus_duration(monitoring.evaluation));
     // The scrapes lie between the multiples of their distance.
     let _ = writeln!(file, "tests:\n- interval: {}\n  input_series:", prometheus_duration(half));
-    let used = [names::CIRCUIT, names::PENDING, names::REJECTED, names::WORKERS];
-    for series in families(model).into_iter().flat_map(|family| family.series) {
-        if !used.iter().any(|name| series.name.starts_with(name)) {
-            continue;
-        }
+    let used = [metrics::CIRCUIT_STATE, metrics::QUEUE_TOTAL_PENDING, metrics::REJECTED, metrics::WORKERS];
+    let families = families(model).into_iter().filter(|family| used.contains(&family.metric));
+    for series in families.flat_map(|family| family.series) {
         let _ = write!(file, "  - series: '{}'\n    values: '", series.name);
         for scrape in scrapes {
             let value = (series.value)(scrape).map_or_else(|| "_".to_owned(), |value| value.to_string());

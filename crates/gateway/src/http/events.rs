@@ -1,4 +1,4 @@
-//! `POST /api/v1/datastreams`: events in, verdicts out.
+//! `POST /api/v1/datastreams`: events in, answers out.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,11 +15,11 @@ use utoipa::ToSchema;
 
 use super::{Problem, media_type, problem};
 use crate::app::App;
-use crate::bus::{Accepted, Verdict};
+use crate::bus::{Accepted, Answer};
 use crate::event::{self, Format, Mistake};
 use crate::refusal::{Refusal, RefusalReason};
 
-/// An event as it is sent.
+/// An event as clients send it.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(
@@ -27,14 +27,14 @@ use crate::refusal::{Refusal, RefusalReason};
     reason = "bodies are read by hand, for all their mistakes at once; this is their documentation"
 )]
 pub struct EventBody {
-    /// Its type, which decides its priority if it gives none.
+    /// Its type, which decides its priority if `priority` is missing.
     #[serde(rename = "type")]
     #[schema(example = "telemetry-data", min_length = 1, max_length = 128)]
     event_type: String,
-    /// What is to be done; passed on byte for byte.
+    /// The data of the job; passed on byte for byte.
     #[schema(value_type = Value)]
     data: serde_json::Value,
-    /// Whose event it is: text or a whole number.
+    /// The organization: text or a whole number.
     #[schema(example = "org-1")]
     organization_id: Option<String>,
     /// 1 (most urgent) to 10.
@@ -42,28 +42,28 @@ pub struct EventBody {
     priority: Option<u8>,
 }
 
-/// What became of one event.
+/// The answer to one event.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", untagged)]
 pub enum EventAnswer {
-    /// It is accepted.
+    /// The event was accepted.
     Accepted {
         /// `true`.
         success: bool,
         /// The BullMQ id of its job.
         #[serde(rename = "jobId")]
         job_id: String,
-        /// `queued`, or `spilled` if it waits on disk for the queue.
+        /// `queued`, or `spilled` if the event waits on disk for the queue.
         #[schema(example = "queued")]
         status: &'static str,
         /// Its priority.
         priority: u8,
     },
-    /// It is refused.
+    /// The event was rejected.
     Rejected(Rejected),
 }
 
-/// A refusal.
+/// A rejection.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
@@ -84,31 +84,31 @@ pub struct Rejected {
     pub priority: u8,
     /// When to come back.
     pub retry_after_seconds: u64,
-    /// The same for people.
+    /// The reason in words.
     pub message: &'static str,
 }
 
-/// What became of several events.
+/// The answer to several events.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BatchAnswer {
     /// Whether all were accepted.
     pub success: bool,
-    /// How many were.
+    /// Number of accepted events.
     pub accepted: usize,
-    /// How many were not.
+    /// Number of rejected events.
     pub rejected: usize,
-    /// Each, in their order.
+    /// The answer to each event, in the order of the events.
     pub results: Vec<EventAnswer>,
 }
 
-/// All that is wrong with a body.
+/// All mistakes of a body.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Invalid {
     /// `false`.
     pub success: bool,
     /// `invalid`.
     pub error: &'static str,
-    /// Each mistake; nothing was enqueued.
+    /// The mistakes; nothing was enqueued.
     pub mistakes: Vec<Mistake>,
 }
 
@@ -140,7 +140,7 @@ pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Respo
     if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return unsupported("send the body without a content encoding");
     }
-    // The bytes are held until the verdict is out, so that a slow queue cannot make bodies pile up in memory.
+    // The bytes are held until all events are answered, so that a slow queue cannot make bodies pile up in memory.
     let (body, _budget) = match read(&app, &parts.headers, body).await {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -153,12 +153,12 @@ pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Respo
         }
     };
     let begun = Instant::now();
-    let verdicts = app.bus.emit(body.events).await;
+    let answers = app.bus.emit(body.events).await;
     app.metrics.emitted_in(begun.elapsed());
-    answer(verdicts, body.is_single)
+    answer(answers, body.is_single)
 }
 
-/// The body, and its share of the bytes that may be worked on at a time.
+/// The body, and its share of the bytes in flight.
 async fn read(
     app: &App,
     headers: &HeaderMap,
@@ -192,7 +192,7 @@ async fn read(
     let bytes = axum::body::to_bytes(body, most);
     match tokio::time::timeout(app.settings.limits.request_timeout, bytes).await {
         Ok(Ok(bytes)) => Ok((bytes, budget)),
-        // The only error of a body that is not the connection's own is that it is too long.
+        // Apart from errors of the connection, a body can only be too long.
         Ok(Err(_)) => Err(too_long()),
         Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
     }
@@ -202,26 +202,25 @@ fn unsupported(message: &str) -> Response {
     problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
 }
 
-fn answer(mut verdicts: Vec<Verdict>, is_single: bool) -> Response {
-    let retry_after = verdicts
+fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {
+    let retry_after = answers
         .iter()
-        .filter_map(|verdict| verdict.result.as_ref().err())
+        .filter_map(|event_answer| event_answer.result.as_ref().err())
         .map(Refusal::retry_after_seconds)
         .max();
-    let accepted = verdicts.iter().filter(|verdict| verdict.result.is_ok()).count();
-    let rejected = verdicts.len() - accepted;
-    let is_quota =
-        |verdict: &Verdict| matches!(&verdict.result, Err(refusal) if refusal.reason == RefusalReason::Quota);
+    let accepted = answers.iter().filter(|event_answer| event_answer.result.is_ok()).count();
+    let rejected = answers.len() - accepted;
+    let is_quota = |event_answer: &Answer| matches!(&event_answer.result, Err(refusal) if refusal.reason == RefusalReason::Quota);
     let status = match (accepted, rejected) {
         (_, 0) => StatusCode::ACCEPTED,
-        (0, _) if verdicts.iter().all(is_quota) => StatusCode::TOO_MANY_REQUESTS,
+        (0, _) if answers.iter().all(is_quota) => StatusCode::TOO_MANY_REQUESTS,
         (0, _) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::MULTI_STATUS,
     };
-    let answer = match (is_single, verdicts.pop()) {
-        (true, Some(verdict)) => (status, Json(EventAnswer::from(verdict))).into_response(),
+    let answer = match (is_single, answers.pop()) {
+        (true, Some(event_answer)) => (status, Json(EventAnswer::from(event_answer))).into_response(),
         (_, last) => {
-            let results = verdicts.into_iter().chain(last).map(EventAnswer::from).collect();
+            let results = answers.into_iter().chain(last).map(EventAnswer::from).collect();
             let answer = BatchAnswer { success: rejected == 0, accepted, rejected, results };
             (status, Json(answer)).into_response()
         }
@@ -252,8 +251,8 @@ impl Rejected {
     }
 }
 
-impl From<Verdict> for EventAnswer {
-    fn from(Verdict { class, priority, result }: Verdict) -> EventAnswer {
+impl From<Answer> for EventAnswer {
+    fn from(Answer { class, priority, result }: Answer) -> EventAnswer {
         match result {
             Ok(Accepted { job_id, is_spilled }) => EventAnswer::Accepted {
                 success: true,
@@ -266,7 +265,7 @@ impl From<Verdict> for EventAnswer {
     }
 }
 
-/// So that a drained process is told apart in one place.
+/// Whether the process is shutting down.
 pub(super) fn is_draining(app: &App) -> bool {
     app.is_draining.load(Ordering::Relaxed)
 }

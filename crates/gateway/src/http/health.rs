@@ -24,11 +24,11 @@ pub struct HealthAnswer {
     /// `healthy`, `degraded` (the circuit is open, or memory or depth critical) or `unhealthy` (a service does not answer).
     #[schema(example = "healthy")]
     pub status: &'static str,
-    /// When, UTC.
+    /// Time of the answer, UTC.
     pub timestamp: String,
     /// Seconds since the start.
     pub uptime: u64,
-    /// Each of them.
+    /// The services.
     pub services: Services,
 }
 
@@ -66,9 +66,9 @@ pub struct RedisHealth {
     pub status: &'static str,
     /// `active`, `lost`, or `embedded` without Redis.
     pub connection: &'static str,
-    /// Bytes in use and allowed; 0 for no limit.
+    /// Bytes in use.
     pub memory_used_bytes: Option<u64>,
-    /// See there.
+    /// Most bytes allowed; 0 for no limit.
     pub memory_max_bytes: Option<u64>,
 }
 
@@ -76,13 +76,13 @@ pub struct RedisHealth {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueHealth {
-    /// As `health`; `unhealthy` while the queue does not answer.
+    /// The same as `health`; `unhealthy` while the queue does not answer.
     pub status: &'static str,
-    /// `healthy`, `warning` or `critical`, by its last known depth.
+    /// `healthy`, `warning` or `critical`, by the last known depth.
     pub health: &'static str,
-    /// Waiting and active.
+    /// Jobs waiting and active.
     pub queue_depth: Option<u64>,
-    /// Workers that serve it.
+    /// Number of workers.
     pub workers: Option<usize>,
     /// `CLOSED`, `HALF_OPEN` or `OPEN`.
     pub circuit_state: &'static str,
@@ -96,15 +96,15 @@ pub struct QueueHealth {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationHealth {
-    /// `healthy`, or `draining` before its end.
+    /// `healthy`, or `draining` while it shuts down.
     pub status: &'static str,
-    /// The specification's name for the version of what runs the service.
+    /// The version of the service, under the specification's name.
     #[schema(example = "backpressure-gateway v0.1.0")]
     pub node_version: &'static str,
-    /// As configured.
+    /// The setting ENVIRONMENT.
     #[schema(example = "production")]
     pub environment: String,
-    /// Of the process; `null` where the system does not tell.
+    /// Memory of the process; `null` where the system does not report it.
     pub memory: Option<ProcessMemory>,
 }
 
@@ -112,22 +112,22 @@ pub struct ApplicationHealth {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessMemory {
-    /// Resident.
+    /// Resident bytes.
     #[schema(example = "12.45 MB")]
     pub rss: String,
-    /// Of that, what no file is behind.
+    /// Resident bytes that no file backs.
     pub heap_used: String,
-    /// Data segment, resident or not.
+    /// Bytes of the data segment, resident or not.
     pub heap_total: String,
 }
 
-/// Whether the instance should get traffic.
+/// Whether the instance should receive traffic.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {
     /// `ready` or `not ready`.
     #[schema(example = "ready")]
     pub status: &'static str,
-    /// When, UTC.
+    /// Time of the answer, UTC.
     pub timestamp: String,
     /// Each check.
     pub checks: Checks,
@@ -140,16 +140,16 @@ pub struct Checks {
     pub database: &'static str,
     /// `ready` or `not ready`.
     pub redis: &'static str,
-    /// `ready`, or what the circuit lets in.
+    /// `ready`, or what the circuit admits.
     pub backpressure: &'static str,
 }
 
-/// Whether the process lives.
+/// Whether the process is alive.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Liveness {
     /// `alive`.
     pub status: &'static str,
-    /// When, UTC.
+    /// Time of the answer, UTC.
     pub timestamp: String,
 }
 
@@ -192,7 +192,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     (code, Json(answer)).into_response()
 }
 
-/// Whether the instance should get traffic, by the checks that the settings name.
+/// Whether the instance should receive traffic, by the checks in the settings.
 #[utoipa::path(
     get, path = endpoints::READINESS.path, tag = "health",
     responses((status = OK, body = Readiness), (status = 503, description = "not ready", body = Readiness))
@@ -227,7 +227,7 @@ pub async fn readiness(State(app): State<Arc<App>>) -> Response {
     (code, Json(answer)).into_response()
 }
 
-/// Whether the process lives. Asks nobody: a queue that does not answer is no reason to restart the gateway.
+/// Whether the process is alive. Checks nothing else: a silent queue is no reason to restart the gateway.
 #[utoipa::path(get, path = endpoints::LIVENESS.path, tag = "health", responses((status = OK, body = Liveness)))]
 pub async fn liveness(State(_): State<Arc<App>>) -> Json<Liveness> {
     Json(Liveness { status: "alive", timestamp: timestamp(SystemTime::now()) })
@@ -279,7 +279,7 @@ impl QueueHealth {
 }
 
 impl ProcessMemory {
-    /// From the kernel (proc(5), `/proc/pid/status`), where there is one that tells.
+    /// From the kernel (proc(5), `/proc/pid/status`), where available.
     fn of_this_process() -> Option<ProcessMemory> {
         let text = std::fs::read_to_string("/proc/self/status").ok()?;
         let field = |name: &str| {

@@ -1,4 +1,4 @@
-//! `/api/v1/metrics/...`: how the queue and the circuit stand, and the reset.
+//! `/api/v1/metrics/...`: the state of queue and circuit, and the reset.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,6 +8,7 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
+use contract::variables::RESET_TOKEN;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
@@ -20,7 +21,7 @@ use crate::queue::WorkerInfo;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueMetrics {
-    /// When, UTC.
+    /// Time of the answer, UTC.
     #[schema(example = "2026-01-21T10:30:00.000Z")]
     pub timestamp: String,
     /// The queue; its numbers are `null` while it does not answer.
@@ -41,14 +42,14 @@ pub struct QueueState {
     pub name: String,
     /// Jobs by state.
     pub counts: Option<CountsAnswer>,
-    /// Waiting and active.
+    /// Jobs waiting and active.
     pub total_pending: Option<u64>,
-    /// Of the critical threshold.
+    /// Percent of the critical threshold.
     pub utilization_percent: Option<f64>,
     /// `healthy`, `warning` or `critical`.
     #[schema(example = "healthy")]
     pub health: &'static str,
-    /// Whether workers are told to take nothing.
+    /// Whether the queue is paused.
     pub is_paused: Option<bool>,
 }
 
@@ -56,30 +57,30 @@ pub struct QueueState {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CountsAnswer {
-    /// All that a worker could take.
+    /// Jobs that a worker could take.
     pub waiting: u64,
-    /// Being worked on.
+    /// Jobs in service.
     pub active: u64,
-    /// Completed and kept.
+    /// Completed jobs that are kept.
     pub completed: u64,
-    /// Failed and kept.
+    /// Failed jobs that are kept.
     pub failed: u64,
-    /// Waiting for a time.
+    /// Jobs that wait for a time.
     pub delayed: u64,
-    /// Of the waiting ones, those in BullMQ's `prioritized`.
+    /// Waiting jobs in BullMQ's `prioritized`.
     pub waiting_prioritized: u64,
-    /// Of the waiting ones, those in BullMQ's `paused`.
+    /// Waiting jobs in BullMQ's `paused`.
     pub waiting_paused: u64,
-    /// Completed since the queue exists.
+    /// Jobs completed since the queue exists.
     pub completed_total: u64,
 }
 
 /// The workers of the queue.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Workers {
-    /// How many; `null` when they could not be listed.
+    /// Number of workers; `null` if the list could not be read.
     pub count: Option<usize>,
-    /// Each, without its address.
+    /// The workers, without their addresses.
     pub list: Vec<WorkerInfo>,
 }
 
@@ -96,7 +97,7 @@ pub struct Backpressure {
     pub thresholds: Thresholds,
     /// Rejections since the start or the last reset.
     pub rejected_count: u64,
-    /// When the circuit came into its state.
+    /// When the circuit entered its state.
     pub last_state_change: String,
     /// Milliseconds since then.
     pub state_age_ms: u64,
@@ -133,7 +134,7 @@ pub struct Summary {
     pub health: &'static str,
     /// Waiting and active; `null` while the queue does not answer.
     pub queue_depth: Option<u64>,
-    /// How many; `null` when they could not be listed.
+    /// Number of workers; `null` if the list could not be read.
     pub workers: Option<usize>,
     /// `CLOSED`, `HALF_OPEN` or `OPEN`.
     #[schema(example = "CLOSED")]
@@ -142,18 +143,18 @@ pub struct Summary {
     pub rejected_count: u64,
 }
 
-/// What a reset has done.
+/// The result of a reset.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ResetAnswer {
     /// `true`.
     pub success: bool,
-    /// The same for people.
+    /// The result in words.
     pub message: &'static str,
-    /// How things stand now.
+    /// The state now.
     pub status: ResetStatus,
 }
 
-/// How things stand after a reset.
+/// The state after a reset.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResetStatus {
@@ -230,9 +231,9 @@ pub async fn prometheus(State(app): State<Arc<App>>) -> Response {
     ([(header::CONTENT_TYPE, format)], text).into_response()
 }
 
-/// Closes the circuit by hand and begins the count of rejections anew.
+/// Closes the circuit by hand and restarts the count of rejections.
 ///
-/// Needs the token of the settings; where none is set, a connection from the machine itself.
+/// Needs the token of the settings or, if none is set, a connection from the machine itself.
 #[utoipa::path(
     post, path = endpoints::RESET.path, tag = "metrics",
     security(("resetToken" = [])),
@@ -258,13 +259,14 @@ pub async fn reset(
             }
         }
         None => {
-            // A proxy on this machine speaks for others.
+            // A proxy on this machine forwards for others.
             let is_forwarded =
                 headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
             let is_local =
                 peer.is_some_and(|Extension(Peer(address))| address.ip().to_canonical().is_loopback());
             if is_forwarded || !is_local {
-                let message = "no RESET_TOKEN is configured, so only this machine itself may reset";
+                let message =
+                    format!("{} is not set, so only this machine itself may reset", RESET_TOKEN.name);
                 return problem(StatusCode::FORBIDDEN, "forbidden", message);
             }
         }

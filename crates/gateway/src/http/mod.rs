@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 
-/// Whose connection a request came by.
+/// The address of the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
@@ -81,7 +81,7 @@ async fn document(State(_): State<Arc<App>>) -> Json<OpenApi> {
     Json(openapi())
 }
 
-/// An error that has no more to say than its text.
+/// An error that is only a text.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// Always `false`.

@@ -1,4 +1,4 @@
-//! The server: connections in a bounded number, headers in a bounded time and size, and an end that lets open requests finish.
+//! The server: bounds the number of connections and the time and size of headers, and lets open requests finish at shutdown.
 
 use std::io;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use tower::ServiceExt;
 use super::{Peer, router};
 use crate::app::App;
 
-/// Serves until `stop`, then lets open requests finish for as long as settings allow.
+/// Serves until `stop`, then lets open requests finish within the time of the settings.
 ///
 /// # Errors
-/// None that ends it: an error of one connection is logged, and one of accepting is waited out.
+/// None in practice: errors of a connection are logged, and after an error of accepting it tries again.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
     let limits = app.settings.limits;
     let router = router(app.clone());
@@ -37,7 +37,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: impl Future<Outpu
             (accepted, place) = accepted => match accepted {
                 Ok(accepted) => (accepted, place),
                 Err(error) => {
-                    // Out of file descriptors, most likely: there will be some when connections close.
+                    // Most likely out of file descriptors: closing connections frees some.
                     tracing::error!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;

@@ -1,4 +1,4 @@
-//! A queue in memory with workers of its own: everything the gateway does can be tried without Redis. Nothing outlives the process.
+//! A queue in memory with workers of its own, to try the gateway without Redis. Nothing outlives the process.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore};
 
-use super::{Counts, Job, Memory, Offer, Outcome, Queue, QueueError, WorkerInfo};
+use super::{Counts, Enqueued, Job, Memory, Offer, Queue, QueueError, WorkerInfo};
 use crate::settings::EmbeddedSettings;
 
 /// The queue.
@@ -19,33 +19,33 @@ pub struct EmbeddedQueue {
 }
 
 struct Shared {
-    state: Mutex<State>,
+    shelves: Mutex<Shelves>,
     filled: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct Shelves {
     /// By priority and, within one, by arrival.
     waiting: BTreeMap<(u8, u64), Job>,
     active: u64,
     completed: u64,
     added: u64,
     bytes: u64,
-    /// Ids of the gateway's own, as far back as there is room for.
+    /// The latest ids given by the gateway.
     seen: BTreeSet<String>,
     seen_in_order: VecDeque<String>,
 }
 
 impl EmbeddedQueue {
-    /// A queue with its workers at work, `concurrency` jobs at a time each.
+    /// A queue whose workers each do `concurrency` jobs at a time.
     #[must_use]
     pub fn start(settings: EmbeddedSettings, concurrency: u32) -> EmbeddedQueue {
-        let shared = Arc::new(Shared { state: Mutex::default(), filled: Notify::new() });
+        let shared = Arc::new(Shared { shelves: Mutex::default(), filled: Notify::new() });
         let slots = Arc::new(Semaphore::new((settings.workers * concurrency) as usize));
         let source = shared.clone();
         let dispatcher = tokio::spawn(async move {
             loop {
-                // Never closed: it lives in this very task.
+                // Never closed: this task owns it.
                 let Ok(slot) = slots.clone().acquire_owned().await else { return };
                 let job = loop {
                     let filled = source.filled.notified();
@@ -73,28 +73,28 @@ impl Drop for EmbeddedQueue {
 }
 
 impl Shared {
-    /// No call of [`State`] can panic half-way.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Poison is ignored: no method of [`Shelves`] panics half-way.
+    fn lock(&self) -> MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Shelves {
     fn depth(&self) -> u64 {
         self.waiting.len() as u64 + self.active
     }
 
-    fn offer(&mut self, Offer { job, limit }: Offer<'_>) -> Result<Outcome, QueueError> {
+    fn offer(&mut self, Offer { job, limit }: Offer<'_>) -> Result<Enqueued, QueueError> {
         let depth = self.depth();
         if limit.is_some_and(|limit| depth >= limit) {
-            return Ok(Outcome::Refused { depth });
+            return Ok(Enqueued::Refused { depth });
         }
         if self.bytes + size(job) > MOST_BYTES {
             return Err(QueueError::Full(format!("{MOST_BYTES} bytes of jobs")));
         }
         if let Some(id) = &job.id {
             if !self.seen.insert(id.clone()) {
-                return Ok(Outcome::Duplicate { id: id.clone() });
+                return Ok(Enqueued::Duplicate { id: id.clone() });
             }
             self.seen_in_order.push_back(id.clone());
             if self.seen_in_order.len() > MOST_SEEN
@@ -107,7 +107,7 @@ impl State {
         self.bytes += size(job);
         self.waiting.insert((job.priority.get(), self.added), job.clone());
         let id = job.id.clone().unwrap_or_else(|| self.added.to_string());
-        Ok(Outcome::Enqueued { id, depth })
+        Ok(Enqueued::Added { id, depth })
     }
 
     fn take(&mut self) -> Option<Job> {
@@ -134,20 +134,20 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn counts(&self) -> Result<Counts, QueueError> {
-        let state = self.shared.lock();
+        let shelves = self.shared.lock();
         Ok(Counts {
-            prioritized: state.waiting.len() as u64,
-            active: state.active,
-            completed: state.completed,
-            completed_total: state.completed,
+            prioritized: shelves.waiting.len() as u64,
+            active: shelves.active,
+            completed: shelves.completed,
+            completed_total: shelves.completed,
             ..Counts::default()
         })
     }
 
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Outcome, QueueError>> {
-        let mut state = self.shared.lock();
-        let outcomes = offers.iter().map(|offer| state.offer(*offer)).collect();
-        drop(state);
+    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>> {
+        let mut shelves = self.shared.lock();
+        let outcomes = offers.iter().map(|offer| shelves.offer(*offer)).collect();
+        drop(shelves);
         self.shared.filled.notify_one();
         outcomes
     }

@@ -1,8 +1,8 @@
-//! One connection to the Redis of one shard, made again whenever it is lost.
+//! One connection to the Redis of one shard, reopened whenever it is lost.
 //!
-//! Nothing is ever sent twice: a command whose answer is lost may have been done, and only its sender knows whether doing it again
-//! would do harm. While there is no connection every command fails at once, so that no queue of commands builds up behind it.
-//! On a cluster the link finds the master of its slot by itself, and again when that has moved.
+//! Nothing is sent twice: Redis may have run a command whose answer was lost, and only the sender knows whether repeating it does
+//! harm. Without a connection every command fails at once, so that commands do not pile up. On a cluster the link finds the
+//! master of its slot, and finds it again when the slot moves.
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use super::QueueError;
 
-/// Where the Redis of a link is found.
+/// Where the Redis of a link is.
 #[derive(Clone)]
 pub(super) struct Place {
     /// Of one server, or of any node of the cluster.
@@ -32,16 +32,16 @@ pub(super) struct Place {
 pub(super) struct Link {
     place: Place,
     current: RwLock<Option<(u64, MultiplexedConnection)>>,
-    /// Commands in a row that were not answered in time.
+    /// Consecutive commands without an answer in time.
     silent: AtomicU32,
     lost: Notify,
     connected: Notify,
-    /// Nodes of the cluster, as last told.
+    /// Nodes of the cluster, as last reported.
     nodes: Mutex<Vec<Node>>,
 }
 
 impl Link {
-    /// A link that keeps itself up for as long as the runtime lives.
+    /// A link that reconnects until the runtime ends.
     pub(super) fn start(place: Place) -> Arc<Link> {
         let link = Arc::new(Link {
             place,
@@ -64,7 +64,7 @@ impl Link {
                     Ok(connection) => break connection,
                     Err(error) => {
                         if !std::mem::replace(&mut is_told, true) {
-                            tracing::error!(%error, "cannot connect to Redis; trying on");
+                            tracing::error!(%error, "cannot connect to Redis; still trying");
                         }
                         tokio::time::sleep(wait).await;
                         wait = (wait * 2).min(LONGEST_WAIT);
@@ -84,7 +84,7 @@ impl Link {
         self.current.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Waits for a connection, but not for ever.
+    /// Waits for a connection, at most for `patience`.
     pub(super) async fn wait(&self, patience: Duration) -> bool {
         let connected = self.connected.notified();
         self.is_connected() || tokio::time::timeout(patience, connected).await.is_ok()
@@ -96,7 +96,7 @@ impl Link {
         self.heard(generation, command.query_async::<T>(&mut connection).await)
     }
 
-    /// Sends commands in one go; one error fails them all, so it is for questions.
+    /// Sends commands in one pipeline. One error fails them all, so use it for reads.
     pub(super) async fn ask_all<T: FromRedisValue>(
         &self,
         commands: &::redis::Pipeline,
@@ -105,7 +105,7 @@ impl Link {
         self.heard(generation, commands.query_async::<T>(&mut connection).await)
     }
 
-    /// Runs a script that Redis knows by its hash, or is told now. Redis has done nothing of a script it does not know.
+    /// Runs a script by its hash, and loads it first if Redis does not know it. Redis runs nothing of an unknown script.
     pub(super) async fn run<T: FromRedisValue>(
         &self,
         script: &Script,
@@ -134,17 +134,17 @@ impl Link {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = connection;
     }
 
-    /// What came of a command, and what that says about the connection.
+    /// The result of a command; an error may end the connection.
     fn heard<T>(&self, generation: u64, answer: Result<T, RedisError>) -> Result<T, QueueError> {
         let answer = answer.map_err(|error| self.judge(generation, &error))?;
-        // A store makes every reader fetch the line again.
+        // A write invalidates the cache line for all readers.
         if self.silent.load(Ordering::Relaxed) > 0 {
             self.silent.store(0, Ordering::Relaxed);
         }
         Ok(answer)
     }
 
-    /// What an error means for the caller, and for the connection.
+    /// What an error means to the caller and to the connection.
     fn judge(&self, generation: u64, error: &RedisError) -> QueueError {
         let text = error.to_string();
         if error.code() == Some("OOM") || text.contains("OOM command not allowed") {
@@ -154,7 +154,7 @@ impl Link {
             let silent = self.silent.fetch_add(1, Ordering::Relaxed) + 1;
             silent >= MOST_SILENT
         };
-        // A server that became a replica, lost the slot, or is about to go: another one has to be found.
+        // The server became a replica, lost the slot, or goes away: find another one.
         let is_elsewhere = matches!(
             error.kind(),
             ErrorKind::Server(
@@ -179,7 +179,7 @@ impl Link {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().is_some_and(|(number, _)| *number == generation) {
             *current = None;
-            tracing::warn!(generation, why, "connection to Redis given up");
+            tracing::warn!(generation, why, "connection to Redis closed");
             self.lost.notify_one();
         }
     }
@@ -187,7 +187,7 @@ impl Link {
     async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
         let seed = self.place.url.as_str().into_connection_info()?;
         let Some(key) = &self.place.slot_key else { return self.open(seed).await };
-        // The node that settings name may be the very one that is gone.
+        // The node in the settings may be the one that is gone.
         let known = self.nodes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let others = known.into_iter().map(|node| at(&seed, node));
         let mut last = None;
@@ -208,12 +208,12 @@ impl Link {
             .set_pipeline_buffer_size(1024);
         let client = Client::open(node)?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        // A server that is still loading, or hangs, is no connection.
+        // A server that loads or hangs does not count as connected.
         ::redis::cmd("PING").query_async::<()>(&mut connection).await?;
         Ok(connection)
     }
 
-    /// The connection to the master of the slot of `key`, as `node` tells it; remembers the other nodes, too.
+    /// Connects to the master of the slot of `key` that `node` reports, and remembers the other nodes.
     async fn at_master_of(
         &self,
         key: &str,
@@ -273,7 +273,7 @@ impl Script {
         Script { code, hash: ::redis::Script::new(code).get_hash().to_owned() }
     }
 
-    /// The call of it, with one key; arguments are to be added.
+    /// A call with one key; the caller adds arguments.
     pub(super) fn call(&self, key: &str) -> Cmd {
         ::redis::cmd("EVALSHA").arg(&self.hash).arg(1).arg(key).to_owned()
     }
@@ -281,5 +281,5 @@ impl Script {
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(20);
 const LONGEST_WAIT: Duration = Duration::from_millis(1000);
-/// Unanswered commands in a row after which the connection itself is suspected.
+/// Consecutive unanswered commands after which the connection is closed.
 const MOST_SILENT: u32 = 32;

@@ -1,7 +1,7 @@
-//! The queue behind the gateway: what it can do, whichever one it is.
+//! What the gateway needs of the queue behind it.
 //!
-//! [`redis`] is BullMQ's, for production; [`embedded`] lives in memory with workers of its own, so that the gateway can be tried
-//! without anything else. The same tests run against both.
+//! [`redis`] is BullMQ's queue, for production. [`embedded`] is a queue in memory with workers of its own, to try the gateway without
+//! anything else. The same tests run against both.
 
 pub mod embedded;
 mod link;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// A job to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// An id of the gateway's own for jobs that may have to be sent twice; `None` has the queue number it.
+    /// The gateway's own id, for jobs that may be sent twice; with `None` the queue numbers the job.
     pub id: Option<String>,
     /// Its name: the type of the event.
     pub name: String,
@@ -29,33 +29,33 @@ pub struct Job {
     pub timestamp_ms: u64,
 }
 
-/// A job and the depth from which the queue must not take it.
+/// A job, and the depth from which the queue must refuse it.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'a> {
     /// The job.
     pub job: &'a Job,
-    /// Compared with the depth in the same step; `None` takes it at any depth.
+    /// The queue compares it with the depth in the same step; `None` is no limit.
     pub limit: Option<u64>,
 }
 
-/// What became of an offer.
+/// The queue's answer to an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Enqueued {
     /// It is in the queue.
-    Enqueued {
+    Added {
         /// Its id.
         id: String,
-        /// The depth of its part of the queue before it.
+        /// The depth of its shard before it.
         depth: u64,
     },
-    /// A job with this id had been enqueued before; nothing was done.
+    /// A job with this id was enqueued before; nothing was done.
     Duplicate {
         /// The id.
         id: String,
     },
-    /// The depth was at the limit, or the part's share of it, or above; nothing was done.
+    /// The depth had reached the limit, or the shard its share of the limit; nothing was done.
     Refused {
-        /// The depth of that part of the queue.
+        /// The depth of that shard.
         depth: u64,
     },
 }
@@ -71,15 +71,15 @@ pub struct Counts {
     pub prioritized: u64,
     /// Being worked on.
     pub active: u64,
-    /// Waiting for a time, to be tried again for example.
+    /// Waiting for a time, for example to be tried again.
     pub delayed: u64,
     /// Completed jobs that are kept.
     pub completed: u64,
     /// Failed jobs that are kept.
     pub failed: u64,
-    /// Jobs ever completed: never falls while the queue exists.
+    /// Jobs completed since the queue exists; never falls.
     pub completed_total: u64,
-    /// Whether workers are told to take nothing.
+    /// Whether workers may take nothing.
     pub is_paused: bool,
 }
 
@@ -96,7 +96,7 @@ impl Counts {
         self.waiting() + self.active
     }
 
-    /// Both together; paused if any is.
+    /// The sum of both; paused if either is.
     #[must_use]
     pub fn plus(self, other: Counts) -> Counts {
         Counts {
@@ -113,18 +113,18 @@ impl Counts {
     }
 }
 
-/// The memory of the store; of several stores, of the one that is fullest.
+/// The memory of the store; of several stores, that of the fullest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// Bytes in use.
     pub used: u64,
     /// Bytes allowed; 0 for no limit.
     pub max: u64,
-    /// What the store does at the limit, in Redis' words, if it drops data of its own accord.
+    /// The eviction policy in Redis' words, if the store evicts.
     pub evicts: Option<String>,
 }
 
-/// A worker as the store sees it. Where it connects from is left out on purpose.
+/// A worker as the store sees it. Its address is left out on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerInfo {
@@ -141,13 +141,13 @@ pub struct WorkerInfo {
     pub idle_seconds: u64,
 }
 
-/// Why the queue did not do what it was asked.
+/// Why the queue failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
-    /// It does not answer, or refuses to work at present. A job offered may or may not have been taken.
+    /// It does not answer, or answers with an error. An offered job may or may not have been added.
     #[error("the queue is unavailable: {0}")]
     Unavailable(String),
-    /// It has no memory left; nothing was done.
+    /// It is out of memory; nothing was done.
     #[error("the queue is out of memory: {0}")]
     Full(String),
 }
@@ -155,14 +155,14 @@ pub enum QueueError {
 /// What the gateway needs of a queue.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Jobs waiting and in service, by the cheapest way there is.
+    /// Jobs waiting and in service, read as cheaply as possible.
     async fn depth(&self) -> Result<u64, QueueError>;
 
     /// All counts, of one moment.
     async fn counts(&self) -> Result<Counts, QueueError>;
 
-    /// Offers jobs in their order; the answers are in the same order. Each is taken whole or not at all.
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Outcome, QueueError>>;
+    /// Offers jobs in order; the answers are in the same order. Each offer is atomic.
+    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>>;
 
     /// The memory of the store.
     async fn memory(&self) -> Result<Memory, QueueError>;
@@ -170,15 +170,15 @@ pub trait Queue: Send + Sync {
     /// Workers that serve the queue now.
     async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError>;
 
-    /// Whether there is a connection at this moment; says nothing of the next.
+    /// Whether there is a connection at this moment.
     fn is_connected(&self) -> bool;
 
-    /// In how many equal parts the queue is kept: each compares its own depth with its share of a limit.
+    /// Number of shards; each compares its own depth with its share of a limit.
     fn parts(&self) -> u64 {
         1
     }
 
-    /// Ends what runs in the background, after at most `patience`.
+    /// Stops the background work after at most `patience`.
     async fn close(&self, patience: Duration);
 }
 

@@ -1,7 +1,7 @@
 //! The queue of BullMQ on Redis, as a producer and as a reader of its counts.
 //!
-//! Key layout and meaning are those of BullMQ 5 and 6, observed on the wire. One script call adds a job, and can compare the depth
-//! first. A queue lives on one Redis core, so several (shards) can share the load: jobs go to them in turn, and each
+//! Keys and their meaning are those of BullMQ 5 and 6, observed on the wire. One script call adds a job, and can compare the depth
+//! first. A queue lives on one Redis core, so several queues (shards) can share the load: jobs go to them in turn, and each shard
 //! compares its own depth with its share of a limit.
 
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use contract::variables::backoff_kind;
 use futures_util::future::join_all;
 
 use super::link::{Link, Place, Script};
-use super::{Counts, Job, Memory, Offer, Outcome, Queue, QueueError, WorkerInfo};
+use super::{Counts, Enqueued, Job, Memory, Offer, Queue, QueueError, WorkerInfo};
 use crate::settings::{JobBackoff, Keep, RedisSettings};
 
-/// One or more BullMQ queues that are used as one.
+/// One or more BullMQ queues, used as one.
 pub struct RedisQueue {
     shards: Vec<Shard>,
     next: AtomicUsize,
@@ -32,17 +32,17 @@ struct Shard {
     link: Arc<Link>,
     /// Its BullMQ name.
     name: String,
-    /// What all its keys begin with.
+    /// Prefix of its keys.
     base: String,
     wait: String,
-    /// What the names of its workers' connections begin with.
+    /// Prefix of the connection names of its workers.
     client_name: String,
-    /// Most jobs ever seen completed, as a counter must not fall.
+    /// Highest count of completed jobs so far: a counter must not fall.
     completed: AtomicU64,
 }
 
 impl RedisQueue {
-    /// The queue `name`. Returns at once; whether Redis can be reached shows later.
+    /// The queue `name`. Returns at once and connects in the background.
     #[must_use]
     pub fn start(settings: &RedisSettings, name: &str) -> RedisQueue {
         let is_tagged = settings.cluster || settings.shards > 1;
@@ -88,7 +88,7 @@ impl RedisQueue {
         }
     }
 
-    /// Waits until all shards are connected, but no longer than `patience`.
+    /// Waits until all shards are connected, at most for `patience`.
     pub async fn wait(&self, patience: Duration) -> bool {
         join_all(self.shards.iter().map(|shard| shard.link.wait(patience)))
             .await
@@ -96,7 +96,7 @@ impl RedisQueue {
             .all(|is_up| is_up)
     }
 
-    /// The shard of a job. A job with an id of its own always has the same one, or its second sending would not be recognised.
+    /// The shard of a job. A job with an id always has the same one, so that a second sending is recognised.
     fn shard_of(&self, job: &Job) -> &Shard {
         let number = match &job.id {
             Some(id) => crc32fast::hash(id.as_bytes()) as usize,
@@ -105,7 +105,7 @@ impl RedisQueue {
         &self.shards[number % self.shards.len()]
     }
 
-    async fn offer(&self, Offer { job, limit }: Offer<'_>) -> Result<Outcome, QueueError> {
+    async fn offer(&self, Offer { job, limit }: Offer<'_>) -> Result<Enqueued, QueueError> {
         let shard = self.shard_of(job);
         let mut command = self.enqueue.call(&shard.wait);
         let priority = if self.by_priority { job.priority.get() } else { 0 };
@@ -123,9 +123,9 @@ impl RedisQueue {
         command.arg(job.id.as_deref().unwrap_or("")).arg(self.deduplication_ms);
         let (code, id, depth): (u8, String, u64) = shard.link.run(&self.enqueue, &command).await?;
         Ok(match code {
-            1 => Outcome::Enqueued { id, depth },
-            2 => Outcome::Duplicate { id },
-            _ => Outcome::Refused { depth },
+            1 => Enqueued::Added { id, depth },
+            2 => Enqueued::Duplicate { id },
+            _ => Enqueued::Refused { depth },
         })
     }
 }
@@ -165,8 +165,8 @@ impl Queue for RedisQueue {
                 return Err(QueueError::Unavailable("counts of another shape".to_owned()));
             };
             let in_system = wait + paused + prioritized + active + delayed + children;
-            // What was added and is neither here nor failed has been completed. Failed jobs that are not kept any more are known
-            // of if workers count them.
+            // Jobs that were added and are neither in the queue nor failed are completed. Failed jobs that are no longer kept are known
+            // only if workers count them.
             let completed_total = added.saturating_sub(in_system + failed.max(failed_ever)).max(completed);
             let before = shard.completed.fetch_max(completed_total, Ordering::Relaxed);
             Ok(Counts {
@@ -184,10 +184,10 @@ impl Queue for RedisQueue {
         join_all(counts).await.into_iter().try_fold(Counts::default(), |sum, counts| Ok(sum.plus(counts?)))
     }
 
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Outcome, QueueError>> {
+    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>> {
         match offers {
             [offer] => vec![self.offer(*offer).await],
-            // They go out in order, all at once, and Redis does them in that order.
+            // They are pipelined in order, and Redis runs them in that order.
             offers => join_all(offers.iter().map(|offer| self.offer(*offer))).await,
         }
     }
@@ -209,7 +209,7 @@ impl Queue for RedisQueue {
         let mut fullest = Memory::default();
         for memory in join_all(memories).await {
             let memory: Memory = memory?;
-            // A store without a limit is never the fullest one, unless there is no other.
+            // A store without a limit is the fullest only if it is the only one.
             let share = |of: &Memory| if of.max == 0 { 0.0 } else { of.used as f64 / of.max as f64 };
             let evicts = fullest.evicts.take().or_else(|| memory.evicts.clone());
             if fullest.used == 0 || share(&memory) > share(&fullest) {
@@ -244,7 +244,7 @@ impl Queue for RedisQueue {
 }
 
 impl Shard {
-    /// The worker on one line of `CLIENT LIST`, if there is one: BullMQ names exactly one connection of each.
+    /// The worker on one line of `CLIENT LIST`, if any: BullMQ names exactly one connection of each worker.
     fn worker(&self, line: &str) -> Option<WorkerInfo> {
         let field = |name: &str| line.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let rest = field("name")?.strip_prefix(&self.client_name)?;

@@ -23,12 +23,12 @@ use contract::variables::{self, backoff_kind, depth_mode, queue_order};
 use crate::database::DatabaseAddress;
 use reader::Reader;
 
-/// How the depth is known when an event comes in.
+/// How the gateway knows the depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DepthMode {
     /// The script that enqueues compares the depth first: no other job can come in between.
     Atomic,
-    /// Read before each enqueue, as in the specification: what lands in between overshoots.
+    /// Read before each enqueue, as in the specification: concurrent enqueues overshoot.
     Request,
     /// Read every [`Settings::depth_interval`]: cheapest for Redis, and overshoots the most.
     Sampled,
@@ -46,13 +46,13 @@ pub struct JobBackoff {
 /// How many finished jobs Redis keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// The latest so many.
+    /// The latest ones, so many.
     Latest(u64),
     /// All.
     All,
 }
 
-/// What is part of readiness.
+/// The checks of the readiness endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadinessChecks {
     /// The database answers.
@@ -63,16 +63,16 @@ pub struct ReadinessChecks {
     pub backpressure: bool,
 }
 
-/// The limit of an organization.
+/// The quota of an organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Sustained events a second.
     pub per_second: NonZeroU32,
-    /// At once.
+    /// Events at once.
     pub burst: NonZeroU32,
 }
 
-/// What the Redis queue needs to know.
+/// Settings of the queue on Redis.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisSettings {
     /// `redis://...`; may hold a password.
@@ -101,7 +101,7 @@ pub struct RedisSettings {
     pub allow_eviction: bool,
 }
 
-/// Workers of the queue in memory.
+/// Settings of the queue in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbeddedSettings {
     /// Number of workers.
@@ -110,7 +110,7 @@ pub struct EmbeddedSettings {
     pub service_time: Duration,
 }
 
-/// Bounds on what clients may do.
+/// Limits on clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLimits {
     /// Bytes of one body.
@@ -129,7 +129,7 @@ pub struct RequestLimits {
     pub shutdown_timeout: Duration,
 }
 
-/// The bounded journal.
+/// Settings of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpillSettings {
     /// Its folder.
@@ -138,7 +138,7 @@ pub struct SpillSettings {
     pub max_bytes: u64,
 }
 
-/// Checked settings: nothing in here can be invalid.
+/// Valid settings.
 #[derive(Clone)]
 pub struct Settings {
     /// The policy.
@@ -155,40 +155,40 @@ pub struct Settings {
     pub queue_name: String,
     /// `None` for the queue in memory.
     pub redis: Option<RedisSettings>,
-    /// For the queue in memory.
+    /// The queue in memory.
     pub embedded: EmbeddedSettings,
-    /// Millionths of `maxmemory` for everybody and for priority 1.
+    /// Millionths of `maxmemory`: for all priorities, and for priority 1.
     pub memory_watermarks_ppm: (u32, u32),
     /// `None` when switched off, or without Redis.
     pub spill: Option<SpillSettings>,
     /// `None` for no quota.
     pub quota: Option<Quota>,
-    /// What readiness looks at.
+    /// What the readiness endpoint checks.
     pub readiness: ReadinessChecks,
-    /// Of the reset endpoint.
+    /// Token of the reset endpoint.
     pub reset_token: Option<String>,
-    /// To report on.
+    /// The database to report on.
     pub database: Option<DatabaseAddress>,
-    /// Reported.
+    /// Name of the environment, reported by the health endpoint.
     pub environment: String,
-    /// On clients.
+    /// Limits on clients.
     pub limits: RequestLimits,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// What to log.
+    /// Least severe level that is logged.
     pub log_level: tracing::Level,
     /// Whether to log JSON.
     pub log_json: bool,
 }
 
-/// What is wrong with one setting.
+/// One wrong setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The environment variable.
     pub name: &'static str,
     /// As found.
     pub value: String,
-    /// What may be written instead.
+    /// The allowed values.
     pub allowed: String,
 }
 
@@ -216,15 +216,15 @@ impl Settings {
     /// Settings from the environment.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// All mistakes.
     pub fn from_env() -> Result<Settings, Mistakes> {
         Settings::read(|name| std::env::var(name).ok())
     }
 
-    /// Settings from wherever `find` finds them. An empty value counts as none.
+    /// Settings that `find` looks up by name. An empty value counts as none.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// All mistakes.
     pub fn read(find: impl Fn(&str) -> Option<String>) -> Result<Settings, Mistakes> {
         let mut reader = Reader::new(&find);
         let depth_interval = reader.milliseconds(&variables::DEPTH_INTERVAL_MS);

@@ -7,8 +7,8 @@
 //! position             "7 1234": the first record not taken yet begins there
 //! ```
 //!
-//! A record is there once [`Journal::append`] has returned: it writes and syncs. Records may come back twice after a
-//! crash, never out of order and never not at all. What cannot be read is put aside under another name, not deleted.
+//! [`Journal::append`] writes and syncs: a record is durable when it returns. After a crash a record may come back twice, but is
+//! never lost and never out of order. Unreadable data is renamed, not deleted.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -44,7 +44,7 @@ pub(super) enum AppendError {
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, which is made if need be.
+    /// Opens the journal in `dir` and creates the folder if needed.
     pub(super) fn open(dir: &Path, max_bytes: u64) -> io::Result<Journal> {
         fs::create_dir_all(dir)?;
         let mut numbers = Vec::new();
@@ -89,7 +89,7 @@ impl Journal {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// Appends records, all or none, and returns when they are on the disk.
+    /// Appends all records or none, and syncs.
     pub(super) fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), AppendError> {
         let mut block = Vec::new();
         for payload in payloads {
@@ -132,7 +132,7 @@ impl Journal {
         (0..most).map(|_| next_record(&mut reader)).collect()
     }
 
-    /// Takes the first records, whose payloads are these long together with their number.
+    /// Removes the first records: how many, and the bytes of their payloads.
     pub(super) fn take(&mut self, records: u64, payload_bytes: u64) -> io::Result<()> {
         let first = self.segments.front_mut().expect("there is always a segment");
         assert!(records <= first.records, "only records that were peeked at are taken");
@@ -187,7 +187,7 @@ fn append_to(dir: &Path, number: u64) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(segment_path(dir, number))
 }
 
-/// Names are on the disk when their folder is.
+/// Names of files are durable when their folder is synced.
 fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
@@ -205,8 +205,8 @@ fn read_position(dir: &Path) -> io::Result<Option<(u64, u64)>> {
     })
 }
 
-/// Counts the records of a segment from `start` on, and cuts off what a crash left half-written at its end. What is cut off is
-/// kept beside it, in case it is not that.
+/// Counts the records of a segment from `start` on, and cuts off a half-written end. The end is kept beside the segment, in case it
+/// is something else.
 fn check(path: &Path, start: u64) -> io::Result<(u64, u64)> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let length = file.metadata()?.len();
@@ -241,7 +241,7 @@ fn next_record(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let [a, b, c, d, w, x, y, z] = head;
     let length = u32::from_le_bytes([a, b, c, d]);
     let mut payload = Vec::new();
-    // A length that is nonsense must not be believed before the bytes are there.
+    // Do not allocate for a corrupt length.
     reader.take(u64::from(length)).read_to_end(&mut payload)?;
     if payload.len() != length as usize || crc32fast::hash(&payload) != u32::from_le_bytes([w, x, y, z]) {
         return Err(io::Error::new(ErrorKind::InvalidData, "a record that is cut off or damaged"));

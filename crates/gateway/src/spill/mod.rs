@@ -1,8 +1,7 @@
 //! Where accepted priority-1 events wait while Redis cannot take them: the specification's dead letter queue.
 //!
-//! `journal` is the list on disk; here are the thread that owns it and the task that empties it into the queue. Appends that
-//! come in together share one sync. While anything is in the spill, new priority-1 events go behind it: they reach the queue
-//! in the order in which they were accepted.
+//! `journal` is the list on disk. A thread owns it, and a task empties it into the queue. Concurrent appends share one sync. While
+//! the spill has jobs, new priority-1 events go behind them, so that events reach the queue in the order of their acceptance.
 
 mod journal;
 
@@ -14,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use crate::circuit::{Circuit, Pressure};
-use crate::queue::{Job, Offer, Outcome, Queue, QueueError};
+use crate::queue::{Enqueued, Job, Offer, Queue, QueueError};
 use crate::settings::SpillSettings;
 use journal::{AppendError, Journal};
 
@@ -31,10 +30,10 @@ struct Backlog {
     filled: Notify,
 }
 
-/// Why a job could not be kept.
+/// Why a job was not spilled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpillError {
-    /// The journal has reached its bound, or too many jobs wait to be written.
+    /// The journal is full, or too many jobs wait to be written.
     Full,
     /// The disk failed.
     Failed,
@@ -69,10 +68,10 @@ impl Spill {
         (self.backlog.jobs.load(Ordering::Acquire), self.backlog.bytes.load(Ordering::Relaxed))
     }
 
-    /// Keeps a job. When this returns well, the job is on the disk.
+    /// Writes a job to disk, and syncs.
     ///
     /// # Errors
-    /// It is not kept.
+    /// The job is not on disk.
     pub async fn append(&self, job: &Job) -> Result<(), SpillError> {
         let payload = serde_json::to_vec(job).map_err(|_| SpillError::Failed)?;
         let (done, answer) = oneshot::channel();
@@ -80,7 +79,7 @@ impl Spill {
         answer.await.unwrap_or(Err(SpillError::Failed))
     }
 
-    /// Empties the spill into the queue, in order, for as long as the process lives.
+    /// Empties the spill into the queue, in order, until the process ends.
     pub async fn replay(&self, queue: &dyn Queue, circuit: &Circuit) {
         loop {
             let filled = self.backlog.filled.notified();
@@ -95,7 +94,7 @@ impl Spill {
         }
     }
 
-    /// Moves the first jobs over; whether all of them went.
+    /// Enqueues the first jobs; whether the queue took all of them.
     async fn replay_some(&self, queue: &dyn Queue) -> bool {
         let (done, answer) = oneshot::channel();
         let records = match self.order(Order::Peek(BATCH, done), answer).await {
@@ -105,7 +104,7 @@ impl Spill {
                 return false;
             }
         };
-        // A record passed its checksum, so what cannot be read was written by another version: it is skipped, but told of.
+        // The record passed its checksum, so another version wrote it: it is logged and skipped.
         let jobs: Vec<Option<Job>> = records
             .iter()
             .map(|record| {
@@ -115,8 +114,8 @@ impl Spill {
             .collect();
         let offers: Vec<Offer<'_>> = jobs.iter().flatten().map(|job| Offer { job, limit: None }).collect();
         let mut outcomes = queue.enqueue(&offers).await.into_iter();
-        // Only what went before the first failure is taken off, so that the order stays. What went after it is recognised
-        // by its id when it comes again.
+        // Only jobs before the first failure are removed, to keep the order. The queue recognises the later ones by their ids
+        // when they come again.
         let mut gone = 0;
         let mut failed = None;
         for job in &jobs {
@@ -125,8 +124,8 @@ impl Spill {
                     failed = Some(error);
                     break;
                 }
-                Some(Some(Ok(Outcome::Duplicate { id }))) => {
-                    tracing::info!(id, "a spilled job had reached the queue before");
+                Some(Some(Ok(Enqueued::Duplicate { id }))) => {
+                    tracing::info!(id, "a spilled job was in the queue already");
                 }
                 _ => {}
             }
@@ -137,7 +136,7 @@ impl Spill {
             let (done, answer) = oneshot::channel();
             let order = Order::Take { records: gone as u64, payload_bytes, done };
             if let Err(error) = self.order(order, answer).await {
-                tracing::error!(%error, "the spill cannot take note of what was replayed");
+                tracing::error!(%error, "the spill cannot record what was replayed");
                 return false;
             }
             tracing::info!(jobs = gone, left = self.backlog().0, "spilled jobs replayed");
@@ -175,7 +174,7 @@ fn keep(mut journal: Journal, orders: &mpsc::Receiver<Order>, backlog: &Backlog)
         match order {
             Order::Append(payload, done) => {
                 let (mut payloads, mut waiting) = (vec![payload], vec![done]);
-                // Whatever has come in while the last sync was under way shares the next.
+                // Jobs that came in during the last sync share the next one.
                 while waiting.len() < BATCH {
                     match orders.try_recv() {
                         Ok(Order::Append(payload, done)) => {
@@ -191,7 +190,7 @@ fn keep(mut journal: Journal, orders: &mpsc::Receiver<Order>, backlog: &Backlog)
                 let answers = append(&mut journal, &payloads);
                 backlog.update(&journal);
                 for (done, answer) in waiting.into_iter().zip(answers) {
-                    // Whoever has stopped waiting has told nobody that the job is accepted; it is enqueued all the same.
+                    // A sender that gave up has not acknowledged the job; it is enqueued anyway.
                     let _ = done.send(answer);
                 }
             }
@@ -208,7 +207,7 @@ fn keep(mut journal: Journal, orders: &mpsc::Receiver<Order>, backlog: &Backlog)
     }
 }
 
-/// Appends all; if they do not fit together, as many as fit.
+/// Appends all jobs or, if there is no room for all, those that fit.
 fn append(journal: &mut Journal, payloads: &[Vec<u8>]) -> Vec<Result<(), SpillError>> {
     let told = |result| match result {
         Ok(()) => Ok(()),
@@ -230,7 +229,7 @@ fn append(journal: &mut Journal, payloads: &[Vec<u8>]) -> Vec<Result<(), SpillEr
 }
 
 const BATCH: usize = 256;
-/// Bound of what waits to be written.
+/// Most jobs that wait to be written.
 const MOST_ORDERS: usize = 8192;
-/// Between attempts while the queue does not take jobs.
+/// Between attempts while the queue takes no jobs.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -41,6 +41,8 @@ async fn thousand_jobs(version: u8, order: &str) {
         ("REDIS_URL", &url),
         ("QUEUE_ORDER", order),
         ("JOB_KEEP_COMPLETED", "all"),
+        ("JOB_BACKOFF_MS", "250"),
+        ("JOB_BACKOFF_KIND", "exponential"),
         ("SPILL_DIR", "off"),
     ]));
     let app = app.await.unwrap();
@@ -68,6 +70,7 @@ async fn thousand_jobs(version: u8, order: &str) {
     let expected_priority = if order == "priority" { json!(5) } else { Value::Null };
     assert_eq!(job["opts"]["priority"], expected_priority, "{job}");
     assert_eq!(job["opts"]["attempts"], 3);
+    assert_eq!(job["opts"]["backoff"], json!({ "type": "exponential", "delay": 250 }));
 
     // A worker of version 5 is tried on a paused queue, too: its pause moves the list of plain jobs away.
     peer.ask(&json!(["pause"]));

@@ -15,7 +15,7 @@ use backpressure::Depth;
 use backpressure_gateway::app::App;
 use backpressure_gateway::http::{Peer, openapi};
 use backpressure_gateway::launch;
-use backpressure_gateway::queue::{Counts, Memory, Offer, Outcome, Queue, QueueError, WorkerInfo};
+use backpressure_gateway::queue::{Counts, Enqueued, Memory, Offer, Queue, QueueError, WorkerInfo};
 use serde_json::{Value, json};
 
 use crate::support::{call, call_text, event, get, send, settings, within};
@@ -57,13 +57,13 @@ impl Queue for Pretended {
         }
     }
 
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Outcome, QueueError>> {
+    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>> {
         let mut outcomes = Vec::new();
         for offer in offers {
             let depth = self.depth().await;
             outcomes.push(depth.map(|depth| match offer.limit {
-                Some(limit) if depth >= limit => Outcome::Refused { depth },
-                _ => Outcome::Enqueued { id: "1".to_owned(), depth },
+                Some(limit) if depth >= limit => Enqueued::Refused { depth },
+                _ => Enqueued::Added { id: "1".to_owned(), depth },
             }));
         }
         outcomes

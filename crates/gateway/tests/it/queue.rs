@@ -6,7 +6,7 @@ use std::time::Duration;
 use backpressure::Priority;
 use backpressure_gateway::queue::embedded::EmbeddedQueue;
 use backpressure_gateway::queue::redis::RedisQueue;
-use backpressure_gateway::queue::{Job, Offer, Outcome, Queue};
+use backpressure_gateway::queue::{Enqueued, Job, Offer, Queue};
 
 use crate::support::{Redis, settings};
 
@@ -20,7 +20,7 @@ fn job(priority: u8, id: Option<&str>) -> Job {
     }
 }
 
-async fn offer(queue: &dyn Queue, job: &Job, limit: Option<u64>) -> Outcome {
+async fn offer(queue: &dyn Queue, job: &Job, limit: Option<u64>) -> Enqueued {
     queue.enqueue(&[Offer { job, limit }]).await.remove(0).unwrap()
 }
 
@@ -28,29 +28,29 @@ async fn offer(queue: &dyn Queue, job: &Job, limit: Option<u64>) -> Outcome {
 async fn check(queue: &dyn Queue) {
     assert!(queue.is_connected());
     assert_eq!(queue.depth().await.unwrap(), 0);
-    let Outcome::Enqueued { id: first, depth: 0 } = offer(queue, &job(5, None), Some(1)).await else {
+    let Enqueued::Added { id: first, depth: 0 } = offer(queue, &job(5, None), Some(1)).await else {
         panic!("below the limit it is taken");
     };
     assert_eq!(
         offer(queue, &job(5, None), Some(1)).await,
-        Outcome::Refused { depth: 1 },
+        Enqueued::Refused { depth: 1 },
         "at the limit it is not"
     );
-    let Outcome::Enqueued { id: second, depth: 1 } = offer(queue, &job(5, None), None).await else {
+    let Enqueued::Added { id: second, depth: 1 } = offer(queue, &job(5, None), None).await else {
         panic!("without a limit it is always taken");
     };
     assert_ne!(first, second);
 
     let own = job(1, Some("g1-1"));
-    assert_eq!(offer(queue, &own, None).await, Outcome::Enqueued { id: "g1-1".to_owned(), depth: 2 });
-    assert_eq!(offer(queue, &own, None).await, Outcome::Duplicate { id: "g1-1".to_owned() });
+    assert_eq!(offer(queue, &own, None).await, Enqueued::Added { id: "g1-1".to_owned(), depth: 2 });
+    assert_eq!(offer(queue, &own, None).await, Enqueued::Duplicate { id: "g1-1".to_owned() });
 
     let batch = [job(10, None), job(5, None), job(1, Some("g1-2"))];
     let offers: Vec<Offer<'_>> = batch.iter().map(|job| Offer { job, limit: Some(5) }).collect();
-    let outcomes: Vec<Outcome> = queue.enqueue(&offers).await.into_iter().map(Result::unwrap).collect();
-    assert!(matches!(outcomes[0], Outcome::Enqueued { depth: 3, .. }), "{outcomes:?}");
-    assert!(matches!(outcomes[1], Outcome::Enqueued { depth: 4, .. }), "{outcomes:?}");
-    assert_eq!(outcomes[2], Outcome::Refused { depth: 5 }, "each is compared by itself, in order");
+    let outcomes: Vec<Enqueued> = queue.enqueue(&offers).await.into_iter().map(Result::unwrap).collect();
+    assert!(matches!(outcomes[0], Enqueued::Added { depth: 3, .. }), "{outcomes:?}");
+    assert!(matches!(outcomes[1], Enqueued::Added { depth: 4, .. }), "{outcomes:?}");
+    assert_eq!(outcomes[2], Enqueued::Refused { depth: 5 }, "each is compared by itself, in order");
     assert!(queue.enqueue(&[]).await.is_empty());
 
     let counts = queue.counts().await.unwrap();
@@ -71,7 +71,7 @@ async fn a_queue_on_redis_does_what_is_asked() {
     assert!(queue.workers().await.unwrap().is_empty());
     // Scripts that Redis has forgotten are told to it again.
     redis.ask(&["SCRIPT", "FLUSH"]);
-    assert!(matches!(offer(&queue, &job(5, None), None).await, Outcome::Enqueued { depth: 5, .. }));
+    assert!(matches!(offer(&queue, &job(5, None), None).await, Enqueued::Added { depth: 5, .. }));
 }
 
 #[tokio::test]
