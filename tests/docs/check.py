@@ -73,7 +73,7 @@ def wrong_outputs(page, programs, folder):
     for command, output in examples(page):
         environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder), "LC_ALL": "C.UTF-8"}
         run = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
         expected, found = output.splitlines(), run.stdout.splitlines()
         if not matches(expected, found):
             difference = difflib.unified_diff(expected, found, "the page", "the program", lineterm="", n=0)
