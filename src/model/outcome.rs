@@ -1,5 +1,7 @@
 //! What one replication counted, and the metrics computed from it.
 
+use std::sync::LazyLock;
+
 use backpressure::{Reason, State};
 
 use super::config::ModelConfig;
@@ -174,13 +176,13 @@ impl RejectionReason {
     /// How many there are.
     pub const COUNT: usize = Reason::COUNT + Self::BESIDE_THE_POLICY.len();
 
-    /// Those that are not the policy's, with their metrics.
-    const BESIDE_THE_POLICY: [(RejectionReason, Metric); 5] = [
-        (RejectionReason::QueueLimit, Metric::RejectedQueueLimit),
-        (RejectionReason::MemoryWatermark, Metric::RejectedMemory),
-        (RejectionReason::InFlightLimit, Metric::RejectedInFlight),
-        (RejectionReason::NoGateway, Metric::RejectedNoGateway),
-        (RejectionReason::EnqueueFailed, Metric::RejectedEnqueue),
+    /// Those that are not the policy's, with their metrics and titles.
+    const BESIDE_THE_POLICY: [(RejectionReason, Metric, &str); 5] = [
+        (RejectionReason::QueueLimit, Metric::RejectedQueueLimit, "queue limit"),
+        (RejectionReason::MemoryWatermark, Metric::RejectedMemory, "memory watermark"),
+        (RejectionReason::InFlightLimit, Metric::RejectedInFlight, "enqueues in flight"),
+        (RejectionReason::NoGateway, Metric::RejectedNoGateway, "no gateway"),
+        (RejectionReason::EnqueueFailed, Metric::RejectedEnqueue, "enqueue failed"),
     ];
 
     /// Its place in a table with one entry for each.
@@ -196,13 +198,17 @@ impl RejectionReason {
         }
     }
 
-    /// Each reason with the metric that counts it. A reason of the policy counts in the metric that carries its name.
-    pub fn metrics() -> impl Iterator<Item = (RejectionReason, Metric)> {
-        let of_policy = Reason::ALL.iter().filter_map(|&reason| {
-            let metric = Metric::from_name(&format!("rejected_{}_jobs", reason.as_str()))?;
-            Some((RejectionReason::Policy(reason), metric))
+    /// Each reason with the metric that counts it and its title. A reason of the policy counts in the metric that carries its
+    /// name.
+    pub fn table() -> &'static [(RejectionReason, Metric, &'static str)] {
+        static TABLE: LazyLock<Vec<(RejectionReason, Metric, &str)>> = LazyLock::new(|| {
+            let of_policy = Reason::ALL.iter().filter_map(|&reason| {
+                let metric = Metric::from_name(&format!("rejected_{}_jobs", reason.as_str()))?;
+                Some((RejectionReason::Policy(reason), metric, reason.title()))
+            });
+            of_policy.chain(RejectionReason::BESIDE_THE_POLICY).collect()
         });
-        of_policy.chain(Self::BESIDE_THE_POLICY)
+        &TABLE
     }
 }
 
@@ -582,7 +588,7 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
     ] {
         metrics.set(metric, count as f64);
     }
-    for (reason, metric) in RejectionReason::metrics() {
+    for &(reason, metric, _) in RejectionReason::table() {
         metrics.set(metric, counts.rejected[reason.index()] as f64);
     }
     let offered = counts.offered_after_warmup();

@@ -203,3 +203,14 @@ fn inversions_are_urgent_rejections_in_seconds_with_batch_admissions() {
         &[(Metric::Admitted, 2.0), (Metric::Rejected, 3.0), (Metric::PriorityInversion, 1.0 / 3.0)],
     );
 }
+
+/// A reason without a metric of its own would be missing from every report.
+#[test]
+fn every_reason_of_a_rejection_has_a_metric_and_a_place() {
+    let table = RejectionReason::table();
+    assert_eq!(table.len(), RejectionReason::COUNT);
+    for (place, (reason, metric, title)) in table.iter().enumerate() {
+        assert_eq!(reason.index(), place);
+        assert!(metric.name().starts_with("rejected_") && !title.is_empty(), "{metric:?}");
+    }
+}

@@ -49,11 +49,11 @@ pub struct Rejection {
 }
 
 macro_rules! reasons {
-    ($($reason:ident $name:literal $disposition:expr, $words:literal;)*) => {
+    ($($reason:ident $name:literal $title:literal $disposition:expr, $words:literal;)*) => {
         /// The rule that turned a job away.
         ///
-        /// Consumers index counters with `reason as usize`, list [`Reason::ALL`], and print [`Reason::as_str`] or
-        /// [`Reason::words`]: a further reason needs no change of theirs.
+        /// Consumers index counters with `reason as usize`, list [`Reason::ALL`], and print [`Reason::as_str`], [`Reason::title`]
+        /// or [`Reason::words`]: a further reason needs no change of theirs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason {
@@ -72,6 +72,12 @@ macro_rules! reasons {
                 match self { $(Reason::$reason => $name,)* }
             }
 
+            /// The reason in two or three words: fit for the head of a column.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Reason::$reason => $title,)* }
+            }
+
             /// The reason in a sentence.
             #[must_use]
             pub const fn words(self) -> &'static str {
@@ -88,11 +94,11 @@ macro_rules! reasons {
 }
 
 reasons! {
-    Open "open" None, "the circuit is open: only priority 1 is accepted";
-    HalfOpen "half_open" None, "the circuit is half open: only priorities 1 to 5 are accepted";
-    Shed "shed" None, "the queue is at its shed level: only priorities 1 to 5 are accepted";
-    DepthUnknown "depth_unknown" None, "the depth of the queue is unknown";
-    PriorityCut "priority_cut" None, "the priority is above the cut at this depth of the queue";
+    Open "open" "circuit open" None, "the circuit is open: only priority 1 is accepted";
+    HalfOpen "half_open" "half-open" None, "the circuit is half open: only priorities 1 to 5 are accepted";
+    Shed "shed" "shed" None, "the queue is at its shed level: only priorities 1 to 5 are accepted";
+    DepthUnknown "depth_unknown" "depth unknown" None, "the depth of the queue is unknown";
+    PriorityCut "priority_cut" "priority cut" None, "the priority is above the cut at this depth of the queue";
 }
 
 impl fmt::Display for Reason {

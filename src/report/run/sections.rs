@@ -7,6 +7,7 @@ use super::reading;
 use crate::experiment::Findings;
 use crate::experiment::summary::{Estimate, Named, ScalingStep, Summary};
 use crate::model::metric::{Metric, Unit};
+use crate::model::outcome::RejectionReason;
 use crate::report::kit::html::{note, section_named, table};
 use crate::report::kit::number;
 use crate::report::kit::text::capitalised;
@@ -63,12 +64,13 @@ fn client_cells(metrics: &Named<Estimate>) -> [String; 8] {
 /// Rejections by reason; empty if there are fewer than two reasons, because the outcome table then says it all.
 pub(super) fn rejections(summary: &Summary) -> Markup {
     let is_used = |metric: Metric| mean_of(&summary.metrics, metric) > 0.0;
-    let used: Vec<(Metric, &str)> = REASONS.into_iter().filter(|(metric, _)| is_used(*metric)).collect();
+    let all = RejectionReason::table().iter().map(|&(_, metric, title)| (metric, title));
+    let used: Vec<(Metric, &str)> = all.filter(|(metric, _)| is_used(*metric)).collect();
     if used.len() < 2 {
         return Markup::default();
     }
     let header: Vec<&str> =
-        ["class"].into_iter().chain(used.iter().map(|(_, words)| *words)).chain(["rejected"]).collect();
+        ["class"].into_iter().chain(used.iter().map(|(_, title)| *title)).chain(["rejected"]).collect();
     let counts = |metrics: &Named<Estimate>| {
         let shown: Vec<f64> = used.iter().map(|(metric, _)| mean_of(metrics, *metric)).collect();
         let (sum, shown) = number::apportion(mean_of(metrics, Metric::Rejected), &shown, 1.0);
@@ -230,16 +232,4 @@ fn mean_of(metrics: &Named<Estimate>, metric: Metric) -> f64 {
     metrics.get(metric.name()).and_then(|estimate| estimate.mean).unwrap_or(0.0)
 }
 
-const REASONS: [(Metric, &str); 10] = [
-    (Metric::RejectedOpen, "circuit open"),
-    (Metric::RejectedHalfOpen, "half-open"),
-    (Metric::RejectedShed, "shed"),
-    (Metric::RejectedDepthUnknown, "depth unknown"),
-    (Metric::RejectedPriorityCut, "priority cut"),
-    (Metric::RejectedQueueLimit, "queue limit"),
-    (Metric::RejectedMemory, "memory watermark"),
-    (Metric::RejectedInFlight, "enqueues in flight"),
-    (Metric::RejectedNoGateway, "no gateway"),
-    (Metric::RejectedEnqueue, "enqueue failed"),
-];
 const LONGEST_OPEN_LOG: usize = 16;
