@@ -76,8 +76,8 @@ struct Active {
     is_firing: bool,
 }
 
-/// Evaluates all rules one time after the other, and tells of every alert that is pending or firing. One is pending from the
-/// first evaluation at which its condition is true, and fires once that has lasted for its time.
+/// Evaluates all rules at each evaluation time and reports every alert that is pending or firing. An alert is pending once its
+/// expression holds, and fires after its `for` duration.
 fn follow(
     monitoring: &Monitoring,
     scrapes: &[Scrape],

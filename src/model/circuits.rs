@@ -212,7 +212,7 @@ impl Circuits {
             }
         }
         let Depth::Known(depth) = depth else {
-            unreachable!("an unknown depth moves no circuit (ruling P10)");
+            unreachable!("an unknown depth moves no circuit");
         };
         if (before, after) == (State::Open, State::Closed) {
             probe.moved(now, gateway, State::Open, State::HalfOpen, depth);

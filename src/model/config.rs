@@ -10,7 +10,7 @@ mod queue;
 mod redis;
 mod workers;
 
-use backpressure::{Config, Nanos, Priority, State};
+use backpressure::{Nanos, Priority, State};
 
 pub use super::autoscaler::{
     AutoscalerConfig, Behavior, PolicyKind, ScalingPolicy, ScalingRules, Select, TargetType,
@@ -198,14 +198,15 @@ pub enum Observe {
     Every(SimDuration),
 }
 
+/// The timer of a gateway that nobody has set (`DEPTH_INTERVAL_MS`).
+const GATEWAYS_TIMER: Nanos = Nanos::from_millis(50);
+
 impl Observe {
     /// Longest time between two readings of a gateway that does the same.
     pub fn longest_gap(self) -> Nanos {
         match self {
-            // Without arrivals nothing is read here. A real circuit must see its queue drain (ruling P16).
-            Observe::Arrival => Config::default().observe_every(),
-            // The shortest timer that a gateway has.
-            Observe::Continuous => Nanos::from_millis(1),
+            // The model needs no timer here. A real circuit does, as it must see its queue drain also without traffic.
+            Observe::Arrival | Observe::Continuous => GATEWAYS_TIMER,
             Observe::Every(span) => Nanos(span.0),
         }
     }

@@ -41,13 +41,15 @@ const FLOORS: [&[&str]; 9] = [
 ];
 
 /// Crates that only one room knows.
-const HOMES: [(&str, &str); 12] = [
+const HOMES: [(&str, &str); 14] = [
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("clap_mangen", "cli"),
     ("anyhow", "cli"),
     ("indicatif", "cli"),
     ("plotters", "report"),
+    ("maud", "report"),
+    ("resvg", "report"),
     ("parquet", "report"),
     ("quick_junit", "report"),
     ("rayon", "experiment"),

@@ -108,6 +108,12 @@ impl Config {
         self.kind.sheds_at(self)
     }
 
+    /// The largest depth at which an overload that does not end may come to rest, in jobs. Default 5,000.
+    #[must_use]
+    pub fn rests_at(&self) -> u64 {
+        self.kind.rests_at(self)
+    }
+
     /// The depths at which the policy changes its mind, the lowest first.
     #[must_use]
     pub fn levels(&self) -> Levels {

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A job's *rank* is its place on this line: its priority, and within the priority a hash of its id. A cut admits the ranks
-//! below it, so it can not treat a more urgent job worse than a less urgent one, whatever its value.
+//! below it, so it cannot treat a more urgent job worse than a less urgent one, whatever its value.
 
 use crate::priority::Priority;
 use crate::request::Request;

@@ -1,4 +1,4 @@
-//! What a policy is told of the queue.
+//! The state of the queue, as a policy observes it.
 
 use crate::state::Depth;
 use crate::time::Nanos;

@@ -1,4 +1,4 @@
-//! What a policy is told of a job that it decides about.
+//! The job that a policy decides about.
 
 use crate::mix;
 use crate::priority::Priority;

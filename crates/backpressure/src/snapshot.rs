@@ -14,7 +14,7 @@ pub struct Snapshot {
     pub kind: KindName,
     /// The depths at which it changes its mind.
     pub levels: Levels,
-    /// The latest moment the policy was told of. Ages are differences to this or to the caller's own present.
+    /// The latest time the policy has seen. Ages are differences to this or to the caller's own present.
     pub at: Nanos,
     /// Whether decisions are enforced. When `false` everything is admitted, and `state` says what would have been.
     pub enabled: bool,

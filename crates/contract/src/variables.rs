@@ -31,7 +31,7 @@ const fn row(name: &'static str, default: &'static str, bounds: Bounds, meaning:
 }
 
 variables! {
-    /// whether the policy rejects anything; it counts and reports in any case
+    /// whether the policy rejects anything; the circuit moves and is reported in any case
     ENABLE_BACKPRESSURE = "true", Flag, sets: Policy("enabled");
     /// health becomes `warning`; an open circuit half-opens below it
     QUEUE_WARNING_THRESHOLD = "10000", Whole { least: 1, most: MOST_JOBS }, unit: "jobs", sets: Policy("warning"),

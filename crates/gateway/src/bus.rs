@@ -64,7 +64,7 @@ pub struct Accepted {
 struct Candidate {
     class: String,
     job: Job,
-    /// What the policy is told of it.
+    /// The job as the policy sees it.
     request: Request,
     answer: Option<Result<Accepted, Refusal>>,
 }

@@ -25,11 +25,14 @@ pub async fn start(app: &Arc<App>) {
 
 async fn watch_depth(app: Arc<App>) {
     loop {
-        // Events observe the depth as well; the policy says when it has been without for too long.
-        tokio::time::sleep(app.circuit.until_next_observation()).await;
+        // Events observe the depth as well: it is read here only when the policy has seen none for too long.
+        let wait = app.circuit.until_next_observation();
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+            continue;
+        }
         let depth = app.queue.depth().await.map_or(Depth::Unknown, Depth::Known);
-        let workers = app.last_seen.get().workers.and_then(|workers| u32::try_from(workers.len()).ok());
-        app.circuit.observe(Observation { workers, ..Observation::of(depth) });
+        app.circuit.observe(Observation { workers: app.last_seen.workers(), ..Observation::of(depth) });
     }
 }
 

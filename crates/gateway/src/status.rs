@@ -58,6 +58,12 @@ impl LastSeen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many workers were last seen.
+    pub(crate) fn workers(&self) -> Option<u32> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.workers.as_ref().and_then(|workers| u32::try_from(workers.len()).ok())
+    }
+
     pub(crate) fn update(&self, change: impl FnOnce(&mut Seen)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -61,7 +61,7 @@ impl ModelConfig {
 
     /// What is wrong with a recovery threshold above what clients wait for: at that depth a job takes longer than its client
     /// waits, so all work is wasted, the retries keep the queue as deep as it is, and the circuit closes on it. The
-    /// bound is capacity x timeout, and half of it is a margin for noise (the law of scenario M1: recovery below half of it never got
+    /// bound is capacity x timeout, and half of it is a margin for noise (in simulations with a time-out of 4 s, recovery below half of it never got
     /// stuck, 1.25 times it did at a load of 80%).
     pub fn recovery_beyond_patience(&self) -> Option<String> {
         let (clients, timeout) = self.clients_that_wait()?;
@@ -98,16 +98,18 @@ impl ModelConfig {
     /// Advertised and hidden capacity; `None` where no client sends work again that the workers have already done or will do.
     ///
     /// In an overload every attempt times out, so every request costs all its attempts, and the queue shrinks only if that is less
-    /// than the capacity: hidden = advertised / attempts. A retry budget bounds the attempts. A circuit that closes no
-    /// higher than half of what clients wait for (`recovery_beyond_patience`) bounds the queue instead, and nothing is hidden.
+    /// than the capacity: hidden = advertised / attempts. A retry budget bounds the attempts. A policy
+    /// under which an overload rests no deeper than half of what clients wait for bounds the queue instead, and nothing is
+    /// hidden.
     pub fn retry_capacity(&self) -> Option<RetryCapacity> {
-        let (clients, _) = self.clients_that_wait()?;
+        let (clients, timeout) = self.clients_that_wait()?;
         let advertised = self.capacity();
         let retries = clients.retry_budget.unwrap_or(f64::INFINITY).min(f64::from(clients.retries));
         if retries == 0.0 || !advertised.is_finite() {
             return None;
         }
-        let is_gated = self.policy.config.enabled() && self.recovery_beyond_patience().is_none();
+        let policy = &self.policy.config;
+        let is_gated = policy.enabled() && policy.rests_at() as f64 <= advertised * timeout / 2.0;
         let attempts = if is_gated { 1.0 } else { 1.0 + retries };
         Some(RetryCapacity { advertised, hidden: advertised / attempts, attempts })
     }

@@ -62,7 +62,7 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
             wait: seconds(waits(300)),
             severity: "critical",
             summary: "The backpressure circuit stays open".to_owned(),
-            description: "Only priority 1 is admitted. Scale workers, investigate the traffic source.".to_owned(),
+            description: "The circuit is open: the policy admits only the most urgent jobs. Scale workers, investigate the traffic source.".to_owned(),
             evidence: why(300),
             },
             firing: (CIRCUIT_STATE, "2+0x120".to_owned(), SimDuration::ZERO),

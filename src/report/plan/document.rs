@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::files::files;
 use super::hpa;
 use super::view::{Ending, View};
+use backpressure::Kind;
+
 use crate::experiment::summary::{Estimate, Named, SloResult, Summary};
 use crate::plan::what_if::{Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, SearchPath};
@@ -63,11 +65,14 @@ struct Chosen<'a> {
 #[derive(Serialize)]
 struct Settings {
     enabled: bool,
+    kind: &'static str,
     recovery_jobs: u64,
     warning_jobs: u64,
     critical_jobs: u64,
-    shed_at_jobs: u64,
+    /// Of the kind `spec` alone.
+    shed_at_jobs: Option<u64>,
     reopen_at_jobs: u64,
+    on_unknown_depth: &'static str,
     default_priority: u8,
     worker_processes: u32,
     worker_concurrency: u32,
@@ -287,11 +292,16 @@ fn chosen<'a>(view: &View<'a>, choice: &'a Choice) -> Chosen<'a> {
         command: &choice.scenario.command,
         settings: Settings {
             enabled: policy.enabled(),
+            kind: policy.kind().name().as_str(),
             recovery_jobs: policy.recovery(),
             warning_jobs: policy.warning(),
             critical_jobs: policy.critical(),
-            shed_at_jobs: policy.sheds_at(),
+            shed_at_jobs: match policy.kind() {
+                Kind::Spec(spec) => Some(spec.shed_at()),
+                Kind::Graded(_) => None,
+            },
             reopen_at_jobs: policy.reopen_at(),
+            on_unknown_depth: policy.on_unknown_depth().as_str(),
             default_priority: policy.default_priority().get(),
             worker_processes: model.workers.processes,
             worker_concurrency: model.workers.concurrency,

@@ -152,6 +152,11 @@ impl ServiceSettings {
             readiness,
         } = gateway;
         self.set(READINESS_CHECKS, if readiness.is_some() { "backpressure" } else { "none" });
+        self.unset(
+            READINESS_CHECKS.name,
+            "database, redis",
+            "not simulated; add those without which an instance is to get no traffic",
+        );
         self.unset("gateway.instances", instances.to_string(), "replicas of the gateway");
         if let Some(readiness) = readiness {
             let value = format!(

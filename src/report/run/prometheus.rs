@@ -215,7 +215,7 @@ fn rule(rule: &AlertRule) -> Rule {
     let (summary, description) = match rule.condition {
         Condition::CircuitOpen => (
             "The backpressure circuit stays open".to_owned(),
-            "Only priority 1 is admitted. Scale workers, investigate the traffic source.",
+            "The circuit is open: the policy admits only the most urgent jobs. Scale workers, investigate the traffic source.",
         ),
         Condition::PendingAbove(pending) => (
             format!("More than {} jobs are pending", jobs(pending)),

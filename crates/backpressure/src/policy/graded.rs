@@ -62,6 +62,11 @@ impl Rule for Graded {
         depth_of_step(config, 1)
     }
 
+    /// Where the cut admits what the workers do; how deep that is depends on the load.
+    fn rests_at(&self, config: &Config) -> u64 {
+        config.critical()
+    }
+
     fn reason(&self, _state: State) -> Reason {
         Reason::PriorityCut
     }

@@ -107,6 +107,9 @@ pub trait Rule: Copy + Eq + fmt::Debug {
     /// The smallest depth at which a CLOSED circuit turns anybody away.
     fn sheds_at(&self, config: &Config) -> u64;
 
+    /// The largest depth at which an overload that does not end may come to rest: deep enough to turn away what is too much.
+    fn rests_at(&self, config: &Config) -> u64;
+
     /// Why a job is turned away in a state, at a known depth.
     fn reason(&self, state: State) -> Reason;
 
@@ -153,6 +156,11 @@ macro_rules! kinds {
                 match self { $(Kind::$kind(rule) => rule.sheds_at(config),)* }
             }
 
+            /// The largest depth at which an overload that does not end may come to rest.
+            pub(crate) fn rests_at(&self, config: &Config) -> u64 {
+                match self { $(Kind::$kind(rule) => rule.rests_at(config),)* }
+            }
+
             /// The level of its own.
             pub(crate) fn level(&self) -> Option<Level> {
                 match self { $(Kind::$kind(rule) => rule.level(),)* }
@@ -173,7 +181,7 @@ macro_rules! kinds {
         ///
         /// **Time** may stand still. A `now` earlier than one before it counts as that one, and is counted.
         ///
-        /// **Equal calls, equal answers.** Two controllers with equal settings and equal calls are equal, events and hints included.
+        /// **Equal calls, equal answers.** Two policies with equal settings and equal calls are equal, events and hints included.
         #[derive(Clone, Debug, PartialEq, Eq)]
         // With a tag of its own, and the circuit first in every `Controller`, all kinds keep the circuit at the same place:
         // what does not ask the rule is the same code for all of them, and costs no branch.

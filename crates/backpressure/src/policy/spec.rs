@@ -74,6 +74,11 @@ impl Rule for Spec {
         self.shed_at
     }
 
+    /// It never rests: the circuit takes the depth down to `recovery` again and again.
+    fn rests_at(&self, config: &Config) -> u64 {
+        config.recovery()
+    }
+
     fn reason(&self, state: State) -> Reason {
         match state {
             State::Closed => Reason::Shed,

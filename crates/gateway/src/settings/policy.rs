@@ -19,8 +19,10 @@ pub(super) fn read(reader: &mut Reader<'_>, depth_interval: Duration) -> Config 
         KindName::Spec,
     );
     let common = read_common(reader, depth_interval).kind(kind);
+    // Read in any case, so that a mistake in it is reported whatever the kind.
+    let shed_at_ppm = reader.percent(&QUEUE_SHED_PERCENT);
     let builder = match kind {
-        KindName::Spec => common.shed_at_ppm(reader.percent(&QUEUE_SHED_PERCENT)),
+        KindName::Spec => common.shed_at_ppm(shed_at_ppm),
         KindName::Graded => common,
     };
     builder.build().unwrap_or_else(|errors| {
