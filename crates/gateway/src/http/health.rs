@@ -219,7 +219,7 @@ pub async fn readiness(State(app): State<Arc<App>>) -> Response {
             backpressure: match (is_open, counts.backpressure) {
                 (false, _) => "ready",
                 (true, true) => "circuit open - not accepting traffic",
-                (true, false) => "circuit open - accepting urgent events",
+                (true, false) => "circuit open - accepting priority 1",
             },
         },
     };
