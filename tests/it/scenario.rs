@@ -254,7 +254,9 @@ fn the_least_file_gets_the_defaults() {
     assert_eq!((model.classes[0].name.as_str(), model.classes[0].priority), ("default", Priority::DEFAULT));
     assert_eq!(model.classes[0].payload, Distribution::Deterministic { mean: 256.0 });
     assert_eq!(model.sources[0].classes, [(0, 1.0)]);
-    assert_eq!(model.policy.config, backpressure::Config::default());
+    let expected =
+        backpressure::Config::builder().observe_every(backpressure::Nanos::from_millis(50)).build();
+    assert_eq!(model.policy.config, expected.unwrap());
     assert_eq!(model.policy.observe, Observe::Arrival);
     assert_eq!(model.start, Start { jobs: 0, circuit: State::Closed });
     assert_eq!(model.gateway, Gateway::default());
