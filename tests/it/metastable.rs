@@ -18,6 +18,8 @@ use backpressure_sim::{model, scenario};
 
 use crate::support::{command, repository};
 
+const M1: &str = "metastable-recovery-threshold.toml";
+
 /// Critical and recovery threshold.
 type Gate = (u32, u32);
 
@@ -46,6 +48,10 @@ fn load(file: &str, overrides: &[String]) -> Scenario {
 }
 
 fn m1(gate: Option<Gate>, rate: u32) -> Scenario {
+    load(M1, &m1_overrides(gate, rate))
+}
+
+fn m1_overrides(gate: Option<Gate>, rate: u32) -> Vec<String> {
     let mut overrides =
         vec![format!("arrivals.phases.calm.rate={rate}/s"), format!("arrivals.phases.after.rate={rate}/s")];
     match gate {
@@ -57,7 +63,7 @@ fn m1(gate: Option<Gate>, rate: u32) -> Scenario {
             format!("queue.capacity={}", if critical >= 160 { 400 } else { 200 }),
         ]),
     }
-    load("metastable-recovery-threshold.toml", &overrides)
+    overrides
 }
 
 /// Replications whose goodput after the warm-up is below half of a rate.
@@ -209,6 +215,14 @@ fn hidden_capacity_is_what_a_service_returns_from() {
     assert_eq!(stuck(&after_a_long_spike(Some((32, 16)), 8.0), 8.0, 32), 0);
     let late = after_a_long_spike(Some((160, 80)), 1.0).model.retry_capacity().expect("clients that retry");
     assert_eq!(late.hidden, 2.5);
+    // Under `graded` an overload rests as deep as critical, so that is held against the 20 jobs that half of a patience drains.
+    let graded = |gate| {
+        let mut overrides = m1_overrides(Some(gate), 1);
+        overrides.push("policy.kind=graded".to_owned());
+        load(M1, &overrides).model.retry_capacity().expect("clients that retry").hidden
+    };
+    assert_eq!(graded((20, 10)), 10.0);
+    assert_eq!(graded((32, 16)), 2.5);
 }
 
 #[test]

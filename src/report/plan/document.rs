@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::files::files;
 use super::hpa;
 use super::view::{Ending, View};
-use backpressure::Kind;
 
 use crate::experiment::summary::{Estimate, Named, SloResult, Summary};
 use crate::plan::what_if::{Effect, WhatIf};
@@ -296,10 +295,7 @@ fn chosen<'a>(view: &View<'a>, choice: &'a Choice) -> Chosen<'a> {
             recovery_jobs: policy.recovery(),
             warning_jobs: policy.warning(),
             critical_jobs: policy.critical(),
-            shed_at_jobs: match policy.kind() {
-                Kind::Spec(spec) => Some(spec.shed_at()),
-                Kind::Graded(_) => None,
-            },
+            shed_at_jobs: policy.levels().get("shed"),
             reopen_at_jobs: policy.reopen_at(),
             on_unknown_depth: policy.on_unknown_depth().as_str(),
             default_priority: policy.default_priority().get(),

@@ -115,6 +115,11 @@ fn the_shed_level_is_a_percentage_with_decimals() {
         mistakes(&[("QUEUE_SHED_PERCENT", "33.33333")]),
         ["QUEUE_SHED_PERCENT: found \"33.33333\", allowed: above 0, up to 100, at most 4 decimals"]
     );
+    // Also under a kind of policy that has no shed level: the mistake would come to light on the day the kind changes.
+    assert_eq!(
+        mistakes(&[("QUEUE_POLICY", "graded"), ("QUEUE_SHED_PERCENT", "all")]),
+        ["QUEUE_SHED_PERCENT: found \"all\", allowed: above 0, up to 100, at most 4 decimals"]
+    );
 }
 
 #[test]
