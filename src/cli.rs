@@ -24,7 +24,7 @@ use backpressure_sim::scenario::ScenarioError;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-/// Exit codes, as documented in the README.
+/// Exit codes, as docs/guide/scripts.md lists them.
 mod exit {
     pub(super) const GOOD: u8 = 0;
     pub(super) const INTERNAL: u8 = 1;

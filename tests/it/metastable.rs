@@ -10,6 +10,7 @@
 
 use std::path::Path;
 
+use backpressure::{Config, KindName};
 use backpressure_sim::experiment::parallel;
 use backpressure_sim::model::metric::Metric;
 use backpressure_sim::scenario::Scenario;
@@ -17,8 +18,6 @@ use backpressure_sim::stats::holm;
 use backpressure_sim::{model, scenario};
 
 use crate::support::{command, repository};
-
-const M1: &str = "metastable-recovery-threshold.toml";
 
 /// Critical and recovery threshold.
 type Gate = (u32, u32);
@@ -48,10 +47,6 @@ fn load(file: &str, overrides: &[String]) -> Scenario {
 }
 
 fn m1(gate: Option<Gate>, rate: u32) -> Scenario {
-    load(M1, &m1_overrides(gate, rate))
-}
-
-fn m1_overrides(gate: Option<Gate>, rate: u32) -> Vec<String> {
     let mut overrides =
         vec![format!("arrivals.phases.calm.rate={rate}/s"), format!("arrivals.phases.after.rate={rate}/s")];
     match gate {
@@ -63,7 +58,7 @@ fn m1_overrides(gate: Option<Gate>, rate: u32) -> Vec<String> {
             format!("queue.capacity={}", if critical >= 160 { 400 } else { 200 }),
         ]),
     }
-    overrides
+    load("metastable-recovery-threshold.toml", &overrides)
 }
 
 /// Replications whose goodput after the warm-up is below half of a rate.
@@ -216,13 +211,14 @@ fn hidden_capacity_is_what_a_service_returns_from() {
     let late = after_a_long_spike(Some((160, 80)), 1.0).model.retry_capacity().expect("clients that retry");
     assert_eq!(late.hidden, 2.5);
     // Under `graded` an overload rests as deep as critical, so that is held against the 20 jobs that half of a patience drains.
-    let graded = |gate| {
-        let mut overrides = m1_overrides(Some(gate), 1);
-        overrides.push("policy.kind=graded".to_owned());
-        load(M1, &overrides).model.retry_capacity().expect("clients that retry").hidden
+    let graded = |critical: u64, recovery: u64| {
+        let mut model = m1(None, 1).model;
+        let thresholds = Config::builder().recovery(recovery).warning(recovery + 1).critical(critical);
+        model.policy.config = thresholds.kind(KindName::Graded).build().expect("thresholds in order");
+        model.retry_capacity().expect("clients that retry").hidden
     };
-    assert_eq!(graded((20, 10)), 10.0);
-    assert_eq!(graded((32, 16)), 2.5);
+    assert_eq!(graded(20, 10), 10.0);
+    assert_eq!(graded(32, 16), 2.5);
 }
 
 #[test]
