@@ -150,9 +150,8 @@ impl Traffic {
     /// What these replications of a scenario say.
     pub fn of(scenario: &Scenario, replications: &[Replication]) -> Self {
         let classes = scenario.model.classes.iter().enumerate();
-        let classes = classes.map(|(index, class)| {
-            (class.name.clone(), Fates::of(scenario, replications, Some(index)))
-        });
+        let classes = classes
+            .map(|(index, class)| (class.name.clone(), Fates::of(scenario, replications, Some(index))));
         let classes = Named(classes.collect());
         let total = Fates::of(scenario, replications, None);
         let unlimited = Harm::ALL.iter().filter_map(|&harm| {

@@ -31,9 +31,10 @@ pub fn render(check: &Check) -> String {
 
 /// What became of the traffic of each scenario.
 fn traffic(check: &Check) -> String {
-    let mut text = "| scenario | offered | done in time | refused | lost | still waiting | given up | why |\n\
+    let mut text =
+        "| scenario | offered | done in time | refused | lost | still waiting | given up | why |\n\
                     |---|--:|--:|--:|--:|--:|--:|---|"
-        .to_owned();
+            .to_owned();
     for scenario in &check.scenarios {
         let total = &scenario.traffic.total;
         let given_up = total.requests.map_or("–".to_owned(), |requests| traffic::share(requests.given_up));

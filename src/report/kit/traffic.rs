@@ -111,7 +111,8 @@ fn cause(word: &str, first: f64, traffic: &Traffic, limits: &[LimitReached]) -> 
     }
     // The levels of the policy and busy workers are how jobs are refused, not why.
     let is_cause = |limit: &&LimitReached| {
-        is_before(limit.seconds) && !["shed level", "circuit open", "workers saturated"].contains(&limit.limit)
+        is_before(limit.seconds)
+            && !["shed level", "circuit open", "workers saturated"].contains(&limit.limit)
     };
     let limit = limits.iter().rev().find(is_cause).map(|limit| (limit.limit, limit.seconds));
     let fault = fault.map(|fault| (fault.name.as_str(), fault.begins_seconds));
@@ -146,10 +147,15 @@ pub(crate) enum Tone {
 }
 
 /// The verdict as the sum of the objectives, and what it does not judge.
-pub(crate) fn verdict(objectives: usize, missed: usize, verdict: Verdict, traffic: &Traffic) -> (Tone, String) {
+pub(crate) fn verdict(
+    objectives: usize,
+    missed: usize,
+    verdict: Verdict,
+    traffic: &Traffic,
+) -> (Tone, String) {
     let unjudged = unjudged(traffic);
     let (tone, mut text) = match (objectives, verdict) {
-        (0, _) => (Tone::Neutral, "NO OBJECTIVES".to_owned()),
+        (0, _) => (Tone::Neutral, "NO OBJECTIVES: nothing to pass or fail".to_owned()),
         (_, Verdict::Fail) => {
             let all = plural(objectives, "objective");
             (Tone::Bad, format!("FAIL: {missed} of {all} missed"))
@@ -220,7 +226,8 @@ mod tests {
     #[test]
     fn a_few_are_not_none_and_nearly_all_are_not_all() {
         let shown = |jobs: f64| share(Part { jobs, share: jobs / 1e6 });
-        let cases = [(0.0, "none"), (1.0, "<0.1 %"), (247_000.0, "24.7 %"), (999_999.0, ">99.9 %"), (1e6, "100 %")];
+        let cases =
+            [(0.0, "none"), (1.0, "<0.1 %"), (247_000.0, "24.7 %"), (999_999.0, ">99.9 %"), (1e6, "100 %")];
         for (jobs, expected) in cases {
             assert_eq!(shown(jobs), expected);
         }

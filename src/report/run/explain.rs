@@ -119,7 +119,9 @@ fn phases(scenario: &Scenario, series: &Series, paint: Paint) -> Vec<String> {
         begins.iter().zip(ends).map(|(begin, end)| (begin.as_secs_f64(), end.as_secs_f64())).collect();
     let names: Vec<String> = begins.iter().map(|begin| phase_name(&scenario.model, *begin)).collect();
     let capacity = scenario.model.capacity();
-    let sums = |totals: &[Vec<f64>], (from, to): (f64, f64)| total_at(totals, series, to) - total_at(totals, series, from);
+    let sums = |totals: &[Vec<f64>], (from, to): (f64, f64)| {
+        total_at(totals, series, to) - total_at(totals, series, from)
+    };
     let share = |totals: &[Vec<f64>], span: (f64, f64)| {
         let (part, all) = (sums(totals, span), sums(&series.offered, span));
         traffic::share(Part { jobs: part, share: if all > 0.0 { part / all } else { 0.0 } })
@@ -130,7 +132,10 @@ fn phases(scenario: &Scenario, series: &Series, paint: Paint) -> Vec<String> {
         Column::new("from", spans.iter().map(|span| seconds(span.0))),
         Column::new("to", spans.iter().map(|span| seconds(span.1))),
         Column::new("offered", spans.iter().map(|span| traffic::rate(rate(*span)))),
-        Column::new("of capacity", spans.iter().map(|span| format!("{:.0} %", 100.0 * rate(*span) / capacity))),
+        Column::new(
+            "of capacity",
+            spans.iter().map(|span| format!("{:.0} %", 100.0 * rate(*span) / capacity)),
+        ),
         Column::new("refused", spans.iter().map(|span| share(&series.rejected, *span))),
         Column::new("lost", spans.iter().map(|span| share(&series.lost, *span))),
     ];
@@ -170,9 +175,11 @@ fn happened(summary: &Summary, width: usize) -> Vec<String> {
         let remarks: String = one.remarks.iter().map(|remark| format!(", {remark}")).collect();
         let meaning = meaning.map(|meaning| format!(". {}", meaning.trim())).unwrap_or_default();
         let told = wrapped(&format!("{at}  {}{remarks}{meaning}", one.what), width, "      ");
-        lines.extend(told.into_iter().enumerate().map(|(row, line)| {
-            if row == 0 { format!("  {}", line.trim_start()) } else { line }
-        }));
+        lines.extend(
+            told.into_iter()
+                .enumerate()
+                .map(|(row, line)| if row == 0 { format!("  {}", line.trim_start()) } else { line }),
+        );
     }
     if breaks.is_empty() {
         lines.push("  no limit was reached, nothing was refused or lost".to_owned());
@@ -195,11 +202,8 @@ fn moves(scenario: &Scenario, summary: &Summary, levers: &[Lever], width: usize)
     let base = refused(&scenario.model);
     let about = match base {
         Some(base) => {
-            let without = if is_simplified(&scenario.model) {
-                ", without clients, faults and autoscaler"
-            } else {
-                ""
-            };
+            let without =
+                if is_simplified(&scenario.model) { ", without clients, faults and autoscaler" } else { "" };
             let measured = number::optional(Unit::Fraction, measured);
             format!(
                 "By the fluid limit{without}, {} of the jobs are refused ({measured} of all attempts were).",

@@ -124,10 +124,11 @@ fn traffic_by_class(summary: &Summary) -> Markup {
     }
     let parts = traffic::parts(&all.total);
     let has_clients = all.total.requests.is_some();
-    let header: Vec<&str> = ["class", "offered"]
+    let header: Vec<&str> = ["class"]
         .into_iter()
-        .chain(has_clients.then_some("requests given up"))
+        .chain(has_clients.then_some("given up"))
         .chain(parts.iter().map(|(name, _)| *name))
+        .chain([if has_clients { "attempts" } else { "offered" }])
         .collect();
     let row = |name: &str, fates: &Fates, class: Option<&str>| {
         let mine = traffic::parts(fates);
@@ -138,9 +139,9 @@ fn traffic_by_class(summary: &Summary) -> Markup {
         html! {
             tr class=[class] {
                 th scope="row" { (name) }
-                td { (number::grouped(fates.offered, 0)) }
                 @if let Some(requests) = fates.requests { td { (traffic::share(requests.given_up)) } }
                 @for (name, _) in &parts { td { (share_of(name)) } }
+                td { (number::grouped(fates.offered, 0)) }
             } "\n"
         }
     };

@@ -86,11 +86,13 @@ fn traffic_by_class(summary: &Summary, width: usize, paint: Paint) -> Vec<String
     if all.classes.0.len() < 2 {
         return Vec::new();
     }
-    let rows: Vec<(&str, &Fates)> = all.classes.0.iter().map(|(name, fates)| (name.as_str(), fates)).collect();
+    let rows: Vec<(&str, &Fates)> =
+        all.classes.0.iter().map(|(name, fates)| (name.as_str(), fates)).collect();
     let rows: Vec<(&str, &Fates)> = rows.into_iter().chain([("total", &all.total)]).collect();
     let mut columns = Vec::new();
     if all.total.requests.is_some() {
-        let cell = |fates: &Fates| fates.requests.map_or_else(String::new, |one| traffic::share(one.given_up));
+        let cell =
+            |fates: &Fates| fates.requests.map_or_else(String::new, |one| traffic::share(one.given_up));
         columns.push(Column::new("given up", rows.iter().map(|(_, fates)| cell(fates))));
     }
     for (name, _) in traffic::parts(&all.total) {
