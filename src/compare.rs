@@ -68,6 +68,8 @@ pub struct Side {
     pub verdict: Verdict,
     /// Its objectives.
     pub objectives: Vec<Judged>,
+    /// Whether traffic was refused or lost that no objective limits.
+    pub has_unlimited: bool,
     /// Its settings; `None` if they are not known.
     #[serde(skip)]
     settings: Option<Vec<Setting>>,
@@ -186,6 +188,7 @@ impl Side {
             digest: summary.digest.clone(),
             verdict: summary.verdict,
             objectives: summary.slo.iter().map(judged).collect(),
+            has_unlimited: !summary.traffic.unlimited.is_empty(),
             settings: Some(loaded.settings.clone()),
             system: figures(None, &summary.metrics),
             classes: Named(classes.collect()),
@@ -217,6 +220,7 @@ impl Side {
             digest: earlier.digest.clone(),
             verdict: earlier.verdict,
             objectives: earlier.slo.clone(),
+            has_unlimited: earlier.has_unlimited(),
             settings: None,
             system: earlier.metrics.map(|name, &estimate| Figure { estimate, values: values_of(name) }),
             classes: earlier

@@ -35,7 +35,8 @@ pub mod settings;
 pub mod tolerances;
 
 use crate::experiment::replication::Replication;
-use crate::experiment::summary::{SloResult, digest, judge};
+use crate::experiment::summary::{LimitReached, SloResult, digest, judge, limits_reached};
+use crate::experiment::traffic::Traffic;
 use crate::model::metric::Metric;
 use crate::scenario::Loaded;
 use baseline::{BaselineError, Entry};
@@ -83,6 +84,10 @@ pub struct ScenarioCheck {
     pub baseline_digest: String,
     /// The worst of it.
     pub verdict: Ruling,
+    /// What became of all traffic now.
+    pub traffic: Traffic,
+    /// Limits that were reached now, the earliest first.
+    pub limits_reached: Vec<LimitReached>,
     /// What has changed of the system under test.
     pub changes: Vec<Change>,
     /// Each expression of `slo`.
@@ -190,6 +195,8 @@ impl ScenarioCheck {
             digest: digest(replications),
             baseline_digest: digest(before),
             verdict: Ruling::Pass,
+            traffic: Traffic::of(scenario, replications),
+            limits_reached: limits_reached(replications),
             changes: changes(&baseline.settings, loaded).into_iter().filter(differs).collect(),
             objectives: objectives.collect(),
             comparisons: compare(&classes, before, replications, &rules.tolerances, &restored.unknown),

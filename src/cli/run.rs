@@ -7,7 +7,9 @@ use anyhow::Result;
 use backpressure_sim::experiment::summary::Verdict;
 use backpressure_sim::experiment::{self, Findings, SLICES};
 use backpressure_sim::report;
-use backpressure_sim::scenario::Scenario;
+use backpressure_sim::report::run::explain::{self, Lever};
+use backpressure_sim::report::run::terminal;
+use backpressure_sim::scenario::{self, Scenario};
 use clap::Args;
 
 use super::args::{PoolArgs, ScenarioArgs, TellArgs};
@@ -26,6 +28,9 @@ pub(super) struct RunArgs {
     pool: PoolArgs,
     #[command(flatten)]
     tell: TellArgs,
+    /// Print the reasons at length: load against capacity by phase, which limit was reached when, and what would move it.
+    #[arg(long, conflicts_with = "json")]
+    explain: bool,
     /// Also write every chart as PNG.
     #[cfg_attr(feature = "png", arg(long))]
     #[cfg_attr(not(feature = "png"), arg(skip))]
@@ -65,7 +70,8 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
     };
     let options = report::Options { png: args.png, prometheus: args.prometheus.then_some(args.epoch) };
     let page = report::run::write(&folder, &scenario, &findings, &options)?;
-    print(&scenario, &findings, &page, &args.tell)?;
+    let levers = if args.explain { levers(args, &scenario, &findings) } else { Vec::new() };
+    print(&scenario, &findings, &page, args, &levers)?;
     Ok(match (findings.summary.interrupted, findings.summary.verdict) {
         (true, _) => exit::INTERRUPTED,
         (false, Verdict::Pass) => exit::GOOD,
@@ -73,13 +79,37 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
     })
 }
 
-fn print(scenario: &Scenario, findings: &Findings, page: &Path, tell: &TellArgs) -> Result<()> {
+/// The settings worth trying, each with the scenario that has it; those that the scenario refuses are left out.
+fn levers(args: &RunArgs, scenario: &Scenario, findings: &Findings) -> Vec<Lever> {
+    let of = |setting: String| {
+        let mut overrides = args.scenario.changes.overrides();
+        overrides.push(setting.clone());
+        let scenario = scenario::load(args.scenario.path(), &overrides).ok()?.scenario;
+        Some(Lever { setting, scenario })
+    };
+    explain::levers(scenario, &findings.summary).into_iter().filter_map(of).collect()
+}
+
+fn print(
+    scenario: &Scenario,
+    findings: &Findings,
+    page: &Path,
+    args: &RunArgs,
+    levers: &[Lever],
+) -> Result<()> {
+    let tell = &args.tell;
     let mut stdout = io::stdout().lock();
     if tell.json {
         write!(stdout, "{}", report::run::json(&findings.summary)?)?;
     } else if !tell.quiet {
-        let text = report::run::terminal::render(scenario, findings, TellArgs::width(), tell.colours());
-        write!(stdout, "{text}")?;
+        let (width, colours) = (TellArgs::width(), tell.colours());
+        if args.explain {
+            write!(stdout, "{}", terminal::head(scenario, findings, width, colours))?;
+            write!(stdout, "{}", explain::render(scenario, findings, levers, width, colours))?;
+            write!(stdout, "{}", terminal::foot(findings, width, colours))?;
+        } else {
+            write!(stdout, "{}", terminal::render(scenario, findings, width, colours))?;
+        }
         writeln!(stdout, "report  {}", page.display())?;
     }
     stdout.flush()?;

@@ -36,6 +36,9 @@ pub struct Earlier {
     /// The objectives and what came of them.
     #[serde(default)]
     pub slo: Vec<Judged>,
+    /// What became of the traffic, where the version that wrote it says so.
+    #[serde(default)]
+    traffic: Option<Told>,
     /// The file that all this was read from.
     #[serde(skip)]
     pub path: PathBuf,
@@ -45,6 +48,12 @@ pub struct Earlier {
     /// Why there is no such table.
     #[serde(skip)]
     pub no_table: Option<String>,
+}
+
+/// What is needed of the traffic: whether some was refused or lost that no objective limits.
+#[derive(Clone, Debug, Deserialize)]
+struct Told {
+    unlimited: Vec<serde::de::IgnoredAny>,
 }
 
 /// An objective and what came of it.
@@ -129,6 +138,11 @@ impl Earlier {
         let text = fs::read_to_string(&path).map_err(|_| format!("there is no `{}`", path.display()))?;
         let table = Table::parse(&text).ok_or_else(|| format!("`{}` is damaged", path.display()))?;
         if self.is_about(&table) { Ok(table) } else { Err(format!("`{}` is of another run", path.display())) }
+    }
+
+    /// Whether traffic was refused or lost that no objective limits.
+    pub fn has_unlimited(&self) -> bool {
+        self.traffic.as_ref().is_some_and(|traffic| !traffic.unlimited.is_empty())
     }
 
     fn is_about(&self, table: &Table) -> bool {

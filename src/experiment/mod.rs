@@ -5,10 +5,12 @@
 //! batch and then dropped: memory does not grow with the number of replications but for a few numbers each.
 
 pub mod earlier;
+mod named;
 pub mod parallel;
 pub mod replication;
 pub mod series;
 pub mod summary;
+pub mod traffic;
 
 use crate::model::outcome::Outcome;
 use crate::model::scrape::Scrape;

@@ -29,6 +29,9 @@ pub struct Replication {
     pub limits: LimitsReached,
     /// How near they came.
     pub nearness: Nearness,
+    /// When a job was first turned away; unknown in the files of older versions.
+    #[serde(default)]
+    pub first_refusal: Option<SimTime>,
     /// When a job was first lost.
     pub first_loss: Option<SimTime>,
     /// What each alert did, in the order of the rules.
@@ -44,6 +47,7 @@ impl Replication {
             classes: outcome.classes.iter().map(|counts| class_metrics(counts, config)).collect(),
             limits: outcome.limits,
             nearness: Nearness::of(outcome, config),
+            first_refusal: outcome.first_refusal,
             first_loss: outcome.first_loss,
             alerts: alerts::courses(&config.monitoring, &outcome.scrapes, config.horizon),
         }
@@ -52,7 +56,8 @@ impl Replication {
     /// Metrics alone, without limits, losses or alerts.
     pub fn bare(digest: u64, system: Metrics, classes: Vec<Metrics>) -> Self {
         let (limits, nearness) = (LimitsReached::default(), Nearness::default());
-        Self { digest, system, classes, limits, nearness, first_loss: None, alerts: Vec::new() }
+        let alerts = Vec::new();
+        Self { digest, system, classes, limits, nearness, first_refusal: None, first_loss: None, alerts }
     }
 
     /// The metrics of a class, or of the whole system.

@@ -1,9 +1,8 @@
 //! The result of an experiment, as reports and the JSON document show it.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
-
+pub use super::named::Named;
 use super::replication::Replication;
+use super::traffic::{self, Traffic};
 use crate::engine::digest::Digest;
 use crate::engine::time::SimTime;
 use crate::model::config::AlertRule;
@@ -34,6 +33,8 @@ pub struct Summary {
     pub digest: String,
     /// Whether all of `slo` holds.
     pub verdict: Verdict,
+    /// What became of all traffic.
+    pub traffic: Traffic,
     /// True if the run was interrupted, so that `replications` are fewer than asked for.
     pub interrupted: bool,
     /// System-wide metrics.
@@ -177,22 +178,6 @@ impl ScalingStep {
     }
 }
 
-/// A map that keeps its order.
-#[derive(Clone, Debug, Default)]
-pub struct Named<T>(pub Vec<(String, T)>);
-
-impl<T> Named<T> {
-    /// The value of that name.
-    pub fn get(&self, name: &str) -> Option<&T> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
-    }
-
-    /// The same names with what is made of their values.
-    pub fn map<U>(&self, of: impl Fn(&str, &T) -> U) -> Named<U> {
-        Named(self.0.iter().map(|(name, value)| (name.clone(), of(name, value))).collect())
-    }
-}
-
 /// Confidence of all intervals.
 pub const CONFIDENCE: f64 = 0.95;
 
@@ -216,6 +201,7 @@ impl Summary {
             replications: replications.len() as u32,
             digest: digest(replications),
             verdict: if slo.iter().all(|result| result.pass) { Verdict::Pass } else { Verdict::Fail },
+            traffic: Traffic::of(scenario, replications),
             interrupted,
             metrics: estimates(replications, None, |_| true),
             classes: Named(class_estimates.collect()),
@@ -224,47 +210,13 @@ impl Summary {
             limits_ahead: limits_ahead(replications),
             alerts: alerts(scenario, replications),
             scaling: Vec::new(),
-            warnings: scenario.warnings.clone(),
+            warnings: traffic::unjudged(scenario).into_iter().chain(scenario.warnings.clone()).collect(),
         }
     }
 
     /// A system-wide metric.
     pub fn metric(&self, metric: Metric) -> &Estimate {
         self.metrics.get(metric.name()).expect("every metric is in the summary")
-    }
-}
-
-impl<T: Serialize> Serialize for Named<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder<T>(std::marker::PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for InOrder<T> {
-            type Value = Named<T>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<T>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Named(entries))
-            }
-        }
-
-        deserializer.deserialize_map(InOrder(std::marker::PhantomData))
     }
 }
 

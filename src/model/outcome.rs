@@ -35,6 +35,8 @@ pub struct Outcome {
     pub first_circuit_openings: Option<(SimTime, SimTime, u64)>,
     /// When limits were reached.
     pub limits: LimitsReached,
+    /// When a job was first turned away.
+    pub first_refusal: Option<SimTime>,
     /// When a job was first lost.
     pub first_loss: Option<SimTime>,
     /// How long after the last spike the system had recovered.
@@ -451,6 +453,7 @@ impl Outcome {
             openings_from_closed,
             // Follow from the same events as the openings, the losses and the counts.
             first_circuit_openings: _,
+            first_refusal: _,
             first_loss: _,
             scrapes: _,
             limits,

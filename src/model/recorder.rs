@@ -29,6 +29,7 @@ pub(crate) struct Recorder {
     warmup_areas: [u128; 3],
     peak_depth: u64,
     pub(crate) limits: LimitsReached,
+    first_refusal: Option<SimTime>,
     first_loss: Option<SimTime>,
     /// Slots of the workers that are there.
     slots: TimeIntegral,
@@ -98,6 +99,7 @@ impl Recorder {
             warmup_areas: [0; 3],
             peak_depth: 0,
             limits: LimitsReached::default(),
+            first_refusal: None,
             first_loss: None,
             slots: TimeIntegral::of(u64::from(config.workers.slots())),
             shed_at: if policy.enabled() { policy.sheds_at() } else { u64::MAX },
@@ -145,6 +147,7 @@ impl Recorder {
     /// Such a job is rejected, perhaps after the end of the warm-up in which it arrived.
     pub(crate) fn refused(&mut self, now: SimTime, class: u16, arrived: SimTime, reason: RejectionReason) {
         self.class(class).rejected[reason.index()] += 1;
+        self.first_refusal.get_or_insert(now);
         if arrived < self.warmup && now >= self.warmup {
             self.class(class).before_warmup.rejected += 1;
             self.second[usize::from(class)].rejected += 1;
@@ -165,6 +168,7 @@ impl Recorder {
             None => counts.admitted += 1,
             Some(reason) => {
                 counts.rejected[reason.index()] += 1;
+                self.first_refusal.get_or_insert(now);
                 if reason == RejectionReason::QueueLimit {
                     self.limits.reach(Limit::QueueLimit, now);
                 }
@@ -380,6 +384,7 @@ impl Recorder {
             openings_from_closed,
             first_circuit_openings,
             limits: self.limits,
+            first_refusal: self.first_refusal,
             first_loss: self.first_loss,
             recovery: self.recovery.found,
             inverted: self.inverted,

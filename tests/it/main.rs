@@ -34,3 +34,4 @@ mod selection;
 mod spike;
 mod support;
 mod sweep;
+mod traffic;

@@ -11,6 +11,7 @@ use backpressure_sim::experiment::series::{Band, Series};
 use backpressure_sim::experiment::summary::{
     Estimate, LimitReached, Named, SCHEMA, SloResult, Summary, Verdict,
 };
+use backpressure_sim::experiment::traffic::{Fates, First, Harm, Load, Overload, Part, Traffic, Unlimited};
 use backpressure_sim::model::config::{
     ArrivalProcess, ArrivalSource, Curve, Gateway, JobClass, MemoryModel, ModelConfig, Observe, Phase,
     PolicyConfig, Queue, Redis, Start, Workers,
@@ -310,6 +311,7 @@ fn findings(case: &Case) -> Findings {
         replications: case.replications,
         digest: "9c41e07a".to_owned(),
         verdict: if case.objectives { Verdict::Fail } else { Verdict::Pass },
+        traffic: traffic(case, &replications, &class_metrics, peak > 49_500.0),
         interrupted: false,
         metrics: Named(
             Metric::ALL
@@ -365,6 +367,56 @@ fn findings(case: &Case) -> Findings {
     let replications =
         replications.into_iter().map(|system| Replication::bare(0, system, Vec::new())).collect();
     Findings { summary, series, replications, scrapes: Vec::new() }
+}
+
+/// What became of the jobs of these figures; where the circuit opens, nothing limits what is refused.
+fn traffic(
+    case: &Case,
+    replications: &[Metrics],
+    of_class: &dyn Fn(usize) -> Vec<(String, Estimate)>,
+    opens: bool,
+) -> Traffic {
+    let fates = |mean: &dyn Fn(Metric) -> f64| {
+        let offered = mean(Metric::Offered);
+        let part = |metric| Part { jobs: mean(metric), share: mean(metric) / offered };
+        Fates {
+            offered,
+            completed_in_time: part(Metric::Completed),
+            refused: part(Metric::Rejected),
+            lost: part(Metric::Lost),
+            failed: part(Metric::Failed),
+            in_system: part(Metric::InSystem),
+            ..Fates::default()
+        }
+    };
+    let classes = case.classes.iter().enumerate().map(|(class, (name, ..))| {
+        let metrics = Named(of_class(class));
+        let mean = |metric: Metric| metrics.get(metric.name()).and_then(|one| one.mean).unwrap_or(0.0);
+        (name.clone(), fates(&mean))
+    });
+    let total = fates(&|metric| replications[0].get(metric).unwrap_or(0.0));
+    let first = First { seconds: 64.0, replications: case.replications };
+    let unlimited = Unlimited { what: Harm::Refused, part: total.refused, classes: Vec::new() };
+    Traffic {
+        classes: Named(classes.collect()),
+        unlimited: if opens { vec![unlimited] } else { Vec::new() },
+        first_refusal: opens.then_some(first),
+        first_loss: None,
+        load: Load {
+            capacity_per_second: Some(10_000.0),
+            autoscaled_capacity_per_second: None,
+            bound_by: "workers",
+            peak_per_second: 20_000.0,
+            overload: Some(Overload {
+                begins_seconds: 60.0,
+                seconds: 60.0,
+                offered_per_second: 20_000.0,
+                excess_jobs: 600_000.0,
+            }),
+        },
+        faults: Vec::new(),
+        total,
+    }
 }
 
 /// Depth at a share of the horizon: 300, then a saw between 10,000 and 50,000, then a drain.
@@ -556,9 +608,11 @@ fn same_findings_give_the_same_bytes() {
 }
 
 #[test]
-fn page_says_how_it_ended_before_anything_else() {
+fn page_says_what_became_of_the_traffic_and_how_it_ended_before_anything_else() {
     let page = page(&spike());
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in the page"));
+    assert!(place("refused, none lost") < place("✗ FAIL"));
+    assert!(place("Capacity 10k/s against 20k/s offered for 60 s") < place("✗ FAIL"));
     assert!(place("✗ FAIL") < place("simulate scenarios/spike-20k.toml --set"));
     assert!(place("scenarios/spike-20k.toml") < place("What broke first"));
     assert!(place("What broke first") < place("<svg"));

@@ -240,13 +240,13 @@ fn clients_add_up_in_every_place() {
 fn reasons_of_rejections_are_told_apart_where_there_are_several() {
     let policy = "[policy]\nrecovery = 50\nwarning = 100\ncritical = 200";
     let classes = "[[class]]\nname = 'telemetry'\npriority = 5\nshare = 0.8\n[[class]]\nname = 'batch'\npriority = 10\nshare = 0.2";
-    let section = |page: &str| page.contains("Rejected, by reason");
+    let section = |page: &str| page.contains("Refused, by reason");
     let limited = Run::of("overhead = '10ms'", &format!("{policy}\n[queue]\ncapacity = 180"));
     assert!(!section(&limited.page()), "the queue limit alone");
     let both = Run::of("overhead = '10ms'", &format!("{policy}\n{classes}"));
     let page = both.page();
     assert!(section(&page), "shed, open and half-open");
-    let table = &page[page.find("Rejected, by reason").expect("it is there")..];
+    let table = &page[page.find("Refused, by reason").expect("it is there")..];
     let row = &table[table.find("class=\"total\"").expect("a row")..table.find("</tbody>").expect("an end")];
     let cells: Vec<f64> = row
         .split("<td>")

@@ -20,6 +20,11 @@ impl ModelConfig {
     /// Jobs per second that all workers do with every slot busy: the least of what slots, database connections and Redis
     /// can do. Attempts that fail count as work and not as jobs.
     pub fn capacity(&self) -> f64 {
+        self.bottleneck().1
+    }
+
+    /// What bounds the capacity, as shown to people, and the capacity.
+    pub fn bottleneck(&self) -> (&'static str, f64) {
         let of_pool = self.workers.database.map_or(f64::INFINITY, |Database { pool, share }| {
             let connections = pool.map_or(f64::INFINITY, f64::from);
             connections / (self.busy_service() * share)
@@ -29,7 +34,11 @@ impl ModelConfig {
             let per_job = enqueue + cycle + depth;
             f64::from(self.redis.shards.min(self.queue.queues)) / per_job.as_secs_f64()
         });
-        self.slot_capacity().min(of_pool.min(of_redis) / self.mean_attempts())
+        let others = [("database pool", of_pool), ("Redis commands", of_redis)];
+        let others = others.map(|(name, rate)| (name, rate / self.mean_attempts()));
+        others.into_iter().fold(("workers", self.slot_capacity()), |least, other| {
+            if other.1 < least.1 { other } else { least }
+        })
     }
 
     /// The same of the slots alone.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::check::gate::{FAMILY_WISE_ERROR, Judgement, MetricCheck};
 use crate::check::settings::Change;
 use crate::check::{Check, Objective, Ruling, ScenarioCheck};
+use crate::experiment::traffic::Traffic;
 use crate::model::metric::Direction;
 use crate::report::kit::document::json;
 
@@ -31,6 +32,7 @@ struct Scenario<'a> {
     replications: u32,
     digest: &'a str,
     baseline_digest: &'a str,
+    traffic: &'a Traffic,
     changes: &'a [Change],
     notes: &'a [String],
     slo: Vec<Slo<'a>>,
@@ -93,6 +95,7 @@ fn scenario(scenario: &ScenarioCheck) -> Scenario<'_> {
         replications: scenario.replications,
         digest: &scenario.digest,
         baseline_digest: &scenario.baseline_digest,
+        traffic: &scenario.traffic,
         changes: &scenario.changes,
         notes: &scenario.notes,
         slo: scenario.objectives.iter().map(slo).collect(),

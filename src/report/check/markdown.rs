@@ -3,7 +3,9 @@
 use super::reading::{self, Row};
 use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, Ruling, ScenarioCheck};
+use crate::report::kit::number;
 use crate::report::kit::text::plural;
+use crate::report::kit::traffic;
 
 /// The page; unchanged metrics are folded.
 pub fn render(check: &Check) -> String {
@@ -13,9 +15,39 @@ pub fn render(check: &Check) -> String {
         Ruling::Fail => "❌",
     };
     let word = reading::verdict_word(check.verdict);
-    let mut text = format!("## {sign} simulate check: {word}\n\n{}\n", reading::conclusion(check));
+    let unjudged = reading::unjudged(check);
+    // A tick beside traffic that was refused or lost, and that no objective limits, would say that all is well.
+    let sign = if check.verdict == Ruling::Pass && !unjudged.is_empty() { "⚠️" } else { sign };
+    let mut text = format!("## {sign} simulate check: {word}\n\n{}\n", traffic(check));
+    text += &format!("\n{}\n", reading::conclusion(check));
+    for one in unjudged {
+        text += &format!("\n> ⚠️ {}\n", escaped(&one));
+    }
     for scenario in &check.scenarios {
         text += &section(scenario);
+    }
+    text
+}
+
+/// What became of the traffic of each scenario.
+fn traffic(check: &Check) -> String {
+    let mut text =
+        "| scenario | offered | done in time | refused | lost | still waiting | given up | why |\n\
+                    |---|--:|--:|--:|--:|--:|--:|---|"
+            .to_owned();
+    for scenario in &check.scenarios {
+        let total = &scenario.traffic.total;
+        let given_up = total.requests.map_or("–".to_owned(), |requests| traffic::share(requests.given_up));
+        text += &format!(
+            "\n| {} | {} | {} | {} | {} | {} | {given_up} | {} |",
+            escaped(&scenario.name),
+            number::grouped(total.offered, 0),
+            traffic::share(total.completed_in_time),
+            traffic::share(total.refused),
+            traffic::share(total.lost),
+            traffic::share(total.in_system),
+            escaped(&traffic::why(&scenario.traffic, &scenario.limits_reached)),
+        );
     }
     text
 }

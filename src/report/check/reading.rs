@@ -4,6 +4,7 @@ use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, Objective, Ruling, ScenarioCheck};
 use crate::report::kit::number::{self, bounded, unit_of};
 use crate::report::kit::text::{capitalised, plural};
+use crate::report::kit::traffic;
 
 /// One metric as text.
 #[derive(Clone, Debug)]
@@ -118,6 +119,15 @@ pub(super) fn conclusion(check: &Check) -> String {
         parts.push(format!("{} missed as in the baseline", plural(known, "objective")));
     }
     capitalised(&parts.join(", ")) + "."
+}
+
+/// For each scenario in which traffic was refused or lost that no objective limits: how much.
+pub(super) fn unjudged(check: &Check) -> Vec<String> {
+    let of = |scenario: &ScenarioCheck| {
+        let unjudged = traffic::unjudged(&scenario.traffic)?;
+        Some(format!("{}: {unjudged}", scenario.name))
+    };
+    check.scenarios.iter().filter_map(of).collect()
 }
 
 /// What an objective observes, as text.

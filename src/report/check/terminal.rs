@@ -8,6 +8,7 @@ use crate::check::{Check, OnInconclusive, Ruling, ScenarioCheck};
 use crate::report::kit::columns::{self, Column};
 use crate::report::kit::terminal::{NARROWEST, Paint, columns_of, joined, padded_right, wrapped};
 use crate::report::kit::text::{plural, printable};
+use crate::report::kit::traffic;
 
 /// The check as lines of at most `width` columns, where names allow it; `all` also shows what has not changed.
 pub fn render(check: &Check, width: usize, colour: bool, all: bool) -> String {
@@ -19,9 +20,14 @@ pub fn render(check: &Check, width: usize, colour: bool, all: bool) -> String {
         lines.extend(objectives(scenario, all, paint));
         lines.extend(metrics(scenario, width, all, paint));
     }
+    let unjudged = reading::unjudged(check);
+    for one in &unjudged {
+        lines.extend(wrapped(&printable(&format!("! {one}")), width, ""));
+    }
     let word = reading::verdict_word(check.verdict);
     let word = match (check.verdict, check.on_inconclusive) {
-        (Ruling::Pass, _) => paint.good(word),
+        (Ruling::Pass, _) if unjudged.is_empty() => paint.good(word),
+        (Ruling::Pass, _) => paint.caution(word),
         (Ruling::Inconclusive, OnInconclusive::Warn) => paint.bold(word),
         _ => paint.bad(word),
     };
@@ -32,6 +38,10 @@ pub fn render(check: &Check, width: usize, colour: bool, all: bool) -> String {
 fn heading(scenario: &ScenarioCheck, width: usize, paint: Paint) -> Vec<String> {
     let name = paint.bold(&printable(&scenario.name));
     let mut lines = vec![format!("{name}  {}", reading::basis(scenario))];
+    for sentence in traffic::sentences(&scenario.traffic) {
+        lines.extend(wrapped(&sentence, width, "  "));
+    }
+    lines.extend(wrapped(&traffic::why(&scenario.traffic, &scenario.limits_reached), width, "  "));
     for change in &scenario.changes {
         lines.extend(wrapped(&printable(&format!("changed  {change}")), width, "  "));
     }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::reading::{Sorted, headline, objectives, setting, size_word, verdict_word};
+use super::reading::{Sorted, headline, objectives, setting, size_word, unjudged, verdict_word};
 use crate::compare::{Comparison, Difference, Pairing, Side};
 use crate::experiment::earlier::Judged;
 use crate::experiment::summary::Estimate;
@@ -36,6 +36,7 @@ fn head(comparison: &Comparison) -> Markup {
         @for (letter, side) in [("A", &comparison.a), ("B", &comparison.b)] {
             @let word = verdict_word(side);
             @let (class, sign) = match word {
+                "PASS" if unjudged(side).is_some() => ("", "⚠ "),
                 "PASS" => ("met", "✓ "),
                 "FAIL" => ("missed", "✗ "),
                 _ => ("", ""),
@@ -47,7 +48,7 @@ fn head(comparison: &Comparison) -> Markup {
                 td { (side.seed) }
                 td { (side.replications) }
                 td { code { (side.digest) } }
-                td { (sign) (word) }
+                td class="words" { (sign) (word) @if let Some(unjudged) = unjudged(side) { "; " (unjudged) } }
             } "\n"
         }
     };

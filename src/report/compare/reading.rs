@@ -2,6 +2,7 @@
 
 use crate::compare::{Comparison, Difference, Side, Size};
 use crate::experiment::earlier::Judged;
+use crate::experiment::summary::Verdict;
 use crate::report::kit::verdict;
 
 /// The differences sorted into those that matter, those that may be chance, and equal figures.
@@ -63,6 +64,12 @@ fn verdicts(a: &Side, b: &Side) -> String {
 /// The verdict of a side in one or two words.
 pub(super) fn verdict_word(side: &Side) -> &'static str {
     verdict::word(!side.objectives.is_empty(), side.verdict)
+}
+
+/// What a verdict that passes does not judge.
+pub(super) fn unjudged(side: &Side) -> Option<&'static str> {
+    let passes = side.verdict == Verdict::Pass && !side.objectives.is_empty();
+    (passes && side.has_unlimited).then_some("no objective limits all that was refused or lost")
 }
 
 /// The objectives of both: those of A in their order, then those that only B has.

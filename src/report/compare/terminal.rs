@@ -1,6 +1,6 @@
 //! The comparison for a terminal: settings that differ, verdicts, and differences that matter.
 
-use super::reading::{Sorted, headline, objectives, setting, verdict_word};
+use super::reading::{Sorted, headline, objectives, setting, unjudged, verdict_word};
 use crate::compare::{Comparison, Difference, Pairing, Side};
 use crate::experiment::earlier::Judged;
 use crate::experiment::summary::Estimate;
@@ -28,9 +28,10 @@ pub fn render(comparison: &Comparison, detail: Detail, width: usize, colour: boo
     let mut lines: Vec<String> = Vec::new();
     for (letter, side) in [("A", &comparison.a), ("B", &comparison.b)] {
         lines.push(heading(letter, side, paint));
+        lines.extend(unjudged(side).map(|unjudged| format!("   ! {unjudged}")));
     }
     lines.extend(settings(comparison, width, paint));
-    lines.extend(thresholds(&comparison.a, &comparison.b, paint));
+    lines.extend(objective_rows(&comparison.a, &comparison.b, paint));
     lines.extend(differences(comparison, detail, width, paint));
     for remark in &comparison.remarks {
         lines.extend(wrapped(&format!("! {}", printable(remark)), width, "  "));
@@ -43,6 +44,7 @@ fn heading(letter: &str, side: &Side, paint: Paint) -> String {
     let replications = plural(side.replications as usize, "replication");
     let word = verdict_word(side);
     let word = match word {
+        "PASS" if unjudged(side).is_some() => paint.caution(word),
         "PASS" => paint.good(word),
         "FAIL" => paint.bad(word),
         _ => word.to_owned(),
@@ -74,7 +76,7 @@ fn settings(comparison: &Comparison, width: usize, paint: Paint) -> Vec<String> 
     lines
 }
 
-fn thresholds(a: &Side, b: &Side, paint: Paint) -> Vec<String> {
+fn objective_rows(a: &Side, b: &Side, paint: Paint) -> Vec<String> {
     let objectives = objectives(a, b);
     if objectives.is_empty() {
         return Vec::new();
@@ -89,7 +91,7 @@ fn thresholds(a: &Side, b: &Side, paint: Paint) -> Vec<String> {
     let first = names.iter().map(|name| columns_of(name) + 2).max().unwrap_or(0).max(14);
     let widest = |side: usize| values.iter().map(|row| columns_of(&row[side])).max().unwrap_or(0).max(1);
     let (wide_a, wide_b) = (widest(0), widest(1));
-    let head = format!("{}    {}    {}", padded_right("█ THRESHOLDS", first), padded_left("A", wide_a), {
+    let head = format!("{}    {}    {}", padded_right("█ OBJECTIVES", first), padded_left("A", wide_a), {
         padded_left("B", wide_b)
     });
     let mut lines = vec![paint.bold(&head)];

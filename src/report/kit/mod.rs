@@ -22,4 +22,5 @@ mod png;
 pub(crate) mod rules;
 pub(crate) mod terminal;
 pub(crate) mod text;
+pub(crate) mod traffic;
 pub(crate) mod verdict;

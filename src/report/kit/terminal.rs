@@ -21,6 +21,10 @@ impl Paint {
         self.sequence("1;32", text)
     }
 
+    pub(crate) fn caution(self, text: &str) -> String {
+        self.sequence("1;33", text)
+    }
+
     pub(crate) fn bad(self, text: &str) -> String {
         self.sequence("1;31", text)
     }

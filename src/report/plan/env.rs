@@ -33,7 +33,7 @@ pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
         view.guarantee(choice)
     ));
     comment(&format!(
-        "  recovery {}, rejected {}, workers busy {} (means with 95 % intervals); cost {}.",
+        "  recovery {}, refused {}, workers busy {} (means with 95 % intervals); cost {}.",
         number::estimate(Unit::Seconds, recovery),
         number::estimate(Unit::Fraction, summary.metric(Metric::RejectionProbability)),
         number::estimate(Unit::Fraction, summary.metric(Metric::WorkerUtilisation)),

@@ -100,7 +100,7 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
     item(
         "As planned",
         &format!(
-            "workers busy {}, {} of jobs rejected, recovery {} (95 % of runs), {} replications.",
+            "workers busy {}, {} of jobs refused, recovery {} (95 % of runs), {} replications.",
             mean(Metric::WorkerUtilisation),
             mean(Metric::RejectionProbability),
             View::recovery_p95(summary),
@@ -121,7 +121,7 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
             item(
                 name,
                 &format!(
-                    "{}; {} rejected; {missed}.",
+                    "{}; {} refused; {missed}.",
                     View::limits(load),
                     number::value(Unit::Fraction, load.rejected)
                 ),

@@ -96,7 +96,7 @@ const LINES: [Line; 12] = [
     ("Redis maxmemory × queues", |_, choice| View::memory(choice)),
     ("cost", |view, choice| view.cost(&choice.cost)),
     ("workers busy", |_, choice| mean(choice, Metric::WorkerUtilisation)),
-    ("jobs rejected", |_, choice| mean(choice, Metric::RejectionProbability)),
+    ("jobs refused", |_, choice| mean(choice, Metric::RejectionProbability)),
     ("recovery, 95 % of runs", |_, choice| View::recovery_p95(&choice.findings.summary)),
     ("headroom", |_, choice| View::headroom(&choice.what_if)),
     ("breaks first", |_, choice| View::breaks_first(&choice.what_if)),
@@ -226,7 +226,7 @@ fn loads(choice: &Choice) -> Markup {
         }
     };
     html! {
-        (table(&["load", "limits reached, in order", "rejected", "recovery", "objectives"], rows))
+        (table(&["load", "limits reached, in order", "refused", "recovery", "objectives"], rows))
         p {
             "Redis is full after " (View::oom(choice)) "; without the policy after "
             (View::oom_unprotected(choice)) "."

@@ -106,7 +106,13 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
             }
             say("headroom", &view.headroom_sentence(choice));
             if let Some(knee) = choice.what_if.knee {
-                say("knee", &format!("at {} times the load", super::view::times(knee)));
+                say(
+                    "knee",
+                    &format!(
+                        "the time in the system begins to climb at {} times the load",
+                        super::view::times(knee)
+                    ),
+                );
             }
             if let Some(capacity) = View::capacity_sentence(choice) {
                 say("capacity", &capacity);

@@ -361,7 +361,7 @@ impl<'p> View<'p> {
             missed => format!("missed: {}", missed.join("; ")),
         };
         format!(
-            "Without {} ({} left), {} of offered jobs are rejected, recovery takes {}; {objectives}.",
+            "Without {} ({} left), {} of offered jobs are refused, recovery takes {}; {objectives}.",
             loss.name,
             loss.processes,
             number::value(Unit::Fraction, loss.rejected),
@@ -537,14 +537,17 @@ impl<'p> View<'p> {
         };
         let percent = |probability: f64| number::trimmed(100.0 * probability, 2);
         // Relative to a best value of zero any difference counts.
-        let at =
-            |delta: f64| if delta > 1e-12 { format!("δ = {}", show(delta)) } else { "any δ".to_owned() };
+        let at = |delta: f64| if delta > 1e-12 { show(delta) } else { "anything".to_owned() };
         match choice.guarantee {
             Guarantee::CorrectSelection { probability, delta } => {
-                format!("P(correct selection) ≥ {} % at {}", percent(probability), at(delta))
+                format!(
+                    "P(correct selection) ≥ {} % where candidates differ by {} or more",
+                    percent(probability),
+                    at(delta)
+                )
             }
             Guarantee::GoodSelection { probability, delta } => {
-                format!("P(at most δ from the best) ≥ {} % at {}", percent(probability), at(delta))
+                format!("P(at most {1} from the best) ≥ {0} %", percent(probability), at(delta))
             }
             Guarantee::None => "without a guarantee of the selection".to_owned(),
         }

@@ -39,6 +39,19 @@ pub(crate) const COUNTS: [Metric; 7] = [
     Metric::InSystem,
 ];
 
+/// What a count is called in tables: metrics keep their names, people read one word a thing.
+pub(crate) fn name_of(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Offered => "offered",
+        Metric::Admitted => "admitted",
+        Metric::Rejected => "refused",
+        Metric::Completed => "completed",
+        Metric::Failed => "failed",
+        Metric::Lost => "lost",
+        _ => "in system",
+    }
+}
+
 const WAITS: [Metric; 3] = [Metric::WaitP50, Metric::WaitP95, Metric::WaitP99];
 
 impl JobTable {
@@ -112,7 +125,7 @@ fn remark(total: &Figures, start_jobs: u64, replications: u32) -> String {
     };
     let sign = |holds: bool| if holds { "✓" } else { "✗ does not add up:" };
     format!(
-        "{}: {} offered = admitted + rejected, {} admitted{start} = completed + failed + lost + in system.",
+        "{}: {} offered = admitted + refused, {} admitted{start} = completed + failed + lost + in system.",
         capitalised(&reading::basis(replications)),
         sign(arrivals_add_up),
         sign(ends_add_up),

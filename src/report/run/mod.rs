@@ -12,6 +12,7 @@ use crate::scenario::Scenario;
 
 pub(crate) mod charts;
 pub(crate) mod clients;
+pub mod explain;
 mod jobs;
 mod page;
 mod prometheus;

@@ -1,11 +1,13 @@
-//! The report of a run as one page: verdict first, evidence below, no external resources.
+//! The report of a run as one page: what became of the traffic, the verdict, evidence below; no external resources.
 
 use maud::{Markup, html};
 
 use super::jobs::JobTable;
-use super::{reading, sections};
+use super::reading::{self, Break};
+use super::sections;
 use crate::experiment::Findings;
-use crate::experiment::summary::{Estimate, Named, SloResult, Summary, Verdict};
+use crate::experiment::summary::{Estimate, Named, SloResult, Summary};
+use crate::experiment::traffic::{Fates, Part};
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::chart::Chart;
 use crate::report::kit::html::{
@@ -13,6 +15,7 @@ use crate::report::kit::html::{
 };
 use crate::report::kit::number::{self, bounded, unit_of};
 use crate::report::kit::text::capitalised;
+use crate::report::kit::traffic::{self, Tone};
 use crate::scenario::Scenario;
 
 /// The page.
@@ -38,37 +41,115 @@ pub(super) fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart])
             " · schema " code { (summary.schema) }
         } "\n"
     };
-    document(&format!("{} – {}", summary.scenario, reading::verdict_word(summary)), &page)
+    document(&format!("{} – {}", summary.scenario, reading::verdict(summary).1), &page)
 }
 
 fn head(scenario: &Scenario, findings: &Findings) -> Markup {
     let summary = &findings.summary;
-    let (class, sign) = match (summary.slo.is_empty(), summary.verdict) {
-        (true, _) => ("none", ""),
-        (false, Verdict::Pass) => ("pass", "✓ "),
-        (false, Verdict::Fail) => ("fail", "✗ "),
+    let (tone, verdict) = reading::verdict(summary);
+    let (class, sign) = match tone {
+        Tone::Neutral => ("none", ""),
+        Tone::Good => ("pass", "✓ "),
+        Tone::Caution => ("caution", "⚠ "),
+        Tone::Bad => ("fail", "✗ "),
     };
     // An interrupt ends at an arbitrary replication, so no command reproduces exactly these results.
     let command_gives = if summary.interrupted { "To run all of it" } else { "Reproduce" };
     html! {
         header class={ "verdict " (class) } { "\n"
-            h1 { (summary.scenario) " " span class="badge" { (sign) (reading::verdict_word(summary)) } } "\n"
+            h1 { (summary.scenario) } "\n"
             @if summary.interrupted {
                 p class="interrupted" {
                     strong { "Interrupted:" } " these figures rest on " (summary.replications) " of "
                     (scenario.replications) " replications."
                 } "\n"
             }
-            (question(scenario))
-            p class="answer" {
-                (reading::answer(scenario, findings)) " " (reading::objectives_sentence(summary)) "."
+            @for sentence in traffic::sentences(&summary.traffic) {
+                p class="traffic" { (sentence) "." } "\n"
+            }
+            (bar(&summary.traffic.total))
+            p class="why" {
+                (capitalised(&traffic::why(&summary.traffic, &summary.limits_reached))) "."
             } "\n"
+            p { span class="badge" { (sign) (verdict) } } "\n"
+            (traffic_by_class(summary))
+            (question(scenario))
+            p class="answer" { (reading::answer(scenario, findings)) } "\n"
             p class="reproduce" {
                 (command_gives) ": " code { (scenario.command) } br;
                 "Equal results have equal digests: " code { (summary.digest) }
             } "\n"
         } "\n"
     }
+}
+
+/// The parts of all traffic beside one another, as wide as their shares, with a key in words.
+fn bar(total: &Fates) -> Markup {
+    let parts: Vec<(&str, Part)> =
+        traffic::parts(total).into_iter().filter(|(_, part)| part.jobs > 0.0).collect();
+    if parts.is_empty() {
+        return Markup::default();
+    }
+    html! {
+        div class="parts" aria-hidden="true" {
+            @for (name, part) in &parts {
+                span class=(class_of(name)) style={ "flex-grow:" (format!("{:.4}", part.share * 100.0)) } {}
+            }
+        } "\n"
+        ul class="key" { "\n"
+            @for (name, part) in &parts {
+                li { i class=(class_of(name)) {} (traffic::share(*part)) " " (name) } "\n"
+            }
+        } "\n"
+    }
+}
+
+/// The class of the style sheet for a part of the traffic.
+fn class_of(part: &str) -> &'static str {
+    match part {
+        "refused" => "refused",
+        "lost" => "lost",
+        "failed" => "failed",
+        "done too late" => "late",
+        "still waiting" => "waiting",
+        _ => "done",
+    }
+}
+
+/// The same by class, if there are several.
+fn traffic_by_class(summary: &Summary) -> Markup {
+    let all = &summary.traffic;
+    if all.classes.0.len() < 2 {
+        return Markup::default();
+    }
+    let parts = traffic::parts(&all.total);
+    let has_clients = all.total.requests.is_some();
+    let header: Vec<&str> = ["class"]
+        .into_iter()
+        .chain(has_clients.then_some("given up"))
+        .chain(parts.iter().map(|(name, _)| *name))
+        .chain([if has_clients { "attempts" } else { "offered" }])
+        .collect();
+    let row = |name: &str, fates: &Fates, class: Option<&str>| {
+        let mine = traffic::parts(fates);
+        let share_of = |wanted: &str| {
+            let part = mine.iter().find(|(name, _)| *name == wanted);
+            traffic::share(part.map(|(_, part)| *part).unwrap_or_default())
+        };
+        html! {
+            tr class=[class] {
+                th scope="row" { (name) }
+                @if let Some(requests) = fates.requests { td { (traffic::share(requests.given_up)) } }
+                @for (name, _) in &parts { td { (share_of(name)) } }
+                td { (number::grouped(fates.offered, 0)) }
+            } "\n"
+        }
+    };
+    let rows = html! {
+        @for (name, fates) in &all.classes.0 { (row(name, fates, None)) }
+        (row("total", &all.total, Some("total")))
+    };
+    table(&header, rows)
 }
 
 fn objectives(summary: &Summary) -> Markup {
@@ -104,18 +185,26 @@ fn observed(objective: &SloResult) -> Markup {
 }
 
 fn breaks_first(summary: &Summary) -> Markup {
+    let breaks = reading::breaks(summary);
+    let (harms, causes): (Vec<&Break>, Vec<&Break>) = breaks.iter().partition(|one| one.is_harm);
+    let item = |one: &Break| {
+        html! {
+            li {
+                strong { (one.what) } " at " (number::value(Unit::Seconds, one.seconds))
+                @for remark in &one.remarks { ", " (remark) }
+            } "\n"
+        }
+    };
     let content = html! {
-        @if summary.limits_reached.is_empty() {
+        @if harms.is_empty() {
+            p { "Nothing was refused or lost." } "\n"
+        } @else {
+            ul class="harms" { "\n" @for one in &harms { (item(one)) } } "\n"
+        }
+        @if causes.is_empty() {
             p { "No limit was reached." } "\n"
         } @else {
-            ol { "\n"
-                @for reached in &summary.limits_reached {
-                    li {
-                        strong { (reached.limit) } " after " (number::value(Unit::Seconds, reached.seconds))
-                        ", in " (reached.replications) " of " (summary.replications) " replications"
-                    } "\n"
-                }
-            } "\n"
+            ol { "\n" @for one in &causes { (item(one)) } } "\n"
         }
         @if !summary.limits_ahead.is_empty() {
             @let ahead = reading::limits_ahead(summary).join(", ");
@@ -131,7 +220,7 @@ fn outcome(scenario: &Scenario, summary: &Summary) -> Markup {
         "class",
         "offered",
         "= admitted",
-        "+ rejected",
+        "+ refused",
         "completed",
         "failed",
         "lost",

@@ -4,13 +4,13 @@ use backpressure::Level;
 
 use crate::engine::time::SimTime;
 use crate::experiment::Findings;
-use crate::experiment::series::DetailSeries;
+use crate::experiment::series::{DetailSeries, Series};
 use crate::experiment::summary::{AlertSummary, LimitAhead, Summary};
 use crate::model::config::{Fault, FaultKind, ModelConfig};
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::number::{self, bounded};
 use crate::report::kit::text::printable;
-use crate::report::kit::verdict;
+use crate::report::kit::traffic::{self, Tone};
 use crate::scenario::Scenario;
 
 /// The levels of the policy, the lowest first; none if it is switched off.
@@ -250,22 +250,99 @@ pub(crate) fn limits_ahead(summary: &Summary) -> Vec<String> {
 /// Introduces the list of [`limits_ahead`].
 pub(crate) const LIMITS_AHEAD: &str = "not reached, and how near each came:";
 
-/// The verdict in one or two words.
-pub(crate) fn verdict_word(summary: &Summary) -> &'static str {
-    verdict::word(!summary.slo.is_empty(), summary.verdict)
+/// The verdict as the sum of the objectives, and what it does not judge.
+pub(crate) fn verdict(summary: &Summary) -> (Tone, String) {
+    let missed = summary.slo.iter().filter(|objective| !objective.pass).count();
+    traffic::verdict(summary.slo.len(), missed, summary.verdict, &summary.traffic)
 }
 
-/// How many objectives hold, as a sentence without its full stop.
-pub(crate) fn objectives_sentence(summary: &Summary) -> String {
-    let missed = summary.slo.iter().filter(|objective| !objective.pass).count();
-    match (summary.slo.len(), missed) {
-        (0, _) => "No objective was set, so there is nothing to pass or fail".to_owned(),
-        (1, 0) => "The objective is met".to_owned(),
-        (1, _) => "The objective is missed".to_owned(),
-        (all, 0) => format!("All {all} objectives are met"),
-        (all, missed) => format!("{missed} of {all} objectives {} missed", is_are(missed)),
-    }
+/// Something that broke, in the order in which it is told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Break {
+    pub(crate) what: String,
+    pub(crate) seconds: f64,
+    /// The share in the end, how often, or how long.
+    pub(crate) remarks: Vec<String>,
+    /// Jobs are refused or lost; else it is a limit or a fault.
+    pub(crate) is_harm: bool,
 }
+
+/// The first refusal and the first loss, then faults and limits by their time.
+pub(crate) fn breaks(summary: &Summary) -> Vec<Break> {
+    let how_often = |replications: u32| match summary.replications {
+        1 => None,
+        n => Some(format!("in {replications} of {n} replications")),
+    };
+    let harms = traffic::firsts(&summary.traffic).into_iter().map(|(what, first, part)| Break {
+        what: what.to_owned(),
+        seconds: first.seconds,
+        remarks: how_often(first.replications)
+            .into_iter()
+            .chain([format!("{} in the end", traffic::share(part))])
+            .collect(),
+        is_harm: true,
+    });
+    let limits = summary.limits_reached.iter().map(|reached| Break {
+        what: reached.limit.to_owned(),
+        seconds: reached.seconds,
+        remarks: how_often(reached.replications).into_iter().collect(),
+        is_harm: false,
+    });
+    let faults = summary.traffic.faults.iter().map(|fault| Break {
+        what: format!("fault {}", printable(&fault.name)),
+        seconds: fault.begins_seconds,
+        remarks: vec![format!(
+            "for {}",
+            number::value(Unit::Seconds, fault.ends_seconds - fault.begins_seconds)
+        )],
+        is_harm: false,
+    });
+    // A fault comes before what it does at the same time.
+    let mut causes: Vec<Break> = faults.chain(limits).collect();
+    causes.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    harms.chain(causes).collect()
+}
+
+/// A time in which a closed circuit is no good sign.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Trouble {
+    pub(crate) start: f64,
+    pub(crate) end: f64,
+    pub(crate) what: &'static str,
+}
+
+/// When Redis is down by a fault, and when jobs are lost in the mean over the replications; in order of time, without overlap.
+pub(crate) fn troubles(scenario: &Scenario, series: &Series) -> Vec<Trouble> {
+    let horizon = SimTime(scenario.model.horizon.0);
+    let is_down =
+        |fault: &&Fault| matches!(fault.kind, FaultKind::RedisOutage | FaultKind::RedisFailover { .. });
+    let down = scenario.model.faults.iter().filter(|fault| fault.at < horizon).filter(is_down);
+    let down: Vec<Trouble> = down
+        .map(|fault| Trouble {
+            start: fault.at.as_secs_f64(),
+            end: fault.end().min(horizon).as_secs_f64(),
+            what: "Redis down",
+        })
+        .collect();
+    let lost = |point: usize| -> f64 { series.lost.iter().map(|totals| totals[point]).sum() };
+    let mut troubles = down;
+    for (point, &end) in series.seconds.iter().enumerate() {
+        let before = if point == 0 { 0.0 } else { lost(point - 1) };
+        let start = if point == 0 { 0.0 } else { series.seconds[point - 1] };
+        let is_told = |told: &Trouble| told.what != LOST && told.start < end && told.end > start;
+        if lost(point) <= before || troubles.iter().any(is_told) {
+            continue;
+        }
+        match troubles.last_mut() {
+            Some(last) if last.what == LOST && (last.end - start).abs() < 1e-9 => last.end = end,
+            _ => troubles.push(Trouble { start, end, what: LOST }),
+        }
+    }
+    troubles.sort_by(|a, b| a.start.total_cmp(&b.start));
+    troubles
+}
+
+const LOST: &str = "jobs lost";
 
 /// The answer in one sentence: how deep, whether the circuit opened, how long until recovery.
 pub(crate) fn answer(scenario: &Scenario, findings: &Findings) -> String {
@@ -295,8 +372,4 @@ pub(crate) fn basis(replications: u32) -> String {
         1 => "one replication".to_owned(),
         n => format!("mean of {n} replications"),
     }
-}
-
-fn is_are(count: usize) -> &'static str {
-    if count == 1 { "is" } else { "are" }
 }

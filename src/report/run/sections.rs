@@ -70,7 +70,7 @@ pub(super) fn rejections(summary: &Summary) -> Markup {
         return Markup::default();
     }
     let header: Vec<&str> =
-        ["class"].into_iter().chain(used.iter().map(|(_, title)| *title)).chain(["rejected"]).collect();
+        ["class"].into_iter().chain(used.iter().map(|(_, title)| *title)).chain(["refused"]).collect();
     let counts = |metrics: &Named<Estimate>| {
         let shown: Vec<f64> = used.iter().map(|(metric, _)| mean_of(metrics, *metric)).collect();
         let (sum, shown) = number::apportion(mean_of(metrics, Metric::Rejected), &shown, 1.0);
@@ -85,7 +85,7 @@ pub(super) fn rejections(summary: &Summary) -> Markup {
         }
     };
     html! {
-        h3 { "Rejected, by reason" } "\n"
+        h3 { "Refused, by reason" } "\n"
         (table(&header, rows))
     }
 }

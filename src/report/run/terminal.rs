@@ -1,13 +1,14 @@
-//! The verdict for a terminal: course, objectives, outcome, what breaks first.
+//! The result for a terminal: what became of the traffic, then course, objectives, outcome, what breaks first, and the verdict.
 //!
 //! Signs and words carry the message; colour only repeats it.
 
 use super::clients::ClientFigures;
-use super::jobs::{COUNTS, JobTable};
-use super::reading::{self, FaultPeriod};
+use super::jobs::{self, COUNTS, JobTable};
+use super::reading::{self, FaultPeriod, Trouble};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
-use crate::experiment::summary::{AlertSummary, SloResult, Summary, Verdict};
+use crate::experiment::summary::{AlertSummary, SloResult, Summary};
+use crate::experiment::traffic::Fates;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::columns::{self, Column};
 use crate::report::kit::number::{self, bounded, unit_of};
@@ -15,38 +16,101 @@ use crate::report::kit::terminal::{
     NARROWEST, Paint, columns_of, cut, filled, joined, padded_left, padded_right, wrapped,
 };
 use crate::report::kit::text::{plural, printable};
+use crate::report::kit::traffic::{self, Tone};
 use crate::scenario::Scenario;
 
 /// The verdict as lines of at most `width` columns, where the names in the scenario allow it.
 pub fn render(scenario: &Scenario, findings: &Findings, width: usize, colour: bool) -> String {
     let paint = Paint { colour };
     let width = width.max(NARROWEST);
-    let mut sections =
-        vec![heading(scenario, findings, width, paint), thresholds(&findings.summary, width, paint)];
+    let mut sections = vec![
+        heading(scenario, &findings.summary, paint),
+        headline(&findings.summary, width, paint),
+        traffic_by_class(&findings.summary, width, paint),
+        course(scenario, findings, width, paint),
+        objectives(&findings.summary, width, paint),
+    ];
     sections.extend(outcome(scenario, &findings.summary, width, paint));
     sections.push(clients(scenario, findings, width, paint));
     sections.push(breaks_first(&findings.summary, width, paint));
     sections.push(alerts(&findings.summary, width, paint));
     sections.push(warnings(&findings.summary, width, paint));
-    sections.push(vec![verdict(&findings.summary, paint)]);
+    sections.push(verdict(&findings.summary, width, paint));
     joined(sections.into_iter().flatten())
 }
 
-fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint) -> Vec<String> {
+/// The first lines of it: what became of the traffic, and why.
+pub fn head(scenario: &Scenario, findings: &Findings, width: usize, colour: bool) -> String {
+    let paint = Paint { colour };
+    let width = width.max(NARROWEST);
     let summary = &findings.summary;
+    let sections = [
+        heading(scenario, summary, paint),
+        headline(summary, width, paint),
+        traffic_by_class(summary, width, paint),
+    ];
+    joined(sections.into_iter().flatten())
+}
+
+/// The last lines of it: the verdict.
+pub fn foot(findings: &Findings, width: usize, colour: bool) -> String {
+    joined(verdict(&findings.summary, width.max(NARROWEST), Paint { colour }))
+}
+
+fn heading(scenario: &Scenario, summary: &Summary, paint: Paint) -> Vec<String> {
     let replications = plural(summary.replications as usize, "replication");
-    let mut lines = vec![format!(
-        "{}  seed {} · {replications} · digest {}",
-        paint.bold(&printable(&summary.scenario)),
-        summary.seed,
-        summary.digest
-    )];
+    let name = paint.bold(&printable(&summary.scenario));
+    let mut lines = vec![format!("{name}  seed {} · {replications}", summary.seed)];
     if summary.interrupted {
         let asked = scenario.replications;
         lines.push(
             paint.bad(&format!("  interrupted: {} of {asked} replications were run", summary.replications)),
         );
     }
+    lines
+}
+
+/// What became of all traffic, and why.
+fn headline(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    for sentence in traffic::sentences(&summary.traffic) {
+        lines.extend(wrapped(&sentence, width, "  ").iter().map(|line| paint.bold(line)));
+    }
+    lines.extend(wrapped(&traffic::why(&summary.traffic, &summary.limits_reached), width, "  "));
+    lines
+}
+
+/// The same in shares by class, if there are several.
+fn traffic_by_class(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
+    let all = &summary.traffic;
+    if all.classes.0.len() < 2 {
+        return Vec::new();
+    }
+    let rows: Vec<(&str, &Fates)> =
+        all.classes.0.iter().map(|(name, fates)| (name.as_str(), fates)).collect();
+    let rows: Vec<(&str, &Fates)> = rows.into_iter().chain([("total", &all.total)]).collect();
+    let mut columns = Vec::new();
+    if all.total.requests.is_some() {
+        let cell =
+            |fates: &Fates| fates.requests.map_or_else(String::new, |one| traffic::share(one.given_up));
+        columns.push(Column::new("given up", rows.iter().map(|(_, fates)| cell(fates))));
+    }
+    for (name, _) in traffic::parts(&all.total) {
+        let cell = |fates: &Fates| {
+            let part = traffic::parts(fates).into_iter().find(|(known, _)| *known == name);
+            traffic::share(part.map(|(_, part)| part).unwrap_or_default())
+        };
+        columns.push(Column::new(name, rows.iter().map(|(_, fates)| cell(fates))));
+    }
+    let names = rows.iter().map(|(name, _)| printable(name)).collect::<Vec<_>>();
+    let grids = grids(&names, [("█ TRAFFIC", columns)], width);
+    grids.iter().flat_map(|grid| grid.lines(paint)).collect()
+}
+
+/// The course of depth, circuits and workers, the faults and the recovery.
+fn course(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint) -> Vec<String> {
+    let summary = &findings.summary;
+    let mut lines = vec![paint.bold("█ COURSE")];
     let columns = (width / 4 + 4).clamp(15, 60).min(findings.series.seconds.len());
     let metric = |metric: Metric| summary.metric(metric);
     let peak = format!("peak {}", number::estimate(Unit::Jobs, metric(Metric::PeakDepth)));
@@ -63,8 +127,13 @@ fn heading(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
         let open = number::estimate(Unit::Fraction, metric(Metric::OpenFraction));
         let openings = number::estimate(Unit::Count, metric(Metric::CircuitOpenings));
         let times = if openings == "1" { "opening" } else { "openings" };
-        let remarks = [format!("open {open} of the time"), format!("{openings} {times} a run")];
-        lines.extend(labelled("circuit", &circuit_line(&findings.series, columns), &remarks, width));
+        let mut remarks = vec![format!("open {open} of the time"), format!("{openings} {times} a run")];
+        let troubles = reading::troubles(scenario, &findings.series);
+        if !troubles.is_empty() {
+            remarks.push("x: jobs are lost or Redis is down, whatever the circuit".to_owned());
+        }
+        let line = circuit_line(&findings.series, &troubles, columns);
+        lines.extend(labelled("circuit", &line, &remarks, width));
     }
     let details = reading::details(&scenario.model, findings.series.details.as_ref());
     if let Some(details) = details.workers {
@@ -134,10 +203,17 @@ fn bar_line(values: &[f64], columns: usize) -> String {
     heights.into_iter().map(bar).collect()
 }
 
-/// The most common circuit state in each period.
-fn circuit_line(series: &Series, columns: usize) -> String {
+/// The most common circuit state in each period, or that jobs are lost in it.
+fn circuit_line(series: &Series, troubles: &[Trouble], columns: usize) -> String {
     let states = [('C', &series.closed_share), ('H', &series.half_open_share), ('O', &series.open_share)];
     let letter = |bucket: std::ops::Range<usize>| {
+        let is_in = |trouble: &Trouble| {
+            let (from, to) = (series.seconds[bucket.start], series.seconds[bucket.end - 1]);
+            trouble.start < to && trouble.end > from - series.step_seconds
+        };
+        if troubles.iter().any(is_in) {
+            return 'x';
+        }
         let share = |shares: &Vec<f64>| shares[bucket.clone()].iter().sum::<f64>();
         // Ties go to the more serious state.
         states.iter().max_by(|a, b| share(a.1).total_cmp(&share(b.1))).map_or(' ', |(letter, _)| *letter)
@@ -151,8 +227,8 @@ fn buckets(points: usize, columns: usize) -> impl Iterator<Item = std::ops::Rang
     (0..columns).map(move |column| column * points / columns..(column + 1) * points / columns)
 }
 
-fn thresholds(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
-    let mut lines = vec![paint.bold("█ THRESHOLDS")];
+fn objectives(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
+    let mut lines = vec![paint.bold("█ OBJECTIVES")];
     if summary.slo.is_empty() {
         lines.push("  none set".to_owned());
     }
@@ -179,8 +255,7 @@ fn observed(objective: &SloResult) -> String {
 fn outcome(scenario: &Scenario, summary: &Summary, width: usize, paint: Paint) -> Vec<Vec<String>> {
     let outcome = JobTable::of(scenario, summary);
     let counts = COUNTS.iter().enumerate().map(|(column, metric)| {
-        let header = metric.name().trim_end_matches("_jobs").replace('_', " ");
-        Column::new(&header, outcome.rows.iter().map(|row| row.counts[column].clone()))
+        Column::new(jobs::name_of(*metric), outcome.rows.iter().map(|row| row.counts[column].clone()))
     });
     let mut arrivals: Vec<Column> = counts.collect();
     let ends = arrivals.split_off(ARRIVALS);
@@ -189,9 +264,21 @@ fn outcome(scenario: &Scenario, summary: &Summary, width: usize, paint: Paint) -
         .map(|(column, name)| Column::new(name, outcome.rows.iter().map(|row| row.waits[column].clone())));
 
     let names: Vec<String> = outcome.rows.iter().map(|row| printable(&row.name)).collect();
+    let parts = [("█ OUTCOME", arrivals), ("█ OF ADMITTED", ends), ("█ WAITS", waits.collect())];
+    let grids = grids(&names, parts, width);
+    let mut sections: Vec<Vec<String>> = grids.iter().map(|grid| grid.lines(paint)).collect();
+    sections.push(wrapped(&outcome.remark, width, "  "));
+    sections
+}
+
+/// Columns beside the names, as many as fit; those that do not go below under their own title.
+fn grids(
+    names: &[String],
+    parts: impl IntoIterator<Item = (&'static str, Vec<Column>)>,
+    width: usize,
+) -> Vec<Grid> {
     let mut grids: Vec<Grid> = Vec::new();
-    for (title, columns) in [("█ OUTCOME", arrivals), ("█ OF ADMITTED", ends), ("█ WAITS", waits.collect())]
-    {
+    for (title, columns) in parts {
         let added = columns::width(&columns);
         match grids.last_mut() {
             Some(last) if last.width() + added <= width => last.columns.extend(columns),
@@ -202,9 +289,7 @@ fn outcome(scenario: &Scenario, summary: &Summary, width: usize, paint: Paint) -
             }
         }
     }
-    let mut sections: Vec<Vec<String>> = grids.iter().map(|grid| grid.lines(paint)).collect();
-    sections.push(wrapped(&outcome.remark, width, "  "));
-    sections
+    grids
 }
 
 /// Figures about clients, if there are clients.
@@ -225,24 +310,25 @@ fn clients(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint)
 
 fn breaks_first(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     let mut lines = vec![paint.bold("█ BREAKS FIRST")];
-    if summary.limits_reached.is_empty() {
-        lines.push("  no limit was reached".to_owned());
+    let seconds = |seconds: f64| number::value(Unit::Seconds, seconds);
+    let breaks = reading::breaks(summary);
+    if breaks.is_empty() {
+        lines.push("  no limit was reached, nothing was refused or lost".to_owned());
     }
-    let longest = summary.limits_reached.iter().map(|reached| columns_of(reached.limit)).max().unwrap_or(0);
-    let times: Vec<String> =
-        summary.limits_reached.iter().map(|reached| number::value(Unit::Seconds, reached.seconds)).collect();
-    let widest = times.iter().map(|time| columns_of(time)).max().unwrap_or(0);
-    for (rank, (reached, time)) in summary.limits_reached.iter().zip(&times).enumerate() {
-        let how_often = match summary.replications {
-            1 => String::new(),
-            n => format!("   in {} of {n} replications", reached.replications),
-        };
-        lines.push(format!(
-            "  {}. {}  at {}{how_often}",
-            rank + 1,
-            padded_right(reached.limit, longest),
-            padded_left(time, widest)
-        ));
+    let longest = breaks.iter().map(|one| columns_of(&one.what)).max().unwrap_or(0);
+    let widest = breaks.iter().map(|one| columns_of(&seconds(one.seconds))).max().unwrap_or(0);
+    let harms = breaks.iter().filter(|one| one.is_harm).count();
+    for (row, one) in breaks.iter().enumerate() {
+        let rank = if one.is_harm { "! ".to_owned() } else { format!("{}.", row + 1 - harms) };
+        let mut line = format!(
+            "  {rank} {}  at {}",
+            padded_right(&one.what, longest),
+            padded_left(&seconds(one.seconds), widest)
+        );
+        for remark in &one.remarks {
+            line += &format!("   {remark}");
+        }
+        lines.push(line);
     }
     let ahead = reading::limits_ahead(summary);
     if !ahead.is_empty() {
@@ -288,15 +374,21 @@ fn warnings(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     lines
 }
 
-fn verdict(summary: &Summary, paint: Paint) -> String {
-    let word = reading::verdict_word(summary);
-    let word = match (summary.slo.is_empty(), summary.verdict) {
-        (true, _) => paint.bold(word),
-        (false, Verdict::Pass) => paint.good(word),
-        (false, Verdict::Fail) => paint.bad(word),
+/// The sum of the objectives and what they do not judge; the digest stands below for those who compare runs.
+fn verdict(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
+    let (tone, mut text) = reading::verdict(summary);
+    if summary.interrupted {
+        text += ". Partial results: the run was interrupted";
+    }
+    let painted = |line: &String| match tone {
+        Tone::Good => paint.good(line),
+        Tone::Caution => paint.caution(line),
+        Tone::Bad => paint.bad(line),
+        Tone::Neutral => paint.bold(line),
     };
-    let partial = if summary.interrupted { " Partial results: the run was interrupted." } else { "" };
-    format!("{word}  {}.{partial}", reading::objectives_sentence(summary))
+    let mut lines: Vec<String> = wrapped(&text, width, "").iter().map(painted).collect();
+    lines.push(format!("digest  {}  equal results have equal digests", summary.digest));
+    lines
 }
 
 /// Columns to the right of names, under a title.

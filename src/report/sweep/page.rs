@@ -76,7 +76,7 @@ fn answer(view: &View<'_>) -> String {
     let lost = best.metric(Metric::Lost).mean.filter(|lost| *lost > 0.0);
     let lost = lost.map_or(String::new(), |lost| format!(", {} lost", number::value(Unit::Jobs, lost)));
     format!(
-        "{which}: {} – {}, recovery {}, {} of offered jobs rejected{lost}.",
+        "{which}: {} – {}, recovery {}, {} of offered jobs refused{lost}.",
         if settings.is_empty() { "the scenario as it is".to_owned() } else { settings.join(", ") },
         view.cost_in_words(&best.cost),
         View::estimate(best, Metric::Recovery),
@@ -124,7 +124,7 @@ fn ranking(view: &View<'_>) -> Markup {
     let slo = &view.grid().scenario().slo;
     let mut header = vec!["", "rank"];
     header.extend((0..view.grid().axes.len()).map(|axis| view.name(axis)));
-    header.extend([view.cost_name(), "recovery", "rejected"]);
+    header.extend([view.cost_name(), "recovery", "refused"]);
     if view.loses_jobs() {
         header.push("lost jobs");
     }

@@ -68,7 +68,7 @@ fn table(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     columns.push(Column::new(view.cost_name(), rows().map(|(_, result)| view.cost(&result.cost))));
     columns.push(Column::new("recovery", rows().map(|(_, result)| View::estimate(result, Metric::Recovery))));
     let rejected = |result| View::estimate(result, Metric::RejectionProbability);
-    columns.push(Column::new("rejected", rows().map(|(_, result)| rejected(result))));
+    columns.push(Column::new("refused", rows().map(|(_, result)| rejected(result))));
     if view.loses_jobs() {
         columns
             .push(Column::new("lost jobs", rows().map(|(_, result)| View::estimate(result, Metric::Lost))));

@@ -23,7 +23,7 @@ pub(super) fn chart(view: &View<'_>, choice: &Choice) -> Option<Chart> {
     Some(Chart {
         name: "load",
         caption: format!(
-            "95th percentile of the time from arrival to completion (above) and share of jobs rejected (below) at multiples \
+            "95th percentile of the time from arrival to completion (above) and share of jobs refused (below) at multiples \
              of the load. Hatched, with crosses: some objective is missed. {} {}",
             view.headroom_sentence(choice),
             view.knee_sentence(choice),
@@ -75,7 +75,7 @@ fn draw(view: &View<'_>, what_if: &WhatIf, title: &str) -> Picture {
     let mut upper = frame(top, UPPER, axis(&sojourns, Unit::Seconds));
     upper.y.unit = format!("p95 time in system ({})", upper.y.unit);
     let mut lower = frame(top + UPPER + BETWEEN, LOWER, axis(&rejected, Unit::Fraction));
-    lower.y.unit = "rejected (%)".to_owned();
+    lower.y.unit = "refused (%)".to_owned();
 
     let mut picture = Picture::new(plot::WIDTH, lower.bottom + plot::FOOT);
     plot::heading(
@@ -161,7 +161,7 @@ fn marks(what_if: &WhatIf) -> Vec<Mark> {
         vec![Mark { factor: 1.0, label: "planned load 1×".to_owned(), colour: Colour::Good, dash: 14.0 }];
     marks.extend(what_if.knee.map(|factor| Mark {
         factor,
-        label: format!("knee {}×", times(factor)),
+        label: format!("time climbs from {}×", times(factor)),
         colour: Colour::Faint,
         dash: 3.0,
     }));
@@ -216,7 +216,7 @@ fn table(what_if: &WhatIf) -> Table {
         "load",
         "peak rate",
         "p95 time in system",
-        "rejected",
+        "refused",
         "workers busy",
         "recovery",
         "peak depth",

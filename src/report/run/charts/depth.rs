@@ -12,7 +12,7 @@ use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
 use crate::report::kit::plot::{self, Key, Limit, Plot};
-use crate::report::run::reading::{self, FaultPeriod};
+use crate::report::run::reading::{self, FaultPeriod, Trouble};
 use crate::scenario::Scenario;
 
 pub(crate) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
@@ -72,7 +72,7 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     faults.draw(&mut picture, &frame, faults_top);
     if circuit {
         shade(&mut picture, &frame, series);
-        lanes(&mut picture, &frame, lanes_top, series);
+        lanes(&mut picture, &frame, lanes_top, series, &reading::troubles(scenario, series));
     }
     frame.grid(&mut picture);
     frame.limits(&mut picture, &limits);
@@ -226,8 +226,9 @@ fn shade(picture: &mut Picture, frame: &Plot, series: &Series) {
     }
 }
 
-/// A strip above the plot with one lane per state, so that position and letter also tell the state.
-fn lanes(picture: &mut Picture, frame: &Plot, top: f64, series: &Series) {
+/// A strip above the plot with one lane per state, so that position and letter also tell the state. Where jobs are lost or Redis is
+/// down, no state is good: the lane of CLOSED is hatched there.
+fn lanes(picture: &mut Picture, frame: &Plot, top: f64, series: &Series, troubles: &[Trouble]) {
     let shares = [&series.open_share, &series.half_open_share, &series.closed_share];
     for (lane, ((label, colour), shares)) in LANES.iter().zip(shares).enumerate() {
         let y = top + lane as f64 * LANE;
@@ -237,6 +238,33 @@ fn lanes(picture: &mut Picture, frame: &Plot, top: f64, series: &Series) {
             picture.rect((from, y), (to, y + LANE - 2.0), *colour, run.share);
         }
         picture.label((frame.left - 8.0, y + LANE / 2.0 - 1.0), *label, Font::SMALL, Anchor::End);
+    }
+    let closed = top + (LANES.len() - 1) as f64 * LANE;
+    for trouble in troubles {
+        let from = frame.x_of(trouble.start);
+        let to = frame.x_of(trouble.end).max(from + 2.0);
+        hatch(picture, (from, closed), (to, closed + LANE - 2.0));
+        let width = Font::SMALL.width_of(trouble.what);
+        if width + 12.0 < to - from {
+            let middle = f64::midpoint(from, to);
+            let (low, high) = (middle - width / 2.0 - 4.0, middle + width / 2.0 + 4.0);
+            picture.rect((low, closed), (high, closed + LANE - 2.0), Colour::Paper, 0.9);
+            let font = Font::SMALL.coloured(Colour::Ink);
+            picture.label((middle, closed + LANE / 2.0 - 1.0), trouble.what, font, Anchor::Middle);
+        }
+    }
+}
+
+/// Covers a rectangle with slanted lines on grey.
+fn hatch(picture: &mut Picture, (left, top): (f64, f64), (right, bottom): (f64, f64)) {
+    picture.rect((left, top), (right, bottom), Colour::Paper, 1.0);
+    picture.rect((left, top), (right, bottom), Colour::Faint, 0.35);
+    let height = bottom - top;
+    let mut x = left;
+    while x < right {
+        let end = (x + height).min(right);
+        picture.line(vec![(x, bottom), (end, bottom - (end - x))], Colour::Ink, 1.2);
+        x += HATCH;
     }
 }
 
@@ -272,8 +300,13 @@ fn caption(scenario: &Scenario, findings: &Findings) -> String {
     } else {
         format!(
             "Dashed lines are the thresholds ({}). The strip above the plot shows in its lanes O (open), H (half-open) and \
-             C (closed) which share of the circuits is in which state; the plot is tinted where they are open or half-open.",
-            thresholds.join(", ")
+             C (closed) which share of the circuits is in which state; the plot is tinted where they are open or half-open.{}",
+            thresholds.join(", "),
+            if reading::troubles(scenario, &findings.series).is_empty() {
+                ""
+            } else {
+                " Where the lane of closed is hatched, Redis is down or jobs are lost: a closed circuit then protects nothing."
+            }
         )
     };
     let faults = if scenario.model.faults.is_empty() {
@@ -318,6 +351,7 @@ fn table(series: &Series) -> Table {
 const LANES: [(&str, Colour); 3] =
     [("O open", Colour::Alert), ("H half", Colour::Caution), ("C closed", Colour::Good)];
 const LANE: f64 = 15.0;
+const HATCH: f64 = 6.0;
 const FAULT_ROW: f64 = 20.0;
 const FAULT_SHADE: f64 = 0.12;
 const FAULT_BAR: f64 = 0.22;

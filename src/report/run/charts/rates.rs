@@ -1,6 +1,8 @@
-//! Offered, admitted and rejected jobs per second: one panel for all and one for each class.
+//! What became of the jobs offered per second: one panel for all and one for each class.
 //!
-//! In each panel admitted and rejected jobs are stacked, so that the upper edge is what was offered.
+//! In each panel the jobs that were kept, lost and refused are stacked, so that the upper edge is what was offered. A job is lost at its
+//! own time: what is lost of the jobs that came in the same span is in the stack, what goes beyond it (a crash takes all
+//! that waited) is a mark with its number.
 //! Every panel has its own scale: a class with 1 % of the load would be invisible on a common one.
 
 use crate::experiment::Findings;
@@ -16,11 +18,12 @@ use crate::report::kit::text::printable;
 use crate::scenario::Scenario;
 
 pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
-    let title = "Offered, admitted and rejected jobs per second".to_owned();
+    let title = "Jobs offered per second: kept, lost and refused".to_owned();
     Chart {
         name: "rates",
-        caption: "Admitted (below) and rejected (on top) add up to what was offered; the line shows what the workers \
-                  completed. Each panel has its own vertical scale. Mean over the replications."
+        caption: "Kept (below), lost and refused (on top) add up to what was offered; the line shows what the workers \
+                  completed. A vertical mark is a moment at which more was lost than came in: jobs that had waited. Each panel \
+                  has its own vertical scale. Mean over the replications."
             .to_owned(),
         table: table(&findings.series),
         picture: draw(scenario, &panels(scenario, &findings.series), &title),
@@ -32,7 +35,12 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
 struct Panel {
     name: String,
     seconds: Vec<f64>,
+    /// Admitted and not lost.
+    kept: Vec<f64>,
     admitted: Vec<f64>,
+    lost: Vec<f64>,
+    /// Spans in which more was lost than admitted: the end of the span and the number of jobs.
+    bursts: Vec<(f64, f64)>,
     offered: Vec<f64>,
     completed: Vec<f64>,
 }
@@ -68,8 +76,16 @@ impl Panel {
         let (admitted, rejected) = (rate(&series.admitted), rate(&series.rejected));
         let offered =
             admitted.iter().zip(&rejected).map(|(admitted, rejected)| admitted + rejected).collect();
-        let seconds = ends.iter().map(|&end| series.seconds[end]).collect();
-        Self { name, seconds, admitted, offered, completed: rate(&series.completed) }
+        let seconds: Vec<f64> = ends.iter().map(|&end| series.seconds[end]).collect();
+        let lost = rate(&series.lost);
+        let kept = admitted.iter().zip(&lost).map(|(admitted, lost)| (admitted - lost).max(0.0)).collect();
+        let begins = std::iter::once(0.0).chain(seconds.iter().copied());
+        let spans = seconds.iter().zip(begins).zip(lost.iter().zip(&admitted));
+        let bursts = spans
+            .filter(|(_, (lost, admitted))| **lost > **admitted * BURST)
+            .map(|((&end, begin), (lost, _))| (end, lost * (end - begin)))
+            .collect();
+        Self { name, seconds, kept, admitted, lost, bursts, offered, completed: rate(&series.completed) }
     }
 }
 
@@ -105,8 +121,9 @@ fn draw(scenario: &Scenario, panels: &[Panel], title: &str) -> Picture {
         &mut picture,
         plot::HEADING + 12.0,
         &[
-            Key::Area("admitted", Colour::Main, FILL),
-            Key::Area("rejected", Colour::Alert, REJECTED_FILL),
+            Key::Area("kept", Colour::Main, FILL),
+            Key::Area("lost", Colour::Ink, LOST_FILL),
+            Key::Area("refused", Colour::Alert, REFUSED_FILL),
             Key::Line("offered", Colour::Ink, 1.2),
             Key::Line("completed", Colour::Good, 1.8),
         ],
@@ -152,10 +169,24 @@ fn draw_panel(picture: &mut Picture, frame: &Plot, panel: &Panel, numbers: bool)
     let zero = vec![0.0; panel.seconds.len()];
     frame.horizontal_grid(picture);
     frame.vertical_grid(picture, numbers);
-    frame.band(picture, &panel.seconds, &zero, &panel.admitted, Colour::Main, FILL);
-    frame.band(picture, &panel.seconds, &panel.admitted, &panel.offered, Colour::Alert, REJECTED_FILL);
+    frame.band(picture, &panel.seconds, &zero, &panel.kept, Colour::Main, FILL);
+    if panel.lost.iter().any(|lost| *lost > 0.0) {
+        frame.band(picture, &panel.seconds, &panel.kept, &panel.admitted, Colour::Ink, LOST_FILL);
+    }
+    frame.band(picture, &panel.seconds, &panel.admitted, &panel.offered, Colour::Alert, REFUSED_FILL);
     frame.line(picture, &panel.seconds, panel.offered.iter().copied().map(Some), Colour::Ink, 1.2);
     frame.line(picture, &panel.seconds, panel.completed.iter().copied().map(Some), Colour::Good, 1.8);
+    for (index, &(second, jobs)) in panel.bursts.iter().enumerate() {
+        let x = frame.x_of(second);
+        picture.line(vec![(x, frame.top), (x, frame.bottom)], Colour::Ink, 2.0);
+        // The first one has its number; where there are several, the table has the others.
+        if index == 0 {
+            let text = format!("{} lost", number::short_count(jobs.round()));
+            let is_right = x + 8.0 + Font::SMALL.width_of(&text) > frame.right;
+            let (place, anchor) = if is_right { (x - 6.0, Anchor::End) } else { (x + 6.0, Anchor::Start) };
+            picture.label((place, frame.top + 9.0), text, Font::SMALL.coloured(Colour::Ink), anchor);
+        }
+    }
     frame.base_line(picture);
     let font = Font::TEXT.bold();
     let name = font.shortened(&panel.name, frame.right - frame.left);
@@ -165,12 +196,13 @@ fn draw_panel(picture: &mut Picture, frame: &Plot, panel: &Panel, numbers: bool)
 fn table(series: &Series) -> Table {
     let every_class: Vec<usize> = (0..series.offered.len()).collect();
     let all = Panel::of(String::new(), series, &every_class, usize::MAX);
-    let header = ["time (s)", "offered/s", "admitted/s", "rejected/s", "completed/s"];
+    let header = ["time (s)", "offered/s", "admitted/s", "lost/s", "refused/s", "completed/s"];
     Table::over_time(series, &header, |index| {
         let rate = |rate: f64| number::grouped(rate, 0);
         vec![
             rate(all.offered[index]),
             rate(all.admitted[index]),
+            rate(all.lost[index]),
             rate(all.offered[index] - all.admitted[index]),
             rate(all.completed[index]),
         ]
@@ -186,4 +218,7 @@ const PANEL_GAP: f64 = 46.0;
 const HALF_RIGHT: f64 = 484.0;
 const HALF_LEFT: f64 = 544.0;
 const FILL: f64 = 0.35;
-const REJECTED_FILL: f64 = 0.55;
+const REFUSED_FILL: f64 = 0.55;
+const LOST_FILL: f64 = 0.75;
+/// Losses of jobs in flight may be counted in the span after that of their admission.
+const BURST: f64 = 1.5;

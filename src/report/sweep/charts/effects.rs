@@ -61,7 +61,7 @@ fn panels(view: &View<'_>) -> Vec<Panel> {
     let quantities: [(String, Unit, bool, Of); 3] = [
         (capitalised(view.cost_name()), Unit::Count, true, |result| result.cost.mean),
         ("Recovery time".to_owned(), Unit::Seconds, false, |result| result.metric(Metric::Recovery).mean),
-        ("Rejected share of offered jobs".to_owned(), Unit::Fraction, false, |result| {
+        ("Refused share of offered jobs".to_owned(), Unit::Fraction, false, |result| {
             result.metric(Metric::RejectionProbability).mean
         }),
     ];

@@ -17,7 +17,7 @@ pub(super) fn chart(view: &View<'_>) -> Chart {
     Chart {
         name: "front",
         caption: format!(
-            "Loss is the share of offered jobs that were rejected or lost. {} of {} are beaten by no other in cost, loss and \
+            "Loss is the share of offered jobs that were refused or lost. {} of {} are beaten by no other in cost, loss and \
              recovery together (the Pareto front); they are large and coloured by recovery time, the others small. Discs meet \
              every objective, triangles miss one; of those that would hide one another one is drawn. The star is the best of the \
              ranking.",
