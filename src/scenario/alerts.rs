@@ -10,6 +10,8 @@ use crate::units::Quantity;
 
 /// More scrapes or evaluations are a mistake.
 const MOST_SCRAPES: u64 = 1_000_000;
+/// The same times the number of classes and gateways.
+const MOST_SAMPLES: u64 = 20_000_000;
 const MINUTE: SimDuration = SimDuration(60_000_000_000);
 /// Prometheus forgets a sample after five minutes.
 const LONGEST_SCRAPE: SimDuration = SimDuration(120_000_000_000);
@@ -20,11 +22,14 @@ pub(super) fn read(
     duration: Option<SimDuration>,
     policy: Option<&PolicyConfig>,
     workers: &Workers,
+    series: u64,
 ) -> Monitoring {
+    // Every scrape keeps a number of each class and gateway, and every evaluation looks at them.
+    let most = MOST_SCRAPES.min(MOST_SAMPLES / series.max(1));
     let default_scrape = SimDuration(15_000_000_000);
-    let is_short = duration.is_none_or(|duration| duration.0 / default_scrape.0 <= MOST_SCRAPES);
+    let is_short = duration.is_none_or(|duration| duration.0 / default_scrape.0 <= most);
     let enabled = alerts.key("enabled", "Whether the rules are evaluated.").boolean().or_else(
-        "true up to a `duration` of 173 days",
+        "true up to a `duration` of 173 days; with over 20 classes and gateways less",
         is_short.to_string(),
         is_short,
     );
@@ -74,13 +79,9 @@ pub(super) fn read(
             let message = format!("{interval} is not allowed");
             let label = format!("from 1s to {longest} in whole milliseconds");
             alerts.complain(name, Mistake::new(Code::OutOfRange, message, label));
-        } else if let Some(duration) =
-            duration.filter(|duration| enabled && duration.0 / interval.0 > MOST_SCRAPES)
-        {
-            let message = format!(
-                "{} of them in `duration` are more than the most, {MOST_SCRAPES}",
-                duration.0 / interval.0
-            );
+        } else if let Some(duration) = duration.filter(|duration| enabled && duration.0 / interval.0 > most) {
+            let message =
+                format!("{} of them in `duration` are more than the most, {most}", duration.0 / interval.0);
             alerts.complain(name, Mistake::new(Code::OutOfRange, message, "or set `enabled = false`"));
         }
     }

@@ -28,6 +28,7 @@ mod faults;
 mod file;
 mod files;
 mod gateway;
+mod interval;
 mod log;
 mod planning;
 mod policy;
