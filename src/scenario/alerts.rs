@@ -5,7 +5,9 @@ use super::log::Mistake;
 use super::reader::Section;
 use super::setting::MOST_COUNT;
 use crate::engine::time::SimDuration;
-use crate::model::config::{AlertRule, Condition, Monitoring, PolicyConfig, Severity, Workers};
+use crate::model::config::{
+    AlertRule, Condition, Monitoring, PolicyConfig, PrometheusVersion, Severity, Workers,
+};
 use crate::units::Quantity;
 
 /// More scrapes or evaluations are a mistake.
@@ -38,6 +40,14 @@ pub(super) fn read(
         .key("evaluation_interval", "Time between two evaluations of the rules.")
         .positive_span()
         .or("15s");
+    let version = alerts
+        .key(
+            "prometheus_version",
+            "Major version whose rules count: for 2 a sample on the edge of a window is within it, for 3 it is not.",
+        )
+        .count(2, 3)
+        .or("3");
+    let version = if version == 2 { PrometheusVersion::Two } else { PrometheusVersion::Three };
     let threshold = |of: fn(&backpressure::Config) -> u64| policy.map_or(0, |policy| of(&policy.config));
     let (critical, warning) =
         (threshold(backpressure::Config::critical), threshold(backpressure::Config::warning));
@@ -85,6 +95,19 @@ pub(super) fn read(
             alerts.complain(name, Mistake::new(Code::OutOfRange, message, "or set `enabled = false`"));
         }
     }
+    for (name, span, least) in [
+        ("rejection_window", rejection_window, SimDuration(1_000_000)),
+        ("circuit_open_for", open_for, SimDuration::ZERO),
+        ("depth_critical_for", depth_critical_for, SimDuration::ZERO),
+        ("rejection_for", rejection_for, SimDuration::ZERO),
+        ("depth_warning_for", depth_warning_for, SimDuration::ZERO),
+    ] {
+        if (span < least || span.0 % 1_000_000 != 0) && !alerts.is_bad(name) {
+            let message = format!("{span} is not a time that Prometheus counts in");
+            let label = "in whole milliseconds, such as \"5m\"";
+            alerts.complain(name, Mistake::new(Code::OutOfRange, message, label));
+        }
+    }
     let rule = |name, condition, wait, severity| AlertRule { name, condition, wait, severity };
     let rejections = Condition::RejectionsAbove { rate: rejection_rate, window: rejection_window };
     let rules = vec![
@@ -109,5 +132,5 @@ pub(super) fn read(
             Severity::Warning,
         ),
     ];
-    Monitoring { scrape, evaluation, rules: if enabled { rules } else { Vec::new() } }
+    Monitoring { scrape, evaluation, version, rules: if enabled { rules } else { Vec::new() } }
 }
