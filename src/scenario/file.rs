@@ -135,6 +135,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
 
 fn read_name(top: &mut Section<'_>, file_name: &str) -> String {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let file_name = if file_name == "-" { "stdin" } else { file_name };
     let stem = Path::new(file_name).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
     let stem: String = stem.chars().map(|c| if is_legal(c) { c } else { '-' }).take(100).collect();
     let stem = match stem.trim_start_matches('.') {
