@@ -16,7 +16,9 @@ mod progress;
 mod run;
 mod sweep;
 
+use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use backpressure_sim::experiment::earlier::EarlierError;
@@ -87,7 +89,7 @@ enum Command {
 
 /// Runs the command and turns what happened into an exit code.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(arguments(std::env::args_os()));
     let result = match &cli.command {
         Some(Command::Sweep(args)) => sweep::sweep(args),
         Some(Command::Plan(args)) => plan::plan(args),
@@ -103,6 +105,15 @@ pub(crate) fn main() -> ExitCode {
         None => run::run(&cli.run),
     };
     ExitCode::from(result.unwrap_or_else(|error| code_of(&error)))
+}
+
+/// The words of the command line. `simulate run x.toml` is what other programs call it, and means `simulate x.toml`.
+fn arguments(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = words.collect();
+    if words.get(1).is_some_and(|word| word == "run") && !Path::new("run").exists() {
+        words.remove(1);
+    }
+    words
 }
 
 /// Prints an error and returns its exit code.

@@ -9,7 +9,7 @@ use contract::metrics;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::config::{AlertRule, Condition, Monitoring};
+use crate::model::config::{AlertRule, Condition, Monitoring, PrometheusVersion};
 use crate::model::scrape::{QueueScrape, Scrape};
 use promql::Samples;
 
@@ -96,7 +96,7 @@ fn follow(
         while scrapes.get(seen).is_some_and(|scrape| scrape.at <= now) {
             seen += 1;
         }
-        let samples = Samples { all: &scrapes[..seen], now };
+        let samples = Samples { all: &scrapes[..seen], now, version: monitoring.version };
         for (rule, (AlertRule { condition, wait, .. }, since)) in
             monitoring.rules.iter().zip(&mut since).enumerate()
         {
@@ -138,23 +138,33 @@ fn holds(condition: Condition, samples: Samples<'_>, series: usize) -> bool {
 }
 
 /// `sum(rate(rejections[window]))`: jobs per second, `None` before there are two scrapes.
-pub fn rejection_rate(scrapes: &[Scrape], now: SimTime, window: SimDuration) -> Option<f64> {
-    rejection_rate_at(Samples::until(scrapes, now), window)
+pub fn rejection_rate(
+    scrapes: &[Scrape],
+    now: SimTime,
+    window: SimDuration,
+    version: PrometheusVersion,
+) -> Option<f64> {
+    rejection_rate_at(Samples::until(scrapes, now, version), window)
 }
 
 /// `rate(completed jobs[window])`: jobs per second.
-pub fn processing_rate(scrapes: &[Scrape], now: SimTime, window: SimDuration) -> Option<f64> {
-    Samples::until(scrapes, now).rate(window, |scrape| scrape.queue.map(|queue| queue.completed))
+pub fn processing_rate(
+    scrapes: &[Scrape],
+    now: SimTime,
+    window: SimDuration,
+    version: PrometheusVersion,
+) -> Option<f64> {
+    Samples::until(scrapes, now, version).rate(window, |scrape| scrape.queue.map(|queue| queue.completed))
 }
 
-/// What the gateways said last of the queue.
+/// What the gateways said of the queue at the last scrape.
 pub fn queue_at(scrapes: &[Scrape], now: SimTime) -> Option<QueueScrape> {
-    Samples::until(scrapes, now).latest(|scrape| scrape.queue)
+    Samples::until(scrapes, now, PrometheusVersion::Three).latest(|scrape| scrape.queue)
 }
 
 fn rejection_rate_at(samples: Samples<'_>, window: SimDuration) -> Option<f64> {
     let classes = samples.all.last()?.rejected.len();
-    let rates = (0..classes).map(|class| samples.rate(window, |scrape| Some(scrape.rejected[class])));
+    let rates = (0..classes).map(|class| samples.rate_of_growing(window, |scrape| scrape.rejected[class]));
     rates.flatten().reduce(|sum, rate| sum + rate)
 }
 
@@ -210,6 +220,7 @@ mod tests {
         Monitoring {
             scrape: SimDuration::SECOND,
             evaluation: SimDuration::SECOND,
+            version: PrometheusVersion::Three,
             rules: vec![AlertRule {
                 name: "A",
                 condition,
@@ -243,16 +254,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_scraped_is_remembered_for_five_minutes() {
-        let mut scrapes = vec![scrape(0, 20, 0)];
-        for second in 1..400 {
-            let mut blind = scrape(second, 0, 0);
-            blind.queue = None;
-            scrapes.push(blind);
+    fn what_is_not_scraped_is_stale_at_the_next_scrape() {
+        // Above 10 in seconds 0 to 3 and from 8 on; nothing is read in seconds 4 to 7. A `for` that is not over by then begins anew.
+        let mut scrapes: Vec<_> = (0..20).map(|second| scrape(second, 20, 0)).collect();
+        scrapes[4..8].iter_mut().for_each(|blind| (blind.queue, blind.circuits) = (None, vec![None, None]));
+        let at = |second| Some(SimTime(second * SECOND));
+        for condition in [Condition::PendingAbove(10), Condition::CircuitOpen] {
+            let course = |wait| courses(&monitoring(condition, wait), &scrapes, SimDuration(18 * SECOND))[0];
+            let longest = SimDuration(9 * SECOND);
+            assert_eq!(course(3), AlertCourse { first_true: at(1), fired: at(4), longest });
+            assert_eq!(course(4), AlertCourse { first_true: at(1), fired: at(13), longest });
+            assert_eq!(course(10), AlertCourse { first_true: at(1), fired: None, longest });
         }
-        let course =
-            courses(&monitoring(Condition::PendingAbove(10), 0), &scrapes, SimDuration(400 * SECOND))[0];
-        assert_eq!(course.longest, SimDuration(299 * SECOND));
     }
 
     #[test]

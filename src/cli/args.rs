@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 /// One scenario and its overrides.
 #[derive(Debug, Args)]
 pub(super) struct ScenarioArgs {
-    /// The scenario, a TOML file.
+    /// The scenario, a TOML file; `-` reads it from standard input.
     // Optional only for clap: a subcommand has its own scenario.
     #[arg(required = true)]
     pub(super) scenario: Option<PathBuf>,
@@ -57,7 +57,7 @@ pub(super) struct TellArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Colour {
-    /// If stdout is a terminal and NO_COLOR is unset.
+    /// If stdout is a terminal that is not dumb, and NO_COLOR is unset.
     Auto,
     Always,
     Never,
@@ -123,6 +123,7 @@ impl TellArgs {
         match self.color {
             Colour::Auto => {
                 io::stdout().is_terminal()
+                    && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")
                     && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             }
             Colour::Always => true,

@@ -39,7 +39,8 @@ impl Attended {
             .context("failed to listen for interrupts")?;
         let bar = ProgressBar::with_draw_target(steps, ProgressDrawTarget::hidden());
         bar.set_style(style);
-        let watched = io::stderr().is_terminal() && std::env::var_os("CI").is_none() && !quiet;
+        let can_move = std::env::var_os("TERM").is_none_or(|kind| kind != "dumb");
+        let watched = io::stderr().is_terminal() && can_move && std::env::var_os("CI").is_none() && !quiet;
         Ok(Self { bar, began: Instant::now(), pending: AtomicBool::new(watched) })
     }
 

@@ -12,6 +12,8 @@ pub mod series;
 pub mod summary;
 pub mod traffic;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::model::outcome::Outcome;
 use crate::model::scrape::Scrape;
 use crate::scenario::Scenario;
@@ -65,14 +67,23 @@ pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
     let mut begin = 0;
     while begin < scenario.replications && is_complete {
         let end = scenario.replications.min(begin + BATCH);
-        let mut outcomes: Vec<Option<Outcome>> = (begin..end).map(|_| None).collect();
+        // What was scraped is needed of the first replication that is complete; of many it would fill the memory.
+        let first = AtomicUsize::new(if replications.is_empty() { usize::MAX } else { 0 });
+        let mut outcomes: Vec<Option<(Replication, Outcome)>> = (begin..end).map(|_| None).collect();
         is_complete = parallel::run(
             outcomes.len(),
-            |task| simulate(scenario, begin + task as u32, progress),
+            |task| {
+                let mut outcome = simulate(scenario, begin + task as u32, progress)?;
+                let replication = Replication::of(&outcome, &scenario.model);
+                if first.fetch_min(task, Ordering::Relaxed) < task {
+                    outcome.scrapes = Vec::new();
+                }
+                Some((replication, outcome))
+            },
             |task, outcome| outcomes[task] = Some(outcome),
         );
-        for mut outcome in outcomes.into_iter().flatten() {
-            replications.push(Replication::of(&outcome, &scenario.model));
+        for (replication, mut outcome) in outcomes.into_iter().flatten() {
+            replications.push(replication);
             series.add(&outcome);
             if replications.len() == 1 {
                 scrapes = std::mem::take(&mut outcome.scrapes);

@@ -76,10 +76,11 @@ pub(crate) fn simulate(scenario: &Scenario, replication: u32, progress: &impl Pr
     let mut simulation = Simulation::new(&scenario.model, scenario.seed, replication, NoProbe);
     let horizon = u128::from(scenario.model.horizon.0);
     for slice in 1..=SLICES {
-        if progress.interrupted() {
+        let end = SimTime((horizon * u128::from(slice) / u128::from(SLICES)) as u64);
+        // A slice of simulated time may take any time, so the run asks every few events.
+        if progress.interrupted() || !simulation.advance_while(end, &|| !progress.interrupted()) {
             return None;
         }
-        simulation.advance(SimTime((horizon * u128::from(slice) / u128::from(SLICES)) as u64));
         progress.advanced();
     }
     Some(simulation.finish())

@@ -219,22 +219,20 @@ impl Autoscaler {
     /// The replicas that the metric asks for; `None` if it is near enough to the target. Quantities are milli-units, as in the controller.
     fn recommend(&self, metric: u64, current: u32) -> Option<u32> {
         let AutoscalerConfig { target, target_type, tolerance_up, tolerance_down, .. } = self.config;
-        let (usage, target) = (u128::from(metric) * 1_000, u128::from(target) * 1_000);
-        let divisor = match target_type {
-            TargetType::AverageValue => target * u128::from(current),
-            TargetType::Value => target,
+        // Doubles, as in the controller: where a quotient rounds, it rounds there too.
+        let (usage, target) = (metric as f64 * 1_000.0, target as f64 * 1_000.0);
+        let replicas = f64::from(current);
+        let ratio = match target_type {
+            TargetType::AverageValue => usage / (target * replicas),
+            TargetType::Value => usage / target,
         };
-        let exact = |value: u128| u32::try_from(value).unwrap_or(u32::MAX);
-        if divisor == 0 {
-            return Some(exact(usage.div_ceil(target)));
-        }
-        let ratio = usage as f64 / divisor as f64;
-        if (1.0 - tolerance_down..=1.0 + tolerance_up).contains(&ratio) {
+        if current > 0 && (1.0 - tolerance_down..=1.0 + tolerance_up).contains(&ratio) {
             return None;
         }
         Some(match target_type {
-            TargetType::AverageValue => exact(usage.div_ceil(target)),
-            TargetType::Value => (ratio * f64::from(current)).ceil() as u32,
+            TargetType::AverageValue => (usage / target).ceil() as u32,
+            TargetType::Value if current == 0 => ratio.ceil() as u32,
+            TargetType::Value => (ratio * replicas).ceil() as u32,
         })
     }
 
@@ -319,7 +317,8 @@ impl Autoscaler {
             let start = self.at_start_of(policy.period, now, current);
             match policy.kind {
                 PolicyKind::Pods => start + i64::from(policy.value),
-                PolicyKind::Percent => (start * (100 + i64::from(policy.value)) + 99).div_euclid(100),
+                // In doubles, as the controller: 10% more than 50 are 55.00000000000001, and so 56.
+                PolicyKind::Percent => (start as f64 * (1.0 + f64::from(policy.value) / 100.0)).ceil() as i64,
             }
         };
         let limits = rules.policies.iter().map(allowed);
@@ -337,7 +336,7 @@ impl Autoscaler {
             match policy.kind {
                 PolicyKind::Pods => start - i64::from(policy.value),
                 // The controller cuts the fraction off.
-                PolicyKind::Percent => start * (100 - i64::from(policy.value).min(100)) / 100,
+                PolicyKind::Percent => (start as f64 * (1.0 - f64::from(policy.value) / 100.0)) as i64,
             }
         };
         let limits = rules.policies.iter().map(allowed);
@@ -489,6 +488,141 @@ mod tests {
         let config = AutoscalerConfig { target_type: TargetType::Value, ..config(Some(Behavior::default())) };
         // 7,500 of 5,000 jobs: 1.5 times 4 replicas.
         assert_eq!(course(config, 4, &[7_500]), [6]);
+    }
+
+    /// Percentages in doubles, as `calculateScaleUpLimitWithScalingRules` and its counterpart compute them: up rounds up what is a
+    /// little more than whole, down cuts off what is a little less.
+    #[test]
+    fn percentages_round_as_the_controllers_doubles_do() {
+        let percent = |value| ScalingRules {
+            window: SimDuration::ZERO,
+            select: Select::Max,
+            policies: vec![ScalingPolicy {
+                kind: PolicyKind::Percent,
+                value,
+                period: SimDuration(15 * SECOND),
+            }],
+        };
+        let with = |value| config(Some(Behavior { up: percent(value), down: percent(value) }));
+        // 50 x 1.1 is 55.00000000000001, 90 x 0.7 is 62.99999999999999, 20 x 0.2 (which is 1 - 0.8) is 3.999999999999999.
+        assert_eq!(course(with(10), 50, &[10_000_000]), [56]);
+        assert_eq!(course(with(10), 20, &[10_000_000]), [22]);
+        assert_eq!(course(with(15), 100, &[10_000_000]), [115]);
+        assert_eq!(course(with(30), 90, &[0]), [62]);
+        assert_eq!(course(with(80), 20, &[0]), [3]);
+        assert_eq!(course(with(10), 10, &[0]), [9]);
+    }
+
+    /// The rules once more, written from the controller's description with whole histories in place of its bookkeeping.
+    struct Copy {
+        recommendations: Vec<(u64, u32)>,
+        /// Time and change of replicas.
+        events: Vec<(u64, i64)>,
+    }
+
+    impl Copy {
+        fn decide(&mut self, config: &AutoscalerConfig, second: u64, metric: u64, current: u32) -> u32 {
+            let (usage, target) = (metric as f64 * 1000.0, config.target as f64 * 1000.0);
+            let ratio = if config.target_type == TargetType::Value {
+                usage / target
+            } else {
+                usage / (target * f64::from(current))
+            };
+            let mut wanted = current;
+            if ratio < 1.0 - config.tolerance_down || ratio > 1.0 + config.tolerance_up {
+                wanted = if config.target_type == TargetType::Value {
+                    (ratio * f64::from(current)).ceil() as u32
+                } else {
+                    (usage / target).ceil() as u32
+                };
+            }
+            let Behavior { up, down } = config.behavior.as_ref().expect("this copy is of the behavior");
+            let since = |window: SimDuration, time: u64| (second - time) * SECOND < window.0;
+            self.recommendations.push((second, wanted));
+            let mut replicas = current;
+            let recent = |window| {
+                let recent = self.recommendations.iter().filter(move |(time, _)| since(window, *time));
+                recent.map(|(_, replicas)| *replicas)
+            };
+            let least = recent(up.window).min().unwrap_or(wanted).min(wanted);
+            let most = recent(down.window).max().unwrap_or(wanted).max(wanted);
+            if replicas < least {
+                replicas = least;
+            }
+            if replicas > most {
+                replicas = most;
+            }
+            let rises = replicas > current;
+            let rules = if rises { up } else { down };
+            let mut limits = Vec::new();
+            for policy in &rules.policies {
+                let changed: i64 = self
+                    .events
+                    .iter()
+                    .filter(|(time, _)| since(policy.period, *time))
+                    .map(|(_, change)| change)
+                    .sum();
+                let begin = i64::from(current) - changed;
+                let value = f64::from(policy.value);
+                limits.push(match (rises, policy.kind) {
+                    (true, PolicyKind::Pods) => begin + i64::from(policy.value),
+                    (false, PolicyKind::Pods) => begin - i64::from(policy.value),
+                    (true, PolicyKind::Percent) => (begin as f64 * (1.0 + value / 100.0)).ceil() as i64,
+                    (false, PolicyKind::Percent) => (begin as f64 * (1.0 - value / 100.0)).trunc() as i64,
+                });
+            }
+            limits.sort_unstable();
+            let widest = if rises { limits.last() } else { limits.first() };
+            let narrowest = if rises { limits.first() } else { limits.last() };
+            let limit = match rules.select {
+                Select::Max => *widest.expect("there is a policy"),
+                Select::Min => *narrowest.expect("there is a policy"),
+                Select::Disabled => i64::from(current),
+            };
+            let own = i64::from(current);
+            let bounded = if rises {
+                i64::from(replicas).min(limit.max(own))
+            } else {
+                i64::from(replicas).max(limit.min(own))
+            };
+            let decided = bounded.clamp(i64::from(config.min), i64::from(config.max));
+            self.events.push((second, decided - own));
+            decided as u32
+        }
+    }
+
+    #[test]
+    fn an_independent_copy_agrees_on_10_000_random_decisions() {
+        let mut draws = (0..).map(|index| mix(0xA07A ^ (index * 0x9E37_79B9)));
+        let mut draw = |bound: u64| draws.next().expect("they never end") % bound;
+        for _ in 0..250 {
+            let mut rules = || ScalingRules {
+                window: SimDuration([0, 30, 60, 300][draw(4) as usize] * SECOND),
+                select: [Select::Max, Select::Max, Select::Min, Select::Disabled][draw(4) as usize],
+                policies: (0..=draw(3))
+                    .map(|_| ScalingPolicy {
+                        kind: [PolicyKind::Pods, PolicyKind::Percent][draw(2) as usize],
+                        value: 1 + draw(120) as u32,
+                        period: SimDuration([15, 45, 60, 180][draw(4) as usize] * SECOND),
+                    })
+                    .collect(),
+            };
+            let behavior = Behavior { up: rules(), down: rules() };
+            let mut config = config(Some(behavior));
+            config.target_type = [TargetType::AverageValue, TargetType::Value][draw(2) as usize];
+            config.target = 1 + draw(3_000);
+            config.max = 20 + draw(400) as u32;
+            config.tolerance_up = draw(30) as f64 / 100.0;
+            let mut replicas = 1 + draw(20) as u32;
+            let mut own = Autoscaler::new(config.clone(), replicas);
+            let mut copy = Copy { recommendations: vec![(0, replicas)], events: Vec::new() };
+            for step in 1..=40 {
+                let metric = draw(config.target * u64::from(replicas) * 3 + 1);
+                let copied = copy.decide(&config, step * 15, metric, replicas);
+                replicas = own.sync(SimTime(step * 15 * SECOND), Some(metric), replicas).replicas;
+                assert_eq!(replicas, copied, "step {step}, metric {metric} of {config:?}");
+            }
+        }
     }
 
     /// In 2,000 random courses it stays within its bounds, and never adds more in 15 s than the defaults allow.

@@ -27,7 +27,7 @@ pub use capacity::RetryCapacity;
 pub use clients::{Backoff, Clients, WaitFor};
 pub use faults::{Fault, FaultKind};
 pub use gateway::{Gateway, Readiness};
-pub use monitoring::{AlertRule, Condition, Monitoring, Severity};
+pub use monitoring::{AlertRule, Condition, Monitoring, PrometheusVersion, Severity};
 pub use queue::{Discipline, Lane, Queue};
 pub(crate) use redis::tables_of;
 pub use redis::{Keep, MemoryModel, OnFull, Operations, Redis};

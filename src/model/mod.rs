@@ -187,7 +187,22 @@ struct Run<'a, P, L: Level> {
     redis_away: u32,
     recorder: Recorder,
     level: L,
+    /// What is left to do before the first event.
+    opening: Option<Box<Opening>>,
 }
+
+/// The jobs that are there from the start and not placed yet: there may be so many that placing them takes seconds.
+#[derive(Debug)]
+struct Opening {
+    left: u64,
+    stream: Stream,
+    /// Sums of the weights up to each class.
+    bounds: Vec<(f64, usize)>,
+    sum: f64,
+}
+
+/// Steps between two questions whether to go on. None takes longer than some milliseconds, most take some 100 ns.
+const STEPS_UNASKED: u32 = 64;
 
 /// One replication in motion.
 #[derive(Debug)]
@@ -212,7 +227,7 @@ pub fn run(config: &ModelConfig, seed: u64, replication: u32) -> Outcome {
 /// The same on the detailed level, even if the settings do not need it: for tests that compare the levels.
 pub fn run_detailed(config: &ModelConfig, seed: u64, replication: u32) -> Outcome {
     let mut run: Run<'_, NoProbe, Detailed> = Run::new(config, seed, replication, NoProbe);
-    run.advance(SimTime(config.horizon.0));
+    run.advance(SimTime(config.horizon.0), &|| true);
     run.finish()
 }
 
@@ -234,9 +249,15 @@ impl<'a, P: Probe> Simulation<'a, P> {
 
     /// Handles all events before `until` or the horizon, whichever is earlier.
     pub fn advance(&mut self, until: SimTime) {
+        self.advance_while(until, &|| true);
+    }
+
+    /// The same as long as `goes_on` says yes. It is asked every few events, however far they are apart in simulated time, and
+    /// changes nothing but when the run ends. False if it said no.
+    pub fn advance_while(&mut self, until: SimTime, goes_on: &dyn Fn() -> bool) -> bool {
         match &mut self.0 {
-            AtLevel::Plain(run) => run.advance(until),
-            AtLevel::Detailed(run) => run.advance(until),
+            AtLevel::Plain(run) => run.advance(until, goes_on),
+            AtLevel::Detailed(run) => run.advance(until, goes_on),
         }
     }
 
@@ -298,16 +319,36 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
             redis_away: 0,
             recorder: Recorder::new(config),
             level: L::new(config, seed, replication),
+            opening: None,
         };
-        run.place_initial_jobs(stream(seed, replication, "start"));
-        run.arrival_times = run.sources.iter_mut().map(Source::next_time).collect();
-        run.find_next_arrival();
-        run.schedule_rare_events();
+        run.opening = Some(Box::new(run.opening(stream(seed, replication, "start"))));
         run
     }
 
-    fn advance(&mut self, until: SimTime) {
+    /// Places the initial jobs and enters the first events. False if interrupted.
+    #[cold]
+    fn open(&mut self, goes_on: &dyn Fn() -> bool) -> bool {
+        let Some(mut opening) = self.opening.take() else { return true };
+        while opening.left > 0 {
+            if opening.left % u64::from(STEPS_UNASKED) == 0 && !goes_on() {
+                self.opening = Some(opening);
+                return false;
+            }
+            opening.left -= 1;
+            self.place_initial_job(&mut opening);
+        }
+        self.arrival_times = self.sources.iter_mut().map(Source::next_time).collect();
+        self.find_next_arrival();
+        self.schedule_rare_events();
+        true
+    }
+
+    fn advance(&mut self, until: SimTime, goes_on: &dyn Fn() -> bool) -> bool {
+        if self.opening.is_some() && !self.open(goes_on) {
+            return false;
+        }
         let until = until.min(SimTime(self.config.horizon.0));
+        let mut unasked = STEPS_UNASKED;
         loop {
             let rare = self.calendar.next_time();
             let completion = self.level.next_completion();
@@ -316,8 +357,15 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
             let arrival = self.next_arrival;
             let next = rare.min(completion).min(landing).min(other).min(arrival);
             if next >= until {
-                return;
+                return true;
             }
+            if unasked == 0 {
+                if !goes_on() {
+                    return false;
+                }
+                unasked = STEPS_UNASKED;
+            }
+            unasked -= 1;
             self.now = next;
             if next == rare {
                 self.rare_event();
@@ -336,6 +384,7 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
     }
 
     fn finish(mut self) -> Outcome {
+        self.open(&|| true);
         self.now = SimTime(self.config.horizon.0);
         let now = self.now;
         self.record_series();
@@ -508,11 +557,8 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         });
     }
 
-    /// Places the initial jobs; their classes are drawn by the rates of the first phases.
-    fn place_initial_jobs(&mut self, mut stream: Stream) {
-        if self.config.start.jobs == 0 {
-            return;
-        }
+    /// The initial jobs; their classes are drawn by the rates of the first phases.
+    fn opening(&self, stream: Stream) -> Opening {
         // By the rates at time zero; by the shares alone where there are no rates.
         let has_rate = self.config.rate_at(SimTime::ZERO) > 0.0;
         let mut bounds = Vec::new();
@@ -524,13 +570,15 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
                 bounds.push((sum, class));
             }
         }
-        for _ in 0..self.config.start.jobs {
-            let draw = stream.random::<f64>() * sum;
-            let class = bounds.iter().find(|(bound, _)| draw < *bound).map_or(0, |(_, class)| *class);
-            self.recorder.class(class as u16).initial += 1;
-            let job = self.draw_job(class as u16, None);
-            L::place(self, job);
-        }
+        Opening { left: self.config.start.jobs, stream, bounds, sum }
+    }
+
+    fn place_initial_job(&mut self, Opening { stream, bounds, sum, .. }: &mut Opening) {
+        let draw = stream.random::<f64>() * *sum;
+        let class = bounds.iter().find(|(bound, _)| draw < *bound).map_or(0, |(_, class)| *class);
+        self.recorder.class(class as u16).initial += 1;
+        let job = self.draw_job(class as u16, None);
+        L::place(self, job);
     }
 
     fn schedule_rare_events(&mut self) {

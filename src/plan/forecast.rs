@@ -181,7 +181,7 @@ fn is_disturbed(model: &ModelConfig) -> bool {
         faults,
         autoscaler,
         // Monitoring changes nothing.
-        monitoring: Monitoring { scrape: _, evaluation: _, rules: _ },
+        monitoring: Monitoring { scrape: _, evaluation: _, version: _, rules: _ },
     } = model;
     let Workers {
         processes: _,

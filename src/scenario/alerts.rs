@@ -5,11 +5,15 @@ use super::log::Mistake;
 use super::reader::Section;
 use super::setting::MOST_COUNT;
 use crate::engine::time::SimDuration;
-use crate::model::config::{AlertRule, Condition, Monitoring, PolicyConfig, Severity, Workers};
+use crate::model::config::{
+    AlertRule, Condition, Monitoring, PolicyConfig, PrometheusVersion, Severity, Workers,
+};
 use crate::units::Quantity;
 
 /// More scrapes or evaluations are a mistake.
 const MOST_SCRAPES: u64 = 1_000_000;
+/// The same times the number of classes and gateways.
+const MOST_SAMPLES: u64 = 20_000_000;
 const MINUTE: SimDuration = SimDuration(60_000_000_000);
 /// Prometheus forgets a sample after five minutes.
 const LONGEST_SCRAPE: SimDuration = SimDuration(120_000_000_000);
@@ -20,11 +24,14 @@ pub(super) fn read(
     duration: Option<SimDuration>,
     policy: Option<&PolicyConfig>,
     workers: &Workers,
+    series: u64,
 ) -> Monitoring {
+    // Every scrape keeps a number of each class and gateway, and every evaluation looks at them.
+    let most = MOST_SCRAPES.min(MOST_SAMPLES / series.max(1));
     let default_scrape = SimDuration(15_000_000_000);
-    let is_short = duration.is_none_or(|duration| duration.0 / default_scrape.0 <= MOST_SCRAPES);
+    let is_short = duration.is_none_or(|duration| duration.0 / default_scrape.0 <= most);
     let enabled = alerts.key("enabled", "Whether the rules are evaluated.").boolean().or_else(
-        "true up to a `duration` of 173 days",
+        "true up to a `duration` of 173 days; with over 20 classes and gateways less",
         is_short.to_string(),
         is_short,
     );
@@ -33,6 +40,14 @@ pub(super) fn read(
         .key("evaluation_interval", "Time between two evaluations of the rules.")
         .positive_span()
         .or("15s");
+    let version = alerts
+        .key(
+            "prometheus_version",
+            "Major version whose rules count: for 2 a sample on the edge of a window is within it, for 3 it is not.",
+        )
+        .count(2, 3)
+        .or("3");
+    let version = if version == 2 { PrometheusVersion::Two } else { PrometheusVersion::Three };
     let threshold = |of: fn(&backpressure::Config) -> u64| policy.map_or(0, |policy| of(&policy.config));
     let (critical, warning) =
         (threshold(backpressure::Config::critical), threshold(backpressure::Config::warning));
@@ -74,14 +89,23 @@ pub(super) fn read(
             let message = format!("{interval} is not allowed");
             let label = format!("from 1s to {longest} in whole milliseconds");
             alerts.complain(name, Mistake::new(Code::OutOfRange, message, label));
-        } else if let Some(duration) =
-            duration.filter(|duration| enabled && duration.0 / interval.0 > MOST_SCRAPES)
-        {
-            let message = format!(
-                "{} of them in `duration` are more than the most, {MOST_SCRAPES}",
-                duration.0 / interval.0
-            );
+        } else if let Some(duration) = duration.filter(|duration| enabled && duration.0 / interval.0 > most) {
+            let message =
+                format!("{} of them in `duration` are more than the most, {most}", duration.0 / interval.0);
             alerts.complain(name, Mistake::new(Code::OutOfRange, message, "or set `enabled = false`"));
+        }
+    }
+    for (name, span, least) in [
+        ("rejection_window", rejection_window, SimDuration(1_000_000)),
+        ("circuit_open_for", open_for, SimDuration::ZERO),
+        ("depth_critical_for", depth_critical_for, SimDuration::ZERO),
+        ("rejection_for", rejection_for, SimDuration::ZERO),
+        ("depth_warning_for", depth_warning_for, SimDuration::ZERO),
+    ] {
+        if (span < least || span.0 % 1_000_000 != 0) && !alerts.is_bad(name) {
+            let message = format!("{span} is not a time that Prometheus counts in");
+            let label = "in whole milliseconds, such as \"5m\"";
+            alerts.complain(name, Mistake::new(Code::OutOfRange, message, label));
         }
     }
     let rule = |name, condition, wait, severity| AlertRule { name, condition, wait, severity };
@@ -108,5 +132,5 @@ pub(super) fn read(
             Severity::Warning,
         ),
     ];
-    Monitoring { scrape, evaluation, rules: if enabled { rules } else { Vec::new() } }
+    Monitoring { scrape, evaluation, version, rules: if enabled { rules } else { Vec::new() } }
 }

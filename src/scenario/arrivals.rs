@@ -190,8 +190,14 @@ fn read_source(
             phases::read(section, horizon).map(|phases| Source::new(ArrivalProcess::Poisson, phases))
         }
         Process::Renewal => read_renewal(section),
-        Process::Modulated => modulated::read_states(section).map(modulated),
-        Process::OnOff => modulated::read_on_off(section).map(modulated),
+        Process::Modulated => {
+            let read = modulated::read_states(section);
+            read.filter(|read| modulated::changes_fit(section, "states", read, horizon)).map(modulated)
+        }
+        Process::OnOff => {
+            let read = modulated::read_on_off(section);
+            read.filter(|read| modulated::changes_fit(section, "on", read, horizon)).map(modulated)
+        }
         Process::Cron => schedule::read(section, horizon),
         Process::Trace => trace::read(section, classes, horizon),
     };

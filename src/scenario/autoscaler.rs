@@ -2,6 +2,7 @@
 
 use super::diagnostic::Code;
 use super::distribution::{self, Of};
+use super::interval::{MOST_TURNS, must_fit};
 use super::log::Mistake;
 use super::reader::Section;
 use super::setting::{MOST_COUNT, shown};
@@ -11,7 +12,11 @@ use crate::model::config::{
 };
 
 /// Reads `[autoscaler]`; `None` if there is none.
-pub(super) fn read(mut section: Section<'_>, workers: &Workers) -> Option<AutoscalerConfig> {
+pub(super) fn read(
+    mut section: Section<'_>,
+    workers: &Workers,
+    duration: Option<SimDuration>,
+) -> Option<AutoscalerConfig> {
     const TARGETS: &[(&str, TargetType)] =
         &[("average-value", TargetType::AverageValue), ("value", TargetType::Value)];
     let own = workers.processes;
@@ -60,6 +65,17 @@ pub(super) fn read(mut section: Section<'_>, workers: &Workers) -> Option<Autosc
     ));
     section.close();
     let max = max?;
+    if section.has("sync") {
+        must_fit(&mut section, "sync", sync, (duration, "`duration`"), MOST_TURNS);
+    }
+    // A reading waits until it is used, and a recommendation is kept for the longest window.
+    let at_fault = if section.has("sync") { "sync" } else { "metric_age" };
+    must_fit(&mut section, at_fault, sync, (Some(metric_age), "`metric_age`"), MOST_KEPT);
+    let rules = behavior.iter().flat_map(|behavior| [&behavior.up, &behavior.down]);
+    let periods =
+        rules.flat_map(|rules| rules.policies.iter().map(|policy| policy.period).chain([rules.window]));
+    let longest = periods.max().unwrap_or(LEGACY_WINDOW);
+    must_fit(&mut section, "sync", sync, (Some(longest), "the longest window or period"), MOST_KEPT);
     let bounds = [("min", u64::from(own) < min, min), ("max", u64::from(own) > max || min > max, max)];
     for (name, is_broken, bound) in bounds {
         if is_broken && !section.is_bad(name) {
@@ -149,6 +165,10 @@ fn must_be_at_most(section: &mut Section<'_>, name: &'static str, span: SimDurat
     }
 }
 
+/// Most readings or recommendations that are kept at a time.
+const MOST_KEPT: u64 = 100_000;
+/// The window without `behavior`.
+const LEGACY_WINDOW: SimDuration = SimDuration(300_000_000_000);
 const MOST_REPLICAS: u64 = 100_000;
 const MOST_WINDOW: SimDuration = SimDuration(3_600_000_000_000);
 const MOST_PERIOD: SimDuration = SimDuration(1_800_000_000_000);

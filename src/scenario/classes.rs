@@ -13,6 +13,8 @@ use crate::units::Quantity;
 
 /// Name of the only class of a scenario that defines none.
 const ONLY_CLASS: &str = "default";
+/// What reports call all classes together.
+const TOTAL: &str = "total";
 /// A report with more classes is unreadable.
 const MOST_CLASSES: usize = 1_000;
 
@@ -90,6 +92,9 @@ fn read_class<'a>(
                 "name",
                 Mistake::new(Code::OutOfRange, format!("`{name}` cannot be a name"), label),
             );
+        } else if name == TOTAL {
+            let message = format!("`{TOTAL}` is what reports call all classes together");
+            section.complain("name", Mistake::new(Code::Conflict, message, "choose another name"));
         } else if let Some(first) = first_of.get(name) {
             let label = section.log().line_of(first).map(|line| format!("the first one is in line {line}"));
             let message = format!("there is already a class `{name}`");

@@ -16,6 +16,32 @@ enum BackoffKind {
     Exponential,
 }
 
+/// A setting that another one switches off is told, not refused: sweeps switch them on and off.
+fn warn_of_what_has_no_effect(clients: &Section<'_>, kind: BackoffKind, has_timeout: bool, retries: bool) {
+    let is_fixed = matches!(kind, BackoffKind::Fixed);
+    let is_exponential = matches!(kind, BackoffKind::Exponential);
+    let rules: [(&str, bool, &str); 7] = [
+        ("wait_for", has_timeout, "without `timeout`: a client waits for ever"),
+        ("backoff", retries, "without `retries`"),
+        ("retry_budget", retries, "without `retries`"),
+        ("honour_retry_after", retries, "without `retries`"),
+        ("pause", retries && is_fixed, "without `retries` and `backoff = \"fixed\"`"),
+        ("base", retries && is_exponential, "without `retries` and `backoff = \"exponential\"`"),
+        ("cap", retries && is_exponential, "without `retries` and `backoff = \"exponential\"`"),
+    ];
+    for (name, works, why) in rules {
+        if clients.has(name) && !works {
+            clients.log().warn(format!("`{}` has no effect {why}", clients.path_of(name)));
+        }
+    }
+    if retries && !clients.has("backoff") && !clients.has("honour_retry_after") {
+        clients.log().warn(
+            "`clients.retries`: without `backoff` a client tries again in the same instant, mostly to the same answer; \
+             `backoff = \"exponential\"` is usual",
+        );
+    }
+}
+
 /// Reads `[clients]`.
 pub(super) fn read(mut clients: Section<'_>) -> Option<Clients> {
     const WAIT_FOR: &[(&str, WaitFor)] =
@@ -65,6 +91,7 @@ pub(super) fn read(mut clients: Section<'_>) -> Option<Clients> {
         .boolean()
         .or("false");
     clients.close();
+    warn_of_what_has_no_effect(&clients, kind, timeout.is_some(), retries > 0);
     let backoff = match kind {
         BackoffKind::None => Backoff::Immediate,
         BackoffKind::Fixed => Backoff::Fixed(pause),

@@ -89,6 +89,15 @@ fn read_fault(
     if section.is_bad("for") {
         return None;
     }
+    if let (Some(duration), Some(sort)) = (duration, sort)
+        && !matches!(sort, Sort::WorkerRestart | Sort::ClockStep)
+        && lasts.is_none_or(|lasts| (at + lasts).0 >= duration.0)
+    {
+        let path = section.path_of(if section.has("for") { "for" } else { "at" });
+        section.log().warn(format!(
+            "`{path}`: the fault `{name}` lasts to the end, so no recovery can be seen after it; `for` says how long it lasts"
+        ));
+    }
     Some(Fault { name, at, lasts: lasts.unwrap_or(FOR_EVER), kind: kind? })
 }
 

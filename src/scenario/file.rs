@@ -10,6 +10,7 @@ use super::arrivals::read_sources;
 use super::classes::{ReadClass, read_classes};
 use super::diagnostic::Code;
 use super::distribution::generous;
+use super::interval::must_fit;
 use super::log::{Log, Mistake};
 use super::planning;
 use super::reader::Section;
@@ -24,6 +25,8 @@ use crate::model::config::{
 use crate::units::{fmt_duration, fmt_rate};
 
 const MOST_POINTS: u64 = 20_000;
+/// Points times classes.
+const MOST_CLASS_POINTS: u64 = 2_000_000;
 /// The default step gives this many points or up to 2.5 times as many.
 const LEAST_POINTS: u64 = 200;
 
@@ -50,19 +53,21 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
     let series_step = read_step(&mut report, duration);
     report.close();
 
-    let policy = policy::read(top.section("policy", "The admission policy."));
+    let policy = policy::read(top.section("policy", "The admission policy."), duration);
     let default_priority =
         policy.as_ref().map_or(Priority::DEFAULT, |policy| policy.config.default_priority());
     let mut classes = read_classes(&mut top, default_priority);
+    must_have_room(&mut report, series_step, duration, classes.len() as u64);
     let sources = read_sources(&mut top, &mut classes, duration);
     let queue = queue::read(top.section("queue", "The waiting line and its discipline."), &mut classes);
     let start = read_start(top.section("start", "The state at time zero."), &queue);
-    let gateway = gateway::read(top.section("gateway", "The gateways; each has its own circuit."));
-    let (mut workers, service_time) = workers::read(&mut top, &classes);
+    let gateway = gateway::read(top.section("gateway", "The gateways; each has its own circuit."), duration);
+    let (mut workers, service_time) = workers::read(&mut top, &classes, duration);
     let database = workers::read_database(top.section("database", "The database that the jobs use."));
     let autoscaler = autoscaler::read(
         top.section("autoscaler", "A HorizontalPodAutoscaler that changes the number of worker processes."),
         &workers,
+        duration,
     );
     let redis = redis::read(top.section("redis", "Redis: its memory, and what its commands cost."));
     let clients =
@@ -76,6 +81,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         duration,
         policy.as_ref(),
         &workers,
+        classes.len() as u64 + u64::from(gateway.instances),
     );
     let slo = read_slo(log, &slo_items, &classes);
     let sweep = planning::read_sweep(
@@ -129,6 +135,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
 
 fn read_name(top: &mut Section<'_>, file_name: &str) -> String {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let file_name = if file_name == "-" { "stdin" } else { file_name };
     let stem = Path::new(file_name).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
     let stem: String = stem.chars().map(|c| if is_legal(c) { c } else { '-' }).take(100).collect();
     let stem = match stem.trim_start_matches('.') {
@@ -189,6 +196,14 @@ fn read_step(report: &mut Section<'_>, duration: Option<SimDuration>) -> SimDura
         report.complain("step", Mistake::new(Code::OutOfRange, message, label));
     }
     step
+}
+
+/// Each point of the series has numbers of each class.
+fn must_have_room(report: &mut Section<'_>, step: SimDuration, duration: Option<SimDuration>, classes: u64) {
+    let most = (MOST_CLASS_POINTS / classes.max(1)).max(2 * LEAST_POINTS);
+    if report.has("step") {
+        must_fit(report, "step", step, (duration, "`duration`"), most);
+    }
 }
 
 /// The longest of 1, 2 and 5 times a power of ten nanoseconds that gives enough points.

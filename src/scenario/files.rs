@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use flate2::read::MultiGzDecoder;
 
@@ -17,6 +18,13 @@ pub(super) const MOST_SCENARIO_BYTES: u64 = 16 << 20;
 const MOST_DATA_BYTES: u64 = 1 << 30;
 /// The first bytes of a gzip file (RFC 1952, section 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// How compressed files begin that are not read.
+const PACKED: &[(&[u8], &str, &str)] = &[
+    (b"BZh", "bzip2", "bunzip2 FILE"),
+    (b"PK\x03\x04", "zip", "unzip FILE"),
+    (b"\xfd7zXZ", "xz", "unxz FILE"),
+    (b"\x28\xb5\x2f\xfd", "zstd", "unzstd FILE"),
+];
 /// Reading a data file stops at this many mistakes.
 pub(super) const MOST_DATA_MISTAKES: usize = 20;
 
@@ -64,6 +72,31 @@ pub(super) fn read_text(path: &Path, most_bytes: u64) -> Result<String, FileFaul
             _ => failed(&error.to_string(), String::new()),
         });
     }
+    text_of(bytes, most_bytes, &failed)
+}
+
+/// Reads standard input. It can be read once, so what it said is remembered for whoever asks again.
+pub(super) fn standard_input(most_bytes: u64) -> Result<String, FileFault> {
+    static INPUT: OnceLock<Vec<u8>> = OnceLock::new();
+    let failed = |what: &str, help: String| {
+        FileFault::Unreadable(format!("failed to read standard input: {what}"), help)
+    };
+    if let Some(bytes) = INPUT.get() {
+        return text_of(bytes.clone(), most_bytes, &failed);
+    }
+    let mut bytes = Vec::new();
+    if let Err(error) = std::io::stdin().lock().take(most_bytes + 1).read_to_end(&mut bytes) {
+        return Err(failed(&error.to_string(), String::new()));
+    }
+    text_of(INPUT.get_or_init(|| bytes).clone(), most_bytes, &failed)
+}
+
+/// The text of a file's bytes.
+fn text_of(
+    mut bytes: Vec<u8>,
+    most_bytes: u64,
+    failed: &dyn Fn(&str, String) -> FileFault,
+) -> Result<String, FileFault> {
     let too_large = |what: &str| {
         failed(&format!("{what} larger than {} MiB, the most allowed", most_bytes >> 20), String::new())
     };
@@ -84,6 +117,24 @@ pub(super) fn read_text(path: &Path, most_bytes: u64) -> Result<String, FileFaul
             return Err(too_large("unpacked, it is"));
         }
         bytes = unpacked;
+    }
+    for (magic, name, command) in PACKED {
+        if bytes.starts_with(magic) {
+            return Err(failed(&format!("it is compressed by {name}"), format!("unpack it: {command}")));
+        }
+    }
+    // What some editors and spreadsheets of Windows call Unicode.
+    for (mark, word) in
+        [([0xff, 0xfe], u16::from_le_bytes as fn([u8; 2]) -> u16), ([0xfe, 0xff], u16::from_be_bytes)]
+    {
+        if let Some(body) = bytes.strip_prefix(&mark) {
+            let words: Vec<u16> =
+                body.chunks(2).map(|pair| word([pair[0], *pair.get(1).unwrap_or(&0)])).collect();
+            let decoded = String::from_utf16(&words);
+            return decoded.map_err(|_| {
+                failed("it begins as UTF-16 and goes on as something else", "save it as UTF-8".into())
+            });
+        }
     }
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();

@@ -1,11 +1,13 @@
 //! The gateways: how many, how slow, and when the load balancer takes one out.
 
+use super::interval::{MOST_TICKS, must_fit};
 use super::reader::Section;
 use super::setting::MOST_COUNT;
+use crate::engine::time::SimDuration;
 use crate::model::config::{Gateway, Readiness};
 
 /// Reads `[gateway]`.
-pub(super) fn read(mut gateway: Section<'_>) -> Gateway {
+pub(super) fn read(mut gateway: Section<'_>, duration: Option<SimDuration>) -> Gateway {
     const READINESS: &[(&str, bool)] = &[("ignore", false), ("circuit", true)];
     let instances =
         gateway.key("instances", "Number of gateways; arrivals go to them in turn.").count(1, 10_000).or("1");
@@ -34,6 +36,9 @@ pub(super) fn read(mut gateway: Section<'_>) -> Gateway {
         .count(1, 1_000)
         .or("1");
     gateway.close();
+    if gateway.has("readiness_period") {
+        must_fit(&mut gateway, "readiness_period", period, (duration, "`duration`"), MOST_TICKS);
+    }
     let readiness = follows_circuit.then_some(Readiness {
         period,
         failures: failures as u32,

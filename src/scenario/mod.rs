@@ -28,7 +28,9 @@ mod faults;
 mod file;
 mod files;
 mod gateway;
+mod interval;
 mod log;
+mod other;
 mod planning;
 mod policy;
 mod queue;
@@ -87,14 +89,22 @@ pub struct Loaded {
 const LEAST_SCENARIO: &str = "the least it needs: duration = \"60s\", [arrivals] with rate = \"6k/s\", \
                               [workers] with service_time = \"8ms\"";
 
-/// Reads a scenario file and applies `overrides`, each `path=value`.
+/// The name of the file that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Reads a scenario file, or standard input where it is called `-`, and applies `overrides`, each `path=value`.
 ///
 /// # Errors
 ///
 /// All mistakes in the file and the overrides, or why the file cannot be read.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ScenarioError> {
     let shown = path.display().to_string();
-    let text = files::read_text(path, MOST_SCENARIO_BYTES).map_err(|fault| match fault {
+    let read = if shown == STANDARD_INPUT {
+        files::standard_input(MOST_SCENARIO_BYTES)
+    } else {
+        files::read_text(path, MOST_SCENARIO_BYTES)
+    };
+    let text = read.map_err(|fault| match fault {
         FileFault::Unreadable(message, help) => ScenarioError::Unreadable { message, help },
         FileFault::NotUtf8 { .. } => ScenarioError::Invalid(vec![Diagnostic {
             code: Code::Syntax,
@@ -122,6 +132,10 @@ pub fn from_str(
     let is_content = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     if overrides.is_empty() && !text.trim_start_matches('\u{feff}').lines().any(is_content) {
         log.report(&Place::Nowhere, Code::Missing, "the scenario is empty", LEAST_SCENARIO);
+        return Err(ScenarioError::Invalid(log.into_problems()));
+    }
+    if let Some((span, message, label)) = other::recognise(text) {
+        log.report(&Place::File(span), Code::Syntax, message, label);
         return Err(ScenarioError::Invalid(log.into_problems()));
     }
     let (mut table, syntax_errors) = tree::parse_file(text);
@@ -155,7 +169,11 @@ pub fn from_str(
 
 fn command(file_name: &str, overrides: &[String]) -> String {
     // `./` keeps a path that begins with a dash from looking like an option.
-    let path = if file_name.starts_with('-') { format!("./{file_name}") } else { file_name.to_string() };
+    let path = if file_name.starts_with('-') && file_name != STANDARD_INPUT {
+        format!("./{file_name}")
+    } else {
+        file_name.to_string()
+    };
     let mut command = format!("simulate {}", for_shell(&path));
     for option in overrides {
         command.push_str(" --set ");

@@ -3,6 +3,7 @@
 use backpressure::{Config, ConfigBuilder, ConfigError, KindName, OnUnknownDepth};
 
 use super::diagnostic::{Code, did_you_mean};
+use super::interval::{MOST_TICKS, must_fit};
 use super::log::Mistake;
 use super::reader::{Section, quantity_of};
 use super::setting::{Kind, MOST_COUNT};
@@ -14,7 +15,7 @@ use crate::units::Quantity;
 const PPM: f64 = 1e6;
 
 /// Reads `[policy]`.
-pub(super) fn read(mut policy: Section<'_>) -> Option<PolicyConfig> {
+pub(super) fn read(mut policy: Section<'_>, duration: Option<SimDuration>) -> Option<PolicyConfig> {
     const KINDS: &[(&str, KindName)] = &[("spec", KindName::Spec), ("graded", KindName::Graded)];
     const UNKNOWN_DEPTH: &[(&str, OnUnknownDepth)] = &[
         ("admit", OnUnknownDepth::Admit),
@@ -51,6 +52,9 @@ pub(super) fn read(mut policy: Section<'_>) -> Option<PolicyConfig> {
         )
         .typed(Kind::ChoiceOr(vec!["arrival", "continuous"], Quantity::Duration), |item, _| observe_of(item))
         .or("arrival");
+    if let Observe::Every(interval) = observe {
+        must_fit(&mut policy, "observe", interval, (duration, "`duration`"), MOST_TICKS);
+    }
     let on_unknown_depth = policy
         .key("on_unknown_depth", "Who is admitted while the depth is unknown.")
         .choice(UNKNOWN_DEPTH)

@@ -169,6 +169,9 @@ pub(super) fn parse_value(text: &str, place: &dyn Fn(Range<usize>) -> Place) -> 
 
 fn syntax_error(error: &toml::de::Error, text: &str) -> SyntaxError {
     let span = error.span().unwrap_or(text.len()..text.len());
+    if let Some((span, message, label)) = super::other::explain(text, span.start) {
+        return SyntaxError { message, label, span };
+    }
     let written = text.get(span.clone()).unwrap_or_default();
     let (message, label) = match error.message() {
         quotes if quotes.starts_with("string values must be quoted") => {

@@ -3,6 +3,7 @@
 use super::classes::ReadClass;
 use super::diagnostic::Code;
 use super::distribution::{self, Of};
+use super::interval::{MOST_TICKS, must_fit};
 use super::log::Mistake;
 use super::reader::Section;
 use crate::engine::time::SimDuration;
@@ -13,7 +14,11 @@ use crate::model::distribution::Distribution;
 pub(super) const MOST_SLOTS: u64 = 1_000_000;
 
 /// Reads `[workers]`: the workers without their database, and the service time of classes that set none.
-pub(super) fn read(top: &mut Section<'_>, classes: &[ReadClass<'_>]) -> (Workers, Option<Distribution>) {
+pub(super) fn read(
+    top: &mut Section<'_>,
+    classes: &[ReadClass<'_>],
+    duration: Option<SimDuration>,
+) -> (Workers, Option<Distribution>) {
     let mut workers = top.section("workers", "The workers.");
     let processes = workers.key("processes", "Worker processes.").count(1, MOST_SLOTS).or("1");
     let concurrency =
@@ -41,6 +46,14 @@ pub(super) fn read(top: &mut Section<'_>, classes: &[ReadClass<'_>]) -> (Workers
     let crashes = read_crashes(&mut workers);
     let stalls = read_stalls(&mut workers);
     workers.close();
+    if workers.has("stalled_interval") {
+        must_fit(&mut workers, "stalled_interval", stalls.interval, (duration, "`duration`"), MOST_TICKS);
+    }
+    if let Some(crashes) = &crashes {
+        // Each process crashes on its own.
+        let most = (MOST_TICKS / processes).max(1);
+        must_fit(&mut workers, "crash_every", crashes.mean_time_between, (duration, "`duration`"), most);
+    }
     if processes * concurrency > MOST_SLOTS {
         let message = format!(
             "{processes} processes x {concurrency} jobs are {} slots, more than the most allowed",

@@ -159,6 +159,15 @@ impl<'t> Reading<'t> {
         }
         let Some((from, rest)) = item.split_once("..") else {
             let number = kind.number_of(item);
+            if number.is_none()
+                && let Some((from, to)) = item.split_once(['-', '–', '…'])
+                && kind.number_of(from).is_some()
+                && kind.number_of(to).is_some()
+            {
+                let message =
+                    format!("`{item}` is not a value; did you mean `{}..{}`?", from.trim(), to.trim());
+                return refuse(message, "a range is written from..to, or from..to:step");
+            }
             if fractions && number.is_none() {
                 return refuse(format!("`{item}` is not a number"), "a fraction such as 0.5");
             }
@@ -192,7 +201,14 @@ impl<'t> Reading<'t> {
         }
         for index in 0.. {
             let number = if is_factor { first * step.powi(index) } else { first + step * f64::from(index) };
-            let number = tidy(number);
+            let number = match kind {
+                // A factor such as 1.5 leads past whole numbers; each is there once.
+                Kind::Whole { .. } | Kind::ChoiceOr(_, Quantity::Count) => number.round(),
+                _ => tidy(number),
+            };
+            if index > 0 && points.last().is_some_and(|point| point.number == Some(number)) {
+                continue;
+            }
             if number > last * (1.0 + 1e-9) {
                 break;
             }
@@ -271,6 +287,8 @@ mod tests {
     fn ranges_and_lists() {
         check("policy.critical=5k..100k:*2", &["5000", "10000", "20000", "40000", "80000"]);
         check("workers.processes = 2..5", &["2", "3", "4", "5"]);
+        check("workers.processes=1..10:*1.5", &["1", "2", "3", "5", "8"]);
+        check("workers.processes=1..4:0.5", &["1", "2", "3", "4"]);
         check("workers.concurrency=10,20,40", &["10", "20", "40"]);
         check("policy.shed_at=0.1..0.3:0.1,0.8", &["0.1", "0.2", "0.3", "0.8"]);
         check("gateway.check_latency=1ms..3ms:1ms", &["0.001s", "0.002s", "0.003s"]);
@@ -289,6 +307,8 @@ mod tests {
         refuse("policy.critical=5k..10k:*1", "never ends");
         refuse("policy.critical=5k..10k:0", "never ends");
         refuse("policy.critical=5k..x", "`x` is not a whole number");
+        refuse("workers.processes=4-8", "did you mean `4..8`?");
+        refuse("policy.critical=5k-10k", "did you mean `5k..10k`?");
         refuse("policy.critical=5000,5000", "there twice");
         refuse("policy.critical=1..1M", "more than 100000 values");
         refuse("policy.warning=0.5 of policy.critcal", "did you mean");

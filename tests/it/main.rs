@@ -4,6 +4,7 @@
 #![allow(clippy::float_cmp, reason = "what is written in a file is read exactly")]
 
 mod arrivals;
+mod bounds;
 mod check;
 mod command;
 mod compare;

@@ -278,7 +278,7 @@ fn alerts_can_be_too_late() {
     let summary = run("alerts-too-late", &[]);
     is_about(&summary, "lost_jobs", None, 349_000.0, 0.05);
     assert!(summary.alerts.iter().all(|alert| alert.fired_in == 0 && alert.too_late_in == 2));
-    assert_eq!(alert(&summary, "QueueDepthWarning").longest_seconds, Some(75.0));
+    assert_eq!(alert(&summary, "QueueDepthWarning").longest_seconds, Some(45.0));
     let earlier = run("alerts-too-late", &["alerts.depth_warning=20000", "alerts.depth_warning_for=1m"]);
     assert!((alert(&earlier, "QueueDepthWarning").lead_seconds.unwrap() - 141.0).abs() < 16.0);
 }

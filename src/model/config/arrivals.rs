@@ -223,6 +223,20 @@ const MOST_STEPS: u32 = 100;
 impl Modulation {
     /// Shares of time of the states: the sojourns weighed by how often each state is entered.
     pub fn shares(&self) -> Vec<f64> {
+        let visits = self.visits();
+        let times: Vec<f64> =
+            self.states.iter().zip(&visits).map(|(state, share)| share * state.sojourn.mean()).collect();
+        let all: f64 = times.iter().sum();
+        times.iter().map(|time| time / all).collect()
+    }
+
+    /// Seconds between two changes of state in the long run.
+    pub fn mean_sojourn(&self) -> f64 {
+        self.states.iter().zip(self.visits()).map(|(state, share)| share * state.sojourn.mean()).sum()
+    }
+
+    /// How often each state is entered, as shares.
+    fn visits(&self) -> Vec<f64> {
         let count = self.states.len();
         let mut visits = vec![1.0 / count as f64; count];
         // The chain may have a period; half of it with half of standing still has none, and the same stationary law.
@@ -239,10 +253,7 @@ impl Modulation {
                 break;
             }
         }
-        let times: Vec<f64> =
-            self.states.iter().zip(&visits).map(|(state, share)| share * state.sojourn.mean()).collect();
-        let all: f64 = times.iter().sum();
-        times.iter().map(|time| time / all).collect()
+        visits
     }
 
     /// Arrivals per second in the long run.

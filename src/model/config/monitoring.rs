@@ -5,13 +5,24 @@ use crate::engine::time::SimDuration;
 /// How the service is watched.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Monitoring {
-    /// Distance of the scrapes. The first comes after half of it, so that no scrape lies on the edge of a window: there
-    /// versions of Prometheus differ.
+    /// Distance of the scrapes. The first comes after half of it, so that with usual settings no scrape lies on the edge of a
+    /// window.
     pub scrape: SimDuration,
     /// Distance of the evaluations of the rules, the first at time zero.
     pub evaluation: SimDuration,
+    /// Whose rules count: they differ for samples on the edge of a window.
+    pub version: PrometheusVersion,
     /// The alerts; without any nothing is scraped.
     pub rules: Vec<AlertRule>,
+}
+
+/// The version of Prometheus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrometheusVersion {
+    /// 2.x: a sample that is as old as the window is long counts.
+    Two,
+    /// 3.x: it does not count.
+    Three,
 }
 
 /// A rule of Prometheus that alerts.

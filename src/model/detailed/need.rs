@@ -26,7 +26,7 @@ pub(super) fn needs_detail(config: &ModelConfig) -> bool {
         clients,
         faults,
         autoscaler,
-        monitoring: Monitoring { scrape: _, evaluation: _, rules: _ },
+        monitoring: Monitoring { scrape: _, evaluation: _, version: _, rules: _ },
     } = config;
     for JobClass { name: _, priority: _, queue_priority: _, payload: _, service_time: _ } in classes {}
     for ArrivalSource { process: _, phases: _, classes: _ } in sources {}

@@ -15,6 +15,9 @@ use crate::model::limits::Limit;
 use crate::model::outcome::ScalingDecision;
 use crate::model::probe::Probe;
 
+/// Decisions kept for reports; nobody reads as many.
+const MOST_DECISIONS: usize = 1_000_000;
+
 /// The autoscaler, its readings and its pods.
 #[derive(Debug)]
 pub(super) struct Scaling {
@@ -80,7 +83,7 @@ pub(super) fn sync<P: Probe>(run: &mut DetailedRun<'_, P>) {
     // A log of every sync would say the same over and over.
     let is_news = decision.replicas != current || scaling.last != Some((decision.replicas, decision.reason));
     scaling.last = Some((decision.replicas, decision.reason));
-    if is_news {
+    if is_news && run.recorder.decisions.len() < MOST_DECISIONS {
         let wanted = decision.replicas;
         let (recommended, reason) = (decision.recommended, decision.reason);
         run.recorder.decisions.push(ScalingDecision {

@@ -133,19 +133,39 @@ pub(super) fn render_test(scenario: &Scenario, scrapes: &[Scrape]) -> String {
     let model = &scenario.model;
     let monitoring = &model.monitoring;
     let mut file = String::new();
-    let half = SimDuration(monitoring.scrape.0 / 2);
+    // The scrapes lie between the multiples of their distance, or as near to there as milliseconds allow.
+    let first = monitoring.first_scrape();
+    let is_half = first.0 * 2 == monitoring.scrape.0;
+    let tick = if is_half { first } else { SimDuration(1_000_000) };
+    let blanks = |ticks: u64| match ticks {
+        0 => String::new(),
+        1 => "_ ".to_owned(),
+        many => format!("_x{many} "),
+    };
+    let (lead, gap) = (first.0 / tick.0, (monitoring.scrape.0 / tick.0).saturating_sub(1));
     let _ = writeln!(file, "# promtool test rules {TEST}");
     let _ = writeln!(file, "rule_files:\n- {RULES}");
     let _ = writeln!(file, "evaluation_interval: {}", prometheus_duration(monitoring.evaluation));
-    // The scrapes lie between the multiples of their distance.
-    let _ = writeln!(file, "tests:\n- interval: {}\n  input_series:", prometheus_duration(half));
+    let _ = writeln!(file, "tests:\n- interval: {}\n  input_series:", prometheus_duration(tick));
     let used = [metrics::CIRCUIT_STATE, metrics::QUEUE_TOTAL_PENDING, metrics::REJECTED, metrics::WORKERS];
     let families = families(model).into_iter().filter(|family| used.contains(&family.metric));
     for series in families.flat_map(|family| family.series) {
         let _ = write!(file, "  - series: '{}'\n    values: '", series.name);
-        for scrape in scrapes {
-            let value = (series.value)(scrape).map_or_else(|| "_".to_owned(), |value| value.to_string());
-            let _ = write!(file, "_ {value} ");
+        // What a scrape no longer has is stale from then on.
+        let mut is_there = false;
+        file += &blanks(lead);
+        for (index, scrape) in scrapes.iter().enumerate() {
+            if index > 0 {
+                file += &blanks(gap);
+            }
+            let value = (series.value)(scrape);
+            let shown = match value {
+                Some(value) => value.to_string(),
+                None if is_there => "stale".to_owned(),
+                None => "_".to_owned(),
+            };
+            is_there = value.is_some();
+            let _ = write!(file, "{shown} ");
         }
         file.truncate(file.trim_end().len());
         file += "'\n";

@@ -1,9 +1,11 @@
 //! Arrivals whose rate depends on a state that changes at random.
 
+use crate::engine::time::SimDuration;
 use crate::model::config::{Modulation, ModulationState};
 use crate::model::distribution::Distribution;
 use crate::scenario::diagnostic::{Code, did_you_mean};
 use crate::scenario::distribution::{self, Of};
+use crate::scenario::interval::{MOST_TURNS, must_fit};
 use crate::scenario::log::Mistake;
 use crate::scenario::reader::Section;
 use crate::units::Quantity;
@@ -92,6 +94,18 @@ pub(super) fn read_states(section: &mut Section<'_>) -> Option<Modulation> {
         return None;
     }
     Some(Modulation { states, start })
+}
+
+/// Whether the states change not too often: without arrivals between them, nothing else happens in the run.
+pub(super) fn changes_fit(
+    section: &mut Section<'_>,
+    name: &'static str,
+    modulation: &Modulation,
+    horizon: Option<SimDuration>,
+) -> bool {
+    let between = SimDuration::from_secs_f64(modulation.mean_sojourn()).max(SimDuration(1));
+    must_fit(section, name, between, (horizon, "`duration`"), MOST_TURNS);
+    !section.is_bad(name)
 }
 
 /// The states that may follow a state; default: all others, equally likely.

@@ -3,6 +3,7 @@
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{Curve, Phase};
 use crate::scenario::diagnostic::Code;
+use crate::scenario::interval::{MOST_TURNS, must_fit};
 use crate::scenario::log::Mistake;
 use crate::scenario::reader::Section;
 use crate::units::{Quantity, fmt_duration};
@@ -64,7 +65,7 @@ fn read_list(
             .key("rate", "Rate: at the beginning with a ramp, in the mean with a cycle.")
             .quantity(Quantity::Rate)
             .required();
-        let curve = read_curve(&mut section);
+        let curve = read_curve(&mut section, horizon);
         let spike = section
             .key("spike", "Whether recovery time counts from the end of this phase.")
             .boolean()
@@ -130,7 +131,7 @@ fn read_list(
 }
 
 /// How the rate of a phase changes.
-fn read_curve(section: &mut Section<'_>) -> Curve {
+fn read_curve(section: &mut Section<'_>, horizon: Option<SimDuration>) -> Curve {
     let ramp_to = section
         .key("ramp_to", "Rate at the end of a linear ramp; default: no ramp.")
         .quantity(Quantity::Rate)
@@ -152,6 +153,7 @@ fn read_curve(section: &mut Section<'_>) -> Curve {
     let peak_at =
         cycle.key("peak_at", "Time of one peak; the others follow from the period.").span().or("0s");
     cycle.close();
+    must_fit(&mut cycle, "period", period, (horizon, "`duration`"), MOST_TURNS);
     let Some(amplitude) = amplitude else {
         section.mark_bad("cycle");
         return Curve::Flat;
