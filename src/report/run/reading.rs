@@ -227,13 +227,30 @@ pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
         Origin::Fault => "after the last fault",
     };
     match (estimate.censored, estimate.n) {
-        (_, 0) => "not measured".to_owned(),
+        (_, 0) => "not disturbed".to_owned(),
         (0, _) => format!("{shown} {since}"),
         (censored, n) if censored >= n => "not within the run".to_owned(),
         (censored, n) => {
             format!("{} {since}, {censored} of {n} not within the run", bounded(&shown, true))
         }
     }
+}
+
+/// When everything was normal again, where that is not when it had recovered: `129 s after the last spike`, or never.
+pub(crate) fn normal_again(scenario: &Scenario, summary: &Summary) -> Option<String> {
+    let (recovered, normal) = (summary.metric(Metric::Recovery), summary.metric(Metric::NormalAgain));
+    if normal.n == 0 || recovered == normal {
+        return None;
+    }
+    let shown = number::estimate(Unit::Seconds, normal);
+    let (origin, _) = recovery_origin(scenario);
+    let lost = summary.metric(Metric::Lost).max.unwrap_or(0.0) > 0.0;
+    let why = if lost { "jobs are lost for good" } else { "more wait than in the calm before" };
+    Some(match (normal.censored, normal.n) {
+        (0, _) => format!("{shown} after {}: no more jobs wait than in the calm before", origin.moment()),
+        (censored, n) if censored >= n => format!("never: {why}"),
+        (censored, n) => format!("{}, never in {censored} of {n}: {why}", bounded(&shown, true)),
+    })
 }
 
 /// The limits that were not reached, each with the closest approach in percent; the nearest first.
@@ -257,13 +274,22 @@ pub(crate) fn verdict_word(summary: &Summary) -> &'static str {
 
 /// How many objectives hold, as a sentence without its full stop.
 pub(crate) fn objectives_sentence(summary: &Summary) -> String {
-    let missed = summary.slo.iter().filter(|objective| !objective.pass).count();
-    match (summary.slo.len(), missed) {
-        (0, _) => "No objective was set, so there is nothing to pass or fail".to_owned(),
-        (1, 0) => "The objective is met".to_owned(),
-        (1, _) => "The objective is missed".to_owned(),
-        (all, 0) => format!("All {all} objectives are met"),
+    let unmet = summary.slo.iter().filter(|objective| !objective.pass);
+    let missed = unmet.clone().filter(|objective| objective.judged).count();
+    let open = unmet.count() - missed;
+    let missed_of_all = match (summary.slo.len(), missed) {
+        (0, _) => return "No objective was set, so there is nothing to pass or fail".to_owned(),
+        (1, 0) if open == 0 => return "The objective is met".to_owned(),
+        (all, 0) if open == 0 => return format!("All {all} objectives are met"),
+        (_, 0) => String::new(),
+        (1, _) => return "The objective is missed".to_owned(),
         (all, missed) => format!("{missed} of {all} objectives {} missed", is_are(missed)),
+    };
+    match (missed_of_all.is_empty(), open) {
+        (false, 0) => missed_of_all,
+        (false, open) => format!("{missed_of_all}, and {open} cannot be judged by this run"),
+        (true, 1) if summary.slo.len() == 1 => "The objective cannot be judged by this run".to_owned(),
+        (true, open) => format!("{open} of {} objectives cannot be judged by this run", summary.slo.len()),
     }
 }
 
@@ -285,8 +311,12 @@ pub(crate) fn answer(scenario: &Scenario, findings: &Findings) -> String {
     } else {
         "the circuit stays closed".to_owned()
     };
-    let recovery = recovery(scenario, summary);
-    format!("The queue peaks at {peak} jobs, {circuit}; recovery {recovery}.")
+    let recovery = match summary.metric(Metric::Recovery).n {
+        0 => "nothing disturbs it".to_owned(),
+        _ => format!("recovery {}", recovery(scenario, summary)),
+    };
+    let normal = normal_again(scenario, summary).map(|normal| format!("; normal again {normal}"));
+    format!("The queue peaks at {peak} jobs, {circuit}; {recovery}{}.", normal.unwrap_or_default())
 }
 
 /// `mean of 10 replications`, or that there is only one.
