@@ -15,7 +15,7 @@ use crate::scenario::slo::{Slo, Statistic};
 use crate::stats::interval::Sample;
 
 /// Version of the JSON document; a change that breaks readers counts it up.
-pub const SCHEMA: &str = "backpressure-sim/summary/1";
+pub const SCHEMA: &str = "backpressure-sim/summary/2";
 
 /// What `simulate SCENARIO --json` prints.
 #[derive(Clone, Debug, serde::Serialize)]

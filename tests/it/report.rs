@@ -611,7 +611,7 @@ fn report_folder_holds_page_charts_and_tables() {
     let summary = fs::read_to_string(folder.join("summary.json")).expect("a summary");
     assert!(summary.ends_with("}\n"));
     let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
-    assert_eq!(summary["schema"], "backpressure-sim/summary/1");
+    assert_eq!(summary["schema"], "backpressure-sim/summary/2");
 }
 
 #[test]

@@ -154,6 +154,15 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// `after the last spike`.
+    fn since(self) -> &'static str {
+        match self {
+            Origin::Start => "after the start",
+            Origin::Spike => "after the last spike",
+            Origin::Fault => "after the last fault",
+        }
+    }
+
     /// `the end of the last spike`.
     pub(crate) fn moment(self) -> &'static str {
         match self {
@@ -221,11 +230,7 @@ pub(crate) fn typical(findings: &Findings, metric: Metric) -> Option<f64> {
 pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
     let estimate = summary.metric(Metric::Recovery);
     let shown = number::estimate(Unit::Seconds, estimate);
-    let since = match recovery_origin(scenario).0 {
-        Origin::Start => "after the start",
-        Origin::Spike => "after the last spike",
-        Origin::Fault => "after the last fault",
-    };
+    let since = recovery_origin(scenario).0.since();
     match (estimate.censored, estimate.n) {
         (_, 0) => "not disturbed".to_owned(),
         (0, _) => format!("{shown} {since}"),
@@ -243,13 +248,13 @@ pub(crate) fn normal_again(scenario: &Scenario, summary: &Summary) -> Option<Str
         return None;
     }
     let shown = number::estimate(Unit::Seconds, normal);
-    let (origin, _) = recovery_origin(scenario);
+    let since = recovery_origin(scenario).0.since();
     let lost = summary.metric(Metric::Lost).max.unwrap_or(0.0) > 0.0;
     let why = if lost { "jobs are lost for good" } else { "more wait than in the calm before" };
     Some(match (normal.censored, normal.n) {
-        (0, _) => format!("{shown} after {}: no more jobs wait than in the calm before", origin.moment()),
+        (0, _) => format!("{shown} {since}: no more jobs wait than in the calm before"),
         (censored, n) if censored >= n => format!("never: {why}"),
-        (censored, n) => format!("{}, never in {censored} of {n}: {why}", bounded(&shown, true)),
+        (censored, n) => format!("{} {since}, never in {censored} of {n}: {why}", bounded(&shown, true)),
     })
 }
 
