@@ -14,7 +14,7 @@ use crate::scenario::slo::{Slo, Statistic};
 use crate::stats::interval::Sample;
 
 /// Version of the JSON document; a change that breaks readers counts it up.
-pub const SCHEMA: &str = "backpressure-sim/summary/1";
+pub const SCHEMA: &str = "backpressure-sim/summary/2";
 
 /// What `simulate SCENARIO --json` prints.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -89,10 +89,20 @@ pub struct Estimate {
 pub struct SloResult {
     /// As written.
     pub expression: String,
-    /// Whether it holds.
+    /// Whether it holds for certain.
     pub pass: bool,
-    /// The left side; `None` if no replication has a value, and then it does not hold.
+    /// False where the runs do not tell: no replication has a value, or some end before the value is known and the bound
+    /// does not settle it. Such an objective is not met.
+    pub judged: bool,
+    /// The left side; `None` if no replication has a value.
     pub observed: Option<f64>,
+    /// Which figure over the replications that is.
+    pub statistic: Statistic,
+    /// Replications that have a value.
+    pub runs: u32,
+    /// What it means that there is no value.
+    #[serde(skip)]
+    pub absent: &'static str,
     /// The right side.
     pub limit: f64,
     /// The metric on the left side.
@@ -227,22 +237,49 @@ pub fn digest(replications: &[Replication]) -> String {
     format!("{:016x}", digest.value())
 }
 
+impl SloResult {
+    /// Whether the 95th percentile over the replications is the largest of them, because they are too few for any other.
+    pub fn is_largest(&self) -> bool {
+        self.statistic == Statistic::P95 && (2..Self::RUNS_FOR_P95).contains(&self.runs)
+    }
+
+    /// With fewer replications the 95th percentile is the largest value.
+    pub const RUNS_FOR_P95: u32 = 20;
+}
+
 /// Whether an objective holds over these replications.
+///
+/// A censored value is a lower bound: what it bounds may be anything from there on. An objective holds if it holds
+/// whatever that is, and is not judged if that decides.
 pub fn judge(slo: &Slo, replications: &[Replication]) -> SloResult {
-    let estimate = estimate(replications, slo.class, slo.metric);
-    let observed = match slo.statistic {
-        Statistic::Mean => estimate.mean,
-        Statistic::Min => estimate.min,
-        Statistic::Max => estimate.max,
-        Statistic::P95 => estimate.p95,
+    let of_class = || replications.iter().map(|replication| replication.metrics(slo.class));
+    let values = |bound: fn(f64) -> f64| -> Sample {
+        let value = |metrics: &Metrics| {
+            let value = metrics.get(slo.metric)?;
+            Some(if metrics.is_censored(slo.metric) { bound(value) } else { value })
+        };
+        of_class().filter_map(value).collect()
     };
+    let (least, most) = (values(|bound| bound), values(|_| f64::INFINITY));
+    let statistic = |sample: &Sample| match slo.statistic {
+        Statistic::Mean => sample.mean(),
+        Statistic::Min => sample.min(),
+        Statistic::Max => sample.max(),
+        Statistic::P95 => sample.quantile(0.95),
+    };
+    let holds = |sample: &Sample| statistic(sample).map(|value| slo.relation.holds(value, slo.limit));
+    let verdict = holds(&least).filter(|_| holds(&least) == holds(&most));
     SloResult {
         expression: slo.expression.clone(),
-        pass: observed.is_some_and(|observed| slo.relation.holds(observed, slo.limit)),
-        observed,
+        pass: verdict == Some(true),
+        judged: verdict.is_some(),
+        observed: statistic(&least),
+        statistic: slo.statistic,
+        runs: least.len() as u32,
+        absent: slo.metric.when_absent(),
         limit: slo.limit,
         metric: slo.metric.name(),
-        censored: estimate.censored,
+        censored: of_class().filter(|metrics| metrics.is_censored(slo.metric)).count() as u32,
     }
 }
 
@@ -337,4 +374,74 @@ pub fn limits_ahead(replications: &[Replication]) -> Vec<LimitAhead> {
         .collect();
     ahead.sort_by(|a, b| b.used.total_cmp(&a.used));
     ahead
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::slo::Relation;
+
+    /// Replications with these recovery times; `None` is one that does not recover within 100 s.
+    fn runs(values: &[Option<f64>]) -> Vec<Replication> {
+        let run = |&value: &Option<f64>| {
+            let mut metrics = Metrics::default();
+            metrics.set_or_censor(Metric::Recovery, value, 100.0);
+            Replication::bare(0, metrics, Vec::new())
+        };
+        values.iter().map(run).collect()
+    }
+
+    #[track_caller]
+    fn check(
+        statistic: Statistic,
+        relation: Relation,
+        limit: f64,
+        values: &[Option<f64>],
+        expected: Option<bool>,
+    ) {
+        let expression = String::new();
+        let slo = Slo { expression, metric: Metric::Recovery, class: None, statistic, relation, limit };
+        let result = judge(&slo, &runs(values));
+        assert_eq!((result.pass, result.judged), (expected == Some(true), expected.is_some()), "{result:?}");
+    }
+
+    #[test]
+    fn a_bound_meets_nothing_that_it_leaves_open() {
+        use Relation::{Equal, Greater, Less, NotEqual};
+        use Statistic::{Max, Mean, Min};
+        let one_never = [Some(5.0), None, Some(7.0)];
+        check(Max, Less, 10.0, &one_never, Some(false));
+        check(Max, Less, 200.0, &one_never, None);
+        check(Min, Less, 10.0, &one_never, Some(true));
+        check(Mean, Less, 50.0, &one_never, None);
+        check(Mean, Less, 20.0, &one_never, Some(false));
+        check(Mean, Greater, 20.0, &one_never, Some(true));
+        check(Mean, Greater, 120.0, &one_never, None);
+        check(Mean, Equal, 112.0 / 3.0, &one_never, None);
+        check(Mean, NotEqual, 112.0 / 3.0, &one_never, None);
+        check(Max, Less, 10.0, &[Some(5.0)], Some(true));
+    }
+
+    #[test]
+    fn what_has_no_value_is_neither_met_nor_judged() {
+        let expression = String::new();
+        let (statistic, relation, limit) = (Statistic::Max, Relation::Less, 10.0);
+        let slo = Slo { expression, metric: Metric::Recovery, class: None, statistic, relation, limit };
+        let result = judge(&slo, &[Replication::bare(0, Metrics::default(), Vec::new())]);
+        assert_eq!((result.pass, result.judged, result.observed), (false, false, None));
+        assert_eq!(result.absent, "not disturbed: nothing to recover from");
+    }
+
+    #[test]
+    fn a_p95_of_few_runs_is_their_largest() {
+        let largest = |count: usize| {
+            let values: Vec<Option<f64>> = (0..count).map(|value| Some(value as f64)).collect();
+            let (expression, statistic, relation) = (String::new(), Statistic::P95, Relation::Less);
+            let slo =
+                Slo { expression, metric: Metric::Recovery, class: None, statistic, relation, limit: 10.0 };
+            let result = judge(&slo, &runs(&values));
+            (result.is_largest(), result.observed == Some(count as f64 - 1.0))
+        };
+        assert_eq!([1, 2, 19, 20].map(largest), [(false, true), (true, true), (true, true), (false, false)]);
+    }
 }

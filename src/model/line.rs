@@ -66,6 +66,12 @@ impl<D: Copy> WaitingLine<D> {
         self.occupied == 0 && self.returned.is_empty()
     }
 
+    /// How many jobs wait.
+    #[inline]
+    pub(crate) fn len(&self) -> u64 {
+        self.lines.iter().fold(self.returned.len(), |sum, line| sum + line.len()) as u64
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, line: u8, job: Job<D>) {
         self.lines[usize::from(line)].push_back(job);

@@ -84,7 +84,8 @@ metrics! {
     PeakDepth "peak_depth_jobs" Jobs System HigherIsWorse "Largest depth of the whole run.";
     // The peak less a constant: 2% of a small overshoot is noise, and the peak is gated.
     Overshoot "overshoot_jobs" Jobs System Neutral "How far the peak depth went above the critical threshold.";
-    Recovery "recovery_seconds" Seconds System HigherIsWorse "From the end of the last spike or fault (without one, from the start) until every circuit is CLOSED and the depth at or below recovery for `recovery_hold`; the horizon where that never happens, and then censored.";
+    Recovery "recovery_seconds" Seconds System HigherIsWorse "From the end of the last spike or fault (without one, from a start with jobs or with a circuit that is not CLOSED) until every circuit is CLOSED and the depth at or below recovery for `recovery_hold`; the horizon where that never happens, and then censored; absent where nothing is disturbed.";
+    NormalAgain "normal_again_seconds" Seconds System HigherIsWorse "From the same moment until every circuit is CLOSED, for good, and no more jobs wait than in the calm before the first spike or fault: than the 99th percentile of their number, or than there are slots where there was no calm. More may wait for 5% of the time that is left. The horizon and censored where that never happens, or where a job is lost from the first spike or fault on; absent where nothing is disturbed.";
     TimeToShed "time_to_shed_seconds" Seconds System LowerIsWorse "From the start until the depth first reaches the shed level of an enabled policy; the horizon and censored if never.";
     TimeToOpen "time_to_open_seconds" Seconds System LowerIsWorse "From the start until a circuit first opens; the horizon and censored if never.";
     // What is not open is closed or half-open; a cycle is shorter where there are more openings.
@@ -148,6 +149,14 @@ metrics! {
 }
 
 impl Metric {
+    /// What it means that no replication has a value.
+    pub const fn when_absent(self) -> &'static str {
+        match self {
+            Metric::Recovery | Metric::NormalAgain => "not disturbed: nothing to recover from",
+            _ => "no value",
+        }
+    }
+
     /// The metric of that name.
     pub fn from_name(name: &str) -> Option<Metric> {
         Self::ALL.iter().copied().find(|metric| metric.name() == name)

@@ -20,6 +20,7 @@
 pub mod autoscaler;
 pub mod config;
 pub mod distribution;
+pub mod disturbance;
 pub mod limits;
 pub mod metric;
 pub mod nearness;
@@ -49,10 +50,11 @@ use crate::engine::time::{SimDuration, SimTime};
 use crate::memory::JobState;
 use arrivals::{Arrival, Source};
 use circuits::Circuits;
-use config::{ArrivalSource, Fault, ModelConfig, Observe};
+use config::{ArrivalSource, ModelConfig, Observe};
 use depth_signal::DepthSignal;
 use detailed::Detailed;
 use distribution::{Distribution, Sampler};
+use disturbance::Disturbance;
 use job::Job;
 pub(crate) use line::MOST_LINES;
 use line::WaitingLine;
@@ -72,6 +74,8 @@ enum Rare<E> {
     SpikeEnds,
     /// A point of the series is due.
     SeriesStep,
+    /// The jobs that wait in the calm are counted.
+    CalmSample,
     /// A second is over, for the priority inversions in it.
     Second,
     /// The monitoring system reads the metrics.
@@ -378,7 +382,7 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
             } else {
                 L::arrive(self);
             }
-            self.recorder.settle(next, self.depth, &self.circuits);
+            self.recorder.settle(next, self.depth, || self.line.len(), &self.circuits);
             self.probe.settled(next, self.depth);
         }
     }
@@ -392,7 +396,9 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         for job in self.line.iter().chain(&self.in_flight).chain(&elsewhere) {
             self.recorder.class(job.class).in_system += 1;
         }
-        let outcome = self.recorder.finish(now, self.depth, self.circuits, &self.redis, &self.config.classes);
+        let waiting = self.line.len();
+        let outcome =
+            self.recorder.finish(now, self.depth, waiting, self.circuits, &self.redis, &self.config.classes);
         outcome.assert_conservation();
         outcome
     }
@@ -407,6 +413,10 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
                 self.level.warmup_ends(now);
             }
             Rare::SpikeEnds => self.recorder.spike_ends(now),
+            Rare::CalmSample => {
+                self.recorder.normal.sample(self.line.len());
+                self.schedule_calm_sample();
+            }
             Rare::SeriesStep => {
                 self.record_series();
                 self.calendar.schedule(now + self.config.series_step, Rare::SeriesStep);
@@ -586,7 +596,9 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         if config.warmup > SimDuration::ZERO {
             self.calendar.schedule(SimTime(config.warmup.0), Rare::WarmupEnds);
         }
-        self.calendar.schedule(last_disturbance_end(config), Rare::SpikeEnds);
+        let end = Disturbance::of(config).map_or(SimTime::ZERO, |disturbance| disturbance.end);
+        self.calendar.schedule(end, Rare::SpikeEnds);
+        self.schedule_calm_sample();
         self.calendar.schedule(SimTime::ZERO + config.series_step, Rare::SeriesStep);
         self.calendar.schedule(SimTime::ZERO + SimDuration::SECOND, Rare::Second);
         if matches!(config.policy.observe, Observe::Every(_)) {
@@ -597,6 +609,12 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         }
         L::schedule(self);
     }
+
+    fn schedule_calm_sample(&mut self) {
+        if let Some(time) = self.recorder.normal.next_sample(self.now) {
+            self.calendar.schedule(time, Rare::CalmSample);
+        }
+    }
 }
 
 /// The name of a source's streams. A class with its own arrivals keeps its streams when other classes are added or removed.
@@ -605,11 +623,4 @@ fn source_name(source: &ArrivalSource, config: &ModelConfig) -> String {
         [(class, _)] if config.classes.len() > 1 => format!("arrivals of {}", config.classes[class].name),
         _ => "arrivals".to_owned(),
     }
-}
-
-/// The end of the last spike or fault; the start if there is none.
-fn last_disturbance_end(config: &ModelConfig) -> SimTime {
-    let spikes = config.sources.iter().flat_map(|source| &source.phases).filter(|phase| phase.spike);
-    let ends = spikes.map(|phase| phase.end).chain(config.faults.iter().map(Fault::end));
-    ends.max().unwrap_or(SimTime::ZERO)
 }

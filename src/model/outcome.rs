@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use backpressure::{Reason, State};
 
 use super::config::ModelConfig;
+use super::disturbance::Disturbance;
 use super::limits::{Limit, LimitsReached};
 use super::metric::{Metric, Metrics};
 use super::scrape::Scrape;
@@ -41,6 +42,8 @@ pub struct Outcome {
     pub first_loss: Option<SimTime>,
     /// How long after the last spike the system had recovered.
     pub recovery: Option<SimDuration>,
+    /// How long after the last spike or fault everything was back to normal for good.
+    pub normal_again: Option<SimDuration>,
     /// Jobs of priority 1 to 5 that arrived after the warm-up and were rejected in seconds in which priority 8 to 10 was
     /// admitted.
     pub inverted: u64,
@@ -400,7 +403,13 @@ impl Outcome {
         metrics.set(Metric::PeakDepth, self.peak_depth as f64);
         let critical = config.policy.config.critical();
         metrics.set(Metric::Overshoot, self.peak_depth.saturating_sub(critical) as f64);
-        metrics.set_or_censor(Metric::Recovery, self.recovery.map(SimDuration::as_secs_f64), horizon);
+        if Disturbance::of(config).is_some() {
+            for (metric, span) in
+                [(Metric::Recovery, self.recovery), (Metric::NormalAgain, self.normal_again)]
+            {
+                metrics.set_or_censor(metric, span.map(SimDuration::as_secs_f64), horizon);
+            }
+        }
         for (metric, time) in [
             (Metric::TimeToShed, self.limits.at(Limit::Shed)),
             (Metric::TimeToOpen, self.limits.at(Limit::Open)),
@@ -455,6 +464,7 @@ impl Outcome {
             first_circuit_openings: _,
             first_refusal: _,
             first_loss: _,
+            normal_again: _,
             scrapes: _,
             limits,
             recovery,

@@ -191,7 +191,7 @@ fn crash_redis<P: Probe>(run: &mut PlainRun<'_, P>) {
     run.crash_redis();
     while run.level.busy() > 0 {
         let slot = run.level.slots.next_slot();
-        run.recorder.class(run.level.in_service[slot].class).lost += 1;
+        run.recorder.lost(run.now, run.level.in_service[slot].class);
         run.level.slots.release_next();
     }
     run.recorder.busy_slots_changed(run.now, 0);

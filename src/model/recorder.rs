@@ -4,6 +4,7 @@ use backpressure::State;
 
 use super::circuits::{CircuitRecord, Circuits};
 use super::config::{JobClass, ModelConfig};
+use super::disturbance::NormalWatch;
 use super::limits::{Limit, LimitsReached};
 use super::outcome::{
     ClassCounts, ClassExtras, DetailCounts, DetailPoint, Flow, Outcome, RejectionReason, RunSeries,
@@ -35,6 +36,7 @@ pub(crate) struct Recorder {
     slots: TimeIntegral,
     shed_at: u64,
     recovery: RecoveryWatch,
+    pub(crate) normal: NormalWatch,
     series: RunSeries,
     step: StepEstimators,
     /// What had happened when the second began, by class.
@@ -110,6 +112,7 @@ impl Recorder {
                 hold: config.recovery_hold,
                 found: None,
             },
+            normal: NormalWatch::new(config),
             series: RunSeries::default(),
             step: StepEstimators {
                 began: SimTime::ZERO,
@@ -158,6 +161,7 @@ impl Recorder {
     pub(crate) fn lost(&mut self, now: SimTime, class: u16) {
         self.class(class).lost += 1;
         self.first_loss.get_or_insert(now);
+        self.normal.lost(now);
     }
 
     #[inline]
@@ -229,14 +233,25 @@ impl Recorder {
 
     /// An event is complete: has the system recovered with it?
     #[inline]
-    pub(crate) fn settle(&mut self, now: SimTime, depth: u64, circuits: &Circuits) {
+    pub(crate) fn settle(
+        &mut self,
+        now: SimTime,
+        depth: u64,
+        waiting: impl FnOnce() -> u64,
+        circuits: &Circuits,
+    ) {
         if self.recovery.counting_from.is_some() {
             self.recovery.look(now, depth <= self.recovery.depth && circuits.all_closed());
+        }
+        if self.normal.is_on() {
+            let level = self.normal.level();
+            self.normal.look(now, depth > level && waiting() > level, circuits.all_closed());
         }
     }
 
     pub(crate) fn spike_ends(&mut self, now: SimTime) {
         self.recovery.counting_from = Some(now);
+        self.normal.begin(now);
     }
 
     pub(crate) fn warmup_ends(&mut self, now: SimTime) {
@@ -356,12 +371,15 @@ impl Recorder {
         mut self,
         now: SimTime,
         depth: u64,
+        waiting: u64,
         circuits: Circuits,
         redis: &Memory,
         classes: &[JobClass],
     ) -> Outcome {
         self.second_ends(classes);
-        self.settle(now, depth, &circuits);
+        self.settle(now, depth, || waiting, &circuits);
+        let is_above = waiting > self.normal.level();
+        let normal_again = self.normal.finish(now, is_above, circuits.all_closed());
         let CircuitRecord {
             state_time,
             openings,
@@ -387,6 +405,7 @@ impl Recorder {
             first_refusal: self.first_refusal,
             first_loss: self.first_loss,
             recovery: self.recovery.found,
+            normal_again,
             inverted: self.inverted,
             urgent_offered,
             redis_peak: redis.peak(),

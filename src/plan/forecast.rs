@@ -12,6 +12,7 @@ use crate::model::config::{
     ArrivalProcess, ArrivalSource, Curve, Gateway, JobClass, Keep, ModelConfig, Monitoring, PolicyConfig,
     Queue, Redis, Start, Workers,
 };
+use crate::model::disturbance::Disturbance;
 use crate::model::metric::Metric;
 
 /// What the fluid limit says of a configuration.
@@ -27,6 +28,8 @@ pub struct Forecast {
     overshoot: f64,
     /// Seconds; the horizon if it never recovers.
     recovery: f64,
+    /// Seconds until nobody waits any more; the horizon if that never happens.
+    normal_again: f64,
     open_fraction: f64,
     openings: Option<f64>,
     redis_peak: f64,
@@ -72,6 +75,7 @@ impl Forecast {
         if is_near(model.redis.maxmemory, redis_peak) || is_near(model.queue.capacity, solution.peak) {
             return None;
         }
+        let recovered = recovery(model, &fluid, &solution);
         Some(Self {
             noise_jobs: (offered.urgent + offered.normal + offered.batch).sqrt(),
             offered,
@@ -85,7 +89,8 @@ impl Forecast {
             peak_depth: solution.peak,
             mean_depth: (end.depth_area - depth_area) / measured,
             overshoot: (solution.peak - model.policy.config.critical() as f64).max(0.0),
-            recovery: recovery(model, &fluid, &solution).unwrap_or(horizon),
+            recovery: recovered.map_or(horizon, |recovered| recovered.seconds),
+            normal_again: recovered.and_then(|recovered| drained(&fluid, recovered)).unwrap_or(horizon),
             open_fraction: (end.open_seconds - open_seconds) / measured,
             openings: end.opens.map(|opens| opens as f64),
             redis_peak,
@@ -121,7 +126,9 @@ impl Forecast {
             (Metric::PeakDepth, None) => Some(self.peak_depth),
             (Metric::MeanDepth, None) => Some(self.mean_depth),
             (Metric::Overshoot, None) => Some(self.overshoot),
+            (Metric::Recovery | Metric::NormalAgain, None) if Disturbance::of(model).is_none() => None,
             (Metric::Recovery, None) if model.recovery_hold.0 == 0 => Some(self.recovery),
+            (Metric::NormalAgain, None) => Some(self.normal_again),
             (Metric::OpenFraction, None) => Some(self.open_fraction),
             (Metric::CircuitOpenings, None) => self.openings,
             (Metric::RedisPeak, None) => Some(self.redis_peak),
@@ -136,7 +143,7 @@ impl Forecast {
         let PerClass { urgent, normal, batch } = self.measured_offered;
         match metric {
             Metric::RejectionProbability => jobs / (urgent + normal + batch).max(1.0),
-            Metric::Recovery => jobs / self.capacity,
+            Metric::Recovery | Metric::NormalAgain => jobs / self.capacity,
             Metric::OpenFraction => jobs / self.capacity / (model.horizon - model.warmup).as_secs_f64(),
             // The phase of a cycle at the end of a spike is chance.
             Metric::CircuitOpenings => 1.0,
@@ -349,8 +356,17 @@ fn cycles(fluid: &Fluid) -> f64 {
     fluid.segments.iter().map(in_segment).sum()
 }
 
-/// Seconds from the end of the last spike to the first moment CLOSED at or below the recovery threshold.
-fn recovery(model: &ModelConfig, fluid: &Fluid, solution: &fluid::FluidSolution) -> Option<f64> {
+/// The first moment CLOSED at or below the recovery threshold after the last spike.
+#[derive(Clone, Copy, Debug)]
+struct Recovered {
+    /// When the spike ends.
+    origin: f64,
+    /// Seconds from then on.
+    seconds: f64,
+    depth: f64,
+}
+
+fn recovery(model: &ModelConfig, fluid: &Fluid, solution: &fluid::FluidSolution) -> Option<Recovered> {
     let spike_ends = model.sources.iter().flat_map(|source| &source.phases).filter(|phase| phase.spike);
     let origin = spike_ends.map(|phase| phase.end).max().map_or(0.0, SimTime::as_secs_f64);
     if origin >= model.horizon.as_secs_f64() {
@@ -360,19 +376,43 @@ fn recovery(model: &ModelConfig, fluid: &Fluid, solution: &fluid::FluidSolution)
     let (state, depth) =
         before.map_or((fluid.initial_state, fluid.initial_depth), |end| (end.state, end.depth));
     if state == Regime::Closed && depth <= fluid.system.recovery {
-        return Some(0.0);
+        return Some(Recovered { origin, seconds: 0.0, depth });
     }
     let mut state = state;
+    let at = |time: f64| Some(Recovered { origin, seconds: time - origin, depth: fluid.system.recovery });
     for event in solution.events.iter().filter(|event| event.time > origin) {
         match event.kind {
-            EventKind::Closes => return Some(event.time - origin),
-            EventKind::Reaches(Level::Recovery) if state == Regime::Closed => {
-                return Some(event.time - origin);
-            }
+            EventKind::Closes => return at(event.time),
+            EventKind::Reaches(Level::Recovery) if state == Regime::Closed => return at(event.time),
             EventKind::Opens | EventKind::Reopens => state = Regime::Open,
             EventKind::HalfOpens => state = Regime::HalfOpen,
             EventKind::Reaches(_) | EventKind::Slides(_) => {}
         }
+    }
+    None
+}
+
+/// Seconds from the end of the last spike until nobody waits: where it has recovered, every job is let in, and what is
+/// left drains at what the capacity has to spare. Who waits in the calm before is noise, which the limit leaves out.
+fn drained(fluid: &Fluid, recovered: Recovered) -> Option<f64> {
+    let System { servers, service_rate, .. } = fluid.system;
+    let mut excess = recovered.depth - servers;
+    let (begin, mut end) = (recovered.origin + recovered.seconds, 0.0);
+    for Segment { seconds, rates } in &fluid.segments {
+        let from = begin.max(end);
+        end += seconds;
+        if end <= begin {
+            continue;
+        }
+        if excess <= 0.0 {
+            return Some(from - recovered.origin);
+        }
+        let spare = servers * service_rate - (rates.urgent + rates.normal + rates.batch);
+        let left = (end - from).max(0.0);
+        if spare * left >= excess && left > 0.0 {
+            return Some(from + excess / spare - recovered.origin);
+        }
+        excess -= spare * left;
     }
     None
 }

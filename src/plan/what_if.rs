@@ -46,7 +46,7 @@ pub struct AtLoad {
     /// Share of offered jobs rejected.
     pub rejected: f64,
     /// Recovery time in seconds, and whether some replication did not recover.
-    pub recovery: (f64, bool),
+    pub recovery: (Option<f64>, bool),
     /// 95th percentile of the time from arrival to completion, in seconds.
     pub sojourn_p95: f64,
     /// Largest depth in jobs.
@@ -69,7 +69,7 @@ pub struct AfterLoss {
     /// Share of offered jobs rejected.
     pub rejected: f64,
     /// Recovery time in seconds, and whether some replication did not recover.
-    pub recovery: (f64, bool),
+    pub recovery: (Option<f64>, bool),
 }
 
 /// What an input 10% lower and 10% higher does to a metric.
@@ -330,9 +330,11 @@ fn mean(runs: &[Replication], metric: Metric) -> f64 {
     runs.iter().filter_map(|run| run.get(metric)).collect::<Sample>().mean().unwrap_or(0.0)
 }
 
-fn recovery(runs: &[Replication]) -> (f64, bool) {
+/// The mean recovery time, if anything was disturbed, and whether it is only a bound.
+fn recovery(runs: &[Replication]) -> (Option<f64>, bool) {
     let is_censored = |run: &Replication| run.system.is_censored(Metric::Recovery);
-    (mean(runs, Metric::Recovery), runs.iter().any(is_censored))
+    let times: Sample = runs.iter().filter_map(|run| run.get(Metric::Recovery)).collect();
+    (times.mean(), runs.iter().any(is_censored))
 }
 
 /// The earliest time at which Redis was full in any of the runs.

@@ -24,7 +24,8 @@ pub struct Slo {
 }
 
 /// The statistic over the replications that an objective bounds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Statistic {
     /// Mean, when nothing else is written.
     #[default]
@@ -33,7 +34,8 @@ pub enum Statistic {
     Min,
     /// Largest.
     Max,
-    /// 95th percentile.
+    /// 95th percentile: the smallest value that at least 95% of the replications do not exceed, so the largest one with
+    /// fewer than 20 of them.
     P95,
 }
 

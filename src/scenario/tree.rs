@@ -156,15 +156,36 @@ pub(super) struct SyntaxError {
 pub(super) fn parse_file(text: &str) -> (Table, Vec<SyntaxError>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let place = |span: Range<usize>| Place::File(span);
-    (table_of(table.get_ref(), &place), errors.into_iter().map(|error| syntax_error(&error, text)).collect())
+    let mut errors: Vec<_> = errors.into_iter().map(|error| syntax_error(&error, text)).collect();
+    let values = table.get_ref().values();
+    errors.extend(values.flat_map(numbers_with_more).map(|span| must_be_quoted(text, span)));
+    (table_of(table.get_ref(), &place), errors)
 }
 
 /// Parses one value, whose places `place` makes from its bytes in `text`.
 pub(super) fn parse_value(text: &str, place: &dyn Fn(Range<usize>) -> Place) -> Result<Item, SyntaxError> {
     match DeValue::parse(text) {
-        Ok(value) => Ok(item_of(&value, place)),
+        Ok(value) => match numbers_with_more(&value).into_iter().next() {
+            None => Ok(item_of(&value, place)),
+            Some(span) => Err(must_be_quoted(text, span)),
+        },
         Err(error) => Err(syntax_error(&error, text)),
     }
+}
+
+/// The places of numbers that go on with something else: the parser hands `10_000/s` over as an integer of those digits.
+fn numbers_with_more(value: &Spanned<DeValue<'_>>) -> Vec<Range<usize>> {
+    let is_number = match value.get_ref() {
+        DeValue::Integer(digits) => {
+            let digits_alone = digits.as_str().trim_start_matches(['+', '-']);
+            digits_alone.chars().all(|c| c.is_digit(digits.radix()))
+        }
+        DeValue::Float(digits) => digits.as_str().parse::<f64>().is_ok(),
+        DeValue::Array(items) => return items.iter().flat_map(numbers_with_more).collect(),
+        DeValue::Table(table) => return table.values().flat_map(numbers_with_more).collect(),
+        DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => true,
+    };
+    if is_number { Vec::new() } else { vec![value.span()] }
 }
 
 fn syntax_error(error: &toml::de::Error, text: &str) -> SyntaxError {
@@ -174,14 +195,18 @@ fn syntax_error(error: &toml::de::Error, text: &str) -> SyntaxError {
     }
     let written = text.get(span.clone()).unwrap_or_default();
     let (message, label) = match error.message() {
-        quotes if quotes.starts_with("string values must be quoted") => {
-            (format!("the string `{written}` must be quoted"), format!("write \"{written}\""))
-        }
+        quotes if quotes.starts_with("string values must be quoted") => return must_be_quoted(text, span),
         "duplicate key" => {
             (format!("`{written}` is there already"), "each key can be given once".to_string())
         }
         other => (other.trim_end_matches(", expected nothing").to_string(), String::new()),
     };
+    SyntaxError { message, label, span }
+}
+
+fn must_be_quoted(text: &str, span: Range<usize>) -> SyntaxError {
+    let written = text.get(span.clone()).unwrap_or_default();
+    let (message, label) = (format!("the string `{written}` must be quoted"), format!("write \"{written}\""));
     SyntaxError { message, label, span }
 }
 

@@ -29,15 +29,15 @@ fn intervals_have_a_lower_bound_that_follows_from_the_duration() {
     refused(
         "1h",
         "[policy]\nobserve = \"1ns\"",
-        &["bounds.toml:8:11", "`policy.observe`: 1ns is too short", "at least \"36us\""],
+        &["bounds.toml:9:11", "`policy.observe`: 1 ns is too short", "at least \"36 µs\""],
     );
     refused(
         "1h",
         "[autoscaler]\nmax = 3\nsync = \"1ns\"",
-        &["bounds.toml:9:8", "`autoscaler.sync`: 1ns", at_least],
+        &["bounds.toml:10:8", "`autoscaler.sync`: 1 ns", at_least],
     );
     // Short runs may look often, but what waits to be used must fit into the memory.
-    refused("1ms", "[autoscaler]\nmax = 3\nsync = \"100ns\"", &["`metric_age`, 30s", "at least \"300us\""]);
+    refused("1ms", "[autoscaler]\nmax = 3\nsync = \"100ns\"", &["`metric_age`, 30 s", "at least \"300 µs\""]);
     refused(
         "1h",
         "[gateway]\nreadiness = \"circuit\"\nreadiness_period = \"1ns\"",

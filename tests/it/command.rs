@@ -25,7 +25,7 @@ fn json_is_one_document_and_equals_the_file() {
     let folder = workplace();
     let output = simulate(folder.path(), &["small.toml", "--json", "--output", "out", "--seed", "7"]);
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(summary["schema"], "backpressure-sim/summary/1");
+    assert_eq!(summary["schema"], "backpressure-sim/summary/2");
     assert_eq!((summary["seed"].as_u64(), summary["replications"].as_u64()), (Some(7), Some(6)));
     assert_eq!(summary["verdict"], "pass");
     let recovery = &summary["metrics"]["recovery_seconds"];

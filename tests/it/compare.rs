@@ -233,7 +233,7 @@ fn what_cannot_be_compared_is_refused() {
     check_refusal(folder.path(), &earlier, 2, &["`one` is an earlier run"]);
     check_refusal(folder.path(), &["compare", "one", "one", "--set", "seed=3"], 2, &["earlier runs"]);
     let summary = fs::read_to_string(folder.path().join("one/summary.json")).unwrap();
-    fs::write(folder.path().join("one/summary.json"), summary.replace("summary/1", "summary/9")).unwrap();
+    fs::write(folder.path().join("one/summary.json"), summary.replace("summary/2", "summary/9")).unwrap();
     check_refusal(folder.path(), &["compare", "small.toml", "one"], 3, &["summary/9"]);
 }
 

@@ -169,7 +169,7 @@ fn each_gateway_has_a_circuit_of_its_own() {
 }
 
 #[test]
-fn recovery_counts_from_the_start_where_there_is_no_spike_and_must_hold() {
+fn recovery_counts_from_a_start_with_jobs_and_must_hold() {
     let pair = |name: &str| {
         format!(
             "[[class]]\nname = \"{name}\"\n[class.arrivals]\nprocess = \"constant\"\n\
@@ -184,6 +184,63 @@ fn recovery_counts_from_the_start_where_there_is_no_spike_and_must_hold() {
     let never = run("recovery_hold = \"6s\"", &tables).1;
     check(&never, &[(Metric::Recovery, 10.0)]);
     assert!(never.is_censored(Metric::Recovery));
+}
+
+/// Ten seconds of one job a second, five of four a second, and one a second again, on a slot that takes half a second.
+///
+/// From 10 s on the slot is busy: 21 jobs until the end of the spike, and one a second that arrives later. The job of 23 s
+/// starts at 24 s, when that of 24 s arrives and waits until 24.5 s; from 25 s on nobody waits.
+fn spiked(horizon: &str, more: &str) -> model::metric::Metrics {
+    let phases = |names: [&str; 3]| {
+        let [calm, spike, after] = names;
+        format!(
+            "phases = [{{ name = \"a\", for = \"10s\", rate = \"1/s\" {calm}}}, \
+             {{ name = \"b\", for = \"5s\", rate = \"4/s\" {spike}}}, {{ name = \"c\", rate = \"1/s\" {after}}}]"
+        )
+    };
+    let phases = phases(if more.contains("no spike") { ["", "", ""] } else { ["", ", spike = true", ""] });
+    let more = more.replace("no spike", "");
+    let text = format!(
+        "duration = \"{horizon}\"\n[arrivals]\nprocess = \"constant\"\n{phases}\n\
+         [workers]\nservice_time = \"500ms\"\n{more}\n"
+    );
+    let loaded = scenario::from_str(&text, "spiked.toml", Path::new("."), &[]);
+    let scenario = loaded.unwrap_or_else(|error| panic!("{text}\n{error}")).scenario;
+    model::run(&scenario.model, 1, 0).metrics(&scenario.model)
+}
+
+const ONE_JOB: &str = "[policy]\nrecovery = 1\nwarning = 1000\ncritical = 2000\n";
+
+#[test]
+fn normal_again_is_when_no_more_wait_than_in_the_calm_before() {
+    // Nobody waited in the calm. The half second from 24 s on is less than 5% of the time that is left of a minute.
+    check(&spiked("60s", ONE_JOB), &[(Metric::Recovery, 9.0), (Metric::NormalAgain, 9.0)]);
+    check(&spiked("30s", ONE_JOB), &[(Metric::NormalAgain, 9.5)]);
+    // A threshold of six jobs is reached while five wait.
+    let six = ONE_JOB.replace("recovery = 1", "recovery = 6");
+    check(&spiked("60s", &six), &[(Metric::Recovery, 4.0), (Metric::NormalAgain, 9.0)]);
+    // The run ends before.
+    let never = spiked("20s", &six);
+    check(&never, &[(Metric::Recovery, 4.0), (Metric::NormalAgain, 20.0)]);
+    assert!(never.is_censored(Metric::NormalAgain) && !never.is_censored(Metric::Recovery));
+}
+
+#[test]
+fn without_a_calm_as_many_may_wait_as_there_are_slots() {
+    // The warm-up ends with the calm. At 23 s one job waits, and for half a second one more.
+    check(&spiked("60s\"\nwarmup = \"10s", ONE_JOB), &[(Metric::NormalAgain, 8.0)]);
+}
+
+#[test]
+fn what_was_not_disturbed_has_no_recovery_and_what_is_lost_never_returns() {
+    let calm = spiked("60s", &format!("no spike{ONE_JOB}"));
+    assert_eq!((calm.get(Metric::Recovery), calm.get(Metric::NormalAgain)), (None, None));
+    // Redis is away for a second in the spike: one job at each quarter is lost.
+    let fault = "[[fault]]\nkind = \"redis-outage\"\nat = \"12100ms\"\nfor = \"1s\"\n";
+    let lost = spiked("60s", &format!("{ONE_JOB}{fault}"));
+    assert_eq!(lost.get(Metric::Lost), Some(4.0));
+    assert!(lost.is_censored(Metric::NormalAgain) && !lost.is_censored(Metric::Recovery));
+    check(&lost, &[(Metric::NormalAgain, 60.0)]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use backpressure_sim::plan::{
     Choice, Criterion, Fate, Nearest, Plan, Screen, ScreenedObjective, SearchPath, Simulated,
 };
 use backpressure_sim::report::{self, Options};
+use backpressure_sim::scenario::slo::Statistic;
 use backpressure_sim::selection::Guarantee;
 use backpressure_sim::study::grid::{Grid, GridSource};
 use serde_json::{Value, json};
@@ -197,6 +198,10 @@ fn plan(case: &Case) -> Plan {
                     expression: scenario.slo[0].expression.clone(),
                     pass: false,
                     observed: Some(23.75),
+                    judged: true,
+                    statistic: Statistic::P95,
+                    runs: 4,
+                    absent: "no value",
                     limit: 20.0,
                     metric: "recovery_seconds",
                     censored: 0,
@@ -205,6 +210,10 @@ fn plan(case: &Case) -> Plan {
                     expression: scenario.slo[2].expression.clone(),
                     pass: true,
                     observed: Some(0.0),
+                    judged: true,
+                    statistic: Statistic::Max,
+                    runs: 4,
+                    absent: "no value",
                     limit: 0.0,
                     metric: "lost_jobs",
                     censored: 0,
@@ -271,7 +280,7 @@ fn what_if(objective: &str) -> WhatIf {
         },
         utilisation: (0.62 * factor).min(1.0),
         rejected,
-        recovery: (2.0 * factor, factor > 2.2),
+        recovery: (Some(2.0 * factor), factor > 2.2),
         sojourn_p95,
         peak_depth: 4_000.0 * factor,
         redis_peak: 8e6 * factor,
@@ -299,14 +308,14 @@ fn what_if(objective: &str) -> WhatIf {
                 processes: 5,
                 missed: Vec::new(),
                 rejected: 0.03,
-                recovery: (4.1, false),
+                recovery: (Some(4.1), false),
             },
             AfterLoss {
                 name: "a zone: 2 workers of 6".to_owned(),
                 processes: 4,
                 missed: vec![objective.to_owned()],
                 rejected: 0.11,
-                recovery: (22.0, true),
+                recovery: (Some(22.0), true),
             },
         ],
         oom_unprotected: Some(42.0),
@@ -590,7 +599,7 @@ fn summary_has_the_answers() {
         "Without a zone: 2 workers of 6",
         "**Most sensitive to:** arrival rate",
         "✗ 3 workers x 20",
-        "(observed 31.4 s)",
+        "(observed 31.4 s, largest of ",
         "P(correct selection)",
         "Reproduce: `simulate plan small.toml --grid workers.processes=2..12",
     ] {
@@ -607,7 +616,7 @@ fn nothing_found_says_what_was_missed_and_by_how_much() {
     let parent = tempfile::tempdir().unwrap();
     let plans = plans(&[Case { ending: Ending::Nothing, ..USUAL }]);
     report::plan::write(parent.path(), &plans, &Options::default()).unwrap();
-    let said = "it misses recovery_seconds.p95 < 20 (observed 23.8 s)";
+    let said = "it misses recovery_seconds.p95 < 20 (observed 23.8 s, largest of 4 runs)";
     let shown = report::plan::terminal::render(&plans, 200, false);
     assert!(shown.contains("NO PLAN") && shown.contains(said), "{shown}");
     assert!(read(parent.path(), "report.html").contains(&said.replace('<', "&lt;")));

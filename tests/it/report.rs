@@ -336,6 +336,10 @@ fn findings(case: &Case) -> Findings {
                     expression: "recovery_seconds.p95 < 120".to_owned(),
                     pass: true,
                     observed: Some(96.2),
+                    judged: true,
+                    statistic: Statistic::P95,
+                    runs: 10,
+                    absent: "no value",
                     limit: 120.0,
                     metric: "recovery_seconds",
                     censored: case.censored,
@@ -344,6 +348,10 @@ fn findings(case: &Case) -> Findings {
                     expression: "peak_depth_jobs <= 51000".to_owned(),
                     pass: false,
                     observed: Some(peak),
+                    judged: true,
+                    statistic: Statistic::Mean,
+                    runs: 10,
+                    absent: "no value",
                     limit: 51_000.0,
                     metric: "peak_depth_jobs",
                     censored: 0,
@@ -657,7 +665,7 @@ fn report_folder_holds_page_charts_and_tables() {
     let summary = fs::read_to_string(folder.join("summary.json")).expect("a summary");
     assert!(summary.ends_with("}\n"));
     let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
-    assert_eq!(summary["schema"], "backpressure-sim/summary/1");
+    assert_eq!(summary["schema"], "backpressure-sim/summary/2");
 }
 
 #[test]

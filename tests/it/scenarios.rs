@@ -3,6 +3,8 @@
 use backpressure_sim::experiment::summary::{AlertSummary, Summary};
 use backpressure_sim::experiment::{self, Unattended};
 
+use backpressure_sim::model::metric::Metric;
+
 use crate::support::repository_scenario;
 
 /// Runs `scenarios/NAME.toml` with a small number of replications and these overrides.
@@ -126,12 +128,27 @@ fn a_cluster_does_not_help_one_queue() {
 #[test]
 fn a_full_redis_wedges_unless_a_watermark_prevents_it() {
     let wedged = run("redis-full-wedge", &[]);
-    assert_eq!(wedged.metric(backpressure_sim::model::metric::Metric::Recovery).censored, 2);
+    assert_eq!(wedged.metric(Metric::Recovery).censored, 2);
     is_below(&wedged, "completed_jobs", None, 300_000.0);
     assert!((reached(&wedged, "Redis full") - 94.0).abs() < 2.0);
     let saved = run("redis-full-wedge", &["redis.watermark=0.75"]);
     is_below(&saved, "lost_jobs", None, 0.0);
     is_about(&saved, "recovery_seconds", None, 12.1, 0.1);
+}
+
+#[test]
+fn a_high_recovery_threshold_recovers_to_a_backlog() {
+    // After the spike as many jobs arrive as the workers do: at the threshold the circuit closes, and the backlog stays.
+    let phases = "arrivals.phases=[{name=\"calm\",for=\"60s\",rate=\"8k/s\"},\
+                  {name=\"spike\",for=\"60s\",rate=\"20k/s\",spike=true},{name=\"after\",rate=\"10k/s\"}]";
+    let high = ["policy.recovery=22500", "policy.warning=30000", phases];
+    let summary = run("spike-20k", &high);
+    let censored = |metric| summary.metric(metric).censored;
+    assert_eq!((censored(Metric::Recovery), censored(Metric::NormalAgain)), (0, 2));
+    // As it is, everything is back to normal soon after it has recovered.
+    let usual = run("spike-20k", &[]);
+    assert_eq!(usual.metric(Metric::NormalAgain).censored, 0);
+    assert!(mean(&usual, "normal_again_seconds", None) < mean(&usual, "recovery_seconds", None) + 5.0);
 }
 
 #[test]

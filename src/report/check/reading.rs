@@ -2,7 +2,8 @@
 
 use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, Objective, Ruling, ScenarioCheck};
-use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::number::{self, bounded};
+use crate::report::kit::objective;
 use crate::report::kit::text::{capitalised, plural};
 use crate::report::kit::traffic;
 
@@ -131,11 +132,9 @@ pub(super) fn unjudged(check: &Check) -> Vec<String> {
 }
 
 /// What an objective observes, as text.
-pub(super) fn observed(objective: &Objective) -> String {
-    let unit = unit_of(objective.current.metric);
-    let value = |observed, censored: u32| bounded(&number::optional(unit, observed), censored > 0);
-    let now = value(objective.current.observed, objective.current.censored);
-    let before = value(objective.baseline.observed, objective.baseline.censored);
+pub(super) fn observed(judged: &Objective) -> String {
+    let now = objective::observed(&judged.current);
+    let before = objective::observed(&judged.baseline);
     if now == before { format!("{now}, as in the baseline") } else { format!("{now}, was {before}") }
 }
 

@@ -14,6 +14,7 @@ mod font;
 pub(crate) mod html;
 pub(crate) mod labels;
 pub(crate) mod number;
+pub(crate) mod objective;
 pub(crate) mod output;
 pub(crate) mod palette;
 pub(crate) mod picture;

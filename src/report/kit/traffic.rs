@@ -146,10 +146,19 @@ pub(crate) enum Tone {
     Neutral,
 }
 
+/// How many objectives are not met.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unmet {
+    /// The runs tell that they are not.
+    pub(crate) missed: usize,
+    /// The runs do not tell.
+    pub(crate) open: usize,
+}
+
 /// The verdict as the sum of the objectives, and what it does not judge.
 pub(crate) fn verdict(
     objectives: usize,
-    missed: usize,
+    unmet: Unmet,
     verdict: Verdict,
     traffic: &Traffic,
 ) -> (Tone, String) {
@@ -158,7 +167,12 @@ pub(crate) fn verdict(
         (0, _) => (Tone::Neutral, "NO OBJECTIVES: nothing to pass or fail".to_owned()),
         (_, Verdict::Fail) => {
             let all = plural(objectives, "objective");
-            (Tone::Bad, format!("FAIL: {missed} of {all} missed"))
+            let told = match unmet {
+                Unmet { missed, open: 0 } => format!("{missed} of {all} missed"),
+                Unmet { missed: 0, open } => format!("{open} of {all} not judged"),
+                Unmet { missed, open } => format!("{missed} of {all} missed, {open} not judged"),
+            };
+            (Tone::Bad, format!("FAIL: {told}"))
         }
         (all, Verdict::Pass) => (Tone::Good, format!("PASS of {}", plural(all, "objective"))),
     };

@@ -37,6 +37,10 @@ pub(super) fn alerts(choice: &Choice) -> Vec<Alert> {
     let waits =
         |usual: u64| usual.max((recovery.p95.unwrap_or(0.0) / 60.0).ceil() as u64 * 60).min(MOST_WAIT);
     let why = |usual: u64| match waits(usual) == usual {
+        true if recovery.n == 0 => {
+            "Nothing disturbs the run, so the plan knows no recovery time and the specification's stays."
+                .to_owned()
+        }
         true => format!(
             "The plan has recovered {shown_recovery} after a spike (95 % of runs), so the specification's time stays."
         ),

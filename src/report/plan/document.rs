@@ -187,7 +187,7 @@ struct Load<'a> {
     limits_reached: Vec<Reached>,
     worker_utilisation: f64,
     rejection_probability: f64,
-    recovery_seconds: f64,
+    recovery_seconds: Option<f64>,
     recovery_censored: bool,
     sojourn_p95_seconds: f64,
     peak_depth_jobs: f64,
@@ -207,7 +207,7 @@ struct Loss<'a> {
     worker_processes: u32,
     missed: &'a [String],
     rejection_probability: f64,
-    recovery_seconds: f64,
+    recovery_seconds: Option<f64>,
     recovery_censored: bool,
 }
 

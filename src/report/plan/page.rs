@@ -9,7 +9,8 @@ use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::report::kit::chart::Chart;
 use crate::report::kit::html::{details, document, figure, list, question, scenario_text, section, table};
-use crate::report::kit::number::{self, unit_of};
+use crate::report::kit::number;
+use crate::report::kit::objective;
 
 pub(super) fn render(views: &[View<'_>], charts: &[Vec<Chart>]) -> String {
     let names: Vec<String> = views.iter().map(View::name).collect();
@@ -205,7 +206,7 @@ fn objectives(choice: &Choice) -> Markup {
             tr class=(class) {
                 td { (sign) }
                 th scope="row" { code { (result.expression) } }
-                td { (number::optional(unit_of(result.metric), result.observed)) }
+                td { (objective::observed(result)) }
             } "\n"
         }
     };

@@ -16,6 +16,7 @@ use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
 use crate::report::kit::cost;
 use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::objective;
 use crate::report::kit::text::capitalised;
 use crate::report::run::clients::retry_capacity;
 use crate::scenario::{Prices, Scenario};
@@ -350,8 +351,8 @@ impl<'p> View<'p> {
     }
 
     /// Recovery time and whether it is only a bound.
-    pub(crate) fn recovery((seconds, is_bound): (f64, bool)) -> String {
-        bounded(&number::value(Unit::Seconds, seconds), is_bound)
+    pub(crate) fn recovery((seconds, is_bound): (Option<f64>, bool)) -> String {
+        bounded(&number::optional(Unit::Seconds, seconds), is_bound)
     }
 
     /// What the loss of workers does, as a sentence.
@@ -641,13 +642,14 @@ impl<'p> View<'p> {
 
 /// `recovery_seconds.p95 < 120 (observed 154 s)`.
 pub(crate) fn missed_by(result: &SloResult) -> String {
+    let Some(value) = result.observed else { return format!("{} ({})", result.expression, result.absent) };
+    // The rounded value may look as if it met the limit.
     let unit = unit_of(result.metric);
-    let observed = result.observed.map_or("no value".to_owned(), |observed| {
-        // The rounded value may look as if it met the limit.
-        let shown = number::value(unit, observed);
-        if shown == number::value(unit, result.limit) { observed.to_string() } else { shown }
-    });
-    format!("{} (observed {})", result.expression, bounded(&observed, result.censored > 0))
+    let is_near = number::value(unit, value) == number::value(unit, result.limit);
+    let figure =
+        if is_near { bounded(&value.to_string(), result.censored > 0) } else { objective::figure(result) };
+    let remark = objective::remark(result).map(|remark| format!(", {remark}")).unwrap_or_default();
+    format!("{} (observed {figure}{remark})", result.expression)
 }
 
 /// `+38 %`, or `0 → 12` if the base is zero.

@@ -14,6 +14,7 @@ use crate::report::kit::html::{
     details, document, figure, list, note, question, scenario_text, section, section_of_class, table,
 };
 use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::objective;
 use crate::report::kit::text::capitalised;
 use crate::report::kit::traffic::{self, Tone};
 use crate::scenario::Scenario;
@@ -159,14 +160,14 @@ fn objectives(summary: &Summary) -> Markup {
         return section_of_class("objectives", "Objectives", none);
     }
     let rows = html! {
-        @for objective in &summary.slo {
-            @let (class, sign) = if objective.pass { ("met", "✓") } else { ("missed", "✗") };
+        @for result in &summary.slo {
+            @let (class, sign) = if result.pass { ("met", "✓") } else { ("missed", "✗") };
             tr class=(class) {
                 td { (sign) }
-                th scope="row" { code { (objective.expression) } }
-                td { (observed(objective)) }
-                td { (number::value(unit_of(objective.metric), objective.limit)) }
-                td { (class) }
+                th scope="row" { code { (result.expression) } }
+                td { (observed(result)) }
+                td { (number::value(unit_of(result.metric), result.limit)) }
+                td { (objective::word(result)) }
             } "\n"
         }
     };
@@ -174,12 +175,11 @@ fn objectives(summary: &Summary) -> Markup {
     section_of_class("objectives", "Objectives", table(&header, rows))
 }
 
-fn observed(objective: &SloResult) -> Markup {
-    let shown = number::optional(unit_of(objective.metric), objective.observed);
+fn observed(result: &SloResult) -> Markup {
     html! {
-        (bounded(&shown, objective.censored > 0))
-        @if objective.censored > 0 {
-            " " small { "(" (objective.censored) " not within the run)" }
+        (objective::figure(result))
+        @if let Some(remark) = objective::remark(result) {
+            " " small { "(" (remark) ")" }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::model::config::{Fault, FaultKind, ModelConfig};
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::number::{self, bounded};
 use crate::report::kit::text::printable;
-use crate::report::kit::traffic::{self, Tone};
+use crate::report::kit::traffic::{self, Tone, Unmet};
 use crate::scenario::Scenario;
 
 /// The levels of the policy, the lowest first; none if it is switched off.
@@ -154,6 +154,15 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// `after the last spike`.
+    fn since(self) -> &'static str {
+        match self {
+            Origin::Start => "after the start",
+            Origin::Spike => "after the last spike",
+            Origin::Fault => "after the last fault",
+        }
+    }
+
     /// `the end of the last spike`.
     pub(crate) fn moment(self) -> &'static str {
         match self {
@@ -221,19 +230,32 @@ pub(crate) fn typical(findings: &Findings, metric: Metric) -> Option<f64> {
 pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
     let estimate = summary.metric(Metric::Recovery);
     let shown = number::estimate(Unit::Seconds, estimate);
-    let since = match recovery_origin(scenario).0 {
-        Origin::Start => "after the start",
-        Origin::Spike => "after the last spike",
-        Origin::Fault => "after the last fault",
-    };
+    let since = recovery_origin(scenario).0.since();
     match (estimate.censored, estimate.n) {
-        (_, 0) => "not measured".to_owned(),
+        (_, 0) => "not disturbed".to_owned(),
         (0, _) => format!("{shown} {since}"),
         (censored, n) if censored >= n => "not within the run".to_owned(),
         (censored, n) => {
             format!("{} {since}, {censored} of {n} not within the run", bounded(&shown, true))
         }
     }
+}
+
+/// When everything was normal again, where that is not when it had recovered: `129 s after the last spike`, or never.
+pub(crate) fn normal_again(scenario: &Scenario, summary: &Summary) -> Option<String> {
+    let (recovered, normal) = (summary.metric(Metric::Recovery), summary.metric(Metric::NormalAgain));
+    if normal.n == 0 || recovered == normal {
+        return None;
+    }
+    let shown = number::estimate(Unit::Seconds, normal);
+    let since = recovery_origin(scenario).0.since();
+    let lost = summary.metric(Metric::Lost).max.unwrap_or(0.0) > 0.0;
+    let why = if lost { "jobs are lost for good" } else { "more wait than in the calm before" };
+    Some(match (normal.censored, normal.n) {
+        (0, _) => format!("{shown} {since}: no more jobs wait than in the calm before"),
+        (censored, n) if censored >= n => format!("never: {why}"),
+        (censored, n) => format!("{} {since}, never in {censored} of {n}: {why}", bounded(&shown, true)),
+    })
 }
 
 /// The limits that were not reached, each with the closest approach in percent; the nearest first.
@@ -252,8 +274,14 @@ pub(crate) const LIMITS_AHEAD: &str = "not reached, and how near each came:";
 
 /// The verdict as the sum of the objectives, and what it does not judge.
 pub(crate) fn verdict(summary: &Summary) -> (Tone, String) {
-    let missed = summary.slo.iter().filter(|objective| !objective.pass).count();
-    traffic::verdict(summary.slo.len(), missed, summary.verdict, &summary.traffic)
+    let unmet = summary.slo.iter().filter(|objective| !objective.pass);
+    let (missed, open): (Vec<_>, Vec<_>) = unmet.partition(|objective| objective.judged);
+    traffic::verdict(
+        summary.slo.len(),
+        Unmet { missed: missed.len(), open: open.len() },
+        summary.verdict,
+        &summary.traffic,
+    )
 }
 
 /// Something that broke, in the order in which it is told.
@@ -362,8 +390,12 @@ pub(crate) fn answer(scenario: &Scenario, findings: &Findings) -> String {
     } else {
         "the circuit stays closed".to_owned()
     };
-    let recovery = recovery(scenario, summary);
-    format!("The queue peaks at {peak} jobs, {circuit}; recovery {recovery}.")
+    let recovery = match summary.metric(Metric::Recovery).n {
+        0 => "nothing disturbs it".to_owned(),
+        _ => format!("recovery {}", recovery(scenario, summary)),
+    };
+    let normal = normal_again(scenario, summary).map(|normal| format!("; normal again {normal}"));
+    format!("The queue peaks at {peak} jobs, {circuit}; {recovery}{}.", normal.unwrap_or_default())
 }
 
 /// `mean of 10 replications`, or that there is only one.

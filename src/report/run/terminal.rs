@@ -7,11 +7,12 @@ use super::jobs::{self, COUNTS, JobTable};
 use super::reading::{self, FaultPeriod, Trouble};
 use crate::experiment::Findings;
 use crate::experiment::series::Series;
-use crate::experiment::summary::{AlertSummary, SloResult, Summary};
+use crate::experiment::summary::{AlertSummary, Summary};
 use crate::experiment::traffic::Fates;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::columns::{self, Column};
-use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::number;
+use crate::report::kit::objective;
 use crate::report::kit::terminal::{
     NARROWEST, Paint, columns_of, cut, filled, joined, padded_left, padded_right, wrapped,
 };
@@ -148,6 +149,11 @@ fn course(scenario: &Scenario, findings: &Findings, width: usize, paint: Paint) 
         lines.push(if index == 0 { format!("  faults    {}", line.trim_start()) } else { line });
     }
     lines.push(format!("  recovery  {}", reading::recovery(scenario, summary)));
+    if let Some(normal) = reading::normal_again(scenario, summary) {
+        for (index, line) in wrapped(&normal, width, &" ".repeat(LABEL)).into_iter().enumerate() {
+            lines.push(if index == 0 { format!("  normal    {}", line.trim_start()) } else { line });
+        }
+    }
     lines
 }
 
@@ -234,21 +240,23 @@ fn objectives(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     }
     let longest = summary.slo.iter().map(|objective| columns_of(&objective.expression)).max().unwrap_or(0);
     let reach = (longest + 5).min(width.saturating_sub(30));
-    for objective in &summary.slo {
-        let sign = if objective.pass { paint.good("✓") } else { paint.bad("✗") };
-        let dots = ".".repeat(reach.saturating_sub(columns_of(&objective.expression) + 1).max(3));
-        lines.push(format!("  {sign} {} {} {}", objective.expression, paint.dim(&dots), observed(objective)));
+    for result in &summary.slo {
+        let sign = if result.pass { paint.good("✓") } else { paint.bad("✗") };
+        let dots = ".".repeat(reach.saturating_sub(columns_of(&result.expression) + 1).max(3));
+        let figure = objective::figure(result);
+        let remark = objective::remark(result).map(|remark| format!("({remark})")).unwrap_or_default();
+        let used = columns_of(&result.expression) + columns_of(&dots) + columns_of(&figure) + 6;
+        let line = format!("  {sign} {} {} {figure}", result.expression, paint.dim(&dots));
+        if remark.is_empty() {
+            lines.push(line);
+        } else if used + 1 + columns_of(&remark) <= width {
+            lines.push(format!("{line} {remark}"));
+        } else {
+            lines.push(line);
+            lines.extend(wrapped(&remark, width, "    "));
+        }
     }
     lines
-}
-
-fn observed(objective: &SloResult) -> String {
-    let Some(observed) = objective.observed else { return "no value".to_owned() };
-    let shown = bounded(&number::value(unit_of(objective.metric), observed), objective.censored > 0);
-    match objective.censored {
-        0 => shown,
-        censored => format!("{shown} ({censored} not within the run)"),
-    }
 }
 
 /// The outcome table; groups of columns that do not fit side by side go below.

@@ -1,0 +1,40 @@
+//! What came of an objective, in words that fit after its expression.
+
+use super::number::{self, bounded, unit_of};
+use crate::experiment::summary::SloResult;
+
+/// The observed figure, or why there is none.
+pub(crate) fn figure(result: &SloResult) -> String {
+    let Some(observed) = result.observed else { return result.absent.to_owned() };
+    bounded(&number::value(unit_of(result.metric), observed), result.censored > 0)
+}
+
+/// What must be known of the figure: which of how many runs it is, and whether it is one at all.
+pub(crate) fn remark(result: &SloResult) -> Option<String> {
+    result.observed?;
+    let mut remarks = Vec::new();
+    if result.is_largest() {
+        remarks.push(format!("largest of {} runs", result.runs));
+    }
+    if result.censored > 0 {
+        remarks.push(format!("{} not within the run", result.censored));
+    }
+    (!remarks.is_empty()).then(|| remarks.join(", "))
+}
+
+/// Figure and remark.
+pub(crate) fn observed(result: &SloResult) -> String {
+    match remark(result) {
+        None => figure(result),
+        Some(remark) => format!("{} ({remark})", figure(result)),
+    }
+}
+
+/// One word for the result.
+pub(crate) fn word(result: &SloResult) -> &'static str {
+    match (result.pass, result.judged) {
+        (true, _) => "met",
+        (false, true) => "missed",
+        (false, false) => "not judged",
+    }
+}
