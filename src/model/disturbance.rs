@@ -7,7 +7,7 @@
 //! CLOSED and no more jobs wait than that, after which to the horizon every circuit stays CLOSED and more wait for at
 //! most 5% of the time. A job that is lost from the first spike or fault on is never back, and then nothing is normal again.
 
-use super::config::{Fault, ModelConfig};
+use super::config::{ArrivalSource, Fault, ModelConfig};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::stats::histogram::Histogram;
 
@@ -24,7 +24,7 @@ impl Disturbance {
     /// That of a scenario; `None` where nothing disturbs it within the run.
     pub fn of(config: &ModelConfig) -> Option<Self> {
         let horizon = SimTime(config.horizon.0);
-        let spikes = config.sources.iter().flat_map(|source| source.phase_spans());
+        let spikes = config.sources.iter().flat_map(ArrivalSource::phase_spans);
         let spikes = spikes.filter(|(_, phase)| phase.spike).map(|(begin, phase)| (begin, phase.end));
         let faults = config.faults.iter().map(|fault| (fault.at, Fault::end(fault)));
         let within = |(begin, _): &(SimTime, SimTime)| *begin < horizon;
