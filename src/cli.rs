@@ -81,6 +81,8 @@ enum Command {
     Config(args::ScenarioArgs),
     /// Print the JSON schema of scenario files, for editors and programs.
     Schema(describe::SchemaArgs),
+    /// Print the reference page of all metrics in Markdown: name, unit, population and meaning.
+    Metrics,
     /// Print completions for a shell.
     Completions(install::CompletionsArgs),
     /// Print the manual page, or write those of all commands.
@@ -100,6 +102,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::New(args)) => new::new(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
+        Some(Command::Metrics) => describe::metrics(),
         Some(Command::Completions(args)) => install::completions(args),
         Some(Command::Man(args)) => install::man(args),
         None => run::run(&cli.run),

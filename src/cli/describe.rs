@@ -1,8 +1,9 @@
-//! `simulate config` and `simulate schema`: the settings of a scenario, and all settings there are.
+//! `simulate config`, `simulate schema` and `simulate metrics`: the settings of a scenario, all settings and all metrics there are.
 
 use std::io::{self, Write};
 
 use anyhow::Result;
+use backpressure_sim::report;
 use backpressure_sim::scenario::{self, Setting};
 use clap::Args;
 
@@ -29,7 +30,14 @@ pub(super) fn config(args: &ScenarioArgs) -> Result<u8> {
 }
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
-    let text = if args.markdown { scenario::schema::markdown() } else { scenario::schema::json() };
+    print(&if args.markdown { scenario::schema::markdown() } else { scenario::schema::json() })
+}
+
+pub(super) fn metrics() -> Result<u8> {
+    print(&report::metrics::page())
+}
+
+fn print(text: &str) -> Result<u8> {
     let mut stdout = io::stdout().lock();
     write!(stdout, "{text}")?;
     stdout.flush()?;

@@ -235,7 +235,7 @@ fn read_start(mut start: Section<'_>, queue: &Queue) -> Start {
 
 /// The objectives as written; they are read later, when the classes are known.
 fn ask_for_slo<'a>(top: &mut Section<'a>) -> Vec<&'a Item> {
-    let doc = "Objectives: metric{class=NAME}.statistic < number. The statistic over the \
+    let doc = "Objectives: metric{class=NAME}.statistic < number. [metrics.md](metrics.md) has the metrics. The statistic over the \
                replications is `mean` (if none is written), `min`, `max`, or `p95`: the smallest value that 95% of them do not \
                exceed, so the largest one where there are fewer than 20. What the runs do not tell is not met: no value, or \
                only a lower bound that leaves it open.";

@@ -144,7 +144,7 @@ impl Slo {
 pub fn metric_named(name: &str) -> Result<Metric, String> {
     Metric::from_name(name).ok_or_else(|| {
         let near = did_you_mean(name, Metric::ALL.iter().map(|metric| metric.name()));
-        format!("`{name}` is not a metric{near}")
+        format!("`{name}` is not a metric{near}; `simulate metrics` describes all")
     })
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use backpressure_sim::report;
 use backpressure_sim::scenario::{Loaded, load, schema};
 use backpressure_sim::units::{Quantity, UnitError};
 use jsonschema::Validator;
@@ -92,6 +93,7 @@ fn schema_in_the_repository_is_current() {
 #[test]
 fn reference_page_in_the_repository_is_current() {
     check_current("docs/scenario.md", &schema::markdown(), "schema --markdown");
+    check_current("docs/metrics.md", &report::metrics::page(), "metrics");
 }
 
 #[test]
