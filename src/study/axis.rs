@@ -206,14 +206,15 @@ impl<'t> Reading<'t> {
                 Kind::Whole { .. } | Kind::ChoiceOr(_, Quantity::Count) => number.round(),
                 _ => tidy(number),
             };
-            if index > 0 && points.last().is_some_and(|point| point.number == Some(number)) {
-                continue;
-            }
             if number > last * (1.0 + 1e-9) {
                 break;
             }
-            if points.len() == MOST_POINTS {
+            // Steps count as well: rounded to whole numbers, a factor near 1 stays where it is.
+            if points.len() == MOST_POINTS || index as usize == MOST_POINTS {
                 return refuse(format!("`{item}` has more than {MOST_POINTS} values"), "a larger step");
+            }
+            if index > 0 && points.last().is_some_and(|point| point.number == Some(number)) {
+                continue;
             }
             points.push(Point { written: written(number, kind), number: Some(number) });
         }
@@ -288,7 +289,6 @@ mod tests {
         check("policy.critical=5k..100k:*2", &["5000", "10000", "20000", "40000", "80000"]);
         check("workers.processes = 2..5", &["2", "3", "4", "5"]);
         check("workers.processes=1..10:*1.5", &["1", "2", "3", "5", "8"]);
-        check("workers.processes=1..4:0.5", &["1", "2", "3", "4"]);
         check("workers.concurrency=10,20,40", &["10", "20", "40"]);
         check("policy.shed_at=0.1..0.3:0.1,0.8", &["0.1", "0.2", "0.3", "0.8"]);
         check("gateway.check_latency=1ms..3ms:1ms", &["0.001s", "0.002s", "0.003s"]);
@@ -307,6 +307,8 @@ mod tests {
         refuse("policy.critical=5k..10k:*1", "never ends");
         refuse("policy.critical=5k..10k:0", "never ends");
         refuse("policy.critical=5k..x", "`x` is not a whole number");
+        refuse("workers.processes=1..4:0.5", "`0.5` is not a whole number");
+        refuse("workers.processes=1..1000:*1.000000001", "more than 100000 values");
         refuse("workers.processes=4-8", "did you mean `4..8`?");
         refuse("policy.critical=5k-10k", "did you mean `5k..10k`?");
         refuse("policy.critical=5000,5000", "there twice");
