@@ -114,8 +114,7 @@ impl Circuit {
     #[inline]
     pub(crate) fn admit(&mut self, request: &Request, now: Nanos) -> Option<Decision> {
         let now = self.advance(now);
-        // Not `Gate::admits`: here the id is known at run time only, and most cuts lie between two classes and need no hash.
-        let admits = self.gate.cut_at(now).admits(request);
+        let admits = self.gate.admits(*request, now);
         if admits {
             self.counters.admitted_by_priority[request.priority.index()] += 1;
         }

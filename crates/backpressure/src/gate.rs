@@ -60,8 +60,7 @@ impl Gate {
     #[inline]
     #[must_use]
     pub fn admits(self, request: impl Into<Request>, now: Nanos) -> bool {
-        // As `Cut::admits`, without its branch around the hash: of a request without an id the hash is a constant.
-        Cut::rank(&request.into()) < self.cut_at(now).parts()
+        self.cut_at(now).admits(&request.into())
     }
 
     /// The cut at `now`.
