@@ -79,15 +79,7 @@ impl NormalWatch {
             calm: Histogram::default(),
             calm_from: SimTime(config.warmup.0),
             level: u64::from(config.workers.slots()),
-            state: Watched {
-                is_on: false,
-                is_above: false,
-                is_closed: false,
-                since: SimTime::ZERO,
-                above: 0,
-                candidates: Vec::new(),
-                grid: (config.horizon.0 / GRID).max(1),
-            },
+            state: Watched::new((config.horizon.0 / GRID).max(1)),
             last_loss: None,
         }
     }
@@ -152,6 +144,19 @@ impl NormalWatch {
 }
 
 impl Watched {
+    /// Nothing is seen yet; candidates within `grid` nanoseconds are one.
+    fn new(grid: u64) -> Self {
+        Self {
+            is_on: false,
+            is_above: false,
+            is_closed: false,
+            since: SimTime::ZERO,
+            above: 0,
+            candidates: Vec::new(),
+            grid,
+        }
+    }
+
     fn change(&mut self, now: SimTime, is_above: bool, is_closed: bool) {
         if self.is_above {
             self.above += now.since(self.since).0;
@@ -188,15 +193,7 @@ mod tests {
     use super::*;
 
     fn watch() -> NormalWatch {
-        let state = Watched {
-            is_on: false,
-            is_above: false,
-            is_closed: false,
-            since: SimTime::ZERO,
-            above: 0,
-            candidates: Vec::new(),
-            grid: 1,
-        };
+        let state = Watched::new(1);
         let disturbance = Some(Disturbance { begin: SimTime(50), end: SimTime(100) });
         let calm = Histogram::default();
         NormalWatch { disturbance, calm, calm_from: SimTime::ZERO, level: 3, state, last_loss: None }

@@ -3,24 +3,18 @@
 use backpressure_sim::experiment::traffic::{Fates, Harm};
 use backpressure_sim::experiment::{self, Findings, Unattended};
 use backpressure_sim::report::run;
-use backpressure_sim::scenario::{self, Scenario};
+use backpressure_sim::scenario::Scenario;
 
-use crate::support::{repository, simulate, text, workplace};
+use crate::support::{folder_with, repository_scenario, scenario, simulate, text};
 
-fn load(path: &std::path::Path, overrides: &[&str]) -> Scenario {
-    let overrides: Vec<String> = overrides.iter().map(|one| (*one).to_owned()).collect();
-    scenario::load(path, &overrides).unwrap_or_else(|error| panic!("{error}")).scenario
-}
-
-fn findings(scenario: &Scenario) -> Findings {
-    experiment::run(scenario, &Unattended).expect("nothing interrupts it")
-}
-
-fn repository_scenario(name: &str, overrides: &[&str]) -> (Scenario, Findings) {
-    let path = repository(&format!("scenarios/{name}.toml"));
-    let scenario = load(&path, overrides);
-    let findings = findings(&scenario);
+/// A scenario with what came of it.
+fn with_findings(scenario: Scenario) -> (Scenario, Findings) {
+    let findings = experiment::run(&scenario, &Unattended).expect("nothing interrupts it");
     (scenario, findings)
+}
+
+fn repository_run(file: &str, overrides: &[&str]) -> (Scenario, Findings) {
+    with_findings(repository_scenario(file, overrides))
 }
 
 /// A launch at twice the capacity, with clients that retry and an autoscaler, whose objectives say nothing of telemetry.
@@ -63,12 +57,8 @@ max = 12
 "#;
 
 fn launch(slo: Option<&str>) -> (Scenario, Findings) {
-    let overrides: Vec<String> = slo.map(|slo| format!("slo={slo}")).into_iter().collect();
-    let folder = workplace();
-    let loaded = scenario::from_str(LAUNCH, "launch.toml", folder.path(), &overrides);
-    let scenario = loaded.unwrap_or_else(|error| panic!("{error}")).scenario;
-    let findings = findings(&scenario);
-    (scenario, findings)
+    let slo = slo.map(|slo| format!("slo={slo}"));
+    with_findings(scenario(LAUNCH, slo.as_deref().as_slice()))
 }
 
 const GREEN: &str = "\u{1b}[1;32mPASS";
@@ -166,7 +156,7 @@ fn an_objective_that_bounds_nothing_does_not_count() {
 
 #[test]
 fn a_wedged_redis_names_what_it_loses() {
-    let (scenario, findings) = repository_scenario("redis-full-wedge", &["replications=1"]);
+    let (scenario, findings) = repository_run("redis-full-wedge.toml", &["replications=1"]);
     is_honest(&scenario, &findings, &["73.", "% lost", "none refused", "after Redis full at 94"]);
     let terminal = run::terminal::render(&scenario, &findings, 200, false);
     assert!(terminal.contains("█ BREAKS FIRST\n  !  first job lost"), "{terminal}");
@@ -175,7 +165,7 @@ fn a_wedged_redis_names_what_it_loses() {
 
 #[test]
 fn a_game_day_names_each_cause() {
-    let (scenario, findings) = repository_scenario("game-day", &["replications=1"]);
+    let (scenario, findings) = repository_run("game-day.toml", &["replications=1"]);
     let causes = ["% refused after worker-loss at 540 s", "% lost after redis-outage at 420 s"];
     is_honest(&scenario, &findings, &causes);
     let terminal = run::terminal::render(&scenario, &findings, 200, false);
@@ -186,20 +176,20 @@ fn a_game_day_names_each_cause() {
 
 #[test]
 fn the_spike_is_green_only_with_its_objective_on_refusal() {
-    let (scenario, with) = repository_scenario("spike-20k", &["replications=1"]);
+    let (scenario, with) = repository_run("spike-20k.toml", &["replications=1"]);
     assert!(with.summary.traffic.unlimited.is_empty());
     let terminal = run::terminal::render(&scenario, &with, 200, true);
     let (headline, green) = (terminal.find("18.8 % refused"), terminal.find("\u{1b}[1;32m"));
     assert!(headline < green && headline.is_some(), "{terminal}");
     let without = r#"slo=["lost_jobs.max == 0"]"#;
-    let (scenario, findings) = repository_scenario("spike-20k", &["replications=1", without]);
+    let (scenario, findings) = repository_run("spike-20k.toml", &["replications=1", without]);
     let why = "apacity 10k/s against 20k/s offered for 60 s";
     is_honest(&scenario, &findings, &["18.8 % refused", "none lost", why]);
 }
 
 #[test]
 fn lost_jobs_are_drawn_as_lost() {
-    let (scenario, findings) = repository_scenario("redis-full-wedge", &["replications=1"]);
+    let (scenario, findings) = repository_run("redis-full-wedge.toml", &["replications=1"]);
     let charts = run::charts(&scenario, &findings);
     let rates = charts.iter().find(|chart| chart.name == "rates").expect("rates");
     let column = rates.table.header.iter().position(|name| name == "lost/s").expect("a column");
@@ -209,8 +199,7 @@ fn lost_jobs_are_drawn_as_lost() {
 
 #[test]
 fn the_long_form_tells_when_and_what_would_move_it() {
-    let folder = workplace();
-    std::fs::write(folder.path().join("launch.toml"), LAUNCH).expect("it is written");
+    let folder = folder_with("launch.toml", LAUNCH);
     let output = simulate(folder.path(), &["launch.toml", "--explain"]);
     let told = text(&output.stdout).to_owned();
     for expected in [
