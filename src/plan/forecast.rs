@@ -367,8 +367,7 @@ struct Recovered {
 }
 
 fn recovery(model: &ModelConfig, fluid: &Fluid, solution: &fluid::FluidSolution) -> Option<Recovered> {
-    let spike_ends = model.sources.iter().flat_map(|source| &source.phases).filter(|phase| phase.spike);
-    let origin = spike_ends.map(|phase| phase.end).max().map_or(0.0, SimTime::as_secs_f64);
+    let origin = Disturbance::of(model).map_or(0.0, |disturbance| disturbance.end.as_secs_f64());
     if origin >= model.horizon.as_secs_f64() {
         return None;
     }
