@@ -152,6 +152,8 @@ trait Level: Sized + fmt::Debug {
     fn distorted_depth(&self) -> Option<Depth>;
     /// The time on the gateways' clock.
     fn clock(&self, now: SimTime) -> Nanos;
+    /// Jobs that wait for a slot.
+    fn waiting<P: Probe>(run: &Run<'_, P, Self>) -> u64;
     /// Jobs in service.
     fn active<P: Probe>(run: &Run<'_, P, Self>) -> u64;
     /// Worker processes that take jobs.
@@ -352,39 +354,45 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
             return false;
         }
         let until = until.min(SimTime(self.config.horizon.0));
-        let mut unasked = STEPS_UNASKED;
         loop {
-            let rare = self.calendar.next_time();
-            let completion = self.level.next_completion();
-            let landing = self.next_landing;
-            let other = self.level.next_other();
-            let arrival = self.next_arrival;
-            let next = rare.min(completion).min(landing).min(other).min(arrival);
-            if next >= until {
-                return true;
-            }
-            if unasked == 0 {
-                if !goes_on() {
-                    return false;
+            for _ in 0..STEPS_UNASKED {
+                if !self.step(until) {
+                    return true;
                 }
-                unasked = STEPS_UNASKED;
             }
-            unasked -= 1;
-            self.now = next;
-            if next == rare {
-                self.rare_event();
-            } else if next == completion {
-                L::complete(self);
-            } else if next == landing {
-                L::reach_redis(self);
-            } else if L::HAS_OTHER_EVENTS && next == other {
-                L::other(self);
-            } else {
-                L::arrive(self);
+            if !goes_on() {
+                return false;
             }
-            self.recorder.settle(next, self.depth, || self.line.len(), &self.circuits);
-            self.probe.settled(next, self.depth);
         }
+    }
+
+    /// Handles the next event, unless it is not before `until`; false in that case.
+    #[inline(always)]
+    fn step(&mut self, until: SimTime) -> bool {
+        let rare = self.calendar.next_time();
+        let completion = self.level.next_completion();
+        let landing = self.next_landing;
+        let other = self.level.next_other();
+        let arrival = self.next_arrival;
+        let next = rare.min(completion).min(landing).min(other).min(arrival);
+        if next >= until {
+            return false;
+        }
+        self.now = next;
+        if next == rare {
+            self.rare_event();
+        } else if next == completion {
+            L::complete(self);
+        } else if next == landing {
+            L::reach_redis(self);
+        } else if L::HAS_OTHER_EVENTS && next == other {
+            L::other(self);
+        } else {
+            L::arrive(self);
+        }
+        self.recorder.settle(next, self.depth, L::waiting(self), &self.circuits);
+        self.probe.settled(next, self.depth);
+        true
     }
 
     fn finish(mut self) -> Outcome {
@@ -396,7 +404,7 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         for job in self.line.iter().chain(&self.in_flight).chain(&elsewhere) {
             self.recorder.class(job.class).in_system += 1;
         }
-        let waiting = self.line.len();
+        let waiting = L::waiting(&self);
         let outcome =
             self.recorder.finish(now, self.depth, waiting, self.circuits, &self.redis, &self.config.classes);
         outcome.assert_conservation();
@@ -414,7 +422,7 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
             }
             Rare::SpikeEnds => self.recorder.spike_ends(now),
             Rare::CalmSample => {
-                self.recorder.normal.sample(self.line.len());
+                self.recorder.normal.sample(L::waiting(self));
                 self.schedule_calm_sample();
             }
             Rare::SeriesStep => {

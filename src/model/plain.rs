@@ -154,6 +154,11 @@ impl Level for Plain {
         Nanos(now.0)
     }
 
+    #[inline(always)]
+    fn waiting<P: Probe>(run: &PlainRun<'_, P>) -> u64 {
+        run.depth - run.level.busy()
+    }
+
     fn active<P: Probe>(run: &PlainRun<'_, P>) -> u64 {
         run.level.busy()
     }
@@ -173,6 +178,7 @@ impl Level for Plain {
 }
 
 impl Plain {
+    #[inline(always)]
     fn busy(&self) -> u64 {
         (self.in_service.len() - self.slots.idle()) as u64
     }

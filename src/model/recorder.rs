@@ -233,19 +233,12 @@ impl Recorder {
 
     /// An event is complete: has the system recovered with it?
     #[inline]
-    pub(crate) fn settle(
-        &mut self,
-        now: SimTime,
-        depth: u64,
-        waiting: impl FnOnce() -> u64,
-        circuits: &Circuits,
-    ) {
+    pub(crate) fn settle(&mut self, now: SimTime, depth: u64, waiting: u64, circuits: &Circuits) {
         if self.recovery.counting_from.is_some() {
             self.recovery.look(now, depth <= self.recovery.depth && circuits.all_closed());
         }
         if self.normal.is_on() {
-            let level = self.normal.level();
-            self.normal.look(now, depth > level && waiting() > level, circuits.all_closed());
+            self.normal.look(now, waiting > self.normal.level(), circuits.all_closed());
         }
     }
 
@@ -377,7 +370,7 @@ impl Recorder {
         classes: &[JobClass],
     ) -> Outcome {
         self.second_ends(classes);
-        self.settle(now, depth, || waiting, &circuits);
+        self.settle(now, depth, waiting, &circuits);
         let is_above = waiting > self.normal.level();
         let normal_again = self.normal.finish(now, is_above, circuits.all_closed());
         let CircuitRecord {

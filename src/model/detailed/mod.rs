@@ -321,6 +321,11 @@ impl Level for Detailed {
         Nanos(now.0.saturating_add_signed(self.troubles.clock_offset()))
     }
 
+    #[inline(always)]
+    fn waiting<P: Probe>(run: &DetailedRun<'_, P>) -> u64 {
+        run.line.len()
+    }
+
     fn active<P: Probe>(run: &DetailedRun<'_, P>) -> u64 {
         run.level.work.iter().map(|work| work.jobs.len() as u64).sum()
     }
