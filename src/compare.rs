@@ -243,7 +243,8 @@ fn judged(result: &SloResult) -> Judged {
         expression: result.expression.clone(),
         pass: result.pass,
         observed: result.observed,
-        metric: result.metric.to_owned(),
+        metric: result.metric.clone().into_owned(),
+        unit: Some(result.unit),
         censored: result.censored,
     }
 }

@@ -14,7 +14,9 @@ use super::settings;
 use crate::experiment::replication::Replication;
 use crate::files::{self, FileError};
 use crate::model::metric::{Metric, Metrics};
-use crate::scenario::Loaded;
+use crate::model::question::Answer;
+use crate::scenario::slo::{Slo, Subject};
+use crate::scenario::{Loaded, Scenario};
 
 /// Version of the file; a change that breaks readers counts it up.
 pub const SCHEMA: &str = "backpressure-sim/baseline/1";
@@ -42,6 +44,18 @@ pub struct Entry {
     pub settings: BTreeMap<String, String>,
     metrics: Table,
     classes: BTreeMap<String, Table>,
+    /// What the objectives ask beyond the metrics.
+    #[serde(default)]
+    answers: Answers,
+}
+
+/// Answers by the subject of the objective and its class, one for each replication.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Answers {
+    /// The least that each can be; none where there is no answer.
+    least: BTreeMap<String, Vec<Option<f64>>>,
+    /// The most, where that differs.
+    most: BTreeMap<String, Vec<Option<f64>>>,
 }
 
 /// The metrics of the system or of a class.
@@ -181,7 +195,8 @@ impl Entry {
     /// What a scenario found. `recorded` is the scenario as its file and `--set` have it: its own seed and
     /// number of replications may differ from those that were run.
     pub fn new(recorded: &Loaded, seed: u64, replications: &[Replication]) -> Self {
-        let classes = recorded.scenario.model.classes.iter().enumerate();
+        let scenario = &recorded.scenario;
+        let classes = scenario.model.classes.iter().enumerate();
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed,
@@ -192,26 +207,27 @@ impl Entry {
             classes: classes
                 .map(|(index, class)| (class.name.clone(), Table::of(replications, Some(index))))
                 .collect(),
+            answers: Answers::of(scenario, replications),
         }
     }
 
-    /// The replications again; `classes` are the names of the scenario's classes in their order.
+    /// The replications again, with the classes and the questions of a scenario.
     ///
     /// # Errors
     ///
     /// If the entry was tampered with.
-    pub fn restore(&self, scenario: &str, classes: &[&str]) -> Result<Restored, BaselineError> {
-        let inconsistent = |fault: String| BaselineError::Inconsistent(scenario.to_owned(), fault);
+    pub fn restore(&self, scenario: &Scenario) -> Result<Restored, BaselineError> {
+        let inconsistent = |fault: String| BaselineError::Inconsistent(scenario.name.clone(), fault);
         let count = self.replications as usize;
         if self.digests.len() != count {
             let found = self.digests.len();
             return Err(inconsistent(format!("{found} digests of {count} replications")));
         }
         let system = self.metrics.restore(count).map_err(inconsistent)?;
+        let classes = scenario.model.classes.iter().map(|class| &class.name);
         let mut of_classes = Vec::with_capacity(classes.len());
         for class in classes {
-            let table =
-                self.classes.get(*class).ok_or_else(|| inconsistent(format!("no class `{class}`")))?;
+            let table = self.classes.get(class).ok_or_else(|| inconsistent(format!("no class `{class}`")))?;
             of_classes.push(table.restore(count).map_err(inconsistent)?.into_iter());
         }
         let mut replications = Vec::with_capacity(count);
@@ -221,9 +237,53 @@ impl Entry {
             let classes = of_classes.iter_mut().filter_map(Iterator::next).collect();
             replications.push(Replication::bare(digest, system, classes));
         }
+        self.answers.restore(scenario, &mut replications).map_err(inconsistent)?;
         let is_unknown = |metric: &Metric| !self.metrics.values.contains_key(metric.name());
         Ok(Restored { replications, unknown: Metric::ALL.iter().copied().filter(is_unknown).collect() })
     }
+}
+
+impl Answers {
+    fn of(scenario: &Scenario, replications: &[Replication]) -> Self {
+        let mut answers = Answers::default();
+        for slo in scenario.slo.iter().filter(|slo| slo.metric().is_none()) {
+            let of_slo = || replications.iter().map(|replication| replication.answer(slo));
+            let name = name_of_answer(scenario, slo);
+            answers.least.insert(name.clone(), of_slo().map(|answer| Some(answer?.least)).collect());
+            if of_slo().flatten().any(|answer| answer.is_bound()) {
+                answers.most.insert(name, of_slo().map(|answer| answer?.most).collect());
+            }
+        }
+        answers
+    }
+
+    /// Gives the replications the answers to the questions of the scenario, as far as they are known.
+    fn restore(&self, scenario: &Scenario, replications: &mut [Replication]) -> Result<(), String> {
+        for slo in &scenario.slo {
+            let Subject::Question { index, .. } = slo.subject else { continue };
+            let name = name_of_answer(scenario, slo);
+            let Some(least) = self.least.get(&name) else { continue };
+            let most = self.most.get(&name).unwrap_or(least);
+            if least.len() != replications.len() || most.len() != replications.len() {
+                return Err(format!(
+                    "{} values of `{name}` in {} replications",
+                    least.len(),
+                    replications.len()
+                ));
+            }
+            for ((replication, least), most) in replications.iter_mut().zip(least).zip(most) {
+                replication.answers.resize(scenario.model.questions.len(), None);
+                replication.answers[index] = least.map(|least| Answer { least, most: *most });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn name_of_answer(scenario: &Scenario, slo: &Slo) -> String {
+    let class =
+        slo.class.map_or(String::new(), |class| format!(" of {}", scenario.model.classes[class].name));
+    format!("{}{class}", slo.subject.name())
 }
 
 impl Table {

@@ -179,11 +179,11 @@ impl ScenarioCheck {
         let Subject { loaded, file, baseline, replications } = *subject;
         let scenario = &loaded.scenario;
         let classes: Vec<&str> = scenario.model.classes.iter().map(|class| class.name.as_str()).collect();
-        let restored = baseline.restore(&scenario.name, &classes)?;
+        let restored = baseline.restore(scenario)?;
         let before = &restored.replications;
         let objectives = scenario.slo.iter().map(|slo| {
             let (current, baseline) = (judge(slo, replications), judge(slo, before));
-            let is_known = rules.accept_known_misses && !baseline.pass;
+            let is_known = rules.accept_known_misses && baseline.judged && !baseline.pass;
             Objective { fails: !current.pass && !is_known, current, baseline }
         });
         let differs = |change: &Change| part_of(&change.setting) == Part::System;

@@ -313,8 +313,7 @@ fn match_baseline(args: &CheckArgs, candidate: &mut Candidate, known: &Baseline)
         let (asked, recorded) = (asked.replications, baseline.replications);
         return Some(contradiction(name, "replications", asked.into(), recorded.into()));
     }
-    let classes: Vec<&str> = asked.model.classes.iter().map(|class| class.name.as_str()).collect();
-    if let Err(error) = baseline.restore(name, &classes) {
+    if let Err(error) = baseline.restore(asked) {
         return Some(error.to_string());
     }
     candidate.scenario.seed = baseline.seed;
@@ -357,10 +356,9 @@ fn choose_replications(args: &CheckArgs, candidates: &mut [Candidate], known: &B
 
 fn is_comparable(candidate: &Candidate, baseline: &Entry) -> bool {
     let Candidate { recorded, scenario, .. } = candidate;
-    let classes: Vec<&str> = scenario.model.classes.iter().map(|class| class.name.as_str()).collect();
     (scenario.seed, scenario.replications) == (baseline.seed, baseline.replications)
         && obstacles(recorded, baseline).is_empty()
-        && baseline.restore(&scenario.name, &classes).is_ok()
+        && baseline.restore(scenario).is_ok()
 }
 
 fn not_comparable(args: &CheckArgs, problem: &str) -> anyhow::Error {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::summary::{Estimate, Named, SCHEMA, Verdict};
-use crate::model::metric::Metric;
+use crate::model::metric::{Metric, Unit};
 
 /// What an earlier run left behind.
 #[derive(Clone, Debug, Deserialize)]
@@ -67,9 +67,19 @@ pub struct Judged {
     pub observed: Option<f64>,
     /// The metric on the left side.
     pub metric: String,
+    /// What that counts in; in results of older versions, what the metric does.
+    #[serde(default)]
+    pub unit: Option<Unit>,
     /// Replications in which the metric is only a bound.
     #[serde(default)]
     pub censored: u32,
+}
+
+impl Judged {
+    /// What the left side counts in.
+    pub fn unit(&self) -> Unit {
+        self.unit.or_else(|| Metric::from_name(&self.metric).map(Metric::unit)).unwrap_or(Unit::Count)
+    }
 }
 
 /// The metrics of each replication.

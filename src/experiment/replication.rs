@@ -12,7 +12,9 @@ use crate::model::metric::{Metric, Metrics};
 use crate::model::nearness::Nearness;
 use crate::model::outcome::{Outcome, class_metrics};
 use crate::model::probe::NoProbe;
+use crate::model::question::Answer;
 use crate::scenario::Scenario;
+use crate::scenario::slo::{Slo, Subject};
 
 use super::{Progress, SLICES};
 
@@ -36,6 +38,8 @@ pub struct Replication {
     pub first_loss: Option<SimTime>,
     /// What each alert did, in the order of the rules.
     pub alerts: Vec<AlertCourse>,
+    /// The answers to `ModelConfig::questions`.
+    pub answers: Vec<Option<Answer>>,
 }
 
 impl Replication {
@@ -50,19 +54,32 @@ impl Replication {
             first_refusal: outcome.first_refusal,
             first_loss: outcome.first_loss,
             alerts: alerts::courses(&config.monitoring, &outcome.scrapes, config.horizon),
+            answers: outcome.answers(config),
         }
     }
 
     /// Metrics alone, without limits, losses or alerts.
     pub fn bare(digest: u64, system: Metrics, classes: Vec<Metrics>) -> Self {
         let (limits, nearness) = (LimitsReached::default(), Nearness::default());
-        let alerts = Vec::new();
-        Self { digest, system, classes, limits, nearness, first_refusal: None, first_loss: None, alerts }
+        let (alerts, answers) = (Vec::new(), Vec::new());
+        let (first_refusal, first_loss) = (None, None);
+        Self { digest, system, classes, limits, nearness, first_refusal, first_loss, alerts, answers }
     }
 
     /// The metrics of a class, or of the whole system.
     pub fn metrics(&self, class: Option<usize>) -> &Metrics {
         class.map_or(&self.system, |class| &self.classes[class])
+    }
+
+    /// What it says of an objective's left side.
+    pub fn answer(&self, slo: &Slo) -> Option<Answer> {
+        match slo.subject {
+            Subject::Metric(metric) => {
+                let metrics = self.metrics(slo.class);
+                Some(Answer::bounded(metrics.get(metric)?, metrics.is_censored(metric)))
+            }
+            Subject::Question { index, .. } => *self.answers.get(index)?,
+        }
     }
 
     /// A system-wide metric.

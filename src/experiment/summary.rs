@@ -1,5 +1,7 @@
 //! The result of an experiment, as reports and the JSON document show it.
 
+use std::borrow::Cow;
+
 pub use super::named::Named;
 use super::replication::Replication;
 use super::traffic::{self, Traffic};
@@ -7,8 +9,9 @@ use crate::engine::digest::Digest;
 use crate::engine::time::SimTime;
 use crate::model::config::AlertRule;
 use crate::model::limits::Limit;
-use crate::model::metric::{Metric, Metrics};
+use crate::model::metric::{Metric, Metrics, Unit};
 use crate::model::outcome::ScalingDecision;
+use crate::model::question::Answer;
 use crate::scenario::Scenario;
 use crate::scenario::slo::{Slo, Statistic};
 use crate::stats::interval::Sample;
@@ -105,8 +108,10 @@ pub struct SloResult {
     pub absent: &'static str,
     /// The right side.
     pub limit: f64,
-    /// The metric on the left side.
-    pub metric: &'static str,
+    /// The metric, or what else is on the left side.
+    pub metric: Cow<'static, str>,
+    /// What it counts in.
+    pub unit: Unit,
     /// Censored replications of the metric: `observed` is then a bound.
     pub censored: u32,
 }
@@ -252,15 +257,10 @@ impl SloResult {
 /// A censored value is a lower bound: what it bounds may be anything from there on. An objective holds if it holds
 /// whatever that is, and is not judged if that decides.
 pub fn judge(slo: &Slo, replications: &[Replication]) -> SloResult {
-    let of_class = || replications.iter().map(|replication| replication.metrics(slo.class));
-    let values = |bound: fn(f64) -> f64| -> Sample {
-        let value = |metrics: &Metrics| {
-            let value = metrics.get(slo.metric)?;
-            Some(if metrics.is_censored(slo.metric) { bound(value) } else { value })
-        };
-        of_class().filter_map(value).collect()
-    };
-    let (least, most) = (values(|bound| bound), values(|_| f64::INFINITY));
+    let answers: Vec<Answer> =
+        replications.iter().filter_map(|replication| replication.answer(slo)).collect();
+    let least: Sample = answers.iter().map(|answer| answer.least).collect();
+    let most: Sample = answers.iter().map(|answer| answer.most.unwrap_or(f64::INFINITY)).collect();
     let statistic = |sample: &Sample| match slo.statistic {
         Statistic::Mean => sample.mean(),
         Statistic::Min => sample.min(),
@@ -276,10 +276,11 @@ pub fn judge(slo: &Slo, replications: &[Replication]) -> SloResult {
         observed: statistic(&least),
         statistic: slo.statistic,
         runs: least.len() as u32,
-        absent: slo.metric.when_absent(),
+        absent: slo.subject.when_absent(),
         limit: slo.limit,
-        metric: slo.metric.name(),
-        censored: of_class().filter(|metrics| metrics.is_censored(slo.metric)).count() as u32,
+        metric: slo.subject.name(),
+        unit: slo.subject.unit(),
+        censored: answers.iter().filter(|answer| answer.is_bound()).count() as u32,
     }
 }
 
@@ -379,7 +380,7 @@ pub fn limits_ahead(replications: &[Replication]) -> Vec<LimitAhead> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::slo::Relation;
+    use crate::scenario::slo::{Relation, Subject};
 
     /// Replications with these recovery times; `None` is one that does not recover within 100 s.
     fn runs(values: &[Option<f64>]) -> Vec<Replication> {
@@ -400,7 +401,14 @@ mod tests {
         expected: Option<bool>,
     ) {
         let expression = String::new();
-        let slo = Slo { expression, metric: Metric::Recovery, class: None, statistic, relation, limit };
+        let slo = Slo {
+            expression,
+            subject: Subject::Metric(Metric::Recovery),
+            class: None,
+            statistic,
+            relation,
+            limit,
+        };
         let result = judge(&slo, &runs(values));
         assert_eq!((result.pass, result.judged), (expected == Some(true), expected.is_some()), "{result:?}");
     }
@@ -426,7 +434,14 @@ mod tests {
     fn what_has_no_value_is_neither_met_nor_judged() {
         let expression = String::new();
         let (statistic, relation, limit) = (Statistic::Max, Relation::Less, 10.0);
-        let slo = Slo { expression, metric: Metric::Recovery, class: None, statistic, relation, limit };
+        let slo = Slo {
+            expression,
+            subject: Subject::Metric(Metric::Recovery),
+            class: None,
+            statistic,
+            relation,
+            limit,
+        };
         let result = judge(&slo, &[Replication::bare(0, Metrics::default(), Vec::new())]);
         assert_eq!((result.pass, result.judged, result.observed), (false, false, None));
         assert_eq!(result.absent, "not disturbed: nothing to recover from");
@@ -437,8 +452,14 @@ mod tests {
         let largest = |count: usize| {
             let values: Vec<Option<f64>> = (0..count).map(|value| Some(value as f64)).collect();
             let (expression, statistic, relation) = (String::new(), Statistic::P95, Relation::Less);
-            let slo =
-                Slo { expression, metric: Metric::Recovery, class: None, statistic, relation, limit: 10.0 };
+            let slo = Slo {
+                expression,
+                subject: Subject::Metric(Metric::Recovery),
+                class: None,
+                statistic,
+                relation,
+                limit: 10.0,
+            };
             let result = judge(&slo, &runs(&values));
             (result.is_largest(), result.observed == Some(count as f64 - 1.0))
         };

@@ -256,12 +256,13 @@ impl Harm {
     fn is_limited_by(self, slo: &Slo) -> bool {
         let is_of_it = match self {
             // A request that is refused is sent again or given up.
-            Harm::Refused => match slo.metric {
-                Metric::Rejected | Metric::Abandoned => true,
-                Metric::RejectionProbability => slo.limit < 1.0,
+            _ if slo.subject.is_error_budget() => true,
+            Harm::Refused => match slo.metric() {
+                Some(Metric::Rejected | Metric::Abandoned) => true,
+                Some(Metric::RejectionProbability) => slo.limit < 1.0,
                 _ => false,
             },
-            Harm::Lost => slo.metric == Metric::Lost,
+            Harm::Lost => slo.metric() == Some(Metric::Lost),
         };
         is_of_it
             && slo.statistic != Statistic::Min

@@ -6,6 +6,7 @@ mod clients;
 mod faults;
 mod gateway;
 mod monitoring;
+mod part;
 mod queue;
 mod redis;
 mod workers;
@@ -16,6 +17,7 @@ pub use super::autoscaler::{
     AutoscalerConfig, Behavior, PolicyKind, ScalingPolicy, ScalingRules, Select, TargetType,
 };
 use super::distribution::Distribution;
+use super::question::Question;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::memory::JobState;
 
@@ -28,6 +30,7 @@ pub use clients::{Backoff, Clients, WaitFor};
 pub use faults::{Fault, FaultKind};
 pub use gateway::{Gateway, Readiness};
 pub use monitoring::{AlertRule, Condition, Monitoring, PrometheusVersion, Severity};
+pub use part::Part;
 pub use queue::{Discipline, Lane, Queue};
 pub(crate) use redis::tables_of;
 pub use redis::{Keep, MemoryModel, OnFull, Operations, Redis};
@@ -68,6 +71,10 @@ pub struct ModelConfig {
     pub autoscaler: Option<AutoscalerConfig>,
     /// Scrapes and alerts.
     pub monitoring: Monitoring,
+    /// The parts of the run whose jobs are counted apart as well.
+    pub parts: Vec<Part>,
+    /// What the objectives ask beyond the metrics.
+    pub questions: Vec<Question>,
 }
 
 impl ModelConfig {
@@ -93,6 +100,30 @@ impl ModelConfig {
     /// Offered jobs per second at a time; recorded and scheduled arrivals count as nothing.
     pub fn rate_at(&self, time: SimTime) -> f64 {
         self.sources.iter().map(|source| source.rate_at(time)).sum()
+    }
+
+    /// Mean of the arrivals per second, of a class or of all, in the phases within the run that are no spike; `None` where no
+    /// rates are given.
+    pub fn calm_rate(&self, class: Option<usize>) -> Option<f64> {
+        let horizon = SimTime(self.horizon.0);
+        let mut rate = 0.0;
+        for source in &self.sources {
+            let is_asked = |(index, _): &&(usize, f64)| class.is_none_or(|class| class == *index);
+            let share: f64 = source.classes.iter().filter(is_asked).map(|(_, share)| share).sum();
+            let (mut jobs, mut seconds) = (0.0, 0.0);
+            for (begin, phase) in source.phase_spans() {
+                if phase.spike || begin >= horizon {
+                    continue;
+                }
+                let length = phase.end.min(horizon).since(begin).as_secs_f64();
+                jobs += phase.arrivals_in(begin, length);
+                seconds += length;
+            }
+            if seconds > 0.0 {
+                rate += share * jobs / seconds;
+            }
+        }
+        (rate > 0.0).then_some(rate)
     }
 
     /// Multiplies all arrival rates. Recorded and scheduled arrivals stay as they are.

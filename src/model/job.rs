@@ -1,5 +1,6 @@
 //! A job on its way through the service.
 
+use super::recorder::Who;
 use crate::engine::time::{SimDuration, SimTime};
 
 /// A job. `D` is what only a run of the level `Detailed` knows of it.
@@ -12,4 +13,10 @@ pub(crate) struct Job<D> {
     pub(crate) bytes: u32,
     pub(crate) class: u16,
     pub(crate) details: D,
+}
+
+impl<D> Job<D> {
+    pub(crate) fn who(&self) -> Who {
+        Who { class: self.class, arrived: self.arrived }
+    }
 }

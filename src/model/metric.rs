@@ -4,7 +4,8 @@
 //! may be added, none is renamed.
 
 /// What a metric counts in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// A number of jobs.
     Jobs,
@@ -43,10 +44,8 @@ pub enum Population {
     Jobs,
     /// The jobs that arrive after the warm-up.
     LaterArrivals,
-    /// The jobs that arrive after the warm-up and that a worker has taken by the end: neither lost ones nor those that still wait.
-    Served,
-    /// The jobs that arrive after the warm-up and that are completed by the end.
-    Done,
+    /// The jobs that arrive after the warm-up and are admitted, whatever becomes of them.
+    LaterAdmitted,
 }
 
 impl Population {
@@ -57,8 +56,9 @@ impl Population {
             Population::Later => "the run after the warm-up",
             Population::Jobs => "all jobs",
             Population::LaterArrivals => "jobs that arrive after the warm-up",
-            Population::Served => "jobs that arrive after the warm-up and that a worker takes by the end",
-            Population::Done => "jobs that arrive after the warm-up and are completed by the end",
+            Population::LaterAdmitted => {
+                "admitted jobs that arrive after the warm-up, lost and waiting ones included"
+            }
         }
     }
 }
@@ -163,15 +163,15 @@ metrics! {
     Amplification "retry_amplification" Count Class HigherIsWorse Later "Offered jobs over requests of clients, after the warm-up: 1 without retries.";
     FailedAttempts "failed_attempts" Count Class HigherIsWorse Jobs "Attempts of workers that failed, whether or not a later one succeeded.";
     Redelivered "redelivered_jobs" Jobs Class HigherIsWorse Jobs "Jobs found again after the death of their worker, when their lock had run out.";
-    WaitMean "wait_mean_seconds" Seconds Class HigherIsWorse Served "Mean time in the waiting line of jobs that arrived after the warm-up and were served.";
-    WaitP50 "wait_p50_seconds" Seconds Class HigherIsWorse Served "Median time in the waiting line.";
-    WaitP95 "wait_p95_seconds" Seconds Class HigherIsWorse Served "95th percentile of the time in the waiting line.";
-    WaitP99 "wait_p99_seconds" Seconds Class HigherIsWorse Served "99th percentile of the time in the waiting line.";
-    WaitProbability "wait_probability" Fraction Class HigherIsWorse Served "Share of served jobs that had to wait at all.";
-    SojournMean "sojourn_mean_seconds" Seconds Class HigherIsWorse Done "Mean time from arrival to completion of jobs that arrived after the warm-up.";
-    SojournP50 "sojourn_p50_seconds" Seconds Class HigherIsWorse Done "Median time from arrival to completion.";
-    SojournP95 "sojourn_p95_seconds" Seconds Class HigherIsWorse Done "95th percentile of the time from arrival to completion.";
-    SojournP99 "sojourn_p99_seconds" Seconds Class HigherIsWorse Done "99th percentile of the time from arrival to completion.";
+    WaitMean "wait_mean_seconds" Seconds Class HigherIsWorse LaterAdmitted "Mean time in the waiting line. One that waits at the end counts as long as it has waited, and the mean is a bound where one in a hundred does; with one that was lost before a worker took it, the mean has no end.";
+    WaitP50 "wait_p50_seconds" Seconds Class HigherIsWorse LaterAdmitted "Median time in the waiting line: a job lost before a worker took it waits for ever, one that waits at the end at least as long as it has.";
+    WaitP95 "wait_p95_seconds" Seconds Class HigherIsWorse LaterAdmitted "95th percentile of the time in the waiting line.";
+    WaitP99 "wait_p99_seconds" Seconds Class HigherIsWorse LaterAdmitted "99th percentile of the time in the waiting line.";
+    WaitProbability "wait_probability" Fraction Class HigherIsWorse LaterAdmitted "Share of the jobs that had to wait at all; a lost one did.";
+    SojournMean "sojourn_mean_seconds" Seconds Class HigherIsWorse LaterAdmitted "Mean time from arrival to completion. One that is there at the end counts as long as it has been, and the mean is a bound where one in a hundred is; with one that was lost or failed for good, the mean has no end.";
+    SojournP50 "sojourn_p50_seconds" Seconds Class HigherIsWorse LaterAdmitted "Median time from arrival to completion: a job that is lost or fails for good takes for ever, one that is there at the end at least as long as it has been.";
+    SojournP95 "sojourn_p95_seconds" Seconds Class HigherIsWorse LaterAdmitted "95th percentile of the time from arrival to completion.";
+    SojournP99 "sojourn_p99_seconds" Seconds Class HigherIsWorse LaterAdmitted "99th percentile of the time from arrival to completion.";
     // More is less headroom, or less waste.
     WorkerUtilisation "worker_utilisation" Fraction System Neutral Later "Busy share of all worker slots, after the warm-up.";
     RedisPeak "redis_peak_bytes" Bytes System HigherIsWorse Run "Largest Redis memory of the whole run.";
@@ -191,6 +191,21 @@ impl Metric {
             Metric::Recovery | Metric::NormalAgain => "not disturbed: nothing to recover from",
             _ => "no value",
         }
+    }
+
+    /// Whether it counts what clients do, rather than what becomes of jobs.
+    pub const fn is_of_clients(self) -> bool {
+        matches!(
+            self,
+            Metric::Requests
+                | Metric::Retried
+                | Metric::TimedOut
+                | Metric::Abandoned
+                | Metric::Wasted
+                | Metric::Amplification
+                | Metric::FailedAttempts
+                | Metric::Redelivered
+        )
     }
 
     /// The metric of that name.
@@ -231,12 +246,17 @@ impl Metrics {
         self.values[metric as usize] = value.into();
     }
 
-    /// Sets a time, or the horizon with the mark that it is only a bound.
-    pub fn set_or_censor(&mut self, metric: Metric, seconds: Option<f64>, horizon: f64) {
-        self.set(metric, seconds.unwrap_or(horizon));
-        if seconds.is_none() {
+    /// Sets a value that may be only a lower bound.
+    pub fn set_bounded(&mut self, metric: Metric, value: f64, is_bound: bool) {
+        self.set(metric, value);
+        if is_bound {
             self.censored |= 1 << (metric as usize);
         }
+    }
+
+    /// Sets a time, or the horizon with the mark that it is only a bound.
+    pub fn set_or_censor(&mut self, metric: Metric, seconds: Option<f64>, horizon: f64) {
+        self.set_bounded(metric, seconds.unwrap_or(horizon), seconds.is_none());
     }
 }
 

@@ -26,6 +26,7 @@ pub mod metric;
 pub mod nearness;
 pub mod outcome;
 pub mod probe;
+pub mod question;
 
 mod arrivals;
 mod circuits;
@@ -61,7 +62,7 @@ use line::WaitingLine;
 use outcome::Outcome;
 use plain::Plain;
 use probe::{NoProbe, Probe};
-use recorder::Recorder;
+use recorder::{Recorder, Stage};
 use redis::Memory;
 use scrape::QueueScrape;
 
@@ -136,6 +137,8 @@ trait Level: Sized + fmt::Debug {
     fn reach_redis<P: Probe>(run: &mut Run<'_, P, Self>);
     /// An initial job is placed.
     fn place<P: Probe>(run: &mut Run<'_, P, Self>, job: Job<Self::Details>);
+    /// When a job came into the waiting line, the last time.
+    fn landed(config: &ModelConfig, job: &Job<Self::Details>) -> SimTime;
     /// A job reaches Redis, which may have no room for it.
     fn land<P: Probe>(run: &mut Run<'_, P, Self>, job: Job<Self::Details>);
     /// The next slot ends its phase.
@@ -401,8 +404,11 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         let now = self.now;
         self.record_series();
         let elsewhere = L::finish(&mut self);
-        for job in self.line.iter().chain(&self.in_flight).chain(&elsewhere) {
-            self.recorder.class(job.class).in_system += 1;
+        for job in self.line.iter() {
+            self.recorder.still_there(now, job.who(), Some(L::landed(self.config, job)));
+        }
+        for job in self.in_flight.iter().chain(&elsewhere) {
+            self.recorder.still_there(now, job.who(), None);
         }
         let waiting = L::waiting(&self);
         let outcome =
@@ -529,7 +535,7 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
     #[cold]
     fn crash_redis(&mut self) {
         for job in self.line.drain() {
-            self.recorder.lost(self.now, job.class);
+            self.recorder.lost(self.now, job.who(), Stage::Waiting);
         }
         self.change_depth(0);
         self.redis.restart();

@@ -8,10 +8,12 @@ use super::config::ModelConfig;
 use super::disturbance::Disturbance;
 use super::limits::{Limit, LimitsReached};
 use super::metric::{Metric, Metrics};
+use super::question::Answer;
 use super::scrape::Scrape;
 use crate::engine::digest::Digest;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::stats::histogram::Histogram;
+use crate::stats::spans::{AtLeast, Spans};
 
 /// The raw result of a replication: exact integers.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +61,8 @@ pub struct Outcome {
     pub scrapes: Vec<Scrape>,
     /// The course over time.
     pub series: RunSeries,
+    /// Counts of the jobs that arrived within each part of `ModelConfig::parts`, by class; their warm-up is empty.
+    pub parts: Vec<Vec<ClassCounts>>,
 }
 
 /// Counts of one job class.
@@ -86,10 +90,25 @@ pub struct ClassCounts {
     pub wait: Histogram,
     /// Times from arrival to completion, of the same.
     pub sojourn: Histogram,
+    /// Of the same, those whose wait or sojourn has no end.
+    pub unended: Unended,
     /// Arrivals of the warm-up: counts include them, ratios do not.
     pub before_warmup: WarmupCounts,
     /// What the detailed level counts besides.
     pub extras: ClassExtras,
+}
+
+/// Jobs whose wait or sojourn did not end within the run.
+#[derive(Clone, Debug, Default)]
+pub struct Unended {
+    /// Of the jobs that wait at the horizon, how long they have, in nanoseconds.
+    pub waiting: Histogram,
+    /// Of the admitted jobs that are there at the horizon, how long ago they arrived, in nanoseconds.
+    pub present: Histogram,
+    /// Jobs lost before a worker took them.
+    pub never_taken: u64,
+    /// Jobs lost, or failed for good.
+    pub never_completed: u64,
 }
 
 /// What arrived during the warm-up.
@@ -296,6 +315,18 @@ impl ClassCounts {
             WarmupCounts { offered: self.offered, rejected: self.rejected(), requests: self.extras.requests };
     }
 
+    /// Times in the waiting line of the jobs that arrived after the warm-up and were admitted.
+    pub fn waits(&self) -> Spans<'_> {
+        let Unended { waiting, never_taken, .. } = &self.unended;
+        Spans { ended: &self.wait, open: waiting, endless: *never_taken }
+    }
+
+    /// Times from arrival to completion of the same jobs.
+    pub fn sojourns(&self) -> Spans<'_> {
+        let Unended { present, never_completed, .. } = &self.unended;
+        Spans { ended: &self.sojourn, open: present, endless: *never_completed }
+    }
+
     /// Counts so far, for the series.
     pub(crate) fn flow(&self) -> Flow {
         Flow {
@@ -305,6 +336,14 @@ impl ClassCounts {
             completed: self.completed,
             lost: self.lost,
         }
+    }
+
+    /// The sum of some.
+    pub(crate) fn sum(classes: &[ClassCounts]) -> ClassCounts {
+        classes.iter().fold(ClassCounts::default(), |mut total, class| {
+            total.add(class);
+            total
+        })
     }
 
     fn add(&mut self, other: &ClassCounts) {
@@ -320,6 +359,7 @@ impl ClassCounts {
             in_system,
             wait,
             sojourn,
+            unended,
             before_warmup,
             extras,
         } = other;
@@ -334,8 +374,19 @@ impl ClassCounts {
         self.in_system += in_system;
         self.wait.merge(wait);
         self.sojourn.merge(sojourn);
+        self.unended.add(unended);
         self.before_warmup.add(before_warmup);
         self.extras.add(extras);
+    }
+}
+
+impl Unended {
+    fn add(&mut self, other: &Self) {
+        let Self { waiting, present, never_taken, never_completed } = other;
+        self.waiting.merge(waiting);
+        self.present.merge(present);
+        self.never_taken += never_taken;
+        self.never_completed += never_completed;
     }
 }
 
@@ -385,10 +436,12 @@ impl Outcome {
 
     /// The sum over all classes.
     pub fn total(&self) -> ClassCounts {
-        self.classes.iter().fold(ClassCounts::default(), |mut total, class| {
-            total.add(class);
-            total
-        })
+        ClassCounts::sum(&self.classes)
+    }
+
+    /// The answers to the questions of the objectives.
+    pub fn answers(&self, config: &ModelConfig) -> Vec<Option<Answer>> {
+        config.questions.iter().map(|question| question.answer(self, config)).collect()
     }
 
     /// The system-wide metrics.
@@ -474,6 +527,8 @@ impl Outcome {
             details,
             decisions: _,
             series,
+            // Of the same jobs as the classes.
+            parts: _,
         } = self;
         let RunSeries {
             depth,
@@ -561,6 +616,8 @@ impl ClassCounts {
             in_system,
             wait,
             sojourn,
+            // Follow from the jobs lost, failed and in the system, which are counted.
+            unended: _,
             before_warmup,
             // With the rest of the detailed level.
             extras: _,
@@ -588,6 +645,11 @@ impl ClassCounts {
 
 /// The metrics that exist for each class as well as for the sum of all.
 pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metrics {
+    class_metrics_over(counts, config, (config.horizon - config.warmup).as_secs_f64())
+}
+
+/// The same of the jobs of a part of the run that is so many seconds long.
+pub(crate) fn class_metrics_over(counts: &ClassCounts, config: &ModelConfig, measured: f64) -> Metrics {
     let mut metrics = Metrics::default();
     for (metric, count) in [
         (Metric::Initial, counts.initial),
@@ -606,7 +668,6 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
     }
     let offered = counts.offered_after_warmup();
     metrics.set(Metric::RejectionProbability, ratio(counts.rejected_after_warmup(), offered));
-    let measured = (config.horizon - config.warmup).as_secs_f64();
     metrics.set(Metric::Goodput, counts.completed_after_warmup as f64 / measured);
 
     let extras = &counts.extras;
@@ -626,17 +687,23 @@ pub(crate) fn class_metrics(counts: &ClassCounts, config: &ModelConfig) -> Metri
         metrics.set(Metric::Redelivered, extras.redelivered as f64);
     }
 
-    let seconds = |nanos: Option<f64>| nanos.map(|nanos| nanos / 1e9);
-    let served = counts.wait.count();
-    metrics.set(Metric::WaitProbability, ratio(served - counts.wait.zeros(), served));
-    metrics.set(Metric::WaitMean, seconds(counts.wait.mean()));
-    metrics.set(Metric::WaitP50, seconds(counts.wait.quantile(0.50)));
-    metrics.set(Metric::WaitP95, seconds(counts.wait.quantile(0.95)));
-    metrics.set(Metric::WaitP99, seconds(counts.wait.quantile(0.99)));
-    metrics.set(Metric::SojournMean, seconds(counts.sojourn.mean()));
-    metrics.set(Metric::SojournP50, seconds(counts.sojourn.quantile(0.50)));
-    metrics.set(Metric::SojournP95, seconds(counts.sojourn.quantile(0.95)));
-    metrics.set(Metric::SojournP99, seconds(counts.sojourn.quantile(0.99)));
+    let (waits, sojourns) = (counts.waits(), counts.sojourns());
+    metrics.set(Metric::WaitProbability, waits.share_above_zero());
+    for (metric, span) in [
+        (Metric::WaitMean, waits.mean()),
+        (Metric::WaitP50, waits.quantile(0.50)),
+        (Metric::WaitP95, waits.quantile(0.95)),
+        (Metric::WaitP99, waits.quantile(0.99)),
+        (Metric::SojournMean, sojourns.mean()),
+        (Metric::SojournP50, sojourns.quantile(0.50)),
+        (Metric::SojournP95, sojourns.quantile(0.95)),
+        (Metric::SojournP99, sojourns.quantile(0.99)),
+    ] {
+        let Some(AtLeast { value, is_bound }) = span else { continue };
+        // For ever is at least as long as the run.
+        let seconds = (value / 1e9).min(config.horizon.as_secs_f64());
+        metrics.set_bounded(metric, seconds, is_bound || value.is_infinite());
+    }
     metrics
 }
 

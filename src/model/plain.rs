@@ -6,6 +6,7 @@ use super::config::{ModelConfig, Observe, OnFull};
 use super::job::Job;
 use super::outcome::RejectionReason;
 use super::probe::Probe;
+use super::recorder::Stage;
 use super::{Level, Run};
 use crate::engine::slots::Slots;
 use crate::engine::time::{SimDuration, SimTime};
@@ -90,10 +91,15 @@ impl Level for Plain {
         Self::land(run, job);
     }
 
+    #[inline(always)]
+    fn landed(config: &ModelConfig, job: &Job<()>) -> SimTime {
+        job.arrived + config.gateway.check_latency
+    }
+
     #[inline]
     fn land<P: Probe>(run: &mut PlainRun<'_, P>, job: Job<()>) {
         if run.redis_is_down() {
-            run.recorder.lost(run.now, job.class);
+            run.recorder.lost(run.now, job.who(), Stage::Waiting);
         } else if run.redis.allocate(job.bytes, run.now) {
             run.change_depth(run.depth + 1);
             match run.level.slots.start(run.now + job.hold) {
@@ -104,7 +110,7 @@ impl Level for Plain {
                 None => run.line.push(run.classes[usize::from(job.class)].line, job),
             }
         } else {
-            run.recorder.lost(run.now, job.class);
+            run.recorder.lost(run.now, job.who(), Stage::Waiting);
             if run.config.redis.on_full == OnFull::Crash {
                 crash_redis(run);
             }
@@ -186,7 +192,7 @@ impl Plain {
 
 #[inline(always)]
 fn serve<P: Probe>(run: &mut PlainRun<'_, P>, job: Job<()>, slot: usize) {
-    let landed = job.arrived + run.config.gateway.check_latency;
+    let landed = Plain::landed(run.config, &job);
     run.level.in_service[slot] = job;
     run.recorder.started(job.class, job.arrived, run.now.since(landed));
     run.probe.started(run.now, job.arrived);
@@ -197,7 +203,7 @@ fn crash_redis<P: Probe>(run: &mut PlainRun<'_, P>) {
     run.crash_redis();
     while run.level.busy() > 0 {
         let slot = run.level.slots.next_slot();
-        run.recorder.lost(run.now, run.level.in_service[slot].class);
+        run.recorder.lost(run.now, run.level.in_service[slot].who(), Stage::Taken);
         run.level.slots.release_next();
     }
     run.recorder.busy_slots_changed(run.now, 0);

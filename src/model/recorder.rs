@@ -3,7 +3,7 @@
 use backpressure::State;
 
 use super::circuits::{CircuitRecord, Circuits};
-use super::config::{JobClass, ModelConfig};
+use super::config::{JobClass, ModelConfig, Part};
 use super::disturbance::NormalWatch;
 use super::limits::{Limit, LimitsReached};
 use super::outcome::{
@@ -41,12 +41,39 @@ pub(crate) struct Recorder {
     step: StepEstimators,
     /// What had happened when the second began, by class.
     second: Vec<Flow>,
+    /// Parts of the run that objectives ask about; mostly none.
+    parts: Vec<PartCounts>,
     inverted: u64,
     /// What the detailed level counts besides.
     pub(crate) details: DetailCounts,
     /// What the autoscaler decided.
     pub(crate) decisions: Vec<ScalingDecision>,
     scrapes: Vec<Scrape>,
+}
+
+/// What became of the jobs that arrived within a part of the run, by class.
+#[derive(Debug)]
+struct PartCounts {
+    span: Part,
+    /// Jobs that were there at the start did not arrive.
+    first: SimTime,
+    classes: Vec<ClassCounts>,
+}
+
+/// A job that leaves, or is still there at the end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who {
+    pub(crate) class: u16,
+    pub(crate) arrived: SimTime,
+}
+
+/// How far a job had come that vanishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It waited, or was on its way.
+    Waiting,
+    /// A worker had taken it.
+    Taken,
 }
 
 /// Jobs so far, of all classes.
@@ -125,6 +152,7 @@ impl Recorder {
                 wait: Histogram::default(),
             },
             second: vec![Flow::default(); config.classes.len()],
+            parts: config.parts.iter().map(|span| PartCounts::new(span, config)).collect(),
             inverted: 0,
             details: DetailCounts::default(),
             decisions: Vec::new(),
@@ -142,14 +170,37 @@ impl Recorder {
         &mut self.classes[usize::from(class)].extras
     }
 
+    /// Counts something of a job of this class that arrived then: in the run, and in each part of it that it belongs to. The
+    /// closure is told whether waits and sojourns of the job count.
+    #[inline(always)]
+    fn count(&mut self, class: u16, arrived: SimTime, add: impl Fn(&mut ClassCounts, bool)) {
+        add(&mut self.classes[usize::from(class)], arrived >= self.measured_from);
+        if !self.parts.is_empty() {
+            self.count_in_parts(class, arrived, add);
+        }
+    }
+
+    #[cold]
+    fn count_in_parts(&mut self, class: u16, arrived: SimTime, add: impl Fn(&mut ClassCounts, bool)) {
+        for part in self.parts.iter_mut().filter(|part| arrived >= part.first && part.span.contains(arrived))
+        {
+            add(&mut part.classes[usize::from(class)], true);
+        }
+    }
+
     /// A job arrives whose admission is not decided yet.
-    pub(crate) fn offered(&mut self, class: u16) {
-        self.class(class).offered += 1;
+    pub(crate) fn offered(&mut self, now: SimTime, class: u16) {
+        self.count(class, now, |counts, _| counts.offered += 1);
+    }
+
+    /// Such a job is let in.
+    pub(crate) fn admitted(&mut self, job: Who) {
+        self.count(job.class, job.arrived, |counts, _| counts.admitted += 1);
     }
 
     /// Such a job is rejected, perhaps after the end of the warm-up in which it arrived.
     pub(crate) fn refused(&mut self, now: SimTime, class: u16, arrived: SimTime, reason: RejectionReason) {
-        self.class(class).rejected[reason.index()] += 1;
+        self.count(class, arrived, |counts, _| counts.rejected[reason.index()] += 1);
         self.first_refusal.get_or_insert(now);
         if arrived < self.warmup && now >= self.warmup {
             self.class(class).before_warmup.rejected += 1;
@@ -158,56 +209,90 @@ impl Recorder {
     }
 
     /// A job vanishes.
-    pub(crate) fn lost(&mut self, now: SimTime, class: u16) {
-        self.class(class).lost += 1;
+    pub(crate) fn lost(&mut self, now: SimTime, job: Who, stage: Stage) {
+        self.count(job.class, job.arrived, |counts, is_measured| {
+            counts.lost += 1;
+            counts.unended.never_completed += u64::from(is_measured);
+            counts.unended.never_taken += u64::from(is_measured && stage == Stage::Waiting);
+        });
         self.first_loss.get_or_insert(now);
         self.normal.lost(now);
     }
 
     #[inline]
     pub(crate) fn arrived(&mut self, now: SimTime, class: u16, refusal: Option<RejectionReason>) {
-        let counts = self.class(class);
-        counts.offered += 1;
-        match refusal {
-            None => counts.admitted += 1,
-            Some(reason) => {
-                counts.rejected[reason.index()] += 1;
-                self.first_refusal.get_or_insert(now);
-                if reason == RejectionReason::QueueLimit {
-                    self.limits.reach(Limit::QueueLimit, now);
-                }
+        self.count(class, now, |counts, _| {
+            counts.offered += 1;
+            match refusal {
+                None => counts.admitted += 1,
+                Some(reason) => counts.rejected[reason.index()] += 1,
+            }
+        });
+        if let Some(reason) = refusal {
+            self.first_refusal.get_or_insert(now);
+            if reason == RejectionReason::QueueLimit {
+                self.limits.reach(Limit::QueueLimit, now);
             }
         }
+    }
+
+    /// The last attempt of a job has failed.
+    pub(crate) fn failed(&mut self, job: Who) {
+        self.count(job.class, job.arrived, |counts, is_measured| {
+            counts.failed += 1;
+            counts.unended.never_completed += u64::from(is_measured);
+        });
+    }
+
+    /// A job is still there at the end of the run; `waiting_since` tells since when it waits, if it does.
+    pub(crate) fn still_there(&mut self, now: SimTime, job: Who, waiting_since: Option<SimTime>) {
+        self.count(job.class, job.arrived, |counts, is_measured| {
+            counts.in_system += 1;
+            if is_measured {
+                counts.unended.present.record(now.since(job.arrived).0);
+                if let Some(since) = waiting_since {
+                    counts.unended.waiting.record(now.since(since).0);
+                }
+            }
+        });
     }
 
     #[inline]
     pub(crate) fn started(&mut self, class: u16, arrived: SimTime, wait: SimDuration) {
         let bucket = Histogram::bucket_of(wait.0);
         self.step.wait.record_in(bucket, wait.0);
-        if arrived >= self.measured_from {
-            self.class(class).wait.record_in(bucket, wait.0);
-        }
+        self.count(class, arrived, |counts, is_measured| {
+            if is_measured {
+                counts.wait.record_in(bucket, wait.0);
+            }
+        });
     }
 
     #[inline]
     pub(crate) fn completed(&mut self, now: SimTime, class: u16, arrived: SimTime) {
-        let measured_from = self.measured_from;
-        let counts = self.class(class);
-        counts.completed += 1;
-        counts.completed_after_warmup += u64::from(now >= measured_from);
-        if arrived >= measured_from {
-            counts.sojourn.record(now.since(arrived).0);
-        }
+        let is_after_warmup = u64::from(now >= self.measured_from);
+        self.count(class, arrived, |counts, is_measured| {
+            counts.completed += 1;
+            counts.completed_after_warmup += is_after_warmup;
+            if is_measured {
+                counts.sojourn.record(now.since(arrived).0);
+            }
+        });
     }
 
     /// The same where the client may have stopped waiting.
     pub(crate) fn completed_for(&mut self, now: SimTime, class: u16, arrived: SimTime, wanted: bool) {
         if wanted {
             self.completed(now, class, arrived);
-        } else {
-            self.class(class).completed += 1;
-            self.extras(class).wasted += 1;
+            return;
         }
+        self.count(class, arrived, |counts, is_measured| {
+            counts.completed += 1;
+            counts.extras.wasted += 1;
+            if is_measured {
+                counts.sojourn.record(now.since(arrived).0);
+            }
+        });
     }
 
     #[inline]
@@ -407,7 +492,15 @@ impl Recorder {
             scrapes: self.scrapes,
             series: self.series,
             classes: self.classes,
+            parts: self.parts.into_iter().map(|part| part.classes).collect(),
         }
+    }
+}
+
+impl PartCounts {
+    fn new(span: &Part, config: &ModelConfig) -> Self {
+        let first = SimTime(u64::from(config.start.jobs > 0));
+        Self { span: span.clone(), first, classes: vec![ClassCounts::default(); config.classes.len()] }
     }
 }
 

@@ -188,6 +188,8 @@ fn is_disturbed(model: &ModelConfig) -> bool {
         faults,
         autoscaler,
         // Monitoring changes nothing.
+        parts: _,
+        questions: _,
         monitoring: Monitoring { scrape: _, evaluation: _, version: _, rules: _ },
     } = model;
     let Workers {

@@ -228,7 +228,7 @@ impl Search {
         let objectives = self.slo.iter().enumerate().map(|(position, slo)| {
             worst(&|candidate, replication| {
                 let predicted = candidate.objectives[position]?;
-                let simulated = replication.metrics(slo.class).get(slo.metric)?;
+                let simulated = replication.answer(slo)?.least;
                 Some(error(predicted, simulated, slo.limit))
             })
         });
@@ -685,7 +685,7 @@ impl Candidate {
         Self {
             id,
             fixed_cost: scenario.cost.fixed(model),
-            objectives: scenario.slo.iter().map(|slo| predicted(slo.metric, slo.class)).collect(),
+            objectives: scenario.slo.iter().map(|slo| predicted(slo.metric()?, slo.class)).collect(),
             rejected: predicted(Metric::Rejected, None),
             tie_break: predicted(scenario.plan.tie_break, None),
             distance,
@@ -787,7 +787,7 @@ fn relative(slo: &Slo, value: f64) -> f64 {
 /// running them. Metrics are never negative.
 fn fails_for_certain(slo: &Slo, replications: &[Replication], all: u32) -> bool {
     let values: Vec<f64> =
-        replications.iter().take(all as usize).filter_map(|r| r.metrics(slo.class).get(slo.metric)).collect();
+        replications.iter().take(all as usize).filter_map(|run| Some(run.answer(slo)?.least)).collect();
     let bad = values.iter().filter(|value| !slo.relation.holds(**value, slo.limit)).count();
     let is_upper = matches!(slo.relation, Relation::Less | Relation::LessOrEqual)
         || (slo.relation == Relation::Equal && slo.limit <= 0.0);
@@ -831,7 +831,7 @@ fn interval(slo: &Slo, replications: &[Replication]) -> Option<(f64, f64)> {
     if slo.statistic != Statistic::Mean || matches!(slo.relation, Relation::Equal | Relation::NotEqual) {
         return None;
     }
-    let sample: Sample = replications.iter().filter_map(|r| r.metrics(slo.class).get(slo.metric)).collect();
+    let sample: Sample = replications.iter().filter_map(|run| Some(run.answer(slo)?.least)).collect();
     let (mean, half_width) = (sample.mean()?, sample.half_width(CONFIDENCE)?);
     Some((mean - half_width, mean + half_width))
 }

@@ -296,7 +296,7 @@ fn effects(
     runs: &[Vec<Replication>],
 ) -> Vec<Effect> {
     let mut metrics = vec![Metric::Recovery, Metric::RejectionProbability];
-    let further = choice.slo.iter().filter(|slo| slo.class.is_none()).map(|slo| slo.metric);
+    let further = choice.slo.iter().filter(|slo| slo.class.is_none()).filter_map(|slo| slo.metric());
     for metric in further {
         if !metrics.contains(&metric) && metric.unit() != crate::model::metric::Unit::Count {
             metrics.push(metric);

@@ -19,8 +19,20 @@ The **statistic** of an objective is taken over the replications: `mean` (if non
 that 95% of the replications do not exceed; of fewer than 20 it is the largest. `wait_p95_seconds.max` is thus the largest over the
 replications of what 95% of the jobs of a replication do not exceed.
 
-**Population** says which jobs, or which part of the run, a value is of. Mind the waits: they are of jobs that a worker has taken. A job that
-was lost or still waits at the end has no wait, so an objective on waits wants one on `lost_jobs` and one on `rejection_probability` beside it.
+**Population** says which jobs, or which part of the run, a value is of. Waits and sojourns are of all admitted jobs: one that is lost before
+a worker takes it waits for ever, one that waits at the end at least as long as it has. Where that decides, the value is a lower bound, shown
+with a `≥`. Jobs that are refused have no wait: limit them with `rejection_probability`.
+
+Besides the metrics, an objective can ask for
+
+- any percentile: `wait_p80_seconds`, `sojourn_p99.9_seconds`;
+- the share of admitted jobs that are fast enough: `share(wait_seconds < 2s){class=alarm} >= 99%`, and the same of `sojourn_seconds`;
+- what a run uses up of a month's error budget: `error_budget(99.9%) < 25%` allows one job in a thousand of 30 days at the calm rate
+  (arrivals outside of spikes) to be refused, lost or failed; with `error_budget(99.9%, wait_seconds < 2s)` slower ones count as well;
+- a part of the run, for metrics of jobs, shares, percentiles and budgets: `{phase=spike}` the jobs that arrive in phases of that name,
+  `{phase=before}` and `{phase=after}` those before the first and after the last spike or fault (where no phase has that name),
+  `{from=60s, to=150s}` those of a time, with or without `class=`. A share of the whole run falls as the run grows; that of a part
+  does not.
 
 **Worse when** is the side that a gate and a comparison call worse; metrics without one are shown and never gated.
 "#;

@@ -7,7 +7,7 @@ use backpressure::{Priority, State};
 
 use super::Scenario;
 use super::arrivals::read_sources;
-use super::classes::{ReadClass, read_classes};
+use super::classes::read_classes;
 use super::diagnostic::Code;
 use super::distribution::generous;
 use super::interval::must_fit;
@@ -83,7 +83,6 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         &workers,
         classes.len() as u64 + u64::from(gateway.instances),
     );
-    let slo = read_slo(log, &slo_items, &classes);
     let sweep = planning::read_sweep(
         top.section("sweep", "The configurations that `simulate sweep` and `plan` try."),
     );
@@ -94,7 +93,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
     let classes: Option<Vec<JobClass>> =
         classes.iter().map(|class| class.resolve(service_time.as_ref())).collect();
     let (horizon, policy, classes) = (duration?, policy?, classes?);
-    let model = ModelConfig {
+    let mut model = ModelConfig {
         horizon,
         warmup,
         recovery_hold,
@@ -111,7 +110,10 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         faults,
         autoscaler,
         monitoring,
+        parts: Vec::new(),
+        questions: Vec::new(),
     };
+    let slo = read_slo(log, &slo_items, &mut model);
     must_fit_the_clock(&mut top, &model);
     if !log.is_clean() {
         return None;
@@ -235,7 +237,9 @@ fn read_start(mut start: Section<'_>, queue: &Queue) -> Start {
 
 /// The objectives as written; they are read later, when the classes are known.
 fn ask_for_slo<'a>(top: &mut Section<'a>) -> Vec<&'a Item> {
-    let doc = "Objectives: metric{class=NAME}.statistic < number. [metrics.md](metrics.md) has the metrics. The statistic over the \
+    let doc = "Objectives: metric{class=NAME}.statistic < number, also of a part of the run ({phase=spike}, {from=60s, to=150s}), of any \
+               percentile (wait_p99.9_seconds), of a share (share(wait_seconds < 2s) >= 99%), or of a month's error budget \
+               (error_budget(99.9%) < 25%). [metrics.md](metrics.md) has them all. The statistic over the \
                replications is `mean` (if none is written), `min`, `max`, or `p95`: the smallest value that 95% of them do not \
                exceed, so the largest one where there are fewer than 20. What the runs do not tell is not met: no value, or \
                only a lower bound that leaves it open.";
@@ -261,8 +265,7 @@ fn ask_for_slo<'a>(top: &mut Section<'a>) -> Vec<&'a Item> {
     }
 }
 
-fn read_slo(log: &Log<'_>, items: &[&Item], classes: &[ReadClass<'_>]) -> Vec<Slo> {
-    let names: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
+fn read_slo(log: &Log<'_>, items: &[&Item], model: &mut ModelConfig) -> Vec<Slo> {
     let mut objectives = Vec::new();
     for item in items {
         let Value::Text(text) = &item.value else {
@@ -270,7 +273,7 @@ fn read_slo(log: &Log<'_>, items: &[&Item], classes: &[ReadClass<'_>]) -> Vec<Sl
             log.report(&item.place, Code::WrongType, message, "such as \"recovery_seconds.p95 < 120\"");
             continue;
         };
-        match Slo::parse(text, &names) {
+        match Slo::parse(text, model) {
             Ok(slo) => objectives.push(slo),
             Err(fault) => {
                 let inside = log.inside_quotes(&item.place, text).map(|place| place.part(fault.span));

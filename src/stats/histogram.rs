@@ -69,6 +69,11 @@ impl Histogram {
         self.count
     }
 
+    /// Exact sum of the values.
+    pub fn sum(&self) -> u128 {
+        self.sum
+    }
+
     /// The smallest value; `None` of no values.
     pub fn least(&self) -> Option<u64> {
         (self.count > 0).then_some(self.least)
@@ -91,7 +96,13 @@ impl Histogram {
 
     /// The value at or below which a share `level` of the values lies; `None` of no values.
     pub fn quantile(&self, level: f64) -> Option<f64> {
-        let target = level.clamp(0.0, 1.0) * self.count as f64;
+        self.quantile_among(level, self.count)
+    }
+
+    /// The same where the values recorded are the smallest of `population`, and the others are larger than all of them;
+    /// `None` where the quantile falls among the others.
+    pub fn quantile_among(&self, level: f64, population: u64) -> Option<f64> {
+        let target = level.clamp(0.0, 1.0) * population as f64;
         let mut below = 0;
         for (bucket, inside) in self.occupied() {
             if (below + inside) as f64 >= target {
@@ -274,6 +285,15 @@ mod tests {
                 before = found;
             }
         }
+    }
+
+    #[test]
+    fn a_quantile_among_larger_ones_is_that_of_all_or_none() {
+        let mut histogram = Histogram::default();
+        (1..=50).for_each(|value| histogram.record(value));
+        assert_eq!(histogram.quantile_among(0.5, 100), Some(50.0));
+        assert_eq!(histogram.quantile_among(0.25, 100), Some(25.0));
+        assert_eq!(histogram.quantile_among(0.51, 100), None);
     }
 
     #[test]

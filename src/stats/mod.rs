@@ -4,5 +4,6 @@ pub mod histogram;
 pub mod holm;
 pub mod interval;
 pub mod paired;
+pub mod spans;
 pub mod time_integral;
 pub mod welch;

@@ -21,6 +21,7 @@ mod memory;
 mod metastable;
 mod model;
 mod new;
+mod objectives;
 mod plan;
 mod plan_env;
 mod plan_report;

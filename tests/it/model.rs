@@ -72,7 +72,8 @@ fn overhead_holds_the_slot_and_latency_delays_the_landing() {
     check(
         &metrics,
         &[
-            (Metric::SojournMean, 2.25),
+            // They count as long as they have been there.
+            (Metric::SojournMean, (7.0 * 2.25 + 2.0 + 1.0) / 9.0),
             (Metric::WaitMean, 0.0),
             (Metric::Completed, 7.0),
             (Metric::InSystem, 2.0),
@@ -106,8 +107,16 @@ fn a_full_redis_refuses_and_loses() {
             (Metric::InSystem, 4.0),
             (Metric::TimeToOom, 5.0),
             (Metric::RedisPeak, 800.0),
+            // One was served, three wait, five wait for ever: at least as long as the run.
+            (Metric::WaitProbability, 8.0 / 9.0),
+            (Metric::WaitP50, 10.0),
+            (Metric::WaitMean, 10.0),
+            (Metric::SojournP99, 10.0),
         ],
     );
+    for metric in [Metric::WaitP50, Metric::WaitMean, Metric::SojournP99] {
+        assert!(metrics.is_censored(metric), "{}", metric.name());
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use backpressure_sim::experiment::summary::{Estimate, SloResult, Summary};
 use backpressure_sim::experiment::{self, Unattended};
-use backpressure_sim::model::metric::Metric;
+use backpressure_sim::model::metric::{Metric, Unit};
 use backpressure_sim::plan::spec::SpecVerdict;
 use backpressure_sim::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use backpressure_sim::plan::{
@@ -203,7 +203,8 @@ fn plan(case: &Case) -> Plan {
                     runs: 4,
                     absent: "no value",
                     limit: 20.0,
-                    metric: "recovery_seconds",
+                    metric: "recovery_seconds".into(),
+                    unit: Unit::Seconds,
                     censored: 0,
                 },
                 SloResult {
@@ -215,7 +216,8 @@ fn plan(case: &Case) -> Plan {
                     runs: 4,
                     absent: "no value",
                     limit: 0.0,
-                    metric: "lost_jobs",
+                    metric: "lost_jobs".into(),
+                    unit: Unit::Jobs,
                     censored: 0,
                 },
             ],

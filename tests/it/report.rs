@@ -17,9 +17,9 @@ use backpressure_sim::model::config::{
     PolicyConfig, Queue, Redis, Start, Workers,
 };
 use backpressure_sim::model::distribution::Distribution;
-use backpressure_sim::model::metric::{Metric, Metrics};
+use backpressure_sim::model::metric::{Metric, Metrics, Unit};
 use backpressure_sim::report::{Chart, Options, run};
-use backpressure_sim::scenario::slo::{Relation, Slo, Statistic};
+use backpressure_sim::scenario::slo::{Relation, Slo, Statistic, Subject};
 use backpressure_sim::scenario::{self, Scenario};
 
 /// What a made-up case looks like; `spike()` is the usual one.
@@ -101,7 +101,7 @@ fn scenario(case: &Case) -> Scenario {
     };
     let objective = |expression: &str, metric, statistic, relation, limit| Slo {
         expression: expression.to_owned(),
-        metric,
+        subject: Subject::Metric(metric),
         class: None,
         statistic,
         relation,
@@ -193,6 +193,8 @@ fn scenario(case: &Case) -> Scenario {
             clients: None,
             faults: Vec::new(),
             autoscaler: None,
+            parts: Vec::new(),
+            questions: Vec::new(),
             monitoring: usual.model.monitoring,
         },
         warnings: vec!["worker capacity is below the offered load of the spike".to_owned()],
@@ -341,7 +343,8 @@ fn findings(case: &Case) -> Findings {
                     runs: 10,
                     absent: "no value",
                     limit: 120.0,
-                    metric: "recovery_seconds",
+                    metric: "recovery_seconds".into(),
+                    unit: Unit::Seconds,
                     censored: case.censored,
                 },
                 SloResult {
@@ -353,7 +356,8 @@ fn findings(case: &Case) -> Findings {
                     runs: 10,
                     absent: "no value",
                     limit: 51_000.0,
-                    metric: "peak_depth_jobs",
+                    metric: "peak_depth_jobs".into(),
+                    unit: Unit::Jobs,
                     censored: 0,
                 },
             ]

@@ -170,8 +170,11 @@ fn a_full_file_gives_its_settings() {
     assert_eq!(scenario.question, "Does a spike to 20k/s leave alarms unharmed?\nExpected: yes.");
     assert_eq!(scenario.source, GOOD);
     assert_eq!((scenario.seed, scenario.replications), (42, 20));
-    let slo: Vec<_> =
-        scenario.slo.iter().map(|s| (s.metric, s.class, s.statistic, s.relation, s.limit)).collect();
+    let slo: Vec<_> = scenario
+        .slo
+        .iter()
+        .map(|s| (s.metric().expect("a metric"), s.class, s.statistic, s.relation, s.limit))
+        .collect();
     assert_eq!(
         slo,
         [

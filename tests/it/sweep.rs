@@ -169,9 +169,9 @@ fn result(study: &Study, name: &str, id: u32) -> VariantResult {
         _ => estimate(0.0),
     });
     let slo = grid.scenario().slo.iter().map(|slo| {
-        let observed = match slo.metric {
-            Metric::Recovery => recovery,
-            Metric::PeakDepth => critical * 0.2 - 300.0 * workers,
+        let observed = match slo.metric() {
+            Some(Metric::Recovery) => recovery,
+            Some(Metric::PeakDepth) => critical * 0.2 - 300.0 * workers,
             _ => 0.0,
         };
         (Some(observed), slo.relation.holds(observed, slo.limit))

@@ -17,6 +17,16 @@ fn repository_run(file: &str, overrides: &[&str]) -> (Scenario, Findings) {
     with_findings(repository_scenario(file, overrides))
 }
 
+#[test]
+fn no_limit_on_waits_holds_where_most_jobs_are_lost() {
+    let slo = "slo=[\"wait_p99_seconds.max < 30\", \"sojourn_p95_seconds < 1h\"]";
+    let (_, findings) = repository_run("redis-full-wedge.toml", &[slo, "replications=1"]);
+    let [waits, sojourns] = &findings.summary.slo[..] else { panic!("two objectives") };
+    assert_eq!((waits.pass, waits.judged, waits.observed), (false, true, Some(600.0)));
+    // For ever is longer than the run, but the run does not tell whether it is longer than an hour.
+    assert_eq!((sojourns.pass, sojourns.judged, sojourns.observed), (false, false, Some(600.0)));
+}
+
 /// A launch at twice the capacity, with clients that retry and an autoscaler, whose objectives say nothing of telemetry.
 const LAUNCH: &str = r#"
 duration = "5m"

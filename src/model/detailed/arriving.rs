@@ -12,6 +12,7 @@ use crate::model::config::OnFull;
 use crate::model::limits::Limit;
 use crate::model::outcome::RejectionReason;
 use crate::model::probe::Probe;
+use crate::model::recorder::Stage;
 
 /// A client sends a request, for the first time or again.
 pub(super) fn send<P: Probe>(run: &mut DetailedRun<'_, P>, request: u32) {
@@ -30,7 +31,7 @@ pub(super) fn attempt<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJ
     let refusal = judgement.as_ref().err().map(|refused| refused.reason);
     if run.level.clients.is_some() && refusal.is_none() {
         // Whether it is let in is known when its enqueue has succeeded.
-        run.recorder.offered(class);
+        run.recorder.offered(run.now, class);
     } else {
         run.recorder.arrived(now, class, refusal);
     }
@@ -149,7 +150,7 @@ pub(super) fn land<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob)
         return;
     }
     if let Some(clients) = run.level.clients.as_mut().filter(|_| job.details.ticket.is_somebodys()) {
-        run.recorder.class(job.class).admitted += 1;
+        run.recorder.admitted(job.who());
         job.details.wanted = clients.accepted(job.details.ticket);
     }
     job.details.landed = run.now;
@@ -161,7 +162,7 @@ pub(super) fn land<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob)
 /// Redis did not take a job that the gateway had admitted. Its client gets an error; without a client, the job is lost.
 fn refuse_enqueue<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
     if !job.details.ticket.is_somebodys() {
-        run.recorder.lost(run.now, job.class);
+        run.recorder.lost(run.now, job.who(), Stage::Waiting);
         return;
     }
     run.recorder.refused(run.now, job.class, job.arrived, RejectionReason::EnqueueFailed);

@@ -25,6 +25,7 @@ use super::{DetailedJob, DetailedRun, Event, outages};
 use crate::engine::time::SimDuration;
 use crate::model::config::{Fault, FaultKind};
 use crate::model::probe::Probe;
+use crate::model::recorder::Stage;
 use crate::model::{Level, Rare};
 
 /// What is wrong at present.
@@ -292,7 +293,7 @@ fn lose_newest<P: Probe>(run: &mut DetailedRun<'_, P>, lag: SimDuration) {
             run.redis.remove(job.bytes);
         }
         run.change_depth(run.depth - 1);
-        run.recorder.lost(now, job.class);
+        run.recorder.lost(now, job.who(), Stage::Waiting);
     }
 }
 

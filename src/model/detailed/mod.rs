@@ -261,6 +261,10 @@ impl Level for Detailed {
         Self::land(run, job);
     }
 
+    fn landed(_config: &ModelConfig, job: &DetailedJob) -> SimTime {
+        job.details.landed
+    }
+
     fn land<P: Probe>(run: &mut DetailedRun<'_, P>, job: DetailedJob) {
         arriving::land(run, job);
     }
@@ -356,7 +360,7 @@ impl Level for Detailed {
         if let Some(clients) = &run.level.clients {
             // They were offered, and neither refused nor let in.
             for job in run.in_flight.iter().chain(run.level.shards.landing()) {
-                run.recorder.class(job.class).admitted += 1;
+                run.recorder.admitted(job.who());
             }
             run.recorder.details.open_requests = clients.open_requests();
         }

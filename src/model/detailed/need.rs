@@ -27,6 +27,8 @@ pub(super) fn needs_detail(config: &ModelConfig) -> bool {
         faults,
         autoscaler,
         monitoring: Monitoring { scrape: _, evaluation: _, version: _, rules: _ },
+        parts: _,
+        questions: _,
     } = config;
     for JobClass { name: _, priority: _, queue_priority: _, payload: _, service_time: _ } in classes {}
     for ArrivalSource { process: _, phases: _, classes: _ } in sources {}

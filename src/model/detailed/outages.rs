@@ -3,6 +3,7 @@
 use super::serving::{dispatch, tell_redis, wait_again};
 use super::{DetailedRun, fleet};
 use crate::model::probe::Probe;
+use crate::model::recorder::Stage;
 
 /// Redis dies of a lack of memory, and with it all that it knows.
 #[cold]
@@ -14,7 +15,7 @@ pub(super) fn crash<P: Probe>(run: &mut DetailedRun<'_, P>) {
             continue;
         }
         for job in std::mem::take(&mut run.level.work[slot].jobs) {
-            run.recorder.lost(now, job.class);
+            run.recorder.lost(now, job.who(), Stage::Taken);
         }
         run.level.slots.vacate(slot);
         run.level.fleet.give_back(slot);
@@ -24,13 +25,13 @@ pub(super) fn crash<P: Probe>(run: &mut DetailedRun<'_, P>) {
     }
     run.level.unheard.clear();
     for stalled in std::mem::take(&mut run.level.stalled) {
-        run.recorder.lost(now, stalled.job.class);
+        run.recorder.lost(now, stalled.job.who(), Stage::Taken);
     }
     for job in std::mem::take(&mut run.level.overdue) {
-        run.recorder.lost(now, job.class);
+        run.recorder.lost(now, job.who(), Stage::Taken);
     }
     while let Some((_, job)) = run.level.delayed.pop() {
-        run.recorder.lost(now, job.class);
+        run.recorder.lost(now, job.who(), Stage::Taken);
     }
     run.level.kept_completed.clear();
     run.level.kept_failed.clear();

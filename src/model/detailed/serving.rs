@@ -6,6 +6,7 @@ use super::{DetailedJob, DetailedRun, Stretched, fleet};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::WaitFor;
 use crate::model::probe::Probe;
+use crate::model::recorder::Stage;
 
 /// What a slot does.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +72,10 @@ fn start<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
         let demand = if !job.details.is_empty { (job.hold.0 - workers.overhead.0) as f64 } else { 0.0 };
         service += if work.jobs.is_empty() { demand } else { demand * workers.batch.marginal_cost };
         run.redis.grow(bytes_while_active(run, &job), now);
-        run.recorder.started(job.class, job.arrived, now.since(job.details.landed));
+        // A worker that takes a job without its data does nothing for it: it is lost, and no wait of it ends.
+        if !job.details.is_empty {
+            run.recorder.started(job.class, job.arrived, now.since(job.details.landed));
+        }
         run.probe.started(now, job.arrived);
         work.jobs.push(job);
     }
@@ -201,7 +205,7 @@ pub(super) fn give_up<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob)
     run.redis.remove(job.bytes);
     keep(run, job, false);
     run.change_depth(run.depth - 1);
-    run.recorder.class(job.class).failed += 1;
+    run.recorder.failed(job.who());
     let waits_for_it = run.config.clients.is_some_and(|clients| clients.wait_for == WaitFor::Completion);
     if waits_for_it {
         hears_no(run, job, SimDuration::ZERO);
@@ -212,7 +216,7 @@ pub(super) fn give_up<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob)
 /// was done.
 fn drop_evicted<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) {
     run.change_depth(run.depth - 1);
-    run.recorder.lost(run.now, job.class);
+    run.recorder.lost(run.now, job.who(), Stage::Waiting);
 }
 
 /// A delayed job is due.

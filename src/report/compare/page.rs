@@ -8,7 +8,7 @@ use crate::experiment::earlier::Judged;
 use crate::experiment::summary::Estimate;
 use crate::report::kit::chart::Chart;
 use crate::report::kit::html::{details, document, figure, list, note, section, section_of_class, table};
-use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::number::{self, bounded};
 
 pub(super) fn render(comparison: &Comparison, charts: &[Chart]) -> String {
     let (a, b) = (&comparison.a, &comparison.b);
@@ -98,7 +98,7 @@ fn thresholds(a: &Side, b: &Side) -> Markup {
 fn observed(judged: Option<&Judged>) -> Markup {
     let Some(judged) = judged else { return html! { td { "not set" } } };
     let (class, sign) = if judged.pass { ("good", "✓") } else { ("bad", "✗") };
-    let shown = number::optional(unit_of(&judged.metric), judged.observed);
+    let shown = number::optional(judged.unit(), judged.observed);
     html! { td class=(class) { (sign) " " (bounded(&shown, judged.censored > 0)) } }
 }
 

@@ -6,7 +6,7 @@ use crate::experiment::earlier::Judged;
 use crate::experiment::summary::Estimate;
 use crate::model::metric::Unit;
 use crate::report::kit::columns::{self, Column};
-use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::number::{self, bounded};
 use crate::report::kit::terminal::{
     NARROWEST, Paint, columns_of, cut, joined, padded_left, padded_right, wrapped,
 };
@@ -111,7 +111,7 @@ fn objective_rows(a: &Side, b: &Side, paint: Paint) -> Vec<String> {
 fn observed(judged: Option<&Judged>) -> String {
     let Some(judged) = judged else { return String::new() };
     let Some(observed) = judged.observed else { return "no value".to_owned() };
-    bounded(&number::value(unit_of(&judged.metric), observed), judged.censored > 0)
+    bounded(&number::value(judged.unit(), observed), judged.censored > 0)
 }
 
 fn differences(comparison: &Comparison, detail: Detail, width: usize, paint: Paint) -> Vec<String> {

@@ -1,12 +1,12 @@
 //! What came of an objective, in words that fit after its expression.
 
-use super::number::{self, bounded, unit_of};
+use super::number::{self, bounded};
 use crate::experiment::summary::SloResult;
 
 /// The observed figure, or why there is none.
 pub(crate) fn figure(result: &SloResult) -> String {
     let Some(observed) = result.observed else { return result.absent.to_owned() };
-    bounded(&number::value(unit_of(result.metric), observed), result.censored > 0)
+    bounded(&number::value(result.unit, observed), result.censored > 0)
 }
 
 /// What must be known of the figure: which of how many runs it is, and whether it is one at all.

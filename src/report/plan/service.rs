@@ -63,6 +63,8 @@ impl ServiceSettings {
             start: _,
             clients: _,
             faults: _,
+            parts: _,
+            questions: _,
             monitoring: _,
             // `hpa.yaml`.
             autoscaler: _,

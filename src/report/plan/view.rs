@@ -15,7 +15,7 @@ use crate::model::metric::{Metric, Unit};
 use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
 use crate::report::kit::cost;
-use crate::report::kit::number::{self, bounded, unit_of};
+use crate::report::kit::number::{self, bounded};
 use crate::report::kit::objective;
 use crate::report::kit::text::capitalised;
 use crate::report::run::clients::retry_capacity;
@@ -644,7 +644,7 @@ impl<'p> View<'p> {
 pub(crate) fn missed_by(result: &SloResult) -> String {
     let Some(value) = result.observed else { return format!("{} ({})", result.expression, result.absent) };
     // The rounded value may look as if it met the limit.
-    let unit = unit_of(result.metric);
+    let unit = result.unit;
     let is_near = number::value(unit, value) == number::value(unit, result.limit);
     let figure =
         if is_near { bounded(&value.to_string(), result.censored > 0) } else { objective::figure(result) };

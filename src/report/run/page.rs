@@ -166,7 +166,7 @@ fn objectives(summary: &Summary) -> Markup {
                 td { (sign) }
                 th scope="row" { code { (result.expression) } }
                 td { (observed(result)) }
-                td { (number::value(unit_of(result.metric), result.limit)) }
+                td { (number::value(result.unit, result.limit)) }
                 td { (objective::word(result)) }
             } "\n"
         }

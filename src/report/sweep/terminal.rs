@@ -76,7 +76,7 @@ fn table(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     for (index, slo) in view.grid().scenario().slo.iter().enumerate() {
         let observed = rows().map(|(_, result)| {
             let sign = if result.slo[index].1 { "✓" } else { "✗" };
-            format!("{} {sign}", number::optional(slo.metric.unit(), result.slo[index].0))
+            format!("{} {sign}", number::optional(slo.subject.unit(), result.slo[index].0))
         });
         columns.push(Column::new(&slo.expression, observed));
     }

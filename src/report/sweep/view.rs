@@ -201,7 +201,7 @@ impl<'s> View<'s> {
     pub(crate) fn observed(&self, result: &VariantResult) -> Vec<String> {
         let slo = self.grid().scenario().slo.iter();
         slo.zip(&result.slo)
-            .map(|(slo, (observed, _))| number::optional(slo.metric.unit(), *observed))
+            .map(|(slo, (observed, _))| number::optional(slo.subject.unit(), *observed))
             .collect()
     }
 }

@@ -62,7 +62,7 @@ fn draw(scenario: &Scenario, findings: &Findings, times: &[Time], title: &str) -
     let goals: Vec<f64> = scenario
         .slo
         .iter()
-        .filter(|slo| slo.metric == Metric::Recovery && slo.class.is_none())
+        .filter(|slo| slo.metric() == Some(Metric::Recovery) && slo.class.is_none())
         .map(|slo| slo.limit)
         .collect();
     let reach = crate::report::kit::axis::reach([slowest], &goals);

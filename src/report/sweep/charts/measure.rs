@@ -63,11 +63,12 @@ pub(super) fn all(view: &View<'_>) -> Vec<Measure> {
         mean("map-rejection", "Rejected share of offered jobs", Metric::RejectionProbability),
     ];
     let is_shown = |metric: Metric| matches!(metric, Metric::Recovery | Metric::RejectionProbability);
-    let other = slo.iter().position(|slo| slo.class.is_some() || !is_shown(slo.metric));
+    let other =
+        slo.iter().position(|slo| slo.class.is_some() || slo.metric().is_none_or(|metric| !is_shown(metric)));
     measures.extend(other.map(|index| Measure {
         file: "map-objective",
         title: format!("Objective {}", slo[index].expression),
-        unit: slo[index].metric.unit(),
+        unit: slo[index].subject.unit(),
         limit: Some(slo[index].limit),
         figure: Figure::Observed(index),
     }));
