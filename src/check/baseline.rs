@@ -13,8 +13,8 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use super::settings;
 use crate::experiment::replication::Replication;
 use crate::files::{self, FileError};
+use crate::model::answer::Answer;
 use crate::model::metric::{Metric, Metrics};
-use crate::model::question::Answer;
 use crate::scenario::slo::{Slo, Subject};
 use crate::scenario::{Loaded, Scenario};
 
@@ -246,7 +246,7 @@ impl Entry {
 impl Answers {
     fn of(scenario: &Scenario, replications: &[Replication]) -> Self {
         let mut answers = Answers::default();
-        for slo in scenario.slo.iter().filter(|slo| slo.metric().is_none()) {
+        for slo in scenario.objectives().filter(|slo| slo.metric().is_none()) {
             let of_slo = || replications.iter().map(|replication| replication.answer(slo));
             let name = name_of_answer(scenario, slo);
             answers.least.insert(name.clone(), of_slo().map(|answer| Some(answer?.least)).collect());
@@ -259,7 +259,7 @@ impl Answers {
 
     /// Gives the replications the answers to the questions of the scenario, as far as they are known.
     fn restore(&self, scenario: &Scenario, replications: &mut [Replication]) -> Result<(), String> {
-        for slo in &scenario.slo {
+        for slo in scenario.objectives() {
             let Subject::Question { index, .. } = slo.subject else { continue };
             let name = name_of_answer(scenario, slo);
             let Some(least) = self.least.get(&name) else { continue };

@@ -135,7 +135,7 @@ fn metric_check(
     let baseline_mean = shown(&before_paired, &before);
     let tolerance = tolerances.tolerance(metric, class.as_deref());
     // A metric that is new has no baseline to take a fraction of.
-    let limit = tolerance.map(|share| (share * baseline_mean.unwrap_or(0.0).abs()).max(floor(metric.unit())));
+    let limit = tolerance.map(|share| (share * baseline_mean.unwrap_or(0.0).abs()).max(floor(metric)));
     MetricCheck {
         metric,
         class,

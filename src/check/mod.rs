@@ -98,15 +98,20 @@ pub struct ScenarioCheck {
     pub notes: Vec<String>,
 }
 
-/// One expression of `slo`, now and in the baseline.
+/// One objective, now and in the baseline.
 #[derive(Clone, Debug)]
 pub struct Objective {
     /// Now.
     pub current: SloResult,
     /// In the baseline.
     pub baseline: SloResult,
-    /// Whether it fails the check.
-    pub fails: bool,
+}
+
+impl Objective {
+    /// Whether it fails the check: it is missed, or met though the scenario is meant to miss it.
+    pub fn fails(&self) -> bool {
+        !self.current.is_as_meant()
+    }
 }
 
 /// Whether a check has passed.
@@ -126,8 +131,6 @@ pub enum Ruling {
 pub struct Rules {
     /// How much worse is tolerated.
     pub tolerances: Tolerances,
-    /// Whether objectives that the baseline misses, too, are accepted.
-    pub accept_known_misses: bool,
     /// What an inconclusive metric means.
     pub on_inconclusive: OnInconclusive,
 }
@@ -181,10 +184,12 @@ impl ScenarioCheck {
         let classes: Vec<&str> = scenario.model.classes.iter().map(|class| class.name.as_str()).collect();
         let restored = baseline.restore(scenario)?;
         let before = &restored.replications;
-        let objectives = scenario.slo.iter().map(|slo| {
-            let (current, baseline) = (judge(slo, replications), judge(slo, before));
-            let is_known = rules.accept_known_misses && baseline.judged && !baseline.pass;
-            Objective { fails: !current.pass && !is_known, current, baseline }
+        let expected = scenario.expected_misses.iter().map(|slo| (slo, true));
+        let all = scenario.slo.iter().map(|slo| (slo, false)).chain(expected);
+        let objectives = all.map(|(slo, expected_miss)| {
+            let [current, baseline] =
+                [replications, before].map(|runs| SloResult { expected_miss, ..judge(slo, runs) });
+            Objective { current, baseline }
         });
         let differs = |change: &Change| part_of(&change.setting) == Part::System;
         Ok(Self {
@@ -206,7 +211,7 @@ impl ScenarioCheck {
 
     fn judge(&self) -> Ruling {
         let any = |wanted| self.comparisons.iter().any(|comparison| comparison.judgement == wanted);
-        if self.objectives.iter().any(|objective| objective.fails) || any(Judgement::Regressed) {
+        if self.objectives.iter().any(|objective| objective.fails()) || any(Judgement::Regressed) {
             Ruling::Fail
         } else if any(Judgement::Inconclusive) {
             Ruling::Inconclusive
@@ -232,8 +237,10 @@ fn notes(unknown: &[Metric], before: &[Replication], now: &[Replication]) -> Vec
         let names: Vec<&str> = unknown.iter().map(|metric| metric.name()).collect();
         notes.push(format!("not in the baseline, so not compared: {}", names.join(", ")));
     }
+    // What clients send again depends on the system; what they want done does not.
+    let wanted = |run: &Replication| run.get(Metric::Requests).or_else(|| run.get(Metric::Offered));
     let offered = |replications: &[Replication]| -> Vec<Option<u64>> {
-        replications.iter().map(|run| run.get(Metric::Offered).map(f64::to_bits)).collect()
+        replications.iter().map(|run| wanted(run).map(f64::to_bits)).collect()
     };
     if offered(before) != offered(now) {
         notes.push(

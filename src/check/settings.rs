@@ -26,7 +26,7 @@ pub enum Part {
 pub fn part_of(path: &str) -> Part {
     match path.split('.').next().unwrap_or_default() {
         "policy" | "gateway" | "queue" | "workers" | "database" | "autoscaler" | "redis" => Part::System,
-        "name" | "slo" | "report" | "alerts" | "sweep" | "cost" | "plan" => Part::Neither,
+        "name" | "slo" | "expected_misses" | "report" | "alerts" | "sweep" | "cost" | "plan" => Part::Neither,
         // Also sections that later versions add, until somebody decides that they belong to the system.
         _ => Part::Experiment,
     }

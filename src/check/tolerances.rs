@@ -9,8 +9,32 @@ use crate::units;
 /// The tolerances of all metrics.
 #[derive(Clone, Debug, Default)]
 pub struct Tolerances {
+    gated: Gated,
     rules: Vec<ToleranceRule>,
 }
+
+/// Which metrics are gated where no limit names them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gated {
+    /// [`KEY_METRICS`]: one cause then shows as a handful of effects.
+    #[default]
+    Key,
+    /// All that have a bad direction.
+    All,
+}
+
+/// What a person asks first, in this order: what was refused, lost or given up, how long it took to be back, how long jobs waited,
+/// how far queue and memory filled.
+pub const KEY_METRICS: [Metric; 8] = [
+    Metric::RejectionProbability,
+    Metric::Lost,
+    Metric::Abandoned,
+    Metric::Recovery,
+    Metric::NormalAgain,
+    Metric::WaitP99,
+    Metric::PeakDepth,
+    Metric::RedisPeak,
+];
 
 /// One `--limit`: for all metrics, for one, or for one of one class.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +50,8 @@ pub const DEFAULT_TOLERANCE: f64 = 0.02;
 
 impl Tolerances {
     /// Of several rules that fit, the most specific one decides; of equally specific ones, the last.
-    pub fn new(rules: impl IntoIterator<Item = ToleranceRule>) -> Self {
-        Self { rules: rules.into_iter().collect() }
+    pub fn new(gated: Gated, rules: impl IntoIterator<Item = ToleranceRule>) -> Self {
+        Self { gated, rules: rules.into_iter().collect() }
     }
 
     /// The tolerance of a metric as a fraction of the baseline's mean; `None` if it is not gated.
@@ -41,6 +65,10 @@ impl Tolerances {
         };
         // The last of the most specific ones, as `max_by_key` finds it.
         let rule = self.rules.iter().filter(fits).max_by_key(|rule| rule.specificity());
+        let is_named = rule.is_some_and(|rule| rule.metric.is_some());
+        if self.gated == Gated::Key && !is_named && !KEY_METRICS.contains(&metric) {
+            return None;
+        }
         rule.map_or(Some(DEFAULT_TOLERANCE), |rule| rule.tolerance)
     }
 
@@ -95,13 +123,23 @@ fn metric_of(text: &str) -> Result<(Option<Metric>, Option<String>), String> {
     Ok((Some(metric), class))
 }
 
-/// The least tolerance in the metric's unit, since a fraction of nearly nothing is too strict. With a baseline of exactly
-/// zero this is the whole tolerance: one lost job in a hundred replications matters, if it is significant.
-pub fn floor(unit: Unit) -> f64 {
-    match unit {
-        Unit::Jobs | Unit::Count | Unit::PerSecond => 0.01,
-        Unit::Seconds | Unit::Fraction => 1e-4,
-        Unit::Bytes => 1024.0,
+/// The least tolerance in the metric's unit, since a fraction of nearly nothing is too strict: nobody acts on half a second of
+/// recovery, a millisecond of a wait, a thousandth refused, ten jobs of a queue, or a mebibyte. With a baseline of exactly
+/// zero this is the whole tolerance: one job lost or failed in a hundred replications matters, if it is significant.
+pub fn floor(metric: Metric) -> f64 {
+    match metric {
+        Metric::Lost | Metric::Failed => 0.01,
+        Metric::Recovery
+        | Metric::NormalAgain
+        | Metric::TimeToShed
+        | Metric::TimeToOpen
+        | Metric::TimeToOom => 0.5,
+        _ => match metric.unit() {
+            Unit::Jobs => 10.0,
+            Unit::Count | Unit::PerSecond => 0.01,
+            Unit::Seconds | Unit::Fraction => 1e-3,
+            Unit::Bytes => 1024.0 * 1024.0,
+        },
     }
 }
 
@@ -111,7 +149,7 @@ mod tests {
 
     #[track_caller]
     fn check(rules: &[&str], metric: Metric, class: Option<&str>, expected: Option<f64>) {
-        let tolerances = Tolerances::new(rules.iter().map(|rule| rule.parse().unwrap()));
+        let tolerances = Tolerances::new(Gated::Key, rules.iter().map(|rule| rule.parse().unwrap()));
         assert_eq!(tolerances.tolerance(metric, class), expected);
     }
 
@@ -126,6 +164,24 @@ mod tests {
         check(&["lost_jobs{class=a}=10%", "lost_jobs=1%"], Metric::Lost, Some("b"), Some(0.01));
         check(&["5%", "6%"], Metric::Lost, None, Some(0.06));
         check(&["5%"], Metric::Offered, None, None);
+    }
+
+    #[test]
+    fn a_few_metrics_are_gated_unless_all_are_or_one_is_named() {
+        check(&[], Metric::RejectionProbability, Some("a"), Some(0.02));
+        check(&[], Metric::WaitP50, None, None);
+        check(&["5%"], Metric::WaitP50, None, None);
+        check(&["wait_p50_seconds=5%"], Metric::WaitP50, Some("a"), Some(0.05));
+        let all = Tolerances::new(Gated::All, []);
+        assert_eq!(all.tolerance(Metric::WaitP50, None), Some(0.02));
+        assert_eq!(all.tolerance(Metric::Offered, None), None);
+    }
+
+    #[test]
+    fn what_nobody_acts_on_is_below_the_floor() {
+        // 11 ms of a recovery that took 0.1 s are 11%, and nothing.
+        assert!(floor(Metric::Recovery) > 0.011);
+        assert!(floor(Metric::Lost) < 0.1 && floor(Metric::PeakDepth) > 1.0);
     }
 
     #[test]

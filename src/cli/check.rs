@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use backpressure_sim::check::baseline::{Baseline, BaselineError, Entry};
 use backpressure_sim::check::settings::Change;
-use backpressure_sim::check::tolerances::{ToleranceRule, Tolerances};
+use backpressure_sim::check::tolerances::{Gated, ToleranceRule, Tolerances};
 use backpressure_sim::check::{Check, OnInconclusive, Rules, Ruling, Subject, obstacles};
 use backpressure_sim::experiment::replication::Replication;
 use backpressure_sim::experiment::{self, SLICES, summary};
@@ -54,13 +54,15 @@ pub(super) struct CheckArgs {
     /// Record the results as the new baseline; other scenarios in the file stay unchanged.
     #[arg(long)]
     update_baseline: bool,
-    /// How much worse a metric may be, as a fraction of its baseline: `5%` for all metrics [default: 2%], or
+    /// How much worse a metric may be, as a fraction of its baseline: `5%` for all that are gated [default: 2%], or
     /// `recovery_seconds=3%`, `wait_p99_seconds{class=NAME}=10%`; `off` excludes it from the gate. Repeatable.
     #[arg(long, value_name = "[METRIC=]SHARE")]
     limit: Vec<ToleranceRule>,
-    /// Which missed objectives fail the check.
-    #[arg(long, value_enum, default_value_t = Misses::All)]
-    slo: Misses,
+    /// Which metrics are gated besides those that a limit names: `key` are rejection_probability, lost_jobs,
+    /// abandoned_requests, recovery_seconds, normal_again_seconds, wait_p99_seconds (these also by class, as far as they
+    /// are), peak_depth_jobs and redis_peak_bytes.
+    #[arg(long, value_enum, default_value_t = Gate::Key)]
+    gate: Gate,
     /// What an inconclusive metric does.
     #[arg(long, value_enum, default_value_t = Inconclusive::Fail)]
     inconclusive: Inconclusive,
@@ -86,11 +88,20 @@ pub(super) struct CheckArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Misses {
-    /// All missed objectives.
+enum Gate {
+    /// What a person asks first.
+    Key,
+    /// All that have a bad direction.
     All,
-    /// Only those that the baseline meets.
-    New,
+}
+
+impl From<Gate> for Gated {
+    fn from(gate: Gate) -> Self {
+        match gate {
+            Gate::Key => Gated::Key,
+            Gate::All => Gated::All,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -253,8 +264,7 @@ fn compare(
         })
         .collect();
     let rules = Rules {
-        tolerances: Tolerances::new(args.limit.iter().cloned()),
-        accept_known_misses: args.slo == Misses::New,
+        tolerances: Tolerances::new(args.gate.into(), args.limit.iter().cloned()),
         on_inconclusive: match args.inconclusive {
             Inconclusive::Fail => OnInconclusive::Fail,
             Inconclusive::Warn => OnInconclusive::Warn,
@@ -278,7 +288,7 @@ fn load(args: &CheckArgs) -> Result<Vec<Candidate>> {
         }
         candidates.push(Candidate { file: path.display().to_string(), recorded, scenario });
     }
-    let tolerances = Tolerances::new(args.limit.iter().cloned());
+    let tolerances = Tolerances::new(args.gate.into(), args.limit.iter().cloned());
     let classes: Vec<&str> = candidates
         .iter()
         .flat_map(|candidate| candidate.scenario.model.classes.iter().map(|class| class.name.as_str()))

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use crate::alerts::{self, AlertCourse};
 use crate::engine::time::SimTime;
 use crate::model::Simulation;
+use crate::model::answer::{Answer, answers};
 use crate::model::config::ModelConfig;
 use crate::model::limits::LimitsReached;
 use crate::model::metric::{Metric, Metrics};
 use crate::model::nearness::Nearness;
 use crate::model::outcome::{Outcome, class_metrics};
 use crate::model::probe::NoProbe;
-use crate::model::question::Answer;
 use crate::scenario::Scenario;
 use crate::scenario::slo::{Slo, Subject};
 
@@ -54,7 +54,7 @@ impl Replication {
             first_refusal: outcome.first_refusal,
             first_loss: outcome.first_loss,
             alerts: alerts::courses(&config.monitoring, &outcome.scrapes, config.horizon),
-            answers: outcome.answers(config),
+            answers: answers(outcome, config),
         }
     }
 

@@ -7,11 +7,11 @@ use super::replication::Replication;
 use super::traffic::{self, Traffic};
 use crate::engine::digest::Digest;
 use crate::engine::time::SimTime;
+use crate::model::answer::Answer;
 use crate::model::config::AlertRule;
 use crate::model::limits::Limit;
 use crate::model::metric::{Metric, Metrics, Unit};
 use crate::model::outcome::ScalingDecision;
-use crate::model::question::Answer;
 use crate::scenario::Scenario;
 use crate::scenario::slo::{Slo, Statistic};
 use crate::stats::interval::Sample;
@@ -62,9 +62,9 @@ pub struct Summary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Every objective holds, or there is none.
+    /// Every objective holds, or there is none; those that the scenario is meant to miss are missed.
     Pass,
-    /// An objective does not hold.
+    /// An objective does not hold, or holds that the scenario is meant to miss.
     Fail,
 }
 
@@ -94,6 +94,8 @@ pub struct SloResult {
     pub expression: String,
     /// Whether it holds for certain.
     pub pass: bool,
+    /// Whether the scenario is meant to miss it.
+    pub expected_miss: bool,
     /// False where the runs do not tell: no replication has a value, or some end before the value is known and the bound
     /// does not settle it. Such an objective is not met.
     pub judged: bool,
@@ -204,7 +206,9 @@ impl Summary {
     /// Of no replications.
     pub fn of(scenario: &Scenario, replications: &[Replication], interrupted: bool) -> Self {
         assert!(!replications.is_empty(), "a summary needs at least one replication");
-        let slo: Vec<SloResult> = scenario.slo.iter().map(|slo| judge(slo, replications)).collect();
+        let expected = scenario.expected_misses.iter().map(|slo| judge(slo, replications).expecting_a_miss());
+        let slo: Vec<SloResult> =
+            scenario.slo.iter().map(|slo| judge(slo, replications)).chain(expected).collect();
         let class_estimates = scenario.model.classes.iter().enumerate().map(|(index, class)| {
             (class.name.clone(), estimates(replications, Some(index), Metric::per_class))
         });
@@ -215,7 +219,7 @@ impl Summary {
             seed: scenario.seed,
             replications: replications.len() as u32,
             digest: digest(replications),
-            verdict: if slo.iter().all(|result| result.pass) { Verdict::Pass } else { Verdict::Fail },
+            verdict: if slo.iter().all(SloResult::is_as_meant) { Verdict::Pass } else { Verdict::Fail },
             traffic: Traffic::of(scenario, replications),
             interrupted,
             metrics: estimates(replications, None, |_| true),
@@ -243,6 +247,15 @@ pub fn digest(replications: &[Replication]) -> String {
 }
 
 impl SloResult {
+    fn expecting_a_miss(self) -> Self {
+        Self { expected_miss: true, ..self }
+    }
+
+    /// Whether it is met, or missed where that is what the scenario shows.
+    pub fn is_as_meant(&self) -> bool {
+        self.pass != self.expected_miss
+    }
+
     /// Whether the 95th percentile over the replications is the largest of them, because they are too few for any other.
     pub fn is_largest(&self) -> bool {
         self.statistic == Statistic::P95 && (2..Self::RUNS_FOR_P95).contains(&self.runs)
@@ -272,6 +285,7 @@ pub fn judge(slo: &Slo, replications: &[Replication]) -> SloResult {
     SloResult {
         expression: slo.expression.clone(),
         pass: verdict == Some(true),
+        expected_miss: false,
         judged: verdict.is_some(),
         observed: statistic(&least),
         statistic: slo.statistic,

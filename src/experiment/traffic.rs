@@ -291,7 +291,7 @@ impl Harm {
 fn uncovered(scenario: &Scenario, harm: Harm) -> Vec<usize> {
     let covers = |class: usize| {
         let of_class = |slo: &&Slo| slo.class.is_none_or(|covered| covered == class);
-        scenario.slo.iter().filter(of_class).any(|slo| harm.is_limited_by(slo))
+        scenario.objectives().filter(of_class).any(|slo| harm.is_limited_by(slo))
     };
     (0..scenario.model.classes.len()).filter(|&class| !covers(class)).collect()
 }

@@ -7,6 +7,7 @@ mod faults;
 mod gateway;
 mod monitoring;
 mod part;
+mod question;
 mod queue;
 mod redis;
 mod workers;
@@ -17,7 +18,6 @@ pub use super::autoscaler::{
     AutoscalerConfig, Behavior, PolicyKind, ScalingPolicy, ScalingRules, Select, TargetType,
 };
 use super::distribution::Distribution;
-use super::question::Question;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::memory::JobState;
 
@@ -31,6 +31,7 @@ pub use faults::{Fault, FaultKind};
 pub use gateway::{Gateway, Readiness};
 pub use monitoring::{AlertRule, Condition, Monitoring, PrometheusVersion, Severity};
 pub use part::Part;
+pub use question::{Quantity, Question, Span, Within};
 pub use queue::{Discipline, Lane, Queue};
 pub(crate) use redis::tables_of;
 pub use redis::{Keep, MemoryModel, OnFull, Operations, Redis};

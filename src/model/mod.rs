@@ -17,6 +17,7 @@
 //! needs follows from its settings. Where both could run it, they find the same (`tests/it/detailed.rs`), but for the memory of the
 //! jobs in service: that a lock and two fields more are there only the detailed level counts, some 420 bytes for each slot.
 
+pub mod answer;
 pub mod autoscaler;
 pub mod config;
 pub mod distribution;
@@ -26,7 +27,6 @@ pub mod metric;
 pub mod nearness;
 pub mod outcome;
 pub mod probe;
-pub mod question;
 
 mod arrivals;
 mod circuits;

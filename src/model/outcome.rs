@@ -8,7 +8,6 @@ use super::config::ModelConfig;
 use super::disturbance::Disturbance;
 use super::limits::{Limit, LimitsReached};
 use super::metric::{Metric, Metrics};
-use super::question::Answer;
 use super::scrape::Scrape;
 use crate::engine::digest::Digest;
 use crate::engine::time::{SimDuration, SimTime};
@@ -437,11 +436,6 @@ impl Outcome {
     /// The sum over all classes.
     pub fn total(&self) -> ClassCounts {
         ClassCounts::sum(&self.classes)
-    }
-
-    /// The answers to the questions of the objectives.
-    pub fn answers(&self, config: &ModelConfig) -> Vec<Option<Answer>> {
-        config.questions.iter().map(|question| question.answer(self, config)).collect()
     }
 
     /// The system-wide metrics.

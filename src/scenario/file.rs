@@ -47,7 +47,8 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         .span()
         .or("0s");
     must_be_below_duration(&mut top, "recovery_hold", recovery_hold, duration);
-    let slo_items = ask_for_slo(&mut top);
+    let slo_items = ask_for_objectives(&mut top, "slo", SLO_DOC);
+    let expected_misses = ask_for_objectives(&mut top, "expected_misses", EXPECTED_MISSES_DOC);
 
     let mut report = top.section("report", "Reports.");
     let series_step = read_step(&mut report, duration);
@@ -113,7 +114,8 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         parts: Vec::new(),
         questions: Vec::new(),
     };
-    let slo = read_slo(log, &slo_items, &mut model);
+    let slo = read_objectives(log, "slo", &slo_items, &mut model);
+    let expected_misses = read_objectives(log, "expected_misses", &expected_misses, &mut model);
     must_fit_the_clock(&mut top, &model);
     if !log.is_clean() {
         return None;
@@ -127,6 +129,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         seed,
         replications: replications as u32,
         slo,
+        expected_misses,
         model,
         sweep,
         cost,
@@ -235,17 +238,20 @@ fn read_start(mut start: Section<'_>, queue: &Queue) -> Start {
     Start { jobs, circuit }
 }
 
+const SLO_DOC: &str = "Objectives: metric{class=NAME}.statistic < number, also of a part of the run ({phase=spike}, {from=60s, to=150s}), of any \
+           percentile (wait_p99.9_seconds), of a share (share(wait_seconds < 2s) >= 99%), or of a month's error budget \
+           (error_budget(99.9%) < 25%). [metrics.md](metrics.md) has them all. The statistic over the \
+           replications is `mean` (if none is written), `min`, `max`, or `p95`: the smallest value that 95% of them do not \
+           exceed, so the largest one where there are fewer than 20. What the runs do not tell is not met: no value, or \
+           only a lower bound that leaves it open.";
+const EXPECTED_MISSES_DOC: &str = "Objectives that a run is meant to miss, because the scenario shows what goes wrong: written as in `slo`. A \
+                                   missed one is not a failure, and one that is met is.";
+
 /// The objectives as written; they are read later, when the classes are known.
-fn ask_for_slo<'a>(top: &mut Section<'a>) -> Vec<&'a Item> {
-    let doc = "Objectives: metric{class=NAME}.statistic < number, also of a part of the run ({phase=spike}, {from=60s, to=150s}), of any \
-               percentile (wait_p99.9_seconds), of a share (share(wait_seconds < 2s) >= 99%), or of a month's error budget \
-               (error_budget(99.9%) < 25%). [metrics.md](metrics.md) has them all. The statistic over the \
-               replications is `mean` (if none is written), `min`, `max`, or `p95`: the smallest value that 95% of them do not \
-               exceed, so the largest one where there are fewer than 20. What the runs do not tell is not met: no value, or \
-               only a lower bound that leaves it open.";
-    let item = top.ask("slo");
+fn ask_for_objectives<'a>(top: &mut Section<'a>, key: &'static str, doc: &'static str) -> Vec<&'a Item> {
+    let item = top.ask(key);
     top.record(
-        "slo",
+        key,
         doc,
         Kind::Texts,
         Some("[]".into()),
@@ -258,18 +264,18 @@ fn ask_for_slo<'a>(top: &mut Section<'a>) -> Vec<&'a Item> {
         Some((_, other)) => {
             let message = format!("{} is not a list of strings", other.noun());
             let label = "such as [\"recovery_seconds.p95 < 120\"]";
-            top.complain("slo", Mistake::new(Code::WrongType, message, label));
+            top.complain(key, Mistake::new(Code::WrongType, message, label));
             Vec::new()
         }
         None => Vec::new(),
     }
 }
 
-fn read_slo(log: &Log<'_>, items: &[&Item], model: &mut ModelConfig) -> Vec<Slo> {
+fn read_objectives(log: &Log<'_>, key: &str, items: &[&Item], model: &mut ModelConfig) -> Vec<Slo> {
     let mut objectives = Vec::new();
     for item in items {
         let Value::Text(text) = &item.value else {
-            let message = format!("`slo`: {} is not a string", item.value.noun());
+            let message = format!("`{key}`: {} is not a string", item.value.noun());
             log.report(&item.place, Code::WrongType, message, "such as \"recovery_seconds.p95 < 120\"");
             continue;
         };
@@ -278,7 +284,7 @@ fn read_slo(log: &Log<'_>, items: &[&Item], model: &mut ModelConfig) -> Vec<Slo>
             Err(fault) => {
                 let inside = log.inside_quotes(&item.place, text).map(|place| place.part(fault.span));
                 let place = inside.unwrap_or_else(|| item.place.clone());
-                log.report(&place, fault.code, format!("`slo`: {}", fault.message), fault.label);
+                log.report(&place, fault.code, format!("`{key}`: {}", fault.message), fault.label);
             }
         }
     }

@@ -64,6 +64,8 @@ pub struct Scenario {
     pub replications: u32,
     /// Objectives.
     pub slo: Vec<Slo>,
+    /// Objectives that a run is meant to miss, because the scenario shows what goes wrong.
+    pub expected_misses: Vec<Slo>,
     /// What a replication simulates.
     pub model: ModelConfig,
     /// Other configurations to try.
@@ -74,6 +76,19 @@ pub struct Scenario {
     pub plan: PlanSettings,
     /// Remarks on settings that are legal but hazardous or assumed.
     pub warnings: Vec<String>,
+}
+
+impl Scenario {
+    /// All objectives: those to meet, and those that a run is meant to miss.
+    pub fn objectives(&self) -> impl Iterator<Item = &Slo> {
+        self.slo.iter().chain(&self.expected_misses)
+    }
+
+    /// Takes the objectives that the scenario is meant to miss for such as it should meet: what is meant holds for the settings
+    /// of its file alone.
+    pub fn expect_nothing(&mut self) {
+        self.slo.append(&mut self.expected_misses);
+    }
 }
 
 /// A scenario and where its settings come from.
@@ -161,6 +176,12 @@ pub fn from_str(
             let (settings, warnings) = log.into_records();
             scenario.warnings = warnings;
             scenario.command = command(file_name, overrides);
+            if set::replaces_objectives(overrides) {
+                scenario.expected_misses.clear();
+            }
+            if overrides.iter().any(|option| set::changes_what_is_expected(option)) {
+                scenario.expect_nothing();
+            }
             Ok(Loaded { scenario, settings })
         }
         _ => Err(ScenarioError::Invalid(log.into_problems())),

@@ -56,6 +56,21 @@ pub(super) fn apply(root: &mut Table, index: usize, option: &str, log: &Log<'_>)
     }
 }
 
+/// Whether what a scenario is meant to show may change with this option: not with how often it runs, or with what it is called.
+pub(super) fn changes_what_is_expected(option: &str) -> bool {
+    !["seed", "replications", "name", "report", "slo", "expected_misses"].contains(&first_name(option))
+}
+
+/// Whether the objectives are others than those of the file, with none that is meant to be missed.
+pub(super) fn replaces_objectives(options: &[String]) -> bool {
+    let sets = |name: &str| options.iter().any(|option| first_name(option) == name);
+    sets("slo") && !sets("expected_misses")
+}
+
+fn first_name(option: &str) -> &str {
+    option.split(['.', '=']).next().unwrap_or_default().trim()
+}
+
 /// One name of a path and where it stands in the option.
 struct Segment {
     name: String,

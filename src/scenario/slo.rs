@@ -6,11 +6,10 @@ mod scanner;
 use std::borrow::Cow;
 
 use super::diagnostic::did_you_mean;
-use crate::model::config::ModelConfig;
+use crate::model::config::{ModelConfig, Quantity, Question};
 use crate::model::metric::{Metric, Unit};
-use crate::model::question::{Quantity, Question};
 
-pub(super) use reader::SloFault;
+pub(super) use scanner::SloFault;
 
 /// One objective, as in `recovery_seconds.p95 < 120`, `lost_jobs{class=critical-alarm} == 0` or
 /// `share(wait_seconds < 2s){phase=spike} >= 99%`.

@@ -83,7 +83,8 @@ impl Grid {
         Self::with_base(source, base)
     }
 
-    fn with_base(source: GridSource, base: Loaded) -> Result<Self, ScenarioError> {
+    fn with_base(source: GridSource, mut base: Loaded) -> Result<Self, ScenarioError> {
+        base.scenario.expect_nothing();
         let settings = &base.settings;
         let sweep = &base.scenario.sweep;
         let in_file = |name: &str| format!("{} [sweep] {name}", source.file);

@@ -143,6 +143,7 @@ fn scenario(case: &Case) -> Scenario {
         sweep: usual.sweep,
         cost: usual.cost,
         plan: usual.plan,
+        expected_misses: Vec::new(),
         model: ModelConfig {
             horizon: SimDuration::from_secs_f64(case.horizon),
             warmup: SimDuration::ZERO,
@@ -338,6 +339,7 @@ fn findings(case: &Case) -> Findings {
                     expression: "recovery_seconds.p95 < 120".to_owned(),
                     pass: true,
                     observed: Some(96.2),
+                    expected_miss: false,
                     judged: true,
                     statistic: Statistic::P95,
                     runs: 10,
@@ -351,6 +353,7 @@ fn findings(case: &Case) -> Findings {
                     expression: "peak_depth_jobs <= 51000".to_owned(),
                     pass: false,
                     observed: Some(peak),
+                    expected_miss: false,
                     judged: true,
                     statistic: Statistic::Mean,
                     runs: 10,

@@ -347,7 +347,7 @@ service_time = { distribution = "lognormal", mean = "8ms" }
  --> scenarios/x.toml:2:1
   |
 2 | duratoin = "60s"
-  | ^^^^^^^^ allowed: name, duration, warmup, seed, replications, recovery_hold, slo, report, policy, class, arrivals, queue, start, gateway, workers, database, autoscaler, redis, clients, fault, alerts, sweep, cost, plan
+  | ^^^^^^^^ allowed: name, duration, warmup, seed, replications, recovery_hold, slo, expected_misses, report, policy, class, arrivals, queue, start, gateway, workers, database, autoscaler, redis, clients, fault, alerts, sweep, cost, plan
 
 error: `seed`: `-1` is negative
  --> scenarios/x.toml:3:8
@@ -875,7 +875,7 @@ fn objectives() {
     );
     slo(
         "peak_depth_jobs{class=telemetry} == 0",
-        &["`peak_depth_jobs` is measured for the whole system only"],
+        &["`peak_depth_jobs` is measured for the whole system and the whole run only"],
     );
     slo("lost_jobs = 0", &["expected a comparison, found `=`", "one of < <= > >= == !="]);
     slo("lost_jobs.p99 < 1", &["`p99` is not a statistic; did you mean `p95`?"]);

@@ -5,6 +5,7 @@
 use super::reading::{self, Row};
 use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, OnInconclusive, ScenarioCheck};
+use crate::report::kit::objective;
 use crate::report::kit::text::plural;
 
 /// Regressions of a scenario with an annotation of their own.
@@ -26,11 +27,10 @@ fn of(scenario: &ScenarioCheck, on_inconclusive: OnInconclusive) -> String {
         let (file, title) = (property(&scenario.file), property(&format!("{}: {title}", scenario.name)));
         lines += &format!("::{level} file={file},title={title}::{}\n", data(message));
     };
-    for objective in scenario.objectives.iter().filter(|objective| !objective.current.pass) {
-        let (level, title) =
-            if objective.fails { ("error", "objective missed") } else { ("warning", "known miss") };
+    for objective in scenario.objectives.iter().filter(|objective| objective.fails()) {
+        let title = format!("objective {}", objective::word(&objective.current));
         let message = format!("{}: {}", objective.current.expression, reading::observed(objective));
-        say(level, title, &message);
+        say("error", &title, &message);
     }
     let of_kind = |judgement| -> Vec<&MetricCheck> {
         scenario.comparisons.iter().filter(|comparison| comparison.judgement == judgement).collect()

@@ -49,6 +49,7 @@ struct Slo<'a> {
     baseline_observed: Option<f64>,
     /// False for a miss that is accepted because the baseline has it, too.
     fails: bool,
+    expected_miss: bool,
 }
 
 #[derive(Serialize)]
@@ -104,7 +105,7 @@ fn scenario(scenario: &ScenarioCheck) -> Scenario<'_> {
 }
 
 fn slo(objective: &Objective) -> Slo<'_> {
-    let Objective { current, baseline, fails } = objective;
+    let Objective { current, baseline } = objective;
     Slo {
         expression: &current.expression,
         pass: current.pass,
@@ -112,7 +113,8 @@ fn slo(objective: &Objective) -> Slo<'_> {
         limit: current.limit,
         baseline_pass: baseline.pass,
         baseline_observed: baseline.observed,
-        fails: *fails,
+        fails: objective.fails(),
+        expected_miss: current.expected_miss,
     }
 }
 

@@ -6,6 +6,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::reading::{self, Row};
 use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, Objective, OnInconclusive, ScenarioCheck};
+use crate::report::kit::objective;
 
 /// The document.
 pub fn render(check: &Check) -> String {
@@ -36,15 +37,11 @@ fn case(scenario: &str, name: &str, status: TestCaseStatus) -> TestCase {
 }
 
 fn status_of_objective(objective: &Objective) -> TestCaseStatus {
-    if objective.current.pass {
+    if !objective.fails() {
         return TestCaseStatus::success();
     }
-    let message = format!("missed: {}", reading::observed(objective));
-    let mut status = if objective.fails {
-        TestCaseStatus::non_success(NonSuccessKind::Failure)
-    } else {
-        TestCaseStatus::skipped()
-    };
+    let message = format!("{}: {}", objective::word(&objective.current), reading::observed(objective));
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     status.set_type("objective").set_message(message);
     status
 }

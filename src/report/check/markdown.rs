@@ -4,8 +4,9 @@ use super::reading::{self, Row};
 use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, Ruling, ScenarioCheck};
 use crate::report::kit::number;
+use crate::report::kit::objective;
 use crate::report::kit::text::plural;
-use crate::report::kit::traffic;
+use crate::report::kit::traffic::{self, Tone};
 
 /// The page; unchanged metrics are folded.
 pub fn render(check: &Check) -> String {
@@ -66,10 +67,9 @@ fn section(scenario: &ScenarioCheck) -> String {
     if !scenario.objectives.is_empty() {
         text += "\n| | objective | observed |\n|---|---|---|\n";
         for objective in &scenario.objectives {
-            let sign = match (objective.current.pass, objective.fails) {
-                (true, _) => "✓",
-                (false, true) => "**✗**",
-                (false, false) => "!",
+            let sign = match objective::sign(&objective.current) {
+                (sign, Tone::Bad) => format!("**{sign}**"),
+                (sign, _) => sign.to_owned(),
             };
             let (expression, observed) = (code(&objective.current.expression), reading::observed(objective));
             text += &format!("| {sign} | {expression} | {observed} |\n");

@@ -6,6 +6,7 @@ use super::reading::{self, Row};
 use crate::check::gate::Judgement;
 use crate::check::{Check, OnInconclusive, Ruling, ScenarioCheck};
 use crate::report::kit::columns::{self, Column};
+use crate::report::kit::objective;
 use crate::report::kit::terminal::{NARROWEST, Paint, columns_of, joined, padded_right, wrapped};
 use crate::report::kit::text::{plural, printable};
 use crate::report::kit::traffic;
@@ -56,15 +57,11 @@ fn objectives(scenario: &ScenarioCheck, all: bool, paint: Paint) -> Vec<String> 
     let longest = scenario.objectives.iter().map(|o| columns_of(&o.current.expression)).max().unwrap_or(0);
     let mut met = 0;
     for objective in &scenario.objectives {
-        if objective.current.pass && !all {
+        if objective.current.pass && !objective.fails() && !all {
             met += 1;
             continue;
         }
-        let sign = match (objective.current.pass, objective.fails) {
-            (true, _) => paint.good("✓"),
-            (false, true) => paint.bad("✗"),
-            (false, false) => paint.bold("!"),
-        };
+        let sign = paint.tone(objective::sign(&objective.current));
         let expression = &objective.current.expression;
         let dots = ".".repeat(longest - columns_of(expression) + 3);
         lines.push(format!("  {sign} {expression} {} {}", paint.dim(&dots), reading::observed(objective)));

@@ -1,6 +1,7 @@
 //! What came of an objective, in words that fit after its expression.
 
 use super::number::{self, bounded};
+use super::traffic::Tone;
 use crate::experiment::summary::SloResult;
 
 /// The observed figure, or why there is none.
@@ -19,6 +20,9 @@ pub(crate) fn remark(result: &SloResult) -> Option<String> {
     if result.censored > 0 {
         remarks.push(format!("{} not within the run", result.censored));
     }
+    if result.expected_miss {
+        remarks.push(word(result).to_owned());
+    }
     (!remarks.is_empty()).then(|| remarks.join(", "))
 }
 
@@ -32,9 +36,20 @@ pub(crate) fn observed(result: &SloResult) -> String {
 
 /// One word for the result.
 pub(crate) fn word(result: &SloResult) -> &'static str {
-    match (result.pass, result.judged) {
-        (true, _) => "met",
-        (false, true) => "missed",
-        (false, false) => "not judged",
+    match (result.pass, result.judged, result.expected_miss) {
+        (true, _, false) => "met",
+        (true, _, true) => "met, but meant to be missed",
+        (false, true, false) => "missed",
+        (false, true, true) => "missed, as expected",
+        (false, false, _) => "not judged",
+    }
+}
+
+/// How its line is marked: with which sign, and in which tone.
+pub(crate) fn sign(result: &SloResult) -> (&'static str, Tone) {
+    match (result.is_as_meant(), result.expected_miss) {
+        (true, false) => ("✓", Tone::Good),
+        (true, true) => ("!", Tone::Caution),
+        (false, _) => ("✗", Tone::Bad),
     }
 }

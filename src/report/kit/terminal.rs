@@ -1,6 +1,7 @@
 //! Text for terminals: colour, padding, and lines that break between words.
 
 use super::text::shortened;
+use super::traffic::Tone;
 
 /// Writes in colour, or not.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,16 @@ impl Paint {
 
     pub(crate) fn dim(self, text: &str) -> String {
         self.sequence("2", text)
+    }
+
+    /// A text in a tone.
+    pub(crate) fn tone(self, (text, tone): (&str, Tone)) -> String {
+        match tone {
+            Tone::Good => self.good(text),
+            Tone::Caution => self.caution(text),
+            Tone::Bad => self.bad(text),
+            Tone::Neutral => self.bold(text),
+        }
     }
 
     pub(crate) fn good(self, text: &str) -> String {

@@ -146,13 +146,17 @@ pub(crate) enum Tone {
     Neutral,
 }
 
-/// How many objectives are not met.
+/// How many objectives are not met, or should not be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unmet {
     /// The runs tell that they are not.
     pub(crate) missed: usize,
     /// The runs do not tell.
     pub(crate) open: usize,
+    /// They are met, but the scenario is meant to miss them.
+    pub(crate) met: usize,
+    /// They are missed as the scenario is meant to.
+    pub(crate) expected: usize,
 }
 
 /// The verdict as the sum of the objectives, and what it does not judge.
@@ -167,12 +171,25 @@ pub(crate) fn verdict(
         (0, _) => (Tone::Neutral, "NO OBJECTIVES: nothing to pass or fail".to_owned()),
         (_, Verdict::Fail) => {
             let all = plural(objectives, "objective");
-            let told = match unmet {
-                Unmet { missed, open: 0 } => format!("{missed} of {all} missed"),
-                Unmet { missed: 0, open } => format!("{open} of {all} not judged"),
-                Unmet { missed, open } => format!("{missed} of {all} missed, {open} not judged"),
-            };
-            (Tone::Bad, format!("FAIL: {told}"))
+            let kinds = [
+                (unmet.missed, "missed"),
+                (unmet.open, "not judged"),
+                (unmet.met, "met that the scenario is meant to miss"),
+            ];
+            let told: Vec<String> = kinds
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .enumerate()
+                .map(|(place, (count, what))| match place {
+                    0 => format!("{count} of {all} {what}"),
+                    _ => format!("{count} {what}"),
+                })
+                .collect();
+            (Tone::Bad, format!("FAIL: {}", told.join(", ")))
+        }
+        (all, Verdict::Pass) if unmet.expected > 0 => {
+            let told = format!("PASS of {}, {} missed as expected", plural(all, "objective"), unmet.expected);
+            (Tone::Caution, told)
         }
         (all, Verdict::Pass) => (Tone::Good, format!("PASS of {}", plural(all, "objective"))),
     };

@@ -161,7 +161,8 @@ fn objectives(summary: &Summary) -> Markup {
     }
     let rows = html! {
         @for result in &summary.slo {
-            @let (class, sign) = if result.pass { ("met", "✓") } else { ("missed", "✗") };
+            @let (sign, tone) = objective::sign(result);
+            @let class = match tone { Tone::Good => "met", Tone::Bad => "missed", _ => "expected" };
             tr class=(class) {
                 td { (sign) }
                 th scope="row" { code { (result.expression) } }

@@ -5,7 +5,7 @@ use backpressure::Level;
 use crate::engine::time::SimTime;
 use crate::experiment::Findings;
 use crate::experiment::series::{DetailSeries, Series};
-use crate::experiment::summary::{AlertSummary, LimitAhead, Summary};
+use crate::experiment::summary::{AlertSummary, LimitAhead, SloResult, Summary};
 use crate::model::config::{Fault, FaultKind, ModelConfig};
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::number::{self, bounded};
@@ -274,14 +274,14 @@ pub(crate) const LIMITS_AHEAD: &str = "not reached, and how near each came:";
 
 /// The verdict as the sum of the objectives, and what it does not judge.
 pub(crate) fn verdict(summary: &Summary) -> (Tone, String) {
-    let unmet = summary.slo.iter().filter(|objective| !objective.pass);
-    let (missed, open): (Vec<_>, Vec<_>) = unmet.partition(|objective| objective.judged);
-    traffic::verdict(
-        summary.slo.len(),
-        Unmet { missed: missed.len(), open: open.len() },
-        summary.verdict,
-        &summary.traffic,
-    )
+    let count = |is: &dyn Fn(&SloResult) -> bool| summary.slo.iter().filter(|result| is(result)).count();
+    let unmet = Unmet {
+        missed: count(&|result| !result.is_as_meant() && !result.pass && result.judged),
+        open: count(&|result| !result.is_as_meant() && !result.judged),
+        met: count(&|result| !result.is_as_meant() && result.pass),
+        expected: count(&|result| result.is_as_meant() && result.expected_miss),
+    };
+    traffic::verdict(summary.slo.len(), unmet, summary.verdict, &summary.traffic)
 }
 
 /// Something that broke, in the order in which it is told.

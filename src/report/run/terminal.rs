@@ -241,7 +241,7 @@ fn objectives(summary: &Summary, width: usize, paint: Paint) -> Vec<String> {
     let longest = summary.slo.iter().map(|objective| columns_of(&objective.expression)).max().unwrap_or(0);
     let reach = (longest + 5).min(width.saturating_sub(30));
     for result in &summary.slo {
-        let sign = if result.pass { paint.good("✓") } else { paint.bad("✗") };
+        let sign = paint.tone(objective::sign(result));
         let dots = ".".repeat(reach.saturating_sub(columns_of(&result.expression) + 1).max(3));
         let figure = objective::figure(result);
         let remark = objective::remark(result).map(|remark| format!("({remark})")).unwrap_or_default();

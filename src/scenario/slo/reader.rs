@@ -10,28 +10,14 @@
 
 use std::ops::Range;
 
-use super::scanner::Scanner;
+use super::scanner::{Scanner, SloFault, fault};
 use super::{Relation, Slo, Statistic, Subject, all_metrics, metric_named};
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::config::{ArrivalSource, ModelConfig, Part};
+use crate::model::config::{ArrivalSource, ModelConfig, Part, Quantity, Question, Span, Within};
 use crate::model::disturbance::Disturbance;
 use crate::model::metric::{Metric, Unit};
-use crate::model::question::{Quantity, Question, Span, Within};
 use crate::scenario::diagnostic::{Code, did_you_mean};
 use crate::units::{self, UnitError};
-
-/// What is wrong with an expression: where, the message, and what is allowed.
-#[derive(Debug)]
-pub(in crate::scenario) struct SloFault {
-    pub(in crate::scenario) span: Range<usize>,
-    pub(in crate::scenario) code: Code,
-    pub(in crate::scenario) message: String,
-    pub(in crate::scenario) label: String,
-}
-
-fn fault(span: Range<usize>, code: Code, message: String, label: impl Into<String>) -> SloFault {
-    SloFault { span, code, message, label: label.into() }
-}
 
 /// What stands in the braces.
 #[derive(Default)]
@@ -210,6 +196,9 @@ fn read_labels(scanner: &mut Scanner<'_>, model: &ModelConfig) -> Result<Labels,
             return Err(fault(at, Code::Syntax, message, label));
         }
         let (written, value_at) = scanner.until(&[',', '}']);
+        if scanner.is_at_end() {
+            return Err(scanner.expected("`}`"));
+        }
         let value = written.trim_matches(['"', '\'']);
         let is_twice = match label {
             "class" => labels.class.replace(class_named(value, value_at, model)?).is_some(),

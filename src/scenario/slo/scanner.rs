@@ -2,8 +2,20 @@
 
 use std::ops::Range;
 
-use super::reader::SloFault;
 use crate::scenario::diagnostic::Code;
+
+/// What is wrong with an expression: where, the message, and what is allowed.
+#[derive(Debug)]
+pub(in crate::scenario) struct SloFault {
+    pub(in crate::scenario) span: Range<usize>,
+    pub(in crate::scenario) code: Code,
+    pub(in crate::scenario) message: String,
+    pub(in crate::scenario) label: String,
+}
+
+pub(super) fn fault(span: Range<usize>, code: Code, message: String, label: impl Into<String>) -> SloFault {
+    SloFault { span, code, message, label: label.into() }
+}
 
 /// Scans an expression; spaces between its tokens do not matter.
 pub(super) struct Scanner<'t> {
@@ -47,6 +59,10 @@ impl<'t> Scanner<'t> {
         let found = self.text[self.at..].starts_with(symbol);
         self.at += if found { symbol.len() } else { 0 };
         found
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.text[self.at..].trim().is_empty()
     }
 
     pub(super) fn expected(&mut self, what: &str) -> SloFault {

@@ -60,8 +60,7 @@ fn times(findings: &Findings) -> Vec<Time> {
 fn draw(scenario: &Scenario, findings: &Findings, times: &[Time], title: &str) -> Picture {
     let slowest = times.iter().map(|time| time.seconds).fold(0.0, f64::max);
     let goals: Vec<f64> = scenario
-        .slo
-        .iter()
+        .objectives()
         .filter(|slo| slo.metric() == Some(Metric::Recovery) && slo.class.is_none())
         .map(|slo| slo.limit)
         .collect();
