@@ -12,7 +12,7 @@ use crate::experiment::Findings;
 use crate::experiment::earlier::{Earlier, Judged};
 use crate::experiment::replication::Replication;
 use crate::experiment::summary::{CONFIDENCE, Estimate, Named, SloResult, Verdict};
-use crate::model::metric::{Metric, Unit};
+use crate::model::metric::{Direction, Metric, Unit};
 use crate::scenario::slo::name_of;
 use crate::scenario::{self, Loaded, Setting};
 use crate::stats::holm;
@@ -138,11 +138,53 @@ pub struct Difference {
     pub matters: bool,
     /// How large it is, real or not.
     pub size: Size,
+    /// What it means for the service.
+    pub effect: Effect,
     /// Whether it was taken replication by replication.
     pub paired: bool,
     /// Correlation of A and B over the replications: the closer to 1 the more pairing helped. `None` if a side
     /// does not vary, or they are not paired.
     pub correlation: Option<f64>,
+}
+
+/// What B is compared with A.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// Better, and not by chance.
+    Improved,
+    /// Worse, and not by chance.
+    Worse,
+    /// Different, and not by chance, in a metric of which neither more nor less is worse.
+    Changed,
+    /// Chance may explain the difference.
+    WithinNoise,
+    /// No replication differs.
+    Same,
+}
+
+impl Effect {
+    fn of(metric: Metric, difference: f64, matters: bool, size: Size) -> Self {
+        match (matters, size, metric.direction()) {
+            (_, Size::Same, _) => Self::Same,
+            (false, ..) => Self::WithinNoise,
+            (true, _, Direction::Neutral) => Self::Changed,
+            (true, _, Direction::HigherIsWorse) if difference > 0.0 => Self::Worse,
+            (true, _, Direction::LowerIsWorse) if difference < 0.0 => Self::Worse,
+            (true, ..) => Self::Improved,
+        }
+    }
+
+    /// In a word or two.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Improved => "improved",
+            Self::Worse => "worse",
+            Self::Changed => "changed",
+            Self::WithinNoise => "within noise",
+            Self::Same => "same",
+        }
+    }
 }
 
 /// The size of a difference relative to the value.
@@ -274,9 +316,11 @@ pub fn compare(a: Side, b: Side, wanted: &[Metric], command: String) -> Comparis
         }
     }
     adjust(&mut differences);
-    // A stable sort, so that equals stay in the order of reports.
+    // What a person asks first comes first, then the largest. A stable sort, so that equals stay in the order of reports.
     differences.sort_by(|one, other| {
-        other.matters.cmp(&one.matters).then(other.relative_size().total_cmp(&one.relative_size()))
+        let by_importance = one.metric.importance().cmp(&other.metric.importance());
+        let by_size = other.relative_size().total_cmp(&one.relative_size());
+        other.matters.cmp(&one.matters).then(by_importance).then(by_size)
     });
     let settings = setting_differences(&a, &b);
     let remarks = remarks(&a, &b, settings.as_deref(), &differences, &one_sided);
@@ -336,6 +380,7 @@ fn difference(
         p_adjusted: None,
         matters: false,
         size: Size::Same,
+        effect: Effect::Same,
         paired: false,
         correlation: None,
     };
@@ -382,6 +427,9 @@ fn adjust(differences: &mut [Difference]) {
     for (difference, adjusted) in tested.zip(holm::adjusted(&p_values)) {
         difference.p_adjusted = Some(adjusted);
         difference.matters = adjusted <= 1.0 - CONFIDENCE;
+    }
+    for one in differences {
+        one.effect = Effect::of(one.metric, one.difference, one.matters, one.size);
     }
 }
 

@@ -16,25 +16,12 @@ pub struct Tolerances {
 /// Which metrics are gated where no limit names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gated {
-    /// [`KEY_METRICS`]: one cause then shows as a handful of effects.
+    /// [`Metric::KEY`]: one cause then shows as a handful of effects.
     #[default]
     Key,
     /// All that have a bad direction.
     All,
 }
-
-/// What a person asks first, in this order: what was refused, lost or given up, how long it took to be back, how long jobs waited,
-/// how far queue and memory filled.
-pub const KEY_METRICS: [Metric; 8] = [
-    Metric::RejectionProbability,
-    Metric::Lost,
-    Metric::Abandoned,
-    Metric::Recovery,
-    Metric::NormalAgain,
-    Metric::WaitP99,
-    Metric::PeakDepth,
-    Metric::RedisPeak,
-];
 
 /// One `--limit`: for all metrics, for one, or for one of one class.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +53,7 @@ impl Tolerances {
         // The last of the most specific ones, as `max_by_key` finds it.
         let rule = self.rules.iter().filter(fits).max_by_key(|rule| rule.specificity());
         let is_named = rule.is_some_and(|rule| rule.metric.is_some());
-        if self.gated == Gated::Key && !is_named && !KEY_METRICS.contains(&metric) {
+        if self.gated == Gated::Key && !is_named && !Metric::KEY.contains(&metric) {
             return None;
         }
         rule.map_or(Some(DEFAULT_TOLERANCE), |rule| rule.tolerance)

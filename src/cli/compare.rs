@@ -7,6 +7,7 @@ use anyhow::Result;
 use backpressure_sim::compare::{self, Comparison, Side};
 use backpressure_sim::experiment::earlier::Earlier;
 use backpressure_sim::experiment::{self, Findings, SLICES};
+use backpressure_sim::files;
 use backpressure_sim::model::metric::Metric;
 use backpressure_sim::report;
 use backpressure_sim::report::compare::Course;
@@ -18,7 +19,7 @@ use clap::{Args, CommandFactory};
 
 use super::args::{ChangeArgs, PoolArgs, TellArgs};
 use super::exit;
-use super::output::check_output;
+use super::output::{check_file, check_output};
 use super::progress::Attended;
 
 #[derive(Debug, Args)]
@@ -41,6 +42,9 @@ pub(super) struct CompareArgs {
     /// Folder of the report [default: reports/A-vs-B].
     #[arg(short, long, value_name = "DIR", env = "SIMULATE_OUTPUT")]
     output: Option<PathBuf>,
+    /// Also write the result as Markdown, for a comment on a change.
+    #[arg(long, value_name = "FILE")]
+    export_md: Option<PathBuf>,
     #[command(flatten)]
     pool: PoolArgs,
     #[command(flatten)]
@@ -69,6 +73,9 @@ pub(super) fn compare(args: &CompareArgs) -> Result<u8> {
         Path::new("reports").join(format!("{}-vs-{}", file_name(&label_a), file_name(&name_b)))
     });
     check_output(&folder)?;
+    if let Some(path) = &args.export_md {
+        check_file(path)?;
+    }
 
     let pool = args.pool.build()?;
     let steps = (a.replications_to_run() + b.replications_to_run()) * u64::from(SLICES);
@@ -89,6 +96,9 @@ pub(super) fn compare(args: &CompareArgs) -> Result<u8> {
     let courses = a.course(&label_a, found_a.as_ref()).zip(b.course(&label_b, found_b.as_ref()));
     let courses = courses.map(|(a, b)| [a, b]);
     let page = report::compare::write(&folder, &comparison, courses.as_ref())?;
+    if let Some(path) = &args.export_md {
+        files::replace(path, &report::compare::markdown::render(&comparison))?;
+    }
     args.print(&comparison, &page)?;
     Ok(exit::GOOD)
 }

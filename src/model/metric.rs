@@ -185,6 +185,24 @@ metrics! {
 }
 
 impl Metric {
+    /// What a person asks first, in this order: what was refused, lost or given up, how long it took to be back, how long jobs
+    /// waited, how far queue and memory filled.
+    pub const KEY: [Metric; 8] = [
+        Metric::RejectionProbability,
+        Metric::Lost,
+        Metric::Abandoned,
+        Metric::Recovery,
+        Metric::NormalAgain,
+        Metric::WaitP99,
+        Metric::PeakDepth,
+        Metric::RedisPeak,
+    ];
+
+    /// Its place among [`Metric::KEY`]; behind them if it is none.
+    pub fn importance(self) -> usize {
+        Self::KEY.iter().position(|&key| key == self).unwrap_or(Self::KEY.len())
+    }
+
     /// What it means that no replication has a value.
     pub const fn when_absent(self) -> &'static str {
         match self {

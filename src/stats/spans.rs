@@ -36,6 +36,9 @@ impl AtLeast {
     }
 }
 
+/// A quantile that the open durations move by no more than this share of it is known.
+const LITTLE: f64 = 0.05;
+
 /// From this share of unended durations on, a mean is a bound.
 const UNENDED_FOR_BOUND: f64 = 0.01;
 
@@ -45,8 +48,8 @@ impl Spans<'_> {
         self.ended.count() + self.open.count() + self.endless
     }
 
-    /// The value at or below which a share `level` of them lies; `None` of none. A bound where the open ones, if they went on
-    /// for ever, would move it by more than the error of a histogram.
+    /// The value at or below which a share `level` of them lies; `None` of none. With the open ones going on for ever if that
+    /// moves it little ([`LITTLE`]), else a bound, with the open ones as long as they were.
     pub fn quantile(&self, level: f64) -> Option<AtLeast> {
         let count = self.count();
         if count == 0 {
@@ -61,8 +64,8 @@ impl Spans<'_> {
         let Some(least) = so_far.quantile_among(level, count) else {
             return Some(AtLeast::exactly(f64::INFINITY));
         };
-        let is_known = most.is_some_and(|most| most <= least * (1.0 + Histogram::RELATIVE_ERROR));
-        Some(if is_known { AtLeast::exactly(least) } else { AtLeast::bound(least) })
+        let known = most.filter(|&most| most <= least * (1.0 + LITTLE));
+        Some(known.map_or(AtLeast::bound(least), AtLeast::exactly))
     }
 
     /// The mean, with the open ones as long as they were; `None` of none. It is infinite with an endless one, and a bound
@@ -129,6 +132,9 @@ mod tests {
         assert_eq!(spans.quantile(0.5), Some(AtLeast::bound(40.0)));
         assert_eq!(spans.quantile(0.95), Some(AtLeast::bound(85.0)));
         assert_eq!(spans.quantile(0.02), Some(AtLeast::exactly(2.0)));
+        // One among ninety moves their median by one in 46, which is little: it counts as longer than all.
+        let one = histogram([5]);
+        assert_eq!(Spans { open: &one, ..spans }.quantile(0.5), Some(AtLeast::exactly(46.0)));
         assert_eq!(spans.mean(), Some(AtLeast::bound((4095.0 + 50.0) / 100.0)));
         assert_eq!(spans.share_within(50.0, true), Some((0.5, 0.6)));
         assert_eq!(spans.share_within(4.0, true), Some((0.04, 0.04)));

@@ -3,6 +3,7 @@
 use super::reading::{self, Row};
 use crate::check::gate::{Judgement, MetricCheck};
 use crate::check::{Check, Ruling, ScenarioCheck};
+use crate::report::kit::markdown::{code, escaped};
 use crate::report::kit::number;
 use crate::report::kit::objective;
 use crate::report::kit::text::plural;
@@ -105,33 +106,4 @@ fn table(rows: &[&MetricCheck]) -> String {
         );
     }
     text
-}
-
-/// Escapes text, also for cells of a table.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\r' | '\t' => escaped.push(' '),
-            c if c.is_control() => escaped.push('\u{FFFD}'),
-            // As numeric references, which neither Markdown nor HTML interprets.
-            c if "|<>&`*_[]\\#~!".contains(c) => escaped += &format!("&#{};", u32::from(c)),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-fn code(text: &str) -> String {
-    format!("<code>{}</code>", escaped(text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_in_a_name_is_taken_for_markup() {
-        assert_eq!(code("a|b\n<c>`*"), "<code>a&#124;b &#60;c&#62;&#96;&#42;</code>");
-    }
 }

@@ -9,7 +9,7 @@ use crate::report::kit::csv::{cell, record};
 /// The table, in the order of the comparison.
 pub(super) fn differences(comparison: &Comparison) -> String {
     let header = "metric,class,unit,a_mean,a_half_width,a_n,a_censored,b_mean,b_half_width,b_n,b_censored,\
-                  difference,half_width,relative,p_value,p_adjusted,matters,size,paired,correlation";
+                  difference,half_width,relative,p_value,p_adjusted,matters,size,effect,paired,correlation";
     let mut text = format!("{header}\n");
     for row in &comparison.differences {
         let side =
@@ -24,7 +24,12 @@ pub(super) fn differences(comparison: &Comparison) -> String {
         cells.extend(
             [Some(row.difference), row.half_width, row.relative, row.p_value, row.p_adjusted].map(cell),
         );
-        cells.extend([row.matters.to_string(), size_word(row.size).to_owned(), row.paired.to_string()]);
+        cells.extend([
+            row.matters.to_string(),
+            size_word(row.size).to_owned(),
+            row.effect.word().to_owned(),
+            row.paired.to_string(),
+        ]);
         cells.push(cell(row.correlation));
         text += &record(cells.into_iter());
     }

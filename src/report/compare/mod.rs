@@ -11,6 +11,7 @@ pub use charts::depth::Course;
 
 mod charts;
 mod csv;
+pub mod markdown;
 mod page;
 mod reading;
 pub mod terminal;

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::reading::{Sorted, headline, objectives, setting, size_word, unjudged, verdict_word};
+use super::reading::{Sorted, headline, objectives, setting, sign, size_word, unjudged, verdict_word};
 use crate::compare::{Comparison, Difference, Pairing, Side};
 use crate::experiment::earlier::Judged;
 use crate::experiment::summary::Estimate;
@@ -179,20 +179,21 @@ fn figures(rows: &[&Difference]) -> Markup {
             @let mean = |of: &Estimate| bounded(&number::estimate(row.unit(), of), of.censored > 0);
             tr {
                 th scope="row" title=(row.metric.meaning()) {
-                    @if row.matters { "◆ " }
+                    (sign(row.effect)) " "
                     code { (row.metric.name()) }
                 }
                 td { (mean(&row.a)) }
                 td { (mean(&row.b)) }
                 td { (number::difference(row.unit(), row.difference, row.half_width)) }
                 td { (number::relative(row.relative)) }
+                td class=(row.effect.word()) { (row.effect.word()) }
                 td { (size_word(row.size)) }
                 td { (number::correlation(row.correlation)) }
                 td { (p_value(row.p_adjusted)) }
             } "\n"
         }
     };
-    table(&["metric", "A", "B", "B − A", "relative", "size", "correlation", "adjusted p"], rows)
+    table(&["metric", "A", "B", "B − A", "relative", "effect", "size", "correlation", "adjusted p"], rows)
 }
 
 fn p_value(p: Option<f64>) -> String {

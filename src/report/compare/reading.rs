@@ -1,8 +1,9 @@
 //! A comparison in words, shared by page and terminal.
 
-use crate::compare::{Comparison, Difference, Side, Size};
+use crate::compare::{Comparison, Difference, Effect, Side, Size};
 use crate::experiment::earlier::Judged;
 use crate::experiment::summary::Verdict;
+use crate::report::kit::traffic::Tone;
 use crate::report::kit::verdict;
 
 /// The differences sorted into those that matter, those that may be chance, and equal figures.
@@ -36,8 +37,21 @@ pub(super) fn headline(comparison: &Comparison) -> String {
         (0, differ) => {
             format!("{differ} of {compared} figures differ, but none by more than chance may explain.")
         }
-        (1, _) => format!("1 of {compared} figures differs by more than chance explains."),
-        (matter, _) => format!("{matter} of {compared} figures differ by more than chance explains."),
+        _ => {
+            let count = |effect| comparison.differences.iter().filter(|one| one.effect == effect).count();
+            let kinds = [
+                (Effect::Worse, "worse"),
+                (Effect::Improved, "improved"),
+                (Effect::Changed, "changed otherwise"),
+            ];
+            let told: Vec<String> = kinds
+                .iter()
+                .map(|(effect, word)| (count(*effect), word))
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, word)| format!("{count} {word}"))
+                .collect();
+            format!("B against A: of {compared} figures {}; the rest is within noise.", told.join(", "))
+        }
     };
     format!("{figures} {}", verdicts(&comparison.a, &comparison.b))
 }
@@ -88,6 +102,25 @@ pub(super) fn objectives<'a>(
 /// A setting's value, or that it is not set.
 pub(super) fn setting(value: Option<&String>) -> &str {
     value.map_or("not set", String::as_str)
+}
+
+/// The sign before a figure: also without colours it says better or worse.
+pub(super) fn sign(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Worse => "✗",
+        Effect::Improved => "✓",
+        Effect::Changed => "◆",
+        Effect::WithinNoise | Effect::Same => " ",
+    }
+}
+
+/// Its tone.
+pub(super) fn tone(effect: Effect) -> Tone {
+    match effect {
+        Effect::Worse => Tone::Bad,
+        Effect::Improved => Tone::Good,
+        Effect::Changed | Effect::WithinNoise | Effect::Same => Tone::Neutral,
+    }
 }
 
 pub(super) fn size_word(size: Size) -> &'static str {

@@ -1,6 +1,6 @@
 //! The comparison for a terminal: settings that differ, verdicts, and differences that matter.
 
-use super::reading::{Sorted, headline, objectives, setting, unjudged, verdict_word};
+use super::reading::{Sorted, headline, objectives, setting, sign, tone, unjudged, verdict_word};
 use crate::compare::{Comparison, Difference, Pairing, Side};
 use crate::experiment::earlier::Judged;
 use crate::experiment::summary::Estimate;
@@ -183,6 +183,7 @@ fn table(title: &str, rows: &[Difference], pairing: Pairing, width: usize, paint
         cells("B", &|row| mean(&row.b, row.unit())),
         cells("B − A", &|row| number::difference(row.unit(), row.difference, row.half_width)),
         cells("relative", &|row| number::relative(row.relative)),
+        cells("", &|row| row.effect.word().to_owned()),
     ];
     if pairing != Pairing::Independent {
         columns.push(cells("corr", &|row| number::correlation(row.correlation)));
@@ -193,8 +194,8 @@ fn table(title: &str, rows: &[Difference], pairing: Pairing, width: usize, paint
     let head = columns::row(&columns, 0);
     let mut lines = vec![format!("{}{}", paint.bold(&padded_right(title, first)), paint.dim(&head))];
     for (index, (name, row)) in names.iter().zip(rows).enumerate() {
-        let sign = if row.matters { "◆" } else { " " };
-        let name = padded_right(&format!("  {sign} {name}"), first);
+        let name =
+            padded_right(&format!("  {} {name}", paint.tone((sign(row.effect), tone(row.effect)))), first);
         lines.push(format!("{name}{}", columns::row(&columns, index + 1)));
     }
     lines

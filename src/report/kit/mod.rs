@@ -13,6 +13,7 @@ pub(crate) mod folder;
 mod font;
 pub(crate) mod html;
 pub(crate) mod labels;
+pub(crate) mod markdown;
 pub(crate) mod number;
 pub(crate) mod objective;
 pub(crate) mod output;
