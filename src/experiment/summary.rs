@@ -9,8 +9,8 @@ use crate::model::config::AlertRule;
 use crate::model::limits::Limit;
 use crate::model::metric::{Metric, Metrics};
 use crate::model::outcome::ScalingDecision;
-use crate::scenario::Scenario;
 use crate::scenario::slo::{Slo, Statistic};
+use crate::scenario::{Hint, Scenario};
 use crate::stats::interval::Sample;
 
 /// Version of the JSON document; a change that breaks readers counts it up.
@@ -53,6 +53,8 @@ pub struct Summary {
     pub scaling: Vec<ScalingStep>,
     /// Remarks on settings that are legal but hazardous.
     pub warnings: Vec<String>,
+    /// Settings that do not do what they are there for.
+    pub hints: Vec<Hint>,
 }
 
 /// Whether a run met its objectives.
@@ -221,6 +223,7 @@ impl Summary {
             alerts: alerts(scenario, replications),
             scaling: Vec::new(),
             warnings: traffic::unjudged(scenario).into_iter().chain(scenario.warnings.clone()).collect(),
+            hints: scenario.hints.clone(),
         }
     }
 

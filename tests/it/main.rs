@@ -17,6 +17,7 @@ mod faults;
 mod floors;
 mod fluid;
 mod forecast;
+mod hints;
 mod memory;
 mod metastable;
 mod model;

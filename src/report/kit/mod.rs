@@ -11,6 +11,7 @@ pub(crate) mod csv;
 pub(crate) mod document;
 pub(crate) mod folder;
 mod font;
+pub(crate) mod hints;
 pub(crate) mod html;
 pub(crate) mod labels;
 pub(crate) mod number;
