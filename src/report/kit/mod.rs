@@ -22,6 +22,7 @@ pub(crate) mod picture;
 pub(crate) mod plot;
 mod png;
 pub(crate) mod rules;
+pub(crate) mod setting;
 pub(crate) mod terminal;
 pub(crate) mod text;
 pub(crate) mod traffic;
