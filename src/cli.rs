@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod describe;
 mod install;
+mod limit;
 mod memory;
 mod merge;
 mod new;
@@ -65,6 +66,8 @@ struct Cli {
 enum Command {
     /// Run many configurations of a scenario and rank them.
     Sweep(sweep::SweepArgs),
+    /// Find the highest load that meets the objectives, or the last value of a setting that does.
+    Limit(limit::LimitArgs),
     /// Find the cheapest configuration that meets the objectives.
     Plan(plan::PlanArgs),
     /// Merge the shards of a sweep into the report that one machine would write.
@@ -94,6 +97,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse_from(arguments(std::env::args_os()));
     let result = match &cli.command {
         Some(Command::Sweep(args)) => sweep::sweep(args),
+        Some(Command::Limit(args)) => limit::limit(args),
         Some(Command::Plan(args)) => plan::plan(args),
         Some(Command::Merge(args)) => merge::merge(args),
         Some(Command::Check(args)) => check::check(args),

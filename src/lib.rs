@@ -84,7 +84,7 @@
 //! | 9 | the `simulate` command | reads arguments, prints results, ends with an exit code |
 //! | 8 | [`report`] | turns findings into text, pages, charts, tables and documents |
 //! | 7 | [`plan`] | searches the cheapest configuration that meets the objectives |
-//! | 6 | [`study`] | runs every configuration of a grid, on one machine or many |
+//! | 6 | [`study`] | runs every configuration of a grid, on one machine or many; finds the limit of a load |
 //! | 6 | [`check`] | compares scenarios with their baseline: the gate of continuous integration |
 //! | 6 | [`mod@compare`] | shows what differs between two scenarios or results |
 //! | 5 | [`experiment`] | runs the replications of a scenario in parallel and summarises them |

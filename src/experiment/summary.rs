@@ -12,8 +12,8 @@ use crate::model::config::AlertRule;
 use crate::model::limits::Limit;
 use crate::model::metric::{Metric, Metrics, Unit};
 use crate::model::outcome::ScalingDecision;
-use crate::scenario::Scenario;
 use crate::scenario::slo::{Slo, Statistic};
+use crate::scenario::{Hint, Scenario};
 use crate::stats::interval::Sample;
 
 /// Version of the JSON document; a change that breaks readers counts it up.
@@ -56,6 +56,8 @@ pub struct Summary {
     pub scaling: Vec<ScalingStep>,
     /// Remarks on settings that are legal but hazardous.
     pub warnings: Vec<String>,
+    /// Settings that do not do what they are there for.
+    pub hints: Vec<Hint>,
 }
 
 /// Whether a run met its objectives.
@@ -230,6 +232,7 @@ impl Summary {
             alerts: alerts(scenario, replications),
             scaling: Vec::new(),
             warnings: traffic::unjudged(scenario).into_iter().chain(scenario.warnings.clone()).collect(),
+            hints: scenario.hints.clone(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Everything here is a pure function from a scenario and its findings to text or pictures; the same input gives the
 //! same bytes. Each command has a module with its page, its text for the terminal, its documents and its
-//! charts: [`run`], [`compare`], [`check`], [`sweep`] and [`plan`]; [`metrics`] is a reference page. What they share is in `kit`, which imports none of
+//! charts: [`run`], [`compare`], [`check`], [`sweep`], [`limit`] and [`plan`]; [`metrics`] is a reference page. What they share is in `kit`, which imports none of
 //! them.
 
 use crate::model::metric::Unit;
@@ -14,6 +14,7 @@ pub use kit::output::{Options, WriteError};
 pub mod check;
 pub mod compare;
 mod kit;
+pub mod limit;
 pub mod metrics;
 pub mod plan;
 pub mod run;

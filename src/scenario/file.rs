@@ -17,7 +17,7 @@ use super::reader::Section;
 use super::setting::{Kind, shown};
 use super::slo::Slo;
 use super::tree::{Item, Table, Value};
-use super::{alerts, autoscaler, clients, faults, gateway, policy, queue, redis, workers};
+use super::{alerts, autoscaler, clients, faults, gateway, hints, policy, queue, redis, workers};
 use crate::engine::time::SimDuration;
 use crate::model::config::{
     ArrivalProcess, ArrivalSource, Curve, FaultKind, JobClass, ModelConfig, Observe, OnFull, Queue, Start,
@@ -121,6 +121,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         return None;
     }
     warn(log, &model, replications);
+    let hints = hints::of(log, &model);
     Some(Scenario {
         name,
         question: question(text),
@@ -135,6 +136,7 @@ pub(super) fn read(log: &Log<'_>, table: &Table, file_name: &str, text: &str) ->
         cost,
         plan,
         warnings: Vec::new(),
+        hints,
     })
 }
 
@@ -351,9 +353,6 @@ fn warn(log: &Log<'_>, model: &ModelConfig, replications: u64) {
             "`gateway.readiness` follows the circuit, which observes the depth only when jobs arrive: a gateway out of \
              rotation gets none, so its circuit stays OPEN for ever. Observe on a timer: `policy.observe = \"1s\"`",
         );
-    }
-    if let Some(warning) = model.recovery_beyond_patience() {
-        log.warn(warning);
     }
     warn_of_overload(log, model);
 }

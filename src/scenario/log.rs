@@ -124,6 +124,12 @@ impl<'t> Log<'t> {
         }
     }
 
+    /// Where the value of a setting comes from; `None` if nobody has asked for it.
+    pub(super) fn origin_of(&self, path: &str) -> Option<Origin> {
+        let settings = self.settings.borrow();
+        settings.iter().find(|setting| setting.path == path).map(|setting| setting.origin.clone())
+    }
+
     /// Logs a warning about something legal.
     pub(super) fn warn(&self, warning: impl Into<String>) {
         self.warnings.borrow_mut().push(warning.into());

@@ -28,6 +28,7 @@ mod faults;
 mod file;
 mod files;
 mod gateway;
+mod hints;
 mod interval;
 mod log;
 mod other;
@@ -44,6 +45,7 @@ mod tree;
 mod workers;
 
 pub use diagnostic::{Code as DiagnosticCode, Diagnostic, Location, ScenarioError, did_you_mean, nearest};
+pub use hints::{Hint, HintKind, Place as HintPlace};
 pub use planning::{PlanSettings, Prices, SweepSettings};
 pub use setting::{Kind, Origin, Setting, SettingDifference, differences};
 
@@ -76,6 +78,8 @@ pub struct Scenario {
     pub plan: PlanSettings,
     /// Remarks on settings that are legal but hazardous or assumed.
     pub warnings: Vec<String>,
+    /// Settings that do not do what they are there for, found by arithmetic.
+    pub hints: Vec<Hint>,
 }
 
 impl Scenario {

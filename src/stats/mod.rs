@@ -1,5 +1,6 @@
 //! Estimators: histograms, time averages, tallies, confidence intervals and paired comparison.
 
+pub mod binomial;
 pub mod histogram;
 pub mod holm;
 pub mod interval;

@@ -14,6 +14,7 @@ pub mod constraint;
 pub mod cost;
 pub mod grid;
 pub mod journal;
+pub mod limit;
 pub mod shard;
 pub mod sweep;
 

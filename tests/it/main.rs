@@ -17,6 +17,8 @@ mod faults;
 mod floors;
 mod fluid;
 mod forecast;
+mod hints;
+mod limit;
 mod memory;
 mod metastable;
 mod model;

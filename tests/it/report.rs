@@ -199,6 +199,7 @@ fn scenario(case: &Case) -> Scenario {
             monitoring: usual.model.monitoring,
         },
         warnings: vec!["worker capacity is below the offered load of the spike".to_owned()],
+        hints: Vec::new(),
     }
 }
 
@@ -378,6 +379,7 @@ fn findings(case: &Case) -> Findings {
             Vec::new()
         },
         warnings: vec!["worker capacity is below the offered load of the spike".to_owned()],
+        hints: Vec::new(),
     };
     let replications =
         replications.into_iter().map(|system| Replication::bare(0, system, Vec::new())).collect();

@@ -10,6 +10,7 @@ use crate::experiment::summary::{Estimate, Named, SloResult, Summary};
 use crate::experiment::traffic::{Fates, Part};
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::chart::Chart;
+use crate::report::kit::hints;
 use crate::report::kit::html::{
     details, document, figure, list, note, question, scenario_text, section, section_of_class, table,
 };
@@ -36,6 +37,7 @@ pub(super) fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart])
         @if !summary.warnings.is_empty() {
             (section("Assumptions and warnings", list(&summary.warnings)))
         }
+        (hints::of_page(&summary.hints))
         (scenario_text(scenario))
         footer {
             "simulate " (summary.version) " · digest " code { (summary.digest) }

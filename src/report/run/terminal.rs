@@ -11,6 +11,7 @@ use crate::experiment::summary::{AlertSummary, Summary};
 use crate::experiment::traffic::Fates;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::columns::{self, Column};
+use crate::report::kit::hints;
 use crate::report::kit::number;
 use crate::report::kit::objective;
 use crate::report::kit::terminal::{
@@ -36,6 +37,7 @@ pub fn render(scenario: &Scenario, findings: &Findings, width: usize, colour: bo
     sections.push(breaks_first(&findings.summary, width, paint));
     sections.push(alerts(&findings.summary, width, paint));
     sections.push(warnings(&findings.summary, width, paint));
+    sections.push(hints::lines(&findings.summary.hints, width, paint));
     sections.push(verdict(&findings.summary, width, paint));
     joined(sections.into_iter().flatten())
 }
