@@ -301,6 +301,13 @@ pub fn judge(slo: &Slo, replications: &[Replication]) -> SloResult {
     }
 }
 
+/// The left side of an objective over these replications.
+pub fn estimate_of_left(slo: &Slo, replications: &[Replication]) -> Estimate {
+    let answers = || replications.iter().filter_map(|replication| replication.answer(slo));
+    let bounds = answers().filter(Answer::is_bound).count();
+    estimate_of(&answers().map(|answer| answer.least).collect(), bounds as u32)
+}
+
 /// A metric of a class, or of the whole system, over these replications.
 pub fn estimate(replications: &[Replication], class: Option<usize>, metric: Metric) -> Estimate {
     let of_class = || replications.iter().map(|replication| replication.metrics(class));

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use backpressure_sim::model::metric::Metric;
 use serde_json::Value;
 
 use crate::support::{check_refusal, command, interrupt, simulate, text, workplace};
@@ -55,12 +56,39 @@ fn a_change_is_compared_with_the_scenario_itself() {
 }
 
 #[test]
-fn what_matters_comes_first_and_the_largest_of_it() {
+fn a_difference_is_worse_improved_or_within_noise() {
+    let folder = workplace();
+    let effect_of = |change: &str, metric: &str| {
+        let found = compare(folder.path(), &["small.toml", "--set-b", change]);
+        difference(&found, metric)["effect"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(effect_of("workers.concurrency=20", "wait_mean_seconds"), "improved");
+    assert_eq!(effect_of("workers.concurrency=9", "wait_mean_seconds"), "worse");
+    assert_eq!(effect_of("workers.concurrency=9", "worker_utilisation"), "changed");
+    assert_eq!(effect_of("workers.concurrency=9", "offered_jobs"), "same");
+    simulate(
+        folder.path(),
+        &["compare", "small.toml", "--set-b", "workers.concurrency=9", "--export-md", "a/b.md"],
+    );
+    let page = fs::read_to_string(folder.path().join("a/b.md")).unwrap();
+    assert!(
+        page.contains("| ✗ | <code>wait&#95;p99&#95;seconds</code> |") && page.contains("| worse |"),
+        "{page}"
+    );
+    assert!(
+        page.contains("| <code>workers.concurrency</code> | <code>10</code> | <code>9</code> |"),
+        "{page}"
+    );
+}
+
+#[test]
+fn what_matters_comes_first_then_what_a_person_asks_first_then_the_largest() {
     let folder = workplace();
     let found = compare(folder.path(), &["small.toml", "--set-b", "workers.concurrency=12"]);
     let rank = |one: &Value| {
         let size = one["relative"].as_f64().map_or(f64::INFINITY, f64::abs);
-        (!one["matters"].as_bool().unwrap(), -size)
+        let metric = Metric::from_name(one["metric"].as_str().unwrap()).unwrap();
+        (!one["matters"].as_bool().unwrap(), metric.importance(), -size)
     };
     let ranks: Vec<_> = found["differences"].as_array().unwrap().iter().map(rank).collect();
     assert!(ranks.windows(2).all(|pair| pair[0] <= pair[1]), "{ranks:?}");
@@ -210,10 +238,12 @@ fn the_terminal_tells_what_was_changed_and_what_came_of_it() {
         "workers.concurrency  10 → 20",
         "lost_jobs == 0",
         "█ WHAT MATTERS",
-        "◆ wait_mean_seconds",
+        "✓ wait_mean_seconds",
+        "improved",
         "Each meets its objective.",
     ] {
-        assert!(stdout.contains(expected), "no `{expected}` in:\n{stdout}");
+        let in_words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(in_words(stdout).contains(&in_words(expected)), "no `{expected}` in:\n{stdout}");
     }
     assert!(stdout.lines().all(|line| line.chars().count() <= 100), "{stdout}");
     let all = simulate(folder.path(), &[&arguments[..], &["--all"]].concat());

@@ -4,7 +4,7 @@ use super::view::View;
 use crate::model::metric::Unit;
 use crate::report::kit::axis::{self, Axis};
 use crate::report::kit::chart::{Chart, Table};
-use crate::report::kit::number::{self, unit_of};
+use crate::report::kit::number;
 use crate::report::kit::objective;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture, Point};
@@ -70,7 +70,7 @@ fn traffic_chart(view: &View<'_>, points: &[&limit::Point]) -> Chart {
 
 fn objective_chart(view: &View<'_>, points: &[&limit::Point], index: usize) -> Chart {
     let slo = &points[0].slo[index];
-    let (title, unit, limit) = (slo.expression.clone(), unit_of(slo.metric), slo.limit);
+    let (title, unit, limit) = (slo.expression.clone(), slo.unit, slo.limit);
     let value = |point: &limit::Point| point.slo[index].observed.filter(|value| value.is_finite());
     let most = highest(points.iter().filter_map(|point| value(point)), limit);
     let frame = frame(view, points, Axis::linear(unit, most));

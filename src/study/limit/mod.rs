@@ -24,7 +24,9 @@ use search::{Explored, Search, Trial, Turn};
 
 use crate::engine::time::SimDuration;
 use crate::experiment::Progress;
-use crate::experiment::summary::{Estimate, LimitReached, SloResult, estimate, judge, limits_reached};
+use crate::experiment::summary::{
+    Estimate, LimitReached, SloResult, estimate_of_left, judge, limits_reached,
+};
 use crate::experiment::traffic::Traffic;
 use crate::model::config::{ArrivalProcess, Curve, ModelConfig};
 use crate::scenario::{Kind, Scenario, ScenarioError};
@@ -346,7 +348,7 @@ impl Point {
             runs: runs.len() as u32,
             peak_rate: scenario.model.peak_rate(),
             pass: slo.iter().all(|result| result.pass),
-            metrics: scenario.slo.iter().map(|slo| estimate(few, slo.class, slo.metric)).collect(),
+            metrics: scenario.slo.iter().map(|slo| estimate_of_left(slo, few)).collect(),
             slo,
             traffic: Traffic::of(scenario, few),
             limits_reached: limits_reached(few),
