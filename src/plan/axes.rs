@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::limits;
 use crate::engine::time::SimTime;
 use crate::scenario::{self, Loaded, ScenarioError, Setting};
 use crate::study::grid::Grid;
@@ -16,7 +17,8 @@ const MOST_PROCESSES: u64 = 60;
 ///
 /// # Errors
 ///
-/// All mistakes in file and options, or why the file cannot be read.
+/// All mistakes in file and options, that refused or lost jobs have neither limit nor price, or why the file cannot be
+/// read.
 pub fn candidates(
     path: &Path,
     overrides: Vec<String>,
@@ -24,6 +26,7 @@ pub fn candidates(
     constraints: Vec<String>,
 ) -> Result<Grid, ScenarioError> {
     let base = scenario::load(path, &overrides)?;
+    limits::require(&base.scenario, &path.display().to_string())?;
     let has_axes = !axes.is_empty() || !base.scenario.sweep.axes.is_empty();
     let axes = if has_axes { axes } else { usual(&base) };
     Grid::load(path, overrides, axes, constraints)

@@ -18,6 +18,8 @@
 
 pub mod axes;
 pub mod forecast;
+pub mod incidents;
+pub mod limits;
 pub mod rounds;
 pub mod search;
 pub mod spec;
@@ -100,6 +102,7 @@ impl Choice {
     }
 
     fn of(grid: &Grid, chosen: search::Chosen, progress: &impl Progress) -> Option<Self> {
+        let overrides = grid.overrides(chosen.id);
         let scenario = grid.variant(chosen.id).expect("a variant that was simulated can be read");
         let findings =
             experiment::run(&scenario, progress).filter(|findings| !findings.summary.interrupted)?;
@@ -114,7 +117,6 @@ impl Choice {
         let busiest = steps.fold(0.0, f64::max) / findings.series.step_seconds;
         Some(Self {
             id: chosen.id,
-            overrides: grid.overrides(chosen.id),
             cost: estimate_of(&costs.collect(), 0),
             criterion: chosen.criterion,
             guarantee: chosen.guarantee,
@@ -123,7 +125,8 @@ impl Choice {
                 Some(_) => scenario.model.queue.queues,
                 None => (busiest / scenario.plan.redis_throughput).ceil().max(1.0) as u32,
             },
-            what_if: WhatIf::of(&scenario, progress)?,
+            what_if: WhatIf::of(&limits::yardstick(grid, &overrides, &findings.replications), progress)?,
+            overrides,
             scenario,
             findings,
         })

@@ -280,6 +280,7 @@ fn what_if(objective: &str) -> WhatIf {
         },
         utilisation: (0.62 * factor).min(1.0),
         rejected,
+        lost: 0.0,
         recovery: (Some(2.0 * factor), factor > 2.2),
         sojourn_p95,
         peak_depth: 4_000.0 * factor,
@@ -308,6 +309,7 @@ fn what_if(objective: &str) -> WhatIf {
                 processes: 5,
                 missed: Vec::new(),
                 rejected: 0.03,
+                lost: 0.0,
                 recovery: (Some(4.1), false),
             },
             AfterLoss {
@@ -315,6 +317,7 @@ fn what_if(objective: &str) -> WhatIf {
                 processes: 4,
                 missed: vec![objective.to_owned()],
                 rejected: 0.11,
+                lost: 0.002,
                 recovery: (Some(22.0), true),
             },
         ],

@@ -187,6 +187,7 @@ struct Load<'a> {
     limits_reached: Vec<Reached>,
     worker_utilisation: f64,
     rejection_probability: f64,
+    lost_fraction: f64,
     recovery_seconds: Option<f64>,
     recovery_censored: bool,
     sojourn_p95_seconds: f64,
@@ -207,6 +208,7 @@ struct Loss<'a> {
     worker_processes: u32,
     missed: &'a [String],
     rejection_probability: f64,
+    lost_fraction: f64,
     recovery_seconds: Option<f64>,
     recovery_censored: bool,
 }
@@ -408,6 +410,7 @@ fn changes(what_if: &WhatIf) -> Changes<'_> {
         limits_reached: load.limits.iter().map(|&(limit, seconds)| Reached { limit, seconds }).collect(),
         worker_utilisation: load.utilisation,
         rejection_probability: load.rejected,
+        lost_fraction: load.lost,
         recovery_seconds: load.recovery.0,
         recovery_censored: load.recovery.1,
         sojourn_p95_seconds: load.sojourn_p95,
@@ -420,6 +423,7 @@ fn changes(what_if: &WhatIf) -> Changes<'_> {
         worker_processes: loss.processes,
         missed: &loss.missed,
         rejection_probability: loss.rejected,
+        lost_fraction: loss.lost,
         recovery_seconds: loss.recovery.0,
         recovery_censored: loss.recovery.1,
     });

@@ -2,15 +2,17 @@
 
 use maud::{Markup, html};
 
-use super::view::{Ending, View, missed_by, times};
+use super::view::{Ending, View, missed_by, share, times};
 use super::{alerts, document as json, env, hpa};
 use crate::experiment::summary::Verdict;
-use crate::model::metric::{Metric, Unit};
+use crate::model::metric::Metric;
 use crate::plan::Choice;
 use crate::report::kit::chart::Chart;
 use crate::report::kit::html::{details, document, figure, list, question, scenario_text, section, table};
 use crate::report::kit::number;
 use crate::report::kit::objective;
+use crate::report::kit::text::capitalised;
+use crate::report::kit::traffic;
 
 pub(super) fn render(views: &[View<'_>], charts: &[Vec<Chart>]) -> String {
     let names: Vec<String> = views.iter().map(View::name).collect();
@@ -52,8 +54,12 @@ fn head(views: &[View<'_>]) -> Markup {
             @for view in views {
                 p class="answer" {
                     @if views.len() > 1 { strong { (view.short_name()) ":" } " " }
+                    @if let Some(choice) = &view.plan.choice { strong { (capitalised(&View::harm(choice))) ". " } }
                     (answer(view))
                 } "\n"
+                @if let Some(choice) = &view.plan.choice {
+                    p class="traffic" { (View::traffic(choice).join(" ")) } "\n"
+                }
             }
             @for view in views {
                 p class="reproduce" { "Reproduce: " code { (view.command()) } } "\n"
@@ -88,7 +94,9 @@ fn answer(view: &View<'_>) -> String {
 /// A row of the side-by-side table: its heading and the cell of a plan.
 type Line = (&'static str, fn(&View<'_>, &Choice) -> String);
 
-const LINES: [Line; 12] = [
+const LINES: [Line; 13] = [
+    ("jobs refused", |_, choice| traffic::share(choice.findings.summary.traffic.total.refused)),
+    ("jobs lost", |_, choice| traffic::share(choice.findings.summary.traffic.total.lost)),
     ("worker processes × concurrency", |_, choice| {
         let workers = &choice.scenario.model.workers;
         format!("{} × {}", workers.processes, workers.concurrency)
@@ -97,7 +105,6 @@ const LINES: [Line; 12] = [
     ("Redis maxmemory × queues", |_, choice| View::memory(choice)),
     ("cost", |view, choice| view.cost(&choice.cost)),
     ("workers busy", |_, choice| mean(choice, Metric::WorkerUtilisation)),
-    ("jobs refused", |_, choice| mean(choice, Metric::RejectionProbability)),
     ("recovery, 95 % of runs", |_, choice| View::recovery_p95(&choice.findings.summary)),
     ("headroom", |_, choice| View::headroom(&choice.what_if)),
     ("breaks first", |_, choice| View::breaks_first(&choice.what_if)),
@@ -220,14 +227,15 @@ fn loads(choice: &Choice) -> Markup {
             tr {
                 th scope="row" { (times(load.factor)) "×" }
                 td class="text" { (View::limits(load)) }
-                td { (number::value(Unit::Fraction, load.rejected)) }
+                td { (share(load.rejected)) }
+                td { (share(load.lost)) }
                 td { (View::recovery(load.recovery)) }
                 td class="text" { (all_met_or(&load.missed)) }
             } "\n"
         }
     };
     html! {
-        (table(&["load", "limits reached, in order", "refused", "recovery", "objectives"], rows))
+        (table(&["load", "limits reached, in order", "refused", "lost", "recovery", "objectives"], rows))
         p {
             "Redis is full after " (View::oom(choice)) "; without the policy after "
             (View::oom_unprotected(choice)) "."

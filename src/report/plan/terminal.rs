@@ -8,6 +8,7 @@ use crate::report::kit::columns::{Column, GAP};
 use crate::report::kit::number;
 use crate::report::kit::terminal::{NARROWEST, Paint, joined, padded_right, wrapped};
 use crate::report::kit::text::one_line;
+use crate::report::kit::traffic;
 
 /// The text, as lines of at most `width` columns where names allow it.
 pub fn render(plans: &[Plan], width: usize, colour: bool) -> String {
@@ -65,8 +66,11 @@ fn cells(view: &View<'_>) -> [String; HEADER.len()] {
     };
     let workers = &choice.scenario.model.workers;
     let summary = &choice.findings.summary;
+    let total = &summary.traffic.total;
     [
         name,
+        traffic::share(total.refused),
+        traffic::share(total.lost),
         format!("{} × {}", workers.processes, workers.concurrency),
         View::thresholds(choice),
         View::memory(choice),
@@ -88,7 +92,9 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
         Ending::Nothing => paint.bad("NO PLAN"),
     };
     let name = one_line(&view.name());
-    lines.push(format!("{word}  {}", if several { paint.bold(&name) } else { name }));
+    let harm =
+        view.plan.choice.as_ref().map(|choice| format!(": {}", View::harm(choice))).unwrap_or_default();
+    lines.push(format!("{word}  {}{harm}", if several { paint.bold(&name) } else { name }));
     let mut say = |label: &str, text: &str| {
         let indent = " ".repeat(LABEL);
         let mut wrapped = wrapped(&one_line(text), width, &indent);
@@ -97,6 +103,9 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
         }
         lines.append(&mut wrapped);
     };
+    if let Some(choice) = &view.plan.choice {
+        say("traffic", &View::traffic(choice).join(" "));
+    }
     say("search", &view.path_line());
     match &view.plan.choice {
         Some(choice) => {
@@ -137,8 +146,10 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
     lines
 }
 
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 13] = [
     "rate",
+    "refused",
+    "lost",
     "workers",
     "thresholds",
     "redis × queues",

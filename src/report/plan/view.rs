@@ -10,6 +10,7 @@ use contract::variables::{
 };
 
 use crate::experiment::summary::{Estimate, SloResult, Summary, Verdict};
+use crate::experiment::traffic::Part;
 use crate::model::config::Discipline;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
@@ -18,6 +19,7 @@ use crate::report::kit::cost;
 use crate::report::kit::number::{self, bounded, unit_of};
 use crate::report::kit::objective;
 use crate::report::kit::text::capitalised;
+use crate::report::kit::traffic;
 use crate::report::run::clients::retry_capacity;
 use crate::scenario::{Prices, Scenario};
 use crate::selection::Guarantee;
@@ -271,6 +273,21 @@ impl<'p> View<'p> {
         }
     }
 
+    /// What the plan does to the traffic, before anything else is said of it: `1.8 % refused, none lost`.
+    pub(crate) fn harm(choice: &Choice) -> String {
+        let total = &choice.findings.summary.traffic.total;
+        format!("{} refused, {} lost", traffic::share(total.refused), traffic::share(total.lost))
+    }
+
+    /// What became of all traffic, each as a sentence.
+    pub(crate) fn traffic(choice: &Choice) -> Vec<String> {
+        let summary = &choice.findings.summary;
+        let mut sentences = traffic::sentences(&summary.traffic);
+        sentences.push(traffic::why(&summary.traffic, &summary.limits_reached));
+        sentences.extend(traffic::unjudged(&summary.traffic));
+        sentences.iter().map(|sentence| format!("{}.", capitalised(sentence))).collect()
+    }
+
     /// `+25 %`: how much more load still meets the objectives.
     pub(crate) fn headroom(what_if: &WhatIf) -> String {
         let most = what_if.loads.last().map_or(0.0, |load| load.factor);
@@ -362,10 +379,11 @@ impl<'p> View<'p> {
             missed => format!("missed: {}", missed.join("; ")),
         };
         format!(
-            "Without {} ({} left), {} of offered jobs are refused, recovery takes {}; {objectives}.",
+            "Without {} ({} left), {} of offered jobs are refused and {} lost, recovery takes {}; {objectives}.",
             loss.name,
             loss.processes,
-            number::value(Unit::Fraction, loss.rejected),
+            share(loss.rejected),
+            share(loss.lost),
             Self::recovery(loss.recovery),
         )
     }
@@ -661,6 +679,11 @@ pub(crate) fn change_in_words(metric: Metric, base: f64, change: f64) -> String 
         true => format!("{sign}{}", number::value(Unit::Fraction, relative.abs())),
         false => format!("{} → {}", number::value(unit, base), number::value(unit, base + change)),
     }
+}
+
+/// A share of the jobs as the first sentence of every report shows it: `20.8 %`, `none`.
+pub(crate) fn share(share: f64) -> String {
+    traffic::share(Part { jobs: share, share })
 }
 
 /// A factor: `1.25`.
