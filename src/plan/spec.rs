@@ -5,6 +5,7 @@
 
 use crate::experiment::summary::{Summary, estimate_of};
 use crate::experiment::{self, Progress};
+use crate::study::cost::Monthly;
 use crate::study::grid::Grid;
 
 /// A recommendation of the specification, run in the scenario at hand.
@@ -57,7 +58,8 @@ pub(super) fn verdicts(grid: &Grid, peak_rate: f64, progress: &impl Progress) ->
     let scenarios: Vec<_> = known.iter().map(|(.., scenario)| scenario).collect();
     let found = experiment::run_all(&scenarios, grid.scenario().replications, progress)?;
     let verdict = |((name, overrides, scenario), runs): ((_, _, crate::scenario::Scenario), Vec<_>)| {
-        let costs = runs.iter().map(|run| scenario.cost.of(&scenario.model, run));
+        let monthly = Monthly::of(&scenario);
+        let costs = runs.iter().map(|run| monthly.cost(run));
         SpecVerdict {
             name,
             overrides,

@@ -23,6 +23,7 @@ mod model;
 mod new;
 mod plan;
 mod plan_env;
+mod plan_files;
 mod plan_report;
 mod prometheus;
 mod random;

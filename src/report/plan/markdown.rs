@@ -32,15 +32,13 @@ fn side_by_side(views: &[View<'_>]) -> String {
         let name = markdown(&view.short_name());
         match &view.plan.choice {
             Some(choice) => {
-                let workers = &choice.scenario.model.workers;
                 push(
                     &mut table,
                     format_args!(
-                        "| {name} | {} | {} | {} × {} | {} | {} | {} | {} | {} | {} |\n",
+                        "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
                         traffic::share(choice.findings.summary.traffic.total.refused),
                         traffic::share(choice.findings.summary.traffic.total.lost),
-                        workers.processes,
-                        workers.concurrency,
+                        View::workers(choice),
                         View::thresholds(choice),
                         View::memory(choice),
                         markdown(&view.short_cost(&choice.cost)),
@@ -87,6 +85,7 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
         &mut page,
         format_args!("**{}.** {}\n\n", View::harm(choice), markdown(&View::traffic(choice).join(" "))),
     );
+    push(&mut page, format_args!("**Files:** {}\n\n", markdown(&view.proof_sentence(choice))));
     page += "| setting | value | where |\n|---|---|---|\n";
     for setting in view.settings(choice) {
         push(
@@ -142,6 +141,9 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
     );
     for loss in &what_if.losses {
         item("Loss of workers", &View::loss_sentence(loss));
+    }
+    for alarm in &choice.proof.incidents {
+        item("Alerts", &View::alarm_sentence(&choice.proof, alarm));
     }
     match View::most_sensitive(what_if) {
         Some(effect) => item("Most sensitive to", &format!("{effect}. Measure that input first.")),

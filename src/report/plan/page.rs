@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 
 use super::view::{Ending, View, missed_by, share, times};
-use super::{alerts, document as json, env, hpa};
+use super::{document as json, render_files};
 use crate::experiment::summary::Verdict;
-use crate::model::metric::Metric;
+use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
+use crate::plan::proof::{Alarm, Files, Tested};
 use crate::report::kit::chart::Chart;
 use crate::report::kit::html::{details, document, figure, list, question, scenario_text, section, table};
 use crate::report::kit::number;
@@ -35,7 +36,10 @@ pub(super) fn render(views: &[View<'_>], charts: &[Vec<Chart>]) -> String {
 
 fn head(views: &[View<'_>]) -> Markup {
     let count = |ending| views.iter().filter(|view| view.ending() == ending).count();
+    let refuted = count(Ending::Refuted);
     let (class, badge) = match (count(Ending::Nothing), count(Ending::Undecided), views.len()) {
+        (0, _, 1) if refuted > 0 => ("fail", "✗ FILES MISS THE OBJECTIVES".to_owned()),
+        (0, _, n) if refuted > 0 => ("fail", format!("✗ THE FILES OF {refuted} OF {n} MISS THE OBJECTIVES")),
         (0, 0, 1) => ("pass", "✓ PLANNED".to_owned()),
         (0, 0, n) => ("pass", format!("✓ {n} PLANNED")),
         (0, _, 1) => ("none", "? UNDECIDED".to_owned()),
@@ -59,6 +63,7 @@ fn head(views: &[View<'_>]) -> Markup {
                 } "\n"
                 @if let Some(choice) = &view.plan.choice {
                     p class="traffic" { (View::traffic(choice).join(" ")) } "\n"
+                    p class="traffic" { (view.proof_sentence(choice)) } "\n"
                 }
             }
             @for view in views {
@@ -80,9 +85,8 @@ fn answer(view: &View<'_>) -> String {
         View::capacity_sentence(choice).map_or_else(String::new, |capacity| format!(" {capacity}"));
     let processes = if workers.processes == 1 { "process" } else { "processes" };
     format!(
-        "{} worker {processes} of {} with thresholds {} and Redis {}, at {}. Recovery takes {} (95 % of runs). {}{capacity}{open}",
-        workers.processes,
-        workers.concurrency,
+        "{} worker {processes} with thresholds {} and Redis {}, at {}. Recovery takes {} (95 % of runs). {}{capacity}{open}",
+        View::workers(choice),
         View::thresholds(choice),
         View::memory(choice),
         view.cost(&choice.cost),
@@ -97,10 +101,7 @@ type Line = (&'static str, fn(&View<'_>, &Choice) -> String);
 const LINES: [Line; 13] = [
     ("jobs refused", |_, choice| traffic::share(choice.findings.summary.traffic.total.refused)),
     ("jobs lost", |_, choice| traffic::share(choice.findings.summary.traffic.total.lost)),
-    ("worker processes × concurrency", |_, choice| {
-        let workers = &choice.scenario.model.workers;
-        format!("{} × {}", workers.processes, workers.concurrency)
-    }),
+    ("worker processes × concurrency", |_, choice| View::workers(choice)),
     ("recovery / warning / critical", |_, choice| View::thresholds(choice)),
     ("Redis maxmemory × queues", |_, choice| View::memory(choice)),
     ("cost", |view, choice| view.cost(&choice.cost)),
@@ -159,6 +160,9 @@ fn plan(view: &View<'_>, charts: &[Chart], several: bool) -> Markup {
                 @for loss in &choice.what_if.losses { p { (View::loss_sentence(loss)) } "\n" }
                 (drawn("tornado"))
             }))
+            @if !choice.proof.manifests.is_empty() {
+                (section("What its files do", proof(view, choice)))
+            }
             (section("Its course over time", drawn("depth")))
         }
         @if !view.plan.spec.is_empty() {
@@ -186,11 +190,9 @@ fn settings(view: &View<'_>, choice: &Choice) -> Markup {
             } "\n"
         }
     };
-    let files = [
-        ("plan", "env", env::render(view, choice)),
-        ("hpa", "yaml", hpa::render(view, choice)),
-        ("alerts", "yaml", alerts::render(view, choice)),
-    ];
+    let Files { env, hpa, keda, alerts } = render_files(view, choice);
+    let files =
+        [("plan", "env", env), ("hpa", "yaml", hpa), ("keda", "yaml", keda), ("alerts", "yaml", alerts)];
     html! {
         (table(&["setting", "value", "where"], rows))
         @for (stem, extension, text) in files {
@@ -198,6 +200,59 @@ fn settings(view: &View<'_>, choice: &Choice) -> Markup {
         }
         p class="reproduce" { "The configuration alone: " code { (choice.scenario.command) } } "\n"
         p class="reproduce" { "Its digest: " code { (choice.findings.summary.digest) } } "\n"
+    }
+}
+
+/// The files as they were read back: what they meet, and when the alerts fire in each incident.
+fn proof(view: &View<'_>, choice: &Choice) -> Markup {
+    let proof = &choice.proof;
+    let tested = |tested: &Tested| {
+        let missed: Vec<String> = tested.slo.iter().filter(|slo| !slo.pass).map(missed_by).collect();
+        let (class, sign) = if missed.is_empty() { ("met", "✓") } else { ("missed", "✗") };
+        html! {
+            tr class=(class) {
+                td { (sign) }
+                th scope="row" { (view.file("plan", "env")) " with " (view.file(tested.name, "yaml")) }
+                td { (traffic::share(tested.fates.refused)) }
+                td { (traffic::share(tested.fates.lost)) }
+                td { (view.amount(tested.cost)) }
+                td class="text" { (all_met_or(&missed)) }
+            } "\n"
+        }
+    };
+    let seconds = |at: Option<f64>| number::optional(Unit::Seconds, at);
+    let alarm = |alarm: &Alarm| {
+        let used_up = match (&alarm.used_up, alarm.in_time) {
+            (None, _) => "no".to_owned(),
+            (Some((at, objective)), Some(true)) => {
+                format!("after {}: {objective}; called in time", seconds(Some(*at)))
+            }
+            (Some((at, objective)), _) => {
+                format!("after {}: {objective}; nobody is called in time", seconds(Some(*at)))
+            }
+        };
+        html! {
+            tr {
+                th scope="row" { (capitalised(&alarm.name)) }
+                td { (traffic::share(alarm.fates.refused)) }
+                td { (traffic::share(alarm.fates.lost)) }
+                td class="text" { (used_up) }
+                @for fired in &alarm.fired { td { (seconds(*fired)) } }
+            } "\n"
+        }
+    };
+    let header = ["incident", "refused", "lost", "objective used up"].into_iter();
+    let header: Vec<&str> = header.chain(proof.rules.iter().map(|rule| rule.name)).collect();
+    html! {
+        p { "Each file was read back as its reader would read it, and the run was simulated with what it says." } "\n"
+        (judged(&table(
+            &["", "files", "refused", "lost", "cost", "objectives"],
+            html! { @for one in &proof.manifests { (tested(one)) } },
+        )))
+        @if !proof.incidents.is_empty() {
+            p { "When each alert of " (view.file("alerts", "yaml")) " fires, as planned and in each incident:" } "\n"
+            (table(&header, html! { @for one in &proof.incidents { (alarm(one)) } }))
+        }
     }
 }
 

@@ -64,14 +64,13 @@ fn cells(view: &View<'_>) -> [String; HEADER.len()] {
         cells[HEADER.len() - 1] = "no candidate meets the objectives".to_owned();
         return cells;
     };
-    let workers = &choice.scenario.model.workers;
     let summary = &choice.findings.summary;
     let total = &summary.traffic.total;
     [
         name,
         traffic::share(total.refused),
         traffic::share(total.lost),
-        format!("{} × {}", workers.processes, workers.concurrency),
+        View::workers(choice),
         View::thresholds(choice),
         View::memory(choice),
         one_line(&view.short_cost(&choice.cost)),
@@ -89,6 +88,7 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
     let word = match view.ending() {
         Ending::Planned => paint.good("PLANNED"),
         Ending::Undecided => paint.bad("UNDECIDED"),
+        Ending::Refuted => paint.bad("FILES MISS THE OBJECTIVES"),
         Ending::Nothing => paint.bad("NO PLAN"),
     };
     let name = one_line(&view.name());
@@ -105,6 +105,7 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
     };
     if let Some(choice) = &view.plan.choice {
         say("traffic", &View::traffic(choice).join(" "));
+        say("files", &view.proof_sentence(choice));
     }
     say("search", &view.path_line());
     match &view.plan.choice {
@@ -131,6 +132,9 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
             }
             for loss in &choice.what_if.losses {
                 say("loss", &View::loss_sentence(loss));
+            }
+            for alarm in &choice.proof.incidents {
+                say("alerts", &View::alarm_sentence(&choice.proof, alarm));
             }
             match View::most_sensitive(&choice.what_if) {
                 Some(effect) => say("sensitive", &format!("most to {effect}")),

@@ -10,9 +10,11 @@ use contract::variables::{
 };
 
 use crate::experiment::summary::{Estimate, SloResult, Summary, Verdict};
-use crate::experiment::traffic::Part;
-use crate::model::config::Discipline;
+use crate::experiment::traffic::{Fates, Part};
+use crate::model::config::{AutoscalerConfig, Discipline};
 use crate::model::metric::{Metric, Unit};
+use crate::plan::proof::{Alarm, Proof, Tested};
+use crate::plan::scaling::Scaling;
 use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
 use crate::report::kit::cost;
@@ -41,6 +43,8 @@ pub(crate) enum Ending {
     Planned,
     /// Something was chosen, but others may be better, or cheaper.
     Undecided,
+    /// Something was chosen, but its files do not meet the objectives.
+    Refuted,
     /// No candidate meets the objectives.
     Nothing,
 }
@@ -128,6 +132,7 @@ impl<'p> View<'p> {
     pub(crate) fn ending(&self) -> Ending {
         match &self.plan.choice {
             None => Ending::Nothing,
+            Some(choice) if !choice.proof.holds() => Ending::Refuted,
             Some(choice) if choice.undecided.is_empty() => Ending::Planned,
             Some(_) => Ending::Undecided,
         }
@@ -182,11 +187,18 @@ impl<'p> View<'p> {
         let mut add = |name: &str, value: String, place: String| {
             settings.push(Recommended { name: name.to_owned(), value, place });
         };
-        add(
-            "worker processes",
-            model.workers.processes.to_string(),
-            format!("minReplicas in {}", self.file("hpa", "yaml")),
-        );
+        let AutoscalerConfig { min, max, target, cpu_percent, .. } = Scaling::of(choice).config;
+        let manifest = |field: &str| format!("{field} in {}", self.file("hpa", "yaml"));
+        match model.autoscaler {
+            None => add("worker processes", model.workers.processes.to_string(), manifest("minReplicas")),
+            Some(_) => {
+                add("worker processes", format!("{min} to {max}"), manifest("minReplicas, maxReplicas"))
+            }
+        }
+        add("jobs a worker before more are asked for", target.to_string(), manifest("target"));
+        if let Some(percent) = cpu_percent {
+            add("use of their processors", format!("{percent} %"), manifest("averageUtilization"));
+        }
         let variable = |variable: Variable| format!("{} in {env}", variable.name);
         add(
             "concurrency of each",
@@ -227,6 +239,16 @@ impl<'p> View<'p> {
             }
         }
         settings
+    }
+
+    /// `6 × 20`, or `4–12 × 20` of an autoscaled fleet.
+    pub(crate) fn workers(choice: &Choice) -> String {
+        let model = &choice.scenario.model;
+        let processes = match &model.autoscaler {
+            Some(autoscaler) => format!("{}–{}", autoscaler.min, autoscaler.max),
+            None => model.workers.processes.to_string(),
+        };
+        format!("{processes} × {}", model.workers.concurrency)
     }
 
     /// `5k / 10k / 50k`.
@@ -370,6 +392,70 @@ impl<'p> View<'p> {
     /// Recovery time and whether it is only a bound.
     pub(crate) fn recovery((seconds, is_bound): (Option<f64>, bool)) -> String {
         bounded(&number::optional(Unit::Seconds, seconds), is_bound)
+    }
+
+    /// What became of the files when they were read back and simulated, as a sentence.
+    pub(crate) fn proof_sentence(&self, choice: &Choice) -> String {
+        let proof = &choice.proof;
+        let files = format!("{}, read back and simulated", self.file("plan", "env"));
+        if let Some(why) = &proof.unreadable {
+            return format!("A file of the plan cannot be read back: {why}.");
+        }
+        let told = |tested: &Tested| {
+            let missed: Vec<String> = tested.slo.iter().filter(|slo| !slo.pass).map(missed_by).collect();
+            let result = match missed.as_slice() {
+                [] => "every objective is met".to_owned(),
+                missed => format!("missed: {}", missed.join("; ")),
+            };
+            let Fates { refused, lost, .. } = &tested.fates;
+            format!("({} refused, {} lost): {result}", traffic::share(*refused), traffic::share(*lost))
+        };
+        let named = |tested: &Tested| format!("with {}", self.file(tested.name, "yaml"));
+        match proof.manifests.as_slice() {
+            [] => "The files were not read back.".to_owned(),
+            // Both make the same autoscaler.
+            [one, other]
+                if one.digest == other.digest && one.slo.iter().chain(&other.slo).all(|slo| slo.pass) =>
+            {
+                format!("{files} {} and {} {}.", named(one), named(other), told(one))
+            }
+            all => {
+                let each: Vec<String> =
+                    all.iter().map(|one| format!("{} {}", named(one), told(one))).collect();
+                format!("{files} {}.", each.join("; "))
+            }
+        }
+    }
+
+    /// What the alerts do in an incident, as a sentence: `1.5 times the load (20.8 % refused, none lost): QueueWaitHigh after
+    /// 75 s; rejection_probability <= 5% used up after 92 s, in time`.
+    pub(crate) fn alarm_sentence(proof: &Proof, alarm: &Alarm) -> String {
+        let seconds = |seconds: f64| number::value(Unit::Seconds, seconds);
+        let mut fired: Vec<(f64, &str)> =
+            proof.rules.iter().zip(&alarm.fired).filter_map(|(rule, at)| Some(((*at)?, rule.name))).collect();
+        fired.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let alerts = match fired.as_slice() {
+            [] => "no alert".to_owned(),
+            fired => {
+                let told = fired.iter().map(|(at, name)| format!("{name} after {}", seconds(*at)));
+                told.collect::<Vec<_>>().join(", ")
+            }
+        };
+        let used_up = match (&alarm.used_up, alarm.in_time) {
+            (Some((at, objective)), Some(true)) => {
+                format!("; {objective} used up after {}: in time", seconds(*at))
+            }
+            (Some((at, objective)), _) => {
+                format!("; {objective} used up after {}: NOBODY IS CALLED IN TIME", seconds(*at))
+            }
+            (None, _) => String::new(),
+        };
+        format!(
+            "{} ({} refused, {} lost): {alerts}{used_up}.",
+            capitalised(&alarm.name),
+            traffic::share(alarm.fates.refused),
+            traffic::share(alarm.fates.lost)
+        )
     }
 
     /// What the loss of workers does, as a sentence.
@@ -639,8 +725,13 @@ impl<'p> View<'p> {
         let model = &choice.scenario.model;
         let mut caveats: Vec<String> = model.recovery_beyond_patience().into_iter().collect();
         caveats.push(match model.autoscaler {
-            None => "The plan was simulated with these workers running all the time; it does not rely on scaling up.".to_owned(),
-            Some(_) => "The plan was simulated with the scenario's autoscaler; `hpa.yaml` is arithmetic beside it.".to_owned(),
+            None => {
+                "The plan was chosen with these workers running all the time; it does not rely on scaling up."
+                    .to_owned()
+            }
+            Some(_) => {
+                "The plan was chosen with the autoscaler that `hpa.yaml` and `keda.yaml` describe.".to_owned()
+            }
         });
         if choice.is_split() {
             caveats.push(format!(
@@ -747,7 +838,11 @@ fn file_safe(text: &str) -> String {
 const LONGEST_SLUG: usize = 60;
 
 /// Settings that have a line of their own.
-const SHOWN_PATHS: [&str; 9] = [
+const SHOWN_PATHS: [&str; 13] = [
+    "autoscaler.min",
+    "autoscaler.max",
+    "autoscaler.target",
+    "autoscaler.cpu_percent",
     "workers.processes",
     "workers.concurrency",
     "policy.enabled",
