@@ -62,7 +62,7 @@ pub struct Plan {
     pub spec: Vec<SpecVerdict>,
 }
 
-/// Renders the files of a plan that has a choice.
+/// Renders the files of a plan; empty ones where it has no choice.
 pub type Emit<'a> = &'a dyn Fn(&Plan) -> Files;
 
 /// So many choices whose files miss an objective are left out; the next one is shown as it is, which says that it misses.
@@ -97,9 +97,8 @@ impl Plan {
             choice,
             spec: Vec::new(),
         };
-        if plan.choice.is_some() {
-            let files = emit(&plan);
-            let choice = plan.choice.as_mut().expect("it was there");
+        let files = emit(&plan);
+        if let Some(choice) = &mut plan.choice {
             choice.proof = Proof::of(choice, &files, progress)?;
         }
         plan.spec = spec::verdicts(grid, peak_rate, progress)?;

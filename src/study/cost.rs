@@ -142,3 +142,58 @@ fn kept(model: &ModelConfig, autoscaler: &AutoscalerConfig, rate: f64) -> f64 {
     let wanted = needed.max(by_depth).max(by_cpu).ceil();
     wanted.clamp(f64::from(autoscaler.min), f64::from(autoscaler.max.max(autoscaler.min)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario;
+
+    /// 100 jobs/s in the calm and 10 a second for each process: ten processes are needed, of 2 to 40.
+    fn scenario(more: &[&str]) -> Scenario {
+        const TEXT: &str = "duration = \"1000s\"\n\
+            [arrivals]\nphases = [{ for = \"300s\", rate = \"100/s\" }, { for = \"100s\", rate = \"300/s\", spike = true }, \
+            { rate = \"100/s\" }]\n\
+            [workers]\noverhead = \"0s\"\nconcurrency = 1\nprocesses = 2\nservice_time = \"100ms\"\n\
+            [cost]\nworker = 10\n";
+        let more: Vec<String> = more.iter().map(|&option| option.to_owned()).collect();
+        let loaded = scenario::from_str(TEXT, "cost.toml", Path::new("."), &more);
+        loaded.unwrap_or_else(|error| panic!("{error}")).scenario
+    }
+
+    fn replication(processes: f64) -> Replication {
+        let mut system = crate::model::metric::Metrics::default();
+        system.set(Metric::WorkerProcesses, processes);
+        Replication::bare(0, system, Vec::new())
+    }
+
+    #[track_caller]
+    fn check(more: &[&str], processes: f64, expected: f64) {
+        let cost = Monthly::of(&scenario(more)).cost(&replication(processes));
+        assert!((cost - expected).abs() < 1e-9 * expected, "{cost}, expected {expected}");
+    }
+
+    #[test]
+    fn an_autoscaled_month_is_its_calm_and_its_incidents() {
+        let scaled = ["autoscaler.max=40", "autoscaler.target=5"];
+        check(&[], 25.0, 20.0);
+        // Once a month a run of 1000 s with 25 processes, of the 2,629,800 s.
+        let part = 1_000.0 / 2_629_800.0;
+        check(&scaled, 25.0, 10.0 * (10.0 + 15.0 * part));
+        check(&[&scaled[..], &["cost.occurrences=30"]].concat(), 25.0, 10.0 * (10.0 + 15.0 * 30.0 * part));
+        // More of them than the month has room for: all of it is as the run.
+        check(&[&scaled[..], &["cost.occurrences=1e6"]].concat(), 25.0, 250.0);
+        // The processors are to be half used, so 20 processes stay; a target below the slots in use asks for more.
+        check(&[&scaled[..], &["autoscaler.cpu_percent=50", "cost.occurrences=0"]].concat(), 25.0, 200.0);
+        // A quarter of the day at a tenth of the load: the minimum of 2 then.
+        let day = "cost.day=[\"00:00 0.1\", \"06:00 1\"]";
+        check(&[&scaled[..], &[day, "cost.occurrences=0"]].concat(), 25.0, 10.0 * (0.25 * 2.0 + 0.75 * 10.0));
+    }
+
+    #[test]
+    fn a_month_without_incidents_is_as_the_run() {
+        let steady = ["autoscaler.max=40", "arrivals.phases=[{ rate = \"100/s\" }]"];
+        check(&steady, 11.5, 115.0);
+    }
+}

@@ -79,10 +79,10 @@ fn apply_gateway(variables: &Variables<'_>, model: &mut ModelConfig) -> Result<(
     gateway.readiness = follows_circuit.then(|| gateway.readiness.unwrap_or(USUAL_READINESS));
     for class in &mut model.classes {
         let named = variables.value(&EVENT_PRIORITIES).split(',').filter_map(|pair| pair.split_once('='));
-        let own = named
+        let mut own = named
             .filter(|(name, _)| name.trim() == class.name)
             .map(|(_, priority)| priority.trim().parse().ok());
-        let priority = own.last().unwrap_or_else(|| Some(model.policy.config.default_priority().get()));
+        let priority = own.next_back().unwrap_or_else(|| Some(model.policy.config.default_priority().get()));
         class.priority = priority
             .and_then(Priority::new)
             .ok_or_else(|| format!("{} has no priority for {}", EVENT_PRIORITIES.name, class.name))?;

@@ -103,7 +103,7 @@ fn shared_escapes(written: &str) -> String {
         let character = long.and_then(|digits| char::from_u32(u32::from_str_radix(digits, 16).ok()?));
         if let Some(character) = character {
             // Control characters are escaped in JSON too.
-            text += &serde_json::to_string(&character).expect("a character is JSON").trim_matches('"');
+            text += serde_json::to_string(&character).expect("a character is JSON").trim_matches('"');
             rest = &escape[10..];
         } else {
             let length = 1 + escape[1..].chars().next().map_or(0, char::len_utf8);

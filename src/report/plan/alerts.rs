@@ -174,7 +174,7 @@ fn burns(choice: &Choice) -> [Alert; 2] {
     let slow = SimDuration(4 * fast.0);
     [(FAST_BURN, fast, SimDuration::ZERO, "critical"), (SLOW_BURN, slow, seconds(60), "warning")].map(
         |(name, window, wait, severity)| {
-            let planned = most_rejected_share(choice, window);
+            let planned = as_sampled(choice, window, most_rejected_share);
             let share = rounded_up_share((1.1 * planned).max(allowed));
             let shown = number::value(Unit::Fraction, share);
             Alert {
@@ -206,7 +206,7 @@ fn wait(choice: &Choice) -> Alert {
     let model = &choice.scenario.model;
     let bound = Bound::of(&choice.scenario);
     let window = SimDuration((4 * model.monitoring.scrape.0).max(seconds(60).0));
-    let planned = longest_wait(choice, window);
+    let planned = as_sampled(choice, window, longest_wait);
     // Jobs in service count as pending, and are done within a service.
     let in_service = f64::from(model.workers.slots()) / model.slot_capacity();
     let limit = rounded_up_seconds((in_service + bound.seconds / 2.0).max(1.1 * planned));
@@ -334,6 +334,13 @@ fn steady(value: u64) -> String {
 /// A counter that grows by so much in 15 s, for two hours.
 fn growing(step: u64) -> String {
     format!("0+{step}x480")
+}
+
+/// The larger of what a window shows: the samples in it may span as little as one scrape less than the window, and a rate is that of
+/// the samples.
+fn as_sampled(choice: &Choice, window: SimDuration, of: fn(&Choice, SimDuration) -> f64) -> f64 {
+    let scrape = choice.scenario.model.monitoring.scrape;
+    of(choice, window).max(of(choice, SimDuration(window.0.saturating_sub(scrape.0))))
 }
 
 /// The largest share of the jobs that the plan rejects within a window, with what chance may add in a single run: the series is the

@@ -317,7 +317,7 @@ fn spec(view: &View<'_>) -> Markup {
                 td { (sign) }
                 th scope="row" { (verdict.name) small { (verdict.overrides.join(" ")) } }
                 td { (view.amount(verdict.cost)) }
-                td class="text" { (all_met_or(&missed)) }
+                td class="text" { (all_met_or(&missed)) (view.spec_remark(verdict)) }
             } "\n"
         }
     };

@@ -15,6 +15,7 @@ use crate::model::config::{AutoscalerConfig, Discipline};
 use crate::model::metric::{Metric, Unit};
 use crate::plan::proof::{Alarm, Proof, Tested};
 use crate::plan::scaling::Scaling;
+use crate::plan::spec::SpecVerdict;
 use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
 use crate::report::kit::cost;
@@ -189,12 +190,11 @@ impl<'p> View<'p> {
         };
         let AutoscalerConfig { min, max, target, cpu_percent, .. } = Scaling::of(choice).config;
         let manifest = |field: &str| format!("{field} in {}", self.file("hpa", "yaml"));
-        match model.autoscaler {
-            None => add("worker processes", model.workers.processes.to_string(), manifest("minReplicas")),
-            Some(_) => {
-                add("worker processes", format!("{min} to {max}"), manifest("minReplicas, maxReplicas"))
-            }
-        }
+        let (processes, fields) = match model.autoscaler {
+            None => (model.workers.processes.to_string(), "minReplicas"),
+            Some(_) => (format!("{min} to {max}"), "minReplicas, maxReplicas"),
+        };
+        add("worker processes", processes, manifest(fields));
         add("jobs a worker before more are asked for", target.to_string(), manifest("target"));
         if let Some(percent) = cpu_percent {
             add("use of their processors", format!("{percent} %"), manifest("averageUtilization"));
@@ -678,7 +678,7 @@ impl<'p> View<'p> {
 
     /// The results of the specification's recommendations, each as a sentence.
     pub(crate) fn spec_sentences(&self) -> Vec<String> {
-        let sentence = |verdict: &crate::plan::spec::SpecVerdict| {
+        let sentence = |verdict: &SpecVerdict| {
             let summary = &verdict.summary;
             let result = match summary.verdict {
                 Verdict::Pass => "meets every objective".to_owned(),
@@ -697,9 +697,18 @@ impl<'p> View<'p> {
                 censored: 0,
             });
             let sign = if summary.verdict == Verdict::Pass { "✓" } else { "✗" };
-            format!("{sign} {} ({cost}): {result}", verdict.name)
+            let remark = self.spec_remark(verdict);
+            format!("{sign} {} ({cost}): {result}{remark}", verdict.name)
         };
         self.plan.spec.iter().map(sentence).collect()
+    }
+
+    /// What there is to say of a recommendation that would cost less than the choice; empty of any other.
+    pub(crate) fn spec_remark(&self, verdict: &SpecVerdict) -> &'static str {
+        let own = self.plan.choice.as_ref().and_then(|choice| choice.cost.mean);
+        let is_cheaper =
+            verdict.summary.verdict == Verdict::Pass && own.is_some_and(|own| verdict.cost < own);
+        if is_cheaper { CHEAPER } else { "" }
     }
 
     /// Why there is no plan: what the nearest candidate misses, and by how much.
@@ -836,6 +845,9 @@ fn file_safe(text: &str) -> String {
 }
 
 const LONGEST_SLUG: usize = 60;
+/// Of a recommendation that the candidates do not have.
+const CHEAPER: &str =
+    "; cheaper than the choice, and none of the candidates: `--grid` with its settings would plan it";
 
 /// Settings that have a line of their own.
 const SHOWN_PATHS: [&str; 13] = [
