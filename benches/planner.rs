@@ -152,7 +152,8 @@ fn ten_thousand_candidates() {
     let decision = decide(&grid);
     let searched = begin.0.elapsed().as_secs_f64();
     let (candidates, replications) = (decision.path.candidates, decision.path.replications);
-    let plan = Plan::of(grid, None, decision, &Unattended).expect("nothing interrupts it");
+    let plan = Plan::of(&grid, None, decision, &backpressure_sim::report::plan::emitted, &Unattended)
+        .expect("nothing interrupts it");
     let choice = plan.choice.expect("some candidate meets the objectives");
     println!(
         "spike-20k, {candidates} candidates: {searched:.1} s for the search ({replications} replications), {:.1} s with everything else, {:.1} s of processor time: {}",

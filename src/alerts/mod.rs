@@ -134,6 +134,17 @@ fn holds(condition: Condition, samples: Samples<'_>, series: usize) -> bool {
         Condition::RejectionsAbove { rate, window } => {
             rejection_rate_at(samples, window).is_some_and(|rejections| rejections > rate)
         }
+        Condition::RejectedShareAbove { share, window } => {
+            let rates = rejection_rate_at(samples, window).zip(acceptance_rate_at(samples, window));
+            // Nothing of nothing is no number, which is above nothing.
+            rates.is_some_and(|(rejected, accepted)| rejected / (rejected + accepted) > share)
+        }
+        Condition::WaitAbove { seconds, window } => {
+            let completed = samples.rate(window, |scrape| scrape.queue.map(|queue| queue.completed));
+            let pending = queue(|queue| queue.pending);
+            pending.zip(completed).is_some_and(|(pending, rate)| pending as f64 / rate > seconds)
+        }
+        Condition::MemoryAbove(bytes) => queue(|queue| queue.redis).is_some_and(|used| used > bytes),
     }
 }
 
@@ -163,8 +174,17 @@ pub fn queue_at(scrapes: &[Scrape], now: SimTime) -> Option<QueueScrape> {
 }
 
 fn rejection_rate_at(samples: Samples<'_>, window: SimDuration) -> Option<f64> {
-    let classes = samples.all.last()?.rejected.len();
-    let rates = (0..classes).map(|class| samples.rate_of_growing(window, |scrape| scrape.rejected[class]));
+    sum_of_rates(samples, window, |scrape| &scrape.rejected)
+}
+
+fn acceptance_rate_at(samples: Samples<'_>, window: SimDuration) -> Option<f64> {
+    sum_of_rates(samples, window, |scrape| &scrape.accepted)
+}
+
+/// `sum(rate(jobs[window]))` of a counter of each class.
+fn sum_of_rates(samples: Samples<'_>, window: SimDuration, jobs: fn(&Scrape) -> &Vec<u64>) -> Option<f64> {
+    let classes = jobs(samples.all.last()?).len();
+    let rates = (0..classes).map(|class| samples.rate_of_growing(window, |scrape| jobs(scrape)[class]));
     rates.flatten().reduce(|sum, rate| sum + rate)
 }
 
@@ -178,8 +198,63 @@ impl Condition {
                 format!("sum(rate({}[{}])) > {rate}", metrics::REJECTED.name, prometheus_duration(window))
             }
             Condition::WorkersBelow(processes) => format!("{} < {processes}", metrics::WORKERS.name),
+            Condition::RejectedShareAbove { share, window } => {
+                let window = prometheus_duration(window);
+                let rate = |name: &str| format!("sum(rate({name}[{window}]))");
+                let (rejected, accepted) = (rate(metrics::REJECTED.name), rate(metrics::ACCEPTED.name));
+                format!("{rejected} / ({rejected} + {accepted}) > {share}")
+            }
+            // Every gateway tells the same number of the one queue.
+            Condition::WaitAbove { seconds, window } => format!(
+                "max({}) / max(rate({}[{}])) > {seconds}",
+                metrics::QUEUE_TOTAL_PENDING.name,
+                metrics::QUEUE_COMPLETED.name,
+                prometheus_duration(window)
+            ),
+            Condition::MemoryAbove(bytes) => format!("{} > {bytes}", metrics::REDIS_MEMORY_USED.name),
         }
     }
+
+    /// The condition that an expression of [`Condition::promql`] is; `None` of any other.
+    pub fn of_promql(expression: &str) -> Option<Self> {
+        let (left, limit) = expression.rsplit_once(' ')?;
+        let window = || span_of(left.split_once('[')?.1.split_once(']')?.0);
+        let known = |limit: &str| {
+            let whole = limit.parse::<u64>().ok();
+            let number = limit.parse::<f64>().ok()?;
+            Some([
+                Some(Self::CircuitOpen),
+                whole.map(Self::PendingAbove),
+                whole.map(Self::MemoryAbove),
+                whole.and_then(|whole| Some(Self::WorkersBelow(u32::try_from(whole).ok()?))),
+                window().map(|window| Self::RejectionsAbove { rate: number, window }),
+                window().map(|window| Self::RejectedShareAbove { share: number, window }),
+                window().map(|window| Self::WaitAbove { seconds: number, window }),
+            ])
+        };
+        known(limit)?.into_iter().flatten().find(|condition| condition.promql() == expression)
+    }
+}
+
+/// The duration that Prometheus writes so, in hours, minutes, seconds and milliseconds; `None` of any other text.
+pub fn span_of(text: &str) -> Option<SimDuration> {
+    let mut millis = 0_u64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let count: u64 = rest[..digits].parse().ok()?;
+        let unit = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
+        let length = match &rest[digits..unit] {
+            "h" => 3_600_000,
+            "m" => 60_000,
+            "s" => 1_000,
+            "ms" => 1,
+            _ => return None,
+        };
+        millis = count.checked_mul(length)?.checked_add(millis)?;
+        rest = &rest[unit..];
+    }
+    Some(SimDuration(millis.checked_mul(1_000_000)?))
 }
 
 /// A duration as Prometheus writes it: `1h30m`, `7s500ms`.
@@ -212,6 +287,7 @@ mod tests {
             at: SimTime(second * SECOND + SECOND / 2),
             queue: Some(queue),
             rejected: vec![rejected],
+            accepted: vec![10 * second],
             circuits: vec![Some(0), Some(if pending > 10 { 2 } else { 0 })],
         }
     }
@@ -266,6 +342,47 @@ mod tests {
             assert_eq!(course(4), AlertCourse { first_true: at(1), fired: at(13), longest });
             assert_eq!(course(10), AlertCourse { first_true: at(1), fired: None, longest });
         }
+    }
+
+    #[test]
+    fn a_share_and_a_wait_are_of_rates() {
+        // 10 jobs a second are accepted, and from second 10 on 30 a second rejected: three of four. None is completed.
+        let scrapes: Vec<_> =
+            (0..20).map(|second: u64| scrape(second, second / 15, 30 * second.saturating_sub(10))).collect();
+        let fired =
+            |condition| courses(&monitoring(condition, 0), &scrapes, SimDuration(19 * SECOND))[0].fired;
+        let window = SimDuration(2 * SECOND);
+        let share = |share| fired(Condition::RejectedShareAbove { share, window });
+        assert_eq!(share(0.0), Some(SimTime(12 * SECOND)));
+        // A counter that was zero is not extrapolated to before that, so the first share is a little lower.
+        assert_eq!(share(0.74), Some(SimTime(13 * SECOND)));
+        assert_eq!(share(0.75), None);
+        // Nothing pending is no wait, however little is completed; one job that is never completed waits for ever.
+        let wait = Condition::WaitAbove { seconds: 1e9, window };
+        assert_eq!(fired(wait), Some(SimTime(16 * SECOND)));
+        assert_eq!(fired(Condition::MemoryAbove(0)), None);
+    }
+
+    #[test]
+    fn expressions_are_read_as_they_are_written() {
+        let window = SimDuration(90 * SECOND);
+        for condition in [
+            Condition::CircuitOpen,
+            Condition::PendingAbove(5_000),
+            Condition::MemoryAbove(1 << 40),
+            Condition::WorkersBelow(3),
+            Condition::RejectionsAbove { rate: 100.0, window },
+            Condition::RejectedShareAbove { share: 0.024, window },
+            Condition::WaitAbove { seconds: 1.5, window },
+        ] {
+            assert_eq!(Condition::of_promql(&condition.promql()), Some(condition));
+        }
+        assert_eq!(Condition::of_promql("up == 0"), None);
+        for millis in [0, 1, 7_500, 90_000, 5_415_000] {
+            let span = SimDuration(millis * 1_000_000);
+            assert_eq!(span_of(&prometheus_duration(span)), Some(span));
+        }
+        assert_eq!(span_of("5d"), None);
     }
 
     #[test]

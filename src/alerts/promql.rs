@@ -99,6 +99,7 @@ mod tests {
             at: SimTime(7_500_000_000 + 15_000_000_000 * index as u64),
             queue: None,
             rejected: vec![*value],
+            accepted: Vec::new(),
             circuits: Vec::new(),
         };
         values.iter().enumerate().map(scrape).collect()

@@ -109,7 +109,7 @@ fn run_all(questions: Vec<Question>, folder: &Path, args: &PlanArgs) -> Result<u
     let mut plans = Vec::new();
     let mut journals = Vec::new();
     for (index, Question { grid, rate }) in questions.into_iter().enumerate() {
-        let search = Search::of(&grid);
+        let mut search = Search::of(&grid);
         refuse_nothing(&search)?;
         let mut table = Table::default();
         let path = beside(folder, &format!("{index}.partial.jsonl"));
@@ -119,11 +119,11 @@ fn run_all(questions: Vec<Question>, folder: &Path, args: &PlanArgs) -> Result<u
             })?;
         let mut failure = None;
         let record = |entry: &Entry| failure = failure.take().or(journal.append(entry).err());
-        let decision = plan::search(&grid, &search, &mut table, record, &attended);
+        let emit = &report::plan::emitted;
+        let plan = plan::plan(&grid, rate, &mut search, &mut table, record, emit, &attended);
         if let Some(error) = failure {
             return Err(error.into());
         }
-        let plan = decision.and_then(|decision| Plan::of(grid, rate, decision, &attended));
         let Some(plan) = plan else {
             attended.finish();
             eprintln!(
@@ -152,7 +152,8 @@ fn publish(plans: &[Plan], folder: &Path, args: &PlanArgs) -> Result<u8> {
     }
     stdout.flush()?;
     let undecided = |plan: &Plan| plan.choice.as_ref().is_some_and(|choice| !choice.undecided.is_empty());
-    Ok(if plans.iter().any(|plan| plan.choice.is_none()) {
+    let holds = |plan: &Plan| plan.choice.as_ref().is_some_and(|choice| choice.proof.holds());
+    Ok(if !plans.iter().all(holds) {
         exit::GATE_FAILED
     } else if plans.iter().any(undecided) {
         exit::INCONCLUSIVE
@@ -164,22 +165,24 @@ fn publish(plans: &[Plan], folder: &Path, args: &PlanArgs) -> Result<u8> {
 /// Reads the results of the shards and writes the next round, or the plan.
 fn next_round(question: Question, rounds: &Path, folder: &Path, args: &PlanArgs) -> Result<u8> {
     let Question { grid, rate } = question;
-    let search = Search::of(&grid);
+    let mut search = Search::of(&grid);
     refuse_nothing(&search)?;
-    match Rounds::new(&grid, rounds).next(&search)? {
-        Step::Next { round, replications, file } => {
-            writeln!(io::stdout(), "round {round}: {replications} replications in {}", file.display())?;
-            Ok(exit::MORE_TO_DO)
-        }
-        Step::Decided(decision) => {
-            check_output(folder)?;
-            let attended = Attended::open_ended(args.tell.quiet)?;
-            let plan = Plan::of(grid, rate, *decision, &attended);
-            attended.finish();
-            match plan {
-                Some(plan) => publish(&[plan], folder, args),
-                None => Ok(exit::INTERRUPTED),
+    let attended = Attended::open_ended(args.tell.quiet)?;
+    loop {
+        let decision = match Rounds::new(&grid, rounds).next(&search)? {
+            Step::Next { round, replications, file } => {
+                writeln!(io::stdout(), "round {round}: {replications} replications in {}", file.display())?;
+                return Ok(exit::MORE_TO_DO);
             }
+            Step::Decided(decision) => decision,
+        };
+        check_output(folder)?;
+        let plan = Plan::of(&grid, rate, *decision, &report::plan::emitted, &attended);
+        attended.finish();
+        let Some(plan) = plan else { return Ok(exit::INTERRUPTED) };
+        match plan.refuted() {
+            Some((id, objective)) if search.refused() < plan::MOST_REFUSED => search.refuse(id, objective),
+            _ => return publish(&[plan], folder, args),
         }
     }
 }

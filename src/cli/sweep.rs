@@ -134,7 +134,7 @@ fn run_all(grid: Grid, folder: &Path, args: &SweepArgs) -> Result<u8> {
         fold.add(entry);
     })?;
     tell_of_resumption(study.tasks(), done.left(), args.tell.quiet);
-    let attended = Attended::new(done.left() as u64 * u64::from(SLICES), args.tell.quiet)?;
+    let attended = Attended::logged(done.left() as u64 * u64::from(SLICES), args.tell.quiet)?;
     let take = |entry| {
         journal.append(&entry)?;
         fold.add(entry);
@@ -167,7 +167,7 @@ fn run_shard(grid: Grid, shard: Shard, folder: &Path, args: &SweepArgs) -> Resul
     let mut journal =
         Journal::open(&path, &Header::of(&study.grid, Some(shard)), |entry| done.note(&study, &entry))?;
     tell_of_resumption(all, done.left(), args.tell.quiet);
-    let attended = Attended::new(done.left() as u64 * u64::from(SLICES), args.tell.quiet)?;
+    let attended = Attended::logged(done.left() as u64 * u64::from(SLICES), args.tell.quiet)?;
     let is_complete = study.run(&done, |entry| journal.append(&entry), &attended)?;
     attended.finish();
     if !is_complete {

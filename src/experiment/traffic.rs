@@ -234,7 +234,8 @@ impl First {
 }
 
 impl Harm {
-    const ALL: [Harm; 2] = [Harm::Refused, Harm::Lost];
+    /// Both.
+    pub const ALL: [Harm; 2] = [Harm::Refused, Harm::Lost];
 
     /// In one word.
     pub const fn word(self) -> &'static str {
@@ -245,7 +246,7 @@ impl Harm {
     }
 
     /// An objective that limits it.
-    const fn proposal(self) -> &'static str {
+    pub const fn proposal(self) -> &'static str {
         match self {
             Harm::Refused => "rejection_probability <= 1%",
             Harm::Lost => "lost_jobs == 0",
@@ -288,7 +289,7 @@ impl Harm {
 }
 
 /// The classes for which no objective limits that harm.
-fn uncovered(scenario: &Scenario, harm: Harm) -> Vec<usize> {
+pub fn uncovered(scenario: &Scenario, harm: Harm) -> Vec<usize> {
     let covers = |class: usize| {
         let of_class = |slo: &&Slo| slo.class.is_none_or(|covered| covered == class);
         scenario.objectives().filter(of_class).any(|slo| harm.is_limited_by(slo))

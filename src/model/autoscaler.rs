@@ -1,11 +1,13 @@
-//! The Kubernetes HorizontalPodAutoscaler on an external metric, as its controller computes it.
+//! The Kubernetes HorizontalPodAutoscaler on an external metric and on the processors, as its controller computes it.
 //!
 //! ```text
 //! metric --> recommendation (tolerance, then ceil) --> stabilized (windows) --> rate limits (policies) --> min, max
 //! ```
 //!
 //! Sources: `replica_calculator.go`, `horizontal.go` and `autoscaling/v2/defaults.go` of Kubernetes 1.33. This is the decision alone: it
-//! starts no pod and knows no depth. External metrics know no readiness, so pods that are not ready count like any other.
+//! starts no pod and knows no depth. External metrics know no readiness, so pods that are not ready count like any other; of the
+//! processors only pods that are ready say something. The largest of several recommendations counts, and with one missing nothing
+//! is taken away.
 
 use std::collections::VecDeque;
 
@@ -23,6 +25,8 @@ pub struct AutoscalerConfig {
     pub target: u64,
     /// How.
     pub target_type: TargetType,
+    /// Percent of their requests that the processors of all pods are to be used in the mean; `None` if it does not look at them.
+    pub cpu_percent: Option<u32>,
     /// Ratios of metric to target up to 1 + this change nothing.
     pub tolerance_up: f64,
     /// Ratios down to 1 - this change nothing.
@@ -95,6 +99,35 @@ pub enum PolicyKind {
     Pods,
     /// Percent.
     Percent,
+}
+
+/// What is read for a decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readings {
+    /// Jobs waiting and in service; `None` where there is no reading.
+    pub depth: Option<u64>,
+    /// The processors; `None` where there is no reading.
+    pub cpu: Option<CpuReading>,
+}
+
+/// How busy the processors are. A slot in service uses its part of what its pod requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuReading {
+    /// Pods that are ready.
+    pub ready: u32,
+    /// Pods that are not yet.
+    pub unready: u32,
+    /// Slots in service.
+    pub busy: u64,
+    /// Slots of a pod.
+    pub slots: u32,
+}
+
+impl CpuReading {
+    /// Use of that many pods together, in whole percent of what they request, as the controller cuts it off.
+    fn percent(self, pods: u32) -> u64 {
+        100 * self.busy / (u64::from(pods) * u64::from(self.slots)).max(1)
+    }
 }
 
 /// What a sync decided, and why.
@@ -192,6 +225,11 @@ impl Autoscaler {
 
     /// Decides: `metric` jobs were counted, `current` replicas are ordered.
     pub fn sync(&mut self, now: SimTime, metric: Option<u64>, current: u32) -> Decision {
+        self.decide(now, Readings { depth: metric, cpu: None }, current)
+    }
+
+    /// Decides by all that was read; `current` replicas are ordered.
+    pub fn decide(&mut self, now: SimTime, readings: Readings, current: u32) -> Decision {
         let held = |reason| Decision { replicas: current, recommended: current, reason };
         if current == 0 && self.config.min > 0 {
             return held(ScalingReason::Disabled);
@@ -202,12 +240,8 @@ impl Autoscaler {
         if current < self.config.min {
             return self.enact(now, current, self.config.min, self.config.min, ScalingReason::Minimum);
         }
-        let Some(metric) = metric else {
+        let Some((recommended, settled)) = self.wanted(readings, current) else {
             return held(ScalingReason::NoMetric);
-        };
-        let (recommended, settled) = match self.recommend(metric, current) {
-            Some(replicas) => (replicas, ScalingReason::Metric),
-            None => (current, ScalingReason::WithinTolerance),
         };
         let (replicas, reason) = match self.config.behavior.clone() {
             Some(behavior) => self.behave(&behavior, now, current, recommended, settled),
@@ -216,9 +250,49 @@ impl Autoscaler {
         self.enact(now, current, replicas, recommended, reason)
     }
 
-    /// The replicas that the metric asks for; `None` if it is near enough to the target. Quantities are milli-units, as in the controller.
+    /// The largest of the recommendations (`computeReplicasForMetrics`); `None` if there is none, or if one is missing and the others
+    /// would take replicas away.
+    fn wanted(&self, readings: Readings, current: u32) -> Option<(u32, ScalingReason)> {
+        let by_depth = readings.depth.map(|depth| self.recommend(depth, current));
+        let by_cpu = self.config.cpu_percent.map(|target| {
+            let reading = readings.cpu.filter(|reading| reading.ready > 0);
+            reading.map(|reading| self.recommend_by_cpu(reading, target, current))
+        });
+        let all = || [Some(by_depth), by_cpu].into_iter().flatten();
+        let known = || all().flatten();
+        let largest = known().map(|replicas| replicas.unwrap_or(current)).max()?;
+        if largest < current && all().any(|recommendation| recommendation.is_none()) {
+            return None;
+        }
+        let is_within = known().all(|replicas| replicas.is_none());
+        Some((largest, if is_within { ScalingReason::WithinTolerance } else { ScalingReason::Metric }))
+    }
+
+    /// The replicas that the processors ask for (`GetResourceReplicas`); `None` if they are near enough to the target. Pods that are
+    /// not ready count as idle where more are wanted, so that what has been ordered is not ordered again.
+    fn recommend_by_cpu(&self, reading: CpuReading, target: u32, current: u32) -> Option<u32> {
+        let is_within = |ratio: f64| self.is_within_tolerance(ratio);
+        let ratio_of = |pods: u32| reading.percent(pods) as f64 / f64::from(target);
+        let ratio = ratio_of(reading.ready);
+        if reading.unready == 0 || ratio <= 1.0 {
+            return (!is_within(ratio)).then(|| (ratio * f64::from(reading.ready)).ceil() as u32);
+        }
+        let pods = reading.ready + reading.unready;
+        let ratio = ratio_of(pods);
+        if is_within(ratio) || ratio < 1.0 {
+            return None;
+        }
+        let replicas = (ratio * f64::from(pods)).ceil() as u32;
+        (replicas >= current).then_some(replicas)
+    }
+
+    fn is_within_tolerance(&self, ratio: f64) -> bool {
+        (1.0 - self.config.tolerance_down..=1.0 + self.config.tolerance_up).contains(&ratio)
+    }
+
+    /// The replicas that the depth asks for; `None` if it is near enough to the target. Quantities are milli-units, as in the controller.
     fn recommend(&self, metric: u64, current: u32) -> Option<u32> {
-        let AutoscalerConfig { target, target_type, tolerance_up, tolerance_down, .. } = self.config;
+        let AutoscalerConfig { target, target_type, .. } = self.config;
         // Doubles, as in the controller: where a quotient rounds, it rounds there too.
         let (usage, target) = (metric as f64 * 1_000.0, target as f64 * 1_000.0);
         let replicas = f64::from(current);
@@ -226,7 +300,7 @@ impl Autoscaler {
             TargetType::AverageValue => usage / (target * replicas),
             TargetType::Value => usage / target,
         };
-        if current > 0 && (1.0 - tolerance_down..=1.0 + tolerance_up).contains(&ratio) {
+        if current > 0 && self.is_within_tolerance(ratio) {
             return None;
         }
         Some(match target_type {
@@ -393,6 +467,7 @@ mod tests {
             max: 1_000,
             target: 5_000,
             target_type: TargetType::AverageValue,
+            cpu_percent: None,
             tolerance_up: 0.1,
             tolerance_down: 0.1,
             sync: SimDuration(15 * SECOND),
@@ -431,6 +506,30 @@ mod tests {
         let mut eager = config(behavior());
         (eager.tolerance_up, eager.tolerance_down) = (0.0, 0.0);
         assert_eq!(course(eager, 2, &[10_001]), [3]);
+    }
+
+    /// Ten slots a pod and 50% wanted, beside a depth that asks for one pod.
+    #[test]
+    fn processors_are_a_second_metric() {
+        let decide = |depth, ready, unready, busy| {
+            let config = AutoscalerConfig { cpu_percent: Some(50), ..config(Some(Behavior::default())) };
+            let readings = Readings { depth, cpu: Some(CpuReading { ready, unready, busy, slots: 10 }) };
+            Autoscaler::new(config, ready + unready).decide(SimTime(15 * SECOND), readings, ready + unready)
+        };
+        // 32 of 40 slots are 80%: ratio 1.6, 6.4 pods. 22 of 40 are 55%, at the edge of the tolerance.
+        assert_eq!(decide(Some(1_000), 4, 0, 32).recommended, 7);
+        assert_eq!(decide(Some(19_000), 4, 0, 22).reason, ScalingReason::WithinTolerance);
+        // Pods on their way count as idle: 32 of 80 slots are 40%, which would turn the direction.
+        assert_eq!(decide(Some(1_000), 4, 4, 32).recommended, 8);
+        // 38 of 60 are 63.3%, cut off to 63: ratio 1.26, of 6 pods 7.56.
+        assert_eq!(decide(Some(1_000), 4, 2, 38).recommended, 8);
+        // The depth asks for more than the processors.
+        assert_eq!(decide(Some(60_000), 4, 0, 32).recommended, 12);
+        // One is missing: more is possible, fewer is not.
+        assert_eq!(decide(None, 4, 0, 32).recommended, 7);
+        assert_eq!(decide(None, 4, 0, 2).reason, ScalingReason::NoMetric);
+        assert_eq!(decide(Some(1_000), 0, 4, 0).reason, ScalingReason::NoMetric);
+        assert_eq!(decide(Some(1_000), 4, 0, 2).recommended, 1);
     }
 
     #[test]

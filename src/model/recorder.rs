@@ -400,6 +400,7 @@ impl Recorder {
             at,
             queue: queue(totals),
             rejected: self.classes.iter().map(ClassCounts::rejected).collect(),
+            accepted: self.classes.iter().map(|counts| counts.admitted).collect(),
             circuits: circuits.map(|state| state.map(State::code)).collect(),
         });
     }

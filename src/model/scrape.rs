@@ -11,6 +11,8 @@ pub struct Scrape {
     pub queue: Option<QueueScrape>,
     /// Jobs rejected since the start, by class.
     pub rejected: Vec<u64>,
+    /// Jobs accepted since the start, by class.
+    pub accepted: Vec<u64>,
     /// State of each gateway's circuit as 0, 1, 2 for CLOSED, HALF_OPEN, OPEN; `None` of a gateway that is gone.
     pub circuits: Vec<Option<u8>>,
 }

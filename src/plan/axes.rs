@@ -2,11 +2,17 @@
 //!
 //! Concurrency is varied only where the scenario says what more of it costs, by contention or by a database pool: elsewhere
 //! more would always look better. `--grid` varies it anyway.
+//!
+//! Where the scenario has an autoscaler, its minimum, maximum and target are planned together, and the run begins with the
+//! minimum. Such candidates have no forecast, so thresholds stay as they are.
 
 use std::path::Path;
 
+use super::limits;
+use super::scaling::Bound;
 use crate::engine::time::SimTime;
-use crate::scenario::{self, Loaded, ScenarioError, Setting};
+use crate::model::config::{AutoscalerConfig, ModelConfig, TargetType};
+use crate::scenario::{self, Loaded, Scenario, ScenarioError, Setting};
 use crate::study::grid::Grid;
 
 /// Most numbers of worker processes that are tried.
@@ -16,7 +22,8 @@ const MOST_PROCESSES: u64 = 60;
 ///
 /// # Errors
 ///
-/// All mistakes in file and options, or why the file cannot be read.
+/// All mistakes in file and options, that refused or lost jobs have neither limit nor price, or why the file cannot be
+/// read.
 pub fn candidates(
     path: &Path,
     overrides: Vec<String>,
@@ -24,6 +31,7 @@ pub fn candidates(
     constraints: Vec<String>,
 ) -> Result<Grid, ScenarioError> {
     let base = scenario::load(path, &overrides)?;
+    limits::require(&base.scenario, &path.display().to_string())?;
     let has_axes = !axes.is_empty() || !base.scenario.sweep.axes.is_empty();
     let axes = if has_axes { axes } else { usual(&base) };
     Grid::load(path, overrides, axes, constraints)
@@ -31,18 +39,48 @@ pub fn candidates(
 
 /// Axes for a scenario, as `--grid` takes them.
 pub fn usual(base: &Loaded) -> Vec<String> {
-    let model = &base.scenario.model;
+    match &base.scenario.model.autoscaler {
+        Some(autoscaler) => of_autoscaler(&base.scenario, autoscaler),
+        None => of_fixed_fleet(base),
+    }
+}
+
+/// From what the calm needs to what the peak needs, with up to three times as many in an incident.
+fn of_autoscaler(scenario: &Scenario, autoscaler: &AutoscalerConfig) -> Vec<String> {
+    const MOST_MINIMA: u64 = 8;
+    let (first, last) = range(&scenario.model);
+    let step = (last - first).div_ceil(MOST_MINIMA).max(1);
+    let bound = Bound::of(scenario).target(&scenario.model);
+    let targets = match (autoscaler.target_type, bound == autoscaler.target) {
+        (TargetType::AverageValue, false) => format!("{},{bound}", autoscaler.target),
+        _ => autoscaler.target.to_string(),
+    };
+    vec![
+        format!("autoscaler.min={first}..{last}:{step}"),
+        "workers.processes=1 of autoscaler.min".to_string(),
+        "autoscaler.max=1,2,3 of autoscaler.min".to_string(),
+        format!("autoscaler.target={targets}"),
+    ]
+}
+
+/// Fewest and most worker processes that are tried.
+fn range(model: &ModelConfig) -> (u64, u64) {
     let per_process = model.slot_capacity() / f64::from(model.workers.processes);
     let processes_for = |rate: f64| (rate / per_process).ceil().max(1.0) as u64;
     let phases = model.sources.iter().flat_map(|source| &source.phases);
     let ends = phases.map(|phase| phase.end).filter(|end| end.0 < model.horizon.0).chain([SimTime::ZERO]);
     let lowest = ends.map(|time| model.rate_at(time)).fold(f64::INFINITY, f64::min);
     let own = u64::from(model.workers.processes);
-    let (first, last) = match model.peak_rate() {
+    match model.peak_rate() {
         peak if peak > 0.0 => (processes_for(0.8 * lowest), processes_for(1.5 * peak)),
         // A recorded trace says nothing beforehand.
         _ => ((own / 4).max(1), own * 4),
-    };
+    }
+}
+
+fn of_fixed_fleet(base: &Loaded) -> Vec<String> {
+    let model = &base.scenario.model;
+    let (first, last) = range(model);
     let step = (last - first).div_ceil(MOST_PROCESSES).max(1);
     let mut axes = vec![format!("workers.processes={first}..{last}:{step}")];
     if !model.workers.contention.is_none() || model.workers.database.is_some() {

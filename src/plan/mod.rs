@@ -1,9 +1,9 @@
 //! The planner: the cheapest configuration of a grid that meets the objectives, and how sure that is.
 //!
 //! ```text
-//! Grid --forecast--> candidates --screen--> survivors --verify--> feasible --select--> chosen --what if--> Plan
-//!        fluid limit            margins from        all replications    KN or GSP
-//!                               simulated pilots
+//! Grid --forecast--> candidates --screen--> survivors --verify--> feasible --select--> chosen --proof--> Plan
+//!        fluid limit            margins from        all replications    KN or GSP      |     files read back
+//!                               simulated pilots                            ^----------+     and simulated
 //! ```
 //!
 //! Ten thousand candidates cost seconds because hardly any is simulated. The fluid limit says within a per cent or
@@ -13,25 +13,33 @@
 //! the cheapest come first; a candidate is given up as soon as its replications so far make it certain that it
 //! fails, and the rest are told apart by a procedure that states its probability of correct selection.
 //!
+//! What is applied are files, so they are put to the test as well: they are read back and simulated, and a candidate whose files
+//! miss an objective is left out ([`proof`]).
+//!
 //! [`mod@search`] is a deterministic program over a table of results: what is missing in the table is the work to
 //! do next. So a plan can be interrupted, resumed, and spread over machines round by round.
 
 pub mod axes;
 pub mod forecast;
+pub mod incidents;
+pub mod limits;
+pub mod proof;
 pub mod rounds;
+pub mod scaling;
 pub mod search;
 pub mod spec;
 pub mod what_if;
 
 use crate::experiment::replication::{Replication, simulate};
-use crate::experiment::summary::{Estimate, SloResult, estimate_of, judge};
+use crate::experiment::summary::{Estimate, SloResult, judge};
 use crate::experiment::{self, Findings, Progress, parallel};
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
 use crate::selection::Guarantee;
 use crate::study::grid::{Grid, VariantId};
 use crate::study::journal::Entry;
-use search::{Decision, Demand, Table};
+use proof::{Files, Proof};
+use search::{Decision, Demand, Search, Table};
 use spec::SpecVerdict;
 use what_if::WhatIf;
 
@@ -54,21 +62,54 @@ pub struct Plan {
     pub spec: Vec<SpecVerdict>,
 }
 
+/// Renders the files of a plan; empty ones where it has no choice.
+pub type Emit<'a> = &'a dyn Fn(&Plan) -> Files;
+
+/// So many choices whose files miss an objective are left out; the next one is shown as it is, which says that it misses.
+pub const MOST_REFUSED: usize = 5;
+
 impl Plan {
     /// Runs what a decision leaves to be known, in the current rayon pool: the choice with its course over time,
-    /// what becomes of it when things change, and what the spec recommends. `None` if interrupted.
-    pub fn of(grid: Grid, rate: Option<f64>, decision: Decision, progress: &impl Progress) -> Option<Self> {
+    /// what becomes of it when things change, what becomes of the files that `emit` renders, and what the spec recommends.
+    /// `None` if interrupted.
+    pub fn of(
+        grid: &Grid,
+        rate: Option<f64>,
+        decision: Decision,
+        emit: Emit<'_>,
+        progress: &impl Progress,
+    ) -> Option<Self> {
         let peak_rate = grid.scenario().model.peak_rate();
         let choice = match decision.chosen {
-            Some(chosen) => Some(Choice::of(&grid, chosen, progress)?),
+            Some(chosen) => Some(Choice::of(grid, chosen, progress)?),
             None => None,
         };
         let nearest = match decision.nearest {
-            Some(id) => Some(Nearest::of(&grid, id, progress)?),
+            Some(id) => Some(Nearest::of(grid, id, progress)?),
             None => None,
         };
-        let spec = spec::verdicts(&grid, peak_rate, progress)?;
-        Some(Self { grid, rate, peak_rate, path: decision.path, nearest, choice, spec })
+        let mut plan = Self {
+            grid: grid.clone(),
+            rate,
+            peak_rate,
+            path: decision.path,
+            nearest,
+            choice,
+            spec: Vec::new(),
+        };
+        let files = emit(&plan);
+        if let Some(choice) = &mut plan.choice {
+            choice.proof = Proof::of(choice, &files, progress)?;
+        }
+        plan.spec = spec::verdicts(grid, peak_rate, progress)?;
+        Some(plan)
+    }
+
+    /// The choice and the objective that its files miss, where the search should go on without it.
+    pub fn refuted(&self) -> Option<(VariantId, String)> {
+        let choice = self.choice.as_ref()?;
+        let (file, missed) = choice.proof.missed()?;
+        Some((choice.id, format!("{} (with {file}.yaml)", missed.expression)))
     }
 }
 
@@ -100,11 +141,10 @@ impl Choice {
     }
 
     fn of(grid: &Grid, chosen: search::Chosen, progress: &impl Progress) -> Option<Self> {
+        let overrides = grid.overrides(chosen.id);
         let scenario = grid.variant(chosen.id).expect("a variant that was simulated can be read");
         let findings =
             experiment::run(&scenario, progress).filter(|findings| !findings.summary.interrupted)?;
-        let costs =
-            findings.replications.iter().map(|replication| scenario.cost.of(&scenario.model, replication));
         let completed = findings.series.completed.iter().fold(Vec::new(), |mut total: Vec<f64>, class| {
             total.resize(class.len().max(total.len()), 0.0);
             total.iter_mut().zip(class).for_each(|(sum, count)| *sum += count);
@@ -114,8 +154,7 @@ impl Choice {
         let busiest = steps.fold(0.0, f64::max) / findings.series.step_seconds;
         Some(Self {
             id: chosen.id,
-            overrides: grid.overrides(chosen.id),
-            cost: estimate_of(&costs.collect(), 0),
+            cost: chosen.cost,
             criterion: chosen.criterion,
             guarantee: chosen.guarantee,
             undecided: chosen.undecided,
@@ -123,9 +162,11 @@ impl Choice {
                 Some(_) => scenario.model.queue.queues,
                 None => (busiest / scenario.plan.redis_throughput).ceil().max(1.0) as u32,
             },
-            what_if: WhatIf::of(&scenario, progress)?,
+            what_if: WhatIf::of(&limits::yardstick(grid, &overrides, &findings.replications), progress)?,
+            overrides,
             scenario,
             findings,
+            proof: Proof::default(),
         })
     }
 }
@@ -158,11 +199,32 @@ pub fn run(
     )
 }
 
+/// Searches for a configuration whose files meet the objectives too, in the current rayon pool; each result also goes to
+/// `record`. `None` if interrupted.
+pub fn plan(
+    grid: &Grid,
+    rate: Option<f64>,
+    search: &mut Search,
+    table: &mut Table,
+    mut record: impl FnMut(&Entry) + Send,
+    emit: Emit<'_>,
+    progress: &impl Progress,
+) -> Option<Plan> {
+    loop {
+        let decision = self::search(grid, search, table, &mut record, progress)?;
+        let plan = Plan::of(grid, rate, decision, emit, progress)?;
+        match plan.refuted() {
+            Some((id, objective)) if search.refused() < MOST_REFUSED => search.refuse(id, objective),
+            _ => return Some(plan),
+        }
+    }
+}
+
 /// Searches until it is decided, in the current rayon pool; each result also goes to `record`. `None` if
 /// interrupted.
 pub fn search(
     grid: &Grid,
-    search: &search::Search,
+    search: &Search,
     table: &mut Table,
     mut record: impl FnMut(&Entry) + Send,
     progress: &impl Progress,
@@ -208,6 +270,8 @@ pub struct Choice {
     pub queues: u32,
     /// What becomes of it when things change.
     pub what_if: WhatIf,
+    /// What became of its files when they were read back and simulated.
+    pub proof: Proof,
 }
 
 /// What decides among configurations that meet the objectives.

@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::forecast::Forecast;
 use super::{Criterion, Fate, Screen, ScreenedObjective, SearchPath, Simulated};
 use crate::experiment::replication::Replication;
-use crate::experiment::summary::{CONFIDENCE, judge};
+use crate::experiment::summary::{CONFIDENCE, Estimate, estimate_of, judge};
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
 use crate::scenario::slo::{Relation, Slo, Statistic};
 use crate::selection::{Gsp, GspSettings, Guarantee, Kn, KnSettings, Selection, Step};
 use crate::stats::interval::Sample;
+use crate::study::cost::Monthly;
 use crate::study::grid::{Grid, VariantId};
 
 /// Simulated replications by variant, each from the first on.
@@ -79,14 +80,16 @@ pub struct Search {
     base: Scenario,
     candidates: Vec<Candidate>,
     excluded: Vec<(String, usize)>,
+    /// Candidates whose files were found to miss an objective, and which.
+    refused: BTreeMap<VariantId, String>,
 }
 
 /// A configuration before it is simulated.
 #[derive(Clone, Debug)]
 struct Candidate {
     id: VariantId,
-    /// The fixed cost.
-    fixed_cost: f64,
+    /// What it costs.
+    monthly: Monthly,
     /// For each objective what the fluid limit says, and what noise may make of it.
     objectives: Vec<Option<Predicted>>,
     /// Jobs rejected.
@@ -119,6 +122,8 @@ pub struct Decision {
 pub struct Chosen {
     /// Its place in the grid.
     pub id: VariantId,
+    /// Cost a month, over all replications of it.
+    pub cost: Estimate,
     /// What decided among the finalists.
     pub criterion: Criterion,
     /// What may be said of the decision.
@@ -147,7 +152,8 @@ impl Search {
         let own = grid.own_numbers();
         let (variants, candidates) =
             grid.variants(|id, scenario| Candidate::of(id, &scenario, distance(&own, &grid.numbers(id))));
-        Self { slo: base.slo.clone(), base, candidates, excluded: variants.excluded }
+        let (slo, excluded) = (base.slo.clone(), variants.excluded);
+        Self { slo, base, candidates, excluded, refused: BTreeMap::new() }
     }
 
     /// How many candidates there are.
@@ -158,6 +164,16 @@ impl Search {
     /// Why the combinations of the grid that cannot be run cannot.
     pub fn why_none(&self) -> Vec<String> {
         self.excluded.iter().map(|(reason, count)| format!("{count}: {reason}")).collect()
+    }
+
+    /// Leaves out a candidate from now on: its files, read back and simulated, miss this objective.
+    pub fn refuse(&mut self, id: VariantId, objective: String) {
+        self.refused.insert(id, objective);
+    }
+
+    /// How many candidates were refused.
+    pub fn refused(&self) -> usize {
+        self.refused.len()
     }
 
     /// The decision, or the replications that it takes to come to one.
@@ -312,6 +328,13 @@ impl Search {
     ) -> Result<Vec<usize>, Demand> {
         let all = self.base.replications;
         let mut alive = chunk;
+        alive.retain(|&index| match self.refused.get(&self.candidates[index].id) {
+            Some(objective) => {
+                verified.fates.insert(index, Fate::Misses(objective.clone()));
+                false
+            }
+            None => true,
+        });
         for look in FIRST_LOOKS.into_iter().filter(|&look| look < all).chain([all]) {
             table.need(&self.ids(&alive), look)?;
             alive.retain(|&index| {
@@ -358,6 +381,12 @@ impl Search {
             }
             None => true,
         });
+        // What became of a candidate afterwards became of those that are the same.
+        for (index, other) in &verified.same_as {
+            if let Some(fate @ (Fate::Misses(_) | Fate::Undecided(_))) = verified.fates.get(other) {
+                verified.fates.insert(*index, fate.clone());
+            }
+        }
         Ok(alive)
     }
 
@@ -371,16 +400,18 @@ impl Search {
             let own = table.digests(candidate.id);
             let is_equal = |&other: &usize| {
                 let other = &self.candidates[other];
-                let has_same_cost = other.fixed_cost.total_cmp(&candidate.fixed_cost).is_eq();
+                let has_same_cost = other.monthly.least().total_cmp(&candidate.monthly.least()).is_eq();
                 has_same_cost && table.digests(other.id).iter().zip(&own).all(|(a, b)| a == b)
             };
-            let is_new = !kept.iter().any(is_equal);
-            if is_new {
-                kept.push(index);
-            } else {
-                verified.fates.insert(index, Fate::Equal);
+            let equal = kept.iter().copied().find(|other| is_equal(other));
+            match equal {
+                Some(other) => {
+                    verified.fates.insert(index, Fate::Equal);
+                    verified.same_as.insert(index, other);
+                }
+                None => kept.push(index),
             }
-            is_new
+            equal.is_none()
         });
     }
 
@@ -403,7 +434,7 @@ impl Search {
         let Some(best) = verified.feasible.iter().map(|(_, merit)| *merit).reduce(Merit::better) else {
             return Ok(None);
         };
-        let by_cost = self.has_priced_jobs();
+        let by_cost = self.costs_vary();
         let mut finalists: Vec<usize> = verified
             .feasible
             .iter()
@@ -425,10 +456,21 @@ impl Search {
         match self.procedure(finalists.len(), delta, &|finalist| &costs[finalist]) {
             Step::Done(Selection { best, undecided, guarantee, .. }) => {
                 let id = |finalist: usize| self.candidates[finalists[finalist]].id;
+                let (best, guarantee) = match by_cost {
+                    true => cheapest(&costs, best, guarantee).map_err(|(lacking, all)| {
+                        Demand(lacking.into_iter().map(|finalist| (id(finalist), all)).collect())
+                    })?,
+                    false => (best, guarantee),
+                };
+                let own: Sample = table
+                    .of(id(best))
+                    .iter()
+                    .map(|replication| self.candidates[finalists[best]].monthly.cost(replication))
+                    .collect();
                 let open = verified.fates.iter().filter(|(_, fate)| matches!(fate, Fate::Undecided(_)));
                 let mut undecided: Vec<VariantId> = undecided.into_iter().map(id).collect();
                 undecided.extend(open.map(|(&index, _)| self.candidates[index].id));
-                Ok(Some(Chosen { id: id(best), criterion, guarantee, undecided }))
+                Ok(Some(Chosen { id: id(best), cost: estimate_of(&own, 0), criterion, guarantee, undecided }))
             }
             Step::Replicate(demand) => {
                 let of = |(finalist, all): (usize, u32)| (self.candidates[finalists[finalist]].id, all);
@@ -568,7 +610,7 @@ impl Search {
                     Fate::Open
                 } else if same || own == its {
                     Fate::Equal
-                } else if own.cost > its.cost && !self.has_priced_jobs() {
+                } else if own.cost > its.cost && !self.costs_vary() {
                     Fate::Dearer
                 } else {
                     Fate::Worse(chosen.id)
@@ -602,21 +644,22 @@ impl Search {
         indices.iter().map(|&index| self.candidates[index].id).collect()
     }
 
-    fn has_priced_jobs(&self) -> bool {
-        self.base.cost.depend_on_jobs()
+    /// Whether the cost of a candidate depends on what happens.
+    fn costs_vary(&self) -> bool {
+        self.candidates.iter().any(|candidate| candidate.monthly.varies())
     }
 
     fn cost_forecast(&self, candidate: &Candidate) -> f64 {
         let rejected = candidate.rejected.map_or(0.0, |predicted| predicted.value);
-        self.base.cost.with_jobs(candidate.fixed_cost, rejected, 0.0)
+        candidate.monthly.least_with_jobs(rejected, 0.0)
     }
 
     /// How many candidates were verified at the level of cost of the best; where the cost depends on what happens,
     /// all are rivals.
     fn rivals(&self, verified: &Verified, best: Merit) -> usize {
-        let by_cost = self.has_priced_jobs();
+        let by_cost = self.costs_vary();
         let equal = verified.fates.iter().filter(|(index, fate)| {
-            **fate == Fate::Equal && (by_cost || self.candidates[**index].fixed_cost <= best.cost)
+            **fate == Fate::Equal && (by_cost || self.candidates[**index].monthly.least() <= best.cost)
         });
         equal.count()
             + verified.feasible.iter().filter(|(_, merit)| by_cost || merit.cost <= best.cost).count()
@@ -628,7 +671,7 @@ impl Search {
             (Some(Predicted { value, noise }), Some(margin)) => (value * (1.0 - margin) - noise).max(0.0),
             _ => 0.0,
         };
-        self.base.cost.with_jobs(candidate.fixed_cost, rejected, 0.0)
+        candidate.monthly.least_with_jobs(rejected, 0.0)
     }
 
     /// Whether a candidate of the same cost as the best so far is worse at the tie-break whatever the error.
@@ -638,7 +681,7 @@ impl Search {
             (Some(Predicted { value, noise }), Some(margin)) => value * (1.0 - margin) - noise,
             _ => return false,
         };
-        !self.has_priced_jobs() && least > best.tie_break
+        !self.costs_vary() && least > best.tie_break
     }
 
     fn merit(&self, table: &Table, index: usize) -> Merit {
@@ -651,21 +694,16 @@ impl Search {
             replications.iter().map(value).collect::<Sample>().mean().unwrap_or(f64::INFINITY)
         };
         Merit {
-            cost: mean(&|replication| self.cost(candidate, replication)),
+            cost: mean(&|replication| candidate.monthly.cost(replication)),
             tie_break: mean(&|replication| self.tie_break(replication)),
         }
     }
 
     fn criterion_of(&self, index: usize, replication: &Replication) -> f64 {
-        match self.has_priced_jobs() {
-            true => self.cost(&self.candidates[index], replication),
+        match self.costs_vary() {
+            true => self.candidates[index].monthly.cost(replication),
             false => self.tie_break(replication),
         }
-    }
-
-    fn cost(&self, candidate: &Candidate, replication: &Replication) -> f64 {
-        let jobs = |metric| replication.get(metric).unwrap_or(0.0);
-        self.base.cost.with_jobs(candidate.fixed_cost, jobs(Metric::Rejected), jobs(Metric::Lost))
     }
 
     fn tie_break(&self, replication: &Replication) -> f64 {
@@ -684,7 +722,7 @@ impl Candidate {
         };
         Self {
             id,
-            fixed_cost: scenario.cost.fixed(model),
+            monthly: Monthly::of(scenario),
             objectives: scenario.slo.iter().map(|slo| predicted(slo.metric()?, slo.class)).collect(),
             rejected: predicted(Metric::Rejected, None),
             tie_break: predicted(scenario.plan.tie_break, None),
@@ -701,6 +739,31 @@ fn distance(own: &[Option<f64>], numbers: &[Option<f64>]) -> (u32, f64) {
         .filter(|(own, number)| *own > 0.0 && *number > 0.0)
         .map(|(own, number)| (number / own).ln().abs());
     (differ as u32, ratios.sum())
+}
+
+/// The finalist whose mean cost is the smallest of all that are listed, with the guarantee that holds for it.
+///
+/// A procedure gives up finalists on the way, and chance may then leave one with fewer replications and a smaller mean than the
+/// one that was selected. Both then get as many replications (the error says which lack how many). If it stays the cheaper one it
+/// is the choice: what was selected is within the difference that does not matter, but for this one nothing is guaranteed.
+fn cheapest(
+    costs: &[Vec<f64>],
+    selected: usize,
+    guarantee: Guarantee,
+) -> Result<(usize, Guarantee), (Vec<usize>, u32)> {
+    let mean = |finalist: usize| {
+        let costs: Sample = costs[finalist].iter().copied().collect();
+        costs.mean().unwrap_or(f64::INFINITY)
+    };
+    let all = costs[selected].len();
+    let cheaper: Vec<usize> = (0..costs.len()).filter(|&finalist| mean(finalist) < mean(selected)).collect();
+    let lacking: Vec<usize> =
+        cheaper.iter().copied().filter(|&finalist| costs[finalist].len() < all).collect();
+    if !lacking.is_empty() {
+        return Err((lacking, all as u32));
+    }
+    let least = cheaper.into_iter().min_by(|&a, &b| mean(a).total_cmp(&mean(b)));
+    Ok(least.map_or((selected, guarantee), |finalist| (finalist, Guarantee::None)))
 }
 
 /// Relative errors that the forecast is allowed, by objective and for what decides among candidates; `None`
@@ -750,6 +813,8 @@ impl Merit {
 struct Verified {
     feasible: Vec<(usize, Merit)>,
     fates: BTreeMap<usize, Fate>,
+    /// Candidates left out for the one whose every replication is the same.
+    same_as: BTreeMap<usize, usize>,
     too_dear: usize,
     not_better: usize,
     beyond_finalists: usize,

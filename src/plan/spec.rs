@@ -5,6 +5,7 @@
 
 use crate::experiment::summary::{Summary, estimate_of};
 use crate::experiment::{self, Progress};
+use crate::study::cost::Monthly;
 use crate::study::grid::Grid;
 
 /// A recommendation of the specification, run in the scenario at hand.
@@ -53,11 +54,13 @@ pub(super) fn verdicts(grid: &Grid, peak_rate: f64, progress: &impl Progress) ->
         let scenario = grid.with(&overrides).ok()?;
         Some((name, overrides, scenario))
     };
-    let known: Vec<_> = recommendations(peak_rate).into_iter().filter_map(read).collect();
+    let has_autoscaler = grid.scenario().model.autoscaler.is_some();
+    let known: Vec<_> = recommendations(peak_rate, has_autoscaler).into_iter().filter_map(read).collect();
     let scenarios: Vec<_> = known.iter().map(|(.., scenario)| scenario).collect();
     let found = experiment::run_all(&scenarios, grid.scenario().replications, progress)?;
     let verdict = |((name, overrides, scenario), runs): ((_, _, crate::scenario::Scenario), Vec<_>)| {
-        let costs = runs.iter().map(|run| scenario.cost.of(&scenario.model, run));
+        let monthly = Monthly::of(&scenario);
+        let costs = runs.iter().map(|run| monthly.cost(run));
         SpecVerdict {
             name,
             overrides,
@@ -68,12 +71,12 @@ pub(super) fn verdicts(grid: &Grid, peak_rate: f64, progress: &impl Progress) ->
     Some(known.into_iter().zip(found).map(verdict).collect())
 }
 
-/// The recommendations for that peak rate, each with its name and `--set` options.
-fn recommendations(peak_rate: f64) -> Vec<(String, Vec<String>)> {
+/// The recommendations for that peak rate, each with its name and `--set` options. An autoscaler keeps as many workers at least.
+fn recommendations(peak_rate: f64, has_autoscaler: bool) -> Vec<(String, Vec<String>)> {
     let Some(row) = RECOMMENDATIONS.iter().find(|row| peak_rate <= row.up_to) else { return Vec::new() };
     let [recovery, warning, critical] = row.thresholds;
     let of_workers = |(processes, concurrency): (u32, u32)| {
-        let overrides = vec![
+        let mut overrides = vec![
             format!("policy.recovery={recovery}"),
             format!("policy.warning={warning}"),
             format!("policy.critical={critical}"),
@@ -82,6 +85,9 @@ fn recommendations(peak_rate: f64) -> Vec<(String, Vec<String>)> {
             format!("workers.processes={processes}"),
             format!("workers.concurrency={concurrency}"),
         ];
+        if has_autoscaler {
+            overrides.push(format!("autoscaler.min={processes}"));
+        }
         (format!("{processes} workers x {concurrency}"), overrides)
     };
     row.workers.map(of_workers).into()

@@ -1,6 +1,7 @@
 //! What becomes of a configuration when things change: more load, fewer workers, no policy, inputs that were
 //! measured wrongly. All of it on common random numbers with the configuration itself.
 
+use super::incidents::{self, Change};
 use crate::engine::time::SimDuration;
 use crate::experiment::replication::Replication;
 use crate::experiment::summary::{CONFIDENCE, judge, limits_reached};
@@ -45,6 +46,8 @@ pub struct AtLoad {
     pub utilisation: f64,
     /// Share of offered jobs rejected.
     pub rejected: f64,
+    /// Share of offered jobs lost.
+    pub lost: f64,
     /// Recovery time in seconds, and whether some replication did not recover.
     pub recovery: (Option<f64>, bool),
     /// 95th percentile of the time from arrival to completion, in seconds.
@@ -68,6 +71,8 @@ pub struct AfterLoss {
     pub missed: Vec<String>,
     /// Share of offered jobs rejected.
     pub rejected: f64,
+    /// Share of offered jobs lost.
+    pub lost: f64,
     /// Recovery time in seconds, and whether some replication did not recover.
     pub recovery: (Option<f64>, bool),
 }
@@ -86,15 +91,16 @@ pub struct Effect {
     /// With the input 10% higher.
     pub higher: (f64, f64),
 }
+
 impl WhatIf {
-    /// Runs everything, in the current rayon pool; `None` if interrupted.
+    /// Runs everything, in the current rayon pool; `None` if interrupted. The objectives of `choice` judge it.
     pub fn of(choice: &Scenario, progress: &impl Progress) -> Option<Self> {
         let replications = choice.replications.min(MOST_REPLICATIONS);
         let mut cases = Vec::new();
         cases.extend(LOADS.iter().map(|&factor| Case::new(choice, |model| model.scale_load(factor))));
-        let losses = losses(choice);
+        let losses = incidents::losses(&choice.model);
         cases.extend(
-            losses.iter().map(|(_, left)| Case::new(choice, |model| model.workers.processes = *left)),
+            losses.iter().map(|(_, left)| Case::new(choice, |model| Change::WorkersLeft(*left).apply(model))),
         );
         cases.push(Case::new(choice, |model| model.policy.config = model.policy.config.with_enabled(false)));
         let inputs: Vec<&Input> = INPUTS.iter().filter(|input| input.applies(choice)).collect();
@@ -132,6 +138,7 @@ impl WhatIf {
                     processes,
                     missed: missed(choice, runs),
                     rejected: mean(runs, Metric::RejectionProbability),
+                    lost: lost(runs),
                     recovery: recovery(runs),
                 })
                 .collect(),
@@ -176,6 +183,7 @@ impl AtLoad {
             limits: limits.iter().map(|reached| (reached.limit, reached.seconds)).collect(),
             utilisation: mean(runs, Metric::WorkerUtilisation),
             rejected: mean(runs, Metric::RejectionProbability),
+            lost: lost(runs),
             recovery: recovery(runs),
             sojourn_p95: mean(runs, Metric::SojournP95),
             peak_depth: mean(runs, Metric::PeakDepth),
@@ -222,20 +230,6 @@ fn knee(loads: &[AtLoad]) -> Option<f64> {
     };
     let knee = loads.iter().max_by(|a, b| below(a).total_cmp(&below(b)))?;
     (below(knee) > 0.05).then_some(knee.factor)
-}
-
-/// What can be lost: one process, and a third of them, as when a zone of three goes away.
-fn losses(choice: &Scenario) -> Vec<(String, u32)> {
-    let processes = choice.model.workers.processes;
-    let zone = processes.div_ceil(3);
-    let mut losses = Vec::new();
-    if processes > 1 {
-        losses.push((format!("one worker of {processes}"), processes - 1));
-    }
-    if zone > 1 {
-        losses.push((format!("a zone: {zone} workers of {processes}"), processes - zone));
-    }
-    losses
 }
 
 /// A measured input of the model, which may be wrong.
@@ -328,6 +322,12 @@ fn missed(choice: &Scenario, runs: &[Replication]) -> Vec<String> {
 
 fn mean(runs: &[Replication], metric: Metric) -> f64 {
     runs.iter().filter_map(|run| run.get(metric)).collect::<Sample>().mean().unwrap_or(0.0)
+}
+
+/// Share of all offered jobs that were lost.
+fn lost(runs: &[Replication]) -> f64 {
+    let offered = mean(runs, Metric::Offered);
+    if offered > 0.0 { mean(runs, Metric::Lost) / offered } else { 0.0 }
 }
 
 /// The mean recovery time, if anything was disturbed, and whether it is only a bound.

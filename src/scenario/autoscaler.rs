@@ -40,6 +40,14 @@ pub(super) fn read(
         .key("target_type", "Whether the target is per worker process or in total.")
         .choice(TARGETS)
         .or("average-value");
+    let cpu_percent = section
+        .key(
+            "cpu_percent",
+            "Second metric: percent of their requests that the processors of the worker processes are to be used \
+             (averageUtilization); a slot in service uses its part of them. Default: not looked at.",
+        )
+        .count(1, 1_000)
+        .optional();
     let mut tolerance = |name, doc| section.key(name, doc).number(0.0, 1.0).or("0.1");
     let tolerance_up =
         tolerance("tolerance_up", "A metric above its target by less than this fraction adds no process.");
@@ -95,6 +103,7 @@ pub(super) fn read(
         max: max as u32,
         target,
         target_type,
+        cpu_percent: cpu_percent.map(|percent| percent as u32),
         tolerance_up,
         tolerance_down,
         sync,

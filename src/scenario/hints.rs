@@ -285,6 +285,10 @@ fn alerts_beyond_incident(model: &ModelConfig, overload: &Overload) -> Option<Fo
         Condition::PendingAbove(_) if first.name == "QueueDepthCritical" => "alerts.depth_critical_for",
         Condition::PendingAbove(_) => "alerts.depth_warning_for",
         Condition::RejectionsAbove { .. } | Condition::WorkersBelow(_) => "alerts.rejection_for",
+        // Those that a plan proposes for its own incidents.
+        Condition::RejectedShareAbove { .. } | Condition::WaitAbove { .. } | Condition::MemoryAbove(_) => {
+            return None;
+        }
     };
     Some(Found {
         kind: HintKind::AlertsBeyondIncident,

@@ -46,7 +46,7 @@ mod workers;
 
 pub use diagnostic::{Code as DiagnosticCode, Diagnostic, Location, ScenarioError, did_you_mean, nearest};
 pub use hints::{Hint, HintKind, Place as HintPlace};
-pub use planning::{PlanSettings, Prices, SweepSettings};
+pub use planning::{DayPart, PlanSettings, Prices, SweepSettings};
 pub use setting::{Kind, Origin, Setting, SettingDifference, differences};
 
 /// A checked scenario.

@@ -20,6 +20,8 @@ pub struct SweepSettings {
 
 /// What a configuration costs in a month.
 ///
+/// An autoscaled fleet costs what it is in calm times, and more for each incident ([`crate::study::cost`]).
+///
 /// Without any price, a worker process costs 1 and everything else nothing: the cheapest configuration is then the
 /// one with the fewest processes.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +40,20 @@ pub struct Prices {
     pub rejected_job: f64,
     /// For each job lost.
     pub lost_job: f64,
-    /// How often per month the scenario happens: it multiplies the prices of jobs.
+    /// How often per month the scenario happens: it multiplies the prices of jobs, and what an autoscaled fleet costs
+    /// beyond its calm.
     pub occurrences: f64,
+    /// The course of a calm day; empty for one like the calm of the scenario.
+    pub day: Vec<DayPart>,
+}
+
+/// A part of the day and its load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DayPart {
+    /// Which share of the day it is.
+    pub share: f64,
+    /// Its load as a multiple of that in the calm of the scenario.
+    pub factor: f64,
 }
 
 /// How the planner chooses.
@@ -92,12 +106,60 @@ pub(super) fn read_cost(mut cost: Section<'_>) -> Prices {
     let rejected_job = price("rejected_job", "Price of a rejected job.");
     let lost_job = price("lost_job", "Price of a lost job.");
     let occurrences = cost
-        .key("occurrences", "How often per month the scenario happens; multiplies the prices of jobs.")
+        .key(
+            "occurrences",
+            "How often per month the scenario happens; multiplies the prices of jobs, and what an autoscaled fleet costs beyond \
+             its calm.",
+        )
         .number(0.0, 1e9)
         .or("1");
+    let day = read_day(&mut cost);
     cost.close();
-    Prices { currency, worker, slot, gateway, redis_gib, rejected_job, lost_job, occurrences }
+    Prices { currency, worker, slot, gateway, redis_gib, rejected_job, lost_job, occurrences, day }
 }
+
+/// Reads the course of a day: from each time on the load is that multiple of the calm of the scenario.
+fn read_day(cost: &mut Section<'_>) -> Vec<DayPart> {
+    let written = read_texts(
+        cost,
+        "day",
+        "Load of a calm day, for the cost of an autoscaled fleet: each time with a multiple of the calm rate, as in \
+         [\"00:00 0.3\", \"08:00 1\", \"18:00 0.6\"]; default: the calm rate all day.",
+    );
+    let mut times = Vec::new();
+    for text in &written {
+        match day_time(text) {
+            Some(time) if times.iter().all(|(other, _)| *other < time.0) => times.push(time),
+            _ => {
+                let message = format!("`{text}` is no later time of the day with a multiple");
+                let label = "such as \"08:00 1.5\", in order of the time";
+                cost.complain("day", Mistake::new(Code::OutOfRange, message, label));
+                return Vec::new();
+            }
+        }
+    }
+    let Some(&(first, _)) = times.first() else { return Vec::new() };
+    // The last one lasts through midnight until the first.
+    let ends = times.iter().skip(1).map(|(minute, _)| *minute).chain([first + DAY]);
+    let part = |(&(minute, factor), end): (&(u32, f64), u32)| DayPart {
+        share: f64::from(end - minute) / f64::from(DAY),
+        factor,
+    };
+    times.iter().zip(ends).map(part).collect()
+}
+
+/// The minute of the day and the multiple of `08:00 1.5`.
+fn day_time(text: &str) -> Option<(u32, f64)> {
+    let (time, factor) = text.trim().split_once(' ')?;
+    let (hours, minutes) = time.split_once(':')?;
+    let (hours, minutes): (u32, u32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let factor: f64 = factor.trim().parse().ok()?;
+    let is_time = hours < 24 && minutes < 60 && (0.0..=1_000.0).contains(&factor);
+    is_time.then_some((60 * hours + minutes, factor))
+}
+
+/// Minutes of a day.
+const DAY: u32 = 24 * 60;
 
 pub(super) fn read_plan(mut plan: Section<'_>) -> PlanSettings {
     let confidence = plan

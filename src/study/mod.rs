@@ -27,6 +27,7 @@ use crate::experiment::summary::{Estimate, digest, estimate, estimate_of, judge}
 use crate::experiment::{Progress, parallel};
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
+use cost::Monthly;
 use grid::{Grid, VariantId, Variants};
 use journal::Entry;
 use shard::Shard;
@@ -60,7 +61,8 @@ pub struct VariantResult {
 impl VariantResult {
     fn of(id: VariantId, scenario: &Scenario, replications: &[Replication]) -> Self {
         let judged = scenario.slo.iter().map(|slo| judge(slo, replications));
-        let costs = replications.iter().map(|replication| scenario.cost.of(&scenario.model, replication));
+        let monthly = Monthly::of(scenario);
+        let costs = replications.iter().map(|replication| monthly.cost(replication));
         Self {
             id,
             cost: estimate_of(&costs.collect(), 0),

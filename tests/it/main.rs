@@ -26,6 +26,7 @@ mod new;
 mod objectives;
 mod plan;
 mod plan_env;
+mod plan_files;
 mod plan_report;
 mod prometheus;
 mod random;

@@ -233,7 +233,9 @@ fn a_plan_says_what_is_hidden_and_warns_of_a_threshold_beyond_patience() {
     let folder = tempfile::tempdir().expect("a folder");
     let scenario = repository("scenarios/metastable-recovery-threshold.toml");
     let plan = |recovery: u32, critical: u32| {
-        let output = command(folder.path(), &["plan", "-o", "plan", "-n", "2", "--set", "slo=[]", "--grid"])
+        // Limits that everything meets: the plan is about what it says.
+        let slo = "slo=[\"rejection_probability <= 99%\", \"lost_jobs == 0\"]";
+        let output = command(folder.path(), &["plan", "-o", "plan", "-n", "2", "--set", slo, "--grid"])
             .arg(format!("policy.recovery={recovery}"))
             .args(["--set", &format!("policy.warning={}", recovery + 1)])
             .args(["--set", &format!("policy.critical={critical}")])

@@ -18,7 +18,7 @@ const SPIKE: &str = r#"
 duration = "60s"
 seed = 7
 replications = 5
-slo = ["recovery_seconds.p95 < 20", "rejection_probability.max < 30%", "rejected_jobs{class=alarm}.max == 0"]
+slo = ["recovery_seconds.p95 < 20", "rejection_probability.max < 30%", "rejected_jobs{class=alarm}.max == 0", "lost_jobs.max == 0"]
 [arrivals]
 phases = [
     { name = "calm", for = "10s", rate = "300/s" },
@@ -234,4 +234,70 @@ fn mistakes_are_told() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && stderr.contains(expected), "{arguments:?}: {stderr}");
     }
+}
+
+/// A spike that clients' own limits do not bound: what a plan would do with it is up to the objectives.
+fn without(objectives: &str) -> String {
+    let start = SPIKE.find("slo = [").expect("it has objectives");
+    let end = start + SPIKE[start..].find('\n').expect("more follows");
+    format!("{}slo = [{objectives}]{}", &SPIKE[..start], &SPIKE[end..])
+}
+
+#[test]
+fn a_plan_without_a_limit_or_price_on_refusal_and_loss_is_refused_with_the_lines_to_write() {
+    let both =
+        ["\"rejection_probability <= 1%\", \"lost_jobs == 0\"", "rejected_job = 0.001 and lost_job = 0.01"];
+    let loss = ["\"lost_jobs == 0\"", "[cost] with lost_job = 0.01"];
+    let refusal = ["refused jobs of telemetry, batch", "\"rejection_probability <= 1%\""];
+    for (objectives, options, lines) in [
+        ("\"recovery_seconds.p95 < 20\"", &[][..], both),
+        ("\"recovery_seconds.p95 < 20\"", &["cost.rejected_job=0.01"], loss),
+        ("\"rejection_probability < 30%\"", &[], loss),
+        ("\"rejected_jobs{class=alarm} == 0\", \"lost_jobs == 0\"", &[], refusal),
+        ("\"rejection_probability < 100%\", \"lost_jobs == 0\"", &[], [refusal[1], "refused jobs"]),
+        (
+            "\"rejected_jobs > 5\", \"lost_jobs == 0\"",
+            &["cost.rejected_job=1", "cost.occurrences=0"],
+            [refusal[1], "refused jobs"],
+        ),
+    ] {
+        let place = folder_with("spike.toml", &without(objectives));
+        let set: Vec<&str> = options.iter().flat_map(|option| ["--set", option]).collect();
+        let output = simulate(place.path(), &[&["plan", "spike.toml", "-q"], &set[..]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{objectives}: {stderr}");
+        assert!(stderr.contains("spike.toml:5:1"), "the line of the objectives: {stderr}");
+        for line in lines {
+            assert!(stderr.contains(line), "{objectives}: {line} in {stderr}");
+        }
+    }
+}
+
+/// With a price and no limit there is nothing to miss; what the plan itself refuses is then the measure of an incident.
+#[test]
+fn a_loss_that_refuses_more_than_the_plan_is_not_all_met() {
+    let place = folder_with("spike.toml", &without("\"recovery_seconds.p95 < 60\""));
+    let thresholds = ["policy.recovery=125", "policy.warning=250", "policy.critical=500"];
+    let prices = ["cost.rejected_job=0.0001", "cost.lost_job=1", "cost.worker=10"];
+    let set: Vec<&str> = thresholds.into_iter().chain(prices).flat_map(|option| ["--set", option]).collect();
+    let options =
+        ["plan", "spike.toml", "--json", "-o", "plan", "-n", "2", "--grid", "workers.processes=4..6"];
+    let output = simulate(place.path(), &[&options[..], &set].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let document: serde_json::Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let what_if = &document["plans"][0]["choice"]["what_if"];
+    let zone = &what_if["losses"][1];
+    assert!(zone["rejection_probability"].as_f64().expect("a share") > 0.2, "{zone}");
+    let missed = zone["missed"].as_array().expect("a list");
+    let is_implied = |objective: &serde_json::Value| {
+        objective.as_str().is_some_and(|text| text.starts_with("rejection_probability <= "))
+    };
+    assert!(missed.iter().any(is_implied), "{missed:?}");
+    assert!(what_if["headroom"].as_f64().is_none_or(|factor| factor < 1.5), "{what_if}");
+    assert!(
+        fs::read_to_string(place.path().join("plan/plan.md"))
+            .expect("a summary")
+            .contains("no objective limits it")
+    );
 }

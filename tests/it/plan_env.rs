@@ -8,6 +8,7 @@ use backpressure_gateway::settings::{DepthMode, JobBackoff, Keep, ReadinessCheck
 use backpressure_sim::experiment::{self, Findings, Unattended};
 use backpressure_sim::model::config::{Discipline, Failures, Observe};
 use backpressure_sim::model::metric::Metric;
+use backpressure_sim::plan::proof::Proof;
 use backpressure_sim::plan::what_if::WhatIf;
 use backpressure_sim::plan::{Choice, Criterion, Plan, SearchPath};
 use backpressure_sim::scenario::Scenario;
@@ -30,7 +31,7 @@ proptest! {
     fn the_gateway_builds_the_policy_that_was_planned(text in scenario_text(), queues in 1..=64u32) {
         let scenario = read(&text);
         let plan = plan(scenario.clone(), queues);
-        let file = report::plan::env_file(&plan).unwrap();
+        let file = report::plan::emitted(&plan).env;
         let settings = settings(&file).map_err(|mistakes| TestCaseError::fail(format!("{mistakes}\n{file}")))?;
         check(&settings, &plan.choice.unwrap(), &file)?;
     }
@@ -94,7 +95,7 @@ fn check(settings: &Settings, choice: &Choice, file: &str) -> Result<(), TestCas
 fn every_variable_that_a_scenario_sets_is_written() {
     let text = SMALL
         .replace("[workers]", "[workers]\nfailure_probability = 0.1\nattempts = 5\nretry_backoff = \"1s\"");
-    let file = report::plan::env_file(&plan(read(&text), 2)).unwrap();
+    let file = report::plan::emitted(&plan(read(&text), 2)).env;
     let written = variables_of(&file);
     for variable in variables::ALL {
         assert_eq!(
@@ -113,7 +114,7 @@ fn what_no_variable_says_is_named() {
         .replace("[queue]", "[queue]\ncapacity = 9000")
         .replace("[gateway]", "[gateway]\nin_flight_limit = 7\ndepth_age = \"1s\"")
         .replace("[redis]", "[redis]\nkeep_failed = 5\nkeep_failed_for = \"1h\"");
-    let file = report::plan::env_file(&plan(read(&odd), 100)).unwrap();
+    let file = report::plan::emitted(&plan(read(&odd), 100)).env;
     for line in [
         "# No variable says:",
         "#   DEPTH_INTERVAL_MS = 1.5 ms (the variable takes whole milliseconds)",
@@ -122,7 +123,7 @@ fn what_no_variable_says_is_named() {
         "#   gateway.depth_age = 1 s (the gateway caches no depth)",
         "#   redis.keep_failed_for = 1h (the gateway bounds the number of kept jobs alone)",
         "#   QUEUE_SHARDS = 100 (not a value that the variable takes)",
-        "#   workers.processes = 5 (replicas of the workers: minReplicas in hpa.yaml)",
+        "#   workers.processes = 5 (replicas of the workers: hpa.yaml or keda.yaml)",
     ] {
         assert!(file.lines().any(|found| found == line), "{line} in\n{file}");
     }
@@ -134,7 +135,7 @@ fn what_no_variable_says_is_named() {
 fn guards_on_memory_do_not_reject_what_was_planned() {
     let watermarks = |maxmemory: &str, more: &str| {
         let text = SMALL.replace("maxmemory = \"64MiB\"", &format!("maxmemory = \"{maxmemory}\"\n{more}"));
-        settings(&report::plan::env_file(&plan(read(&text), 1)).unwrap()).unwrap().memory_watermarks_ppm
+        settings(&report::plan::emitted(&plan(read(&text), 1)).env).unwrap().memory_watermarks_ppm
     };
     assert_eq!(watermarks("64MiB", ""), (750_000, 900_000));
     // Empty it takes 2400 KiB.
@@ -197,6 +198,7 @@ fn plan(scenario: Scenario, queues: u32) -> Plan {
             tornado: Vec::new(),
             oom_unprotected: None,
         },
+        proof: Proof::default(),
     };
     Plan {
         grid,

@@ -6,15 +6,18 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use backpressure_sim::experiment::replication::Replication;
 use backpressure_sim::experiment::summary::{Estimate, SloResult, Summary};
 use backpressure_sim::experiment::{self, Unattended};
 use backpressure_sim::model::metric::{Metric, Unit};
+use backpressure_sim::plan::proof::{Alarm, Proof, Tested};
 use backpressure_sim::plan::spec::SpecVerdict;
 use backpressure_sim::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use backpressure_sim::plan::{
     Choice, Criterion, Fate, Nearest, Plan, Screen, ScreenedObjective, SearchPath, Simulated,
 };
 use backpressure_sim::report::{self, Options};
+use backpressure_sim::scenario::Scenario;
 use backpressure_sim::scenario::slo::Statistic;
 use backpressure_sim::selection::Guarantee;
 use backpressure_sim::study::grid::{Grid, GridSource};
@@ -188,6 +191,7 @@ fn plan(case: &Case) -> Plan {
             undecided: if case.ending == Ending::Undecided { vec![14, 17] } else { Vec::new() },
             queues: case.queues,
             what_if: what_if(&scenario.slo[0].expression),
+            proof: proof(&scenario, &replications),
             scenario: scenario.clone(),
         }),
         nearest: (!chosen).then(|| Nearest {
@@ -227,6 +231,32 @@ fn plan(case: &Case) -> Plan {
         spec,
         grid,
     }
+}
+
+/// Files that do what the plan does, and an incident in which somebody is called in time.
+fn proof(scenario: &Scenario, replications: &[Replication]) -> Proof {
+    let summary = Summary::of(scenario, replications, false);
+    let fates = summary.traffic.total;
+    let tested = |name| Tested {
+        name,
+        slo: summary.slo.clone(),
+        fates: fates.clone(),
+        cost: 376.0,
+        digest: summary.digest.clone(),
+    };
+    let rules = scenario.model.monitoring.rules.clone();
+    let mut fired = vec![None; rules.len()];
+    fired[0] = Some(31.5);
+    let used_up = Some((44.0, summary.slo[1].expression.clone()));
+    let alarm = Alarm {
+        name: "1.5 times the load".to_owned(),
+        fates: fates.clone(),
+        missed: vec![summary.slo[1].expression.clone()],
+        used_up,
+        fired,
+        in_time: Some(true),
+    };
+    Proof { unreadable: None, manifests: vec![tested("hpa"), tested("keda")], rules, incidents: vec![alarm] }
 }
 
 fn path(case: &Case, chosen: u32) -> SearchPath {
@@ -284,6 +314,7 @@ fn what_if(objective: &str) -> WhatIf {
         },
         utilisation: (0.62 * factor).min(1.0),
         rejected,
+        lost: 0.0,
         recovery: (Some(2.0 * factor), factor > 2.2),
         sojourn_p95,
         peak_depth: 4_000.0 * factor,
@@ -312,6 +343,7 @@ fn what_if(objective: &str) -> WhatIf {
                 processes: 5,
                 missed: Vec::new(),
                 rejected: 0.03,
+                lost: 0.0,
                 recovery: (Some(4.1), false),
             },
             AfterLoss {
@@ -319,6 +351,7 @@ fn what_if(objective: &str) -> WhatIf {
                 processes: 4,
                 missed: vec![objective.to_owned()],
                 rejected: 0.11,
+                lost: 0.002,
                 recovery: (Some(22.0), true),
             },
         ],
@@ -375,6 +408,7 @@ fn one_plan_has_its_files_in_the_folder_and_several_have_names() {
                 "candidates.svg",
                 "depth.svg",
                 "hpa.yaml",
+                "keda.yaml",
                 "load.svg",
                 "plan.env",
                 "plan.json",
@@ -452,7 +486,7 @@ fn promtool_accepts_the_alerts_and_their_tests() {
             let output = promtool(folder, &[command, "rules", file]);
             assert!(output.contains("SUCCESS"), "{name}: promtool {command} rules {file}\n{output}");
             if command == "check" {
-                assert!(output.contains("6 rules found"), "{name}: {output}");
+                assert!(output.contains("9 rules found"), "{name}: {output}");
             }
         }
     });
@@ -485,8 +519,18 @@ fn autoscaler_is_one_that_kubernetes_knows() {
             // 6 x 2 / 1.25 = 9.6
             assert_eq!((min, max), (&json!(6), &json!(10)), "{name}");
             let target = &spec["metrics"][0]["external"]["target"]["averageValue"];
-            // Half way from 60 busy slots to 1000 is 530; 530 / (1.1 x 6) = 80.3.
-            assert_eq!(target, "80", "{name}");
+            // The policy rejects from 4000 on: (4000 - 60) / 6 = 656.7 may wait for each; (10 + 656.7 / 2) / 1.1 = 307.6.
+            assert_eq!(target, "307", "{name}");
+            let scaled = yaml(&read(folder, &file.replace("hpa", "keda")));
+            let spec = &scaled["spec"];
+            assert_eq!(
+                (&spec["minReplicaCount"], &spec["maxReplicaCount"]),
+                (&json!(6), &json!(10)),
+                "{name}"
+            );
+            assert_eq!(spec["triggers"][0]["metadata"]["threshold"], "307", "{name}");
+            let behavior = &spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"];
+            assert_eq!(behavior, &document["spec"]["behavior"], "{name}");
         }
     });
 }
@@ -544,7 +588,7 @@ fn document_has_everything() {
         let text = read(folder, "plan.json");
         assert_eq!(text, report::plan::json(plans).unwrap());
         let document: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(document["schema"], "backpressure-sim/plan/1");
+        assert_eq!(document["schema"], "backpressure-sim/plan/2");
         let mut files: Vec<&str> =
             document["files"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
         files.sort_unstable();
@@ -704,4 +748,50 @@ fn plan_gallery() {
             );
         }
     }
+}
+
+/// A plan is not planned before its files are: neither where they miss an objective nor where they cannot be read.
+#[test]
+fn files_that_miss_an_objective_are_no_plan() {
+    let parent = tempfile::tempdir().unwrap();
+    let spoiled: [fn(&mut Proof); 3] = [
+        |proof| proof.manifests[1].slo[1].pass = false,
+        |proof| proof.unreadable = Some("hpa.yaml: there are no metrics".to_owned()),
+        |proof| proof.manifests.clear(),
+    ];
+    for spoil in spoiled {
+        let mut plans = plans(&[USUAL]);
+        spoil(&mut plans[0].choice.as_mut().unwrap().proof);
+        report::plan::write(parent.path(), &plans, &Options::default()).unwrap();
+        let shown = report::plan::terminal::render(&plans, 200, false);
+        let page = read(parent.path(), "report.html");
+        for text in [&shown, &page] {
+            assert!(text.contains("FILES MISS THE OBJECTIVES") && !text.contains("PLANNED"), "{text}");
+        }
+        let document: Value = serde_json::from_str(&read(parent.path(), "plan.json")).unwrap();
+        assert_eq!(document["plans"][0]["ending"], "refuted");
+        assert_eq!(document["plans"][0]["choice"]["files"]["holds"], false);
+    }
+}
+
+#[test]
+fn the_first_thing_said_is_what_is_refused_and_lost() {
+    let parent = tempfile::tempdir().unwrap();
+    let plans = plans(&[USUAL]);
+    report::plan::write(parent.path(), &plans, &Options::default()).unwrap();
+    let shown = report::plan::terminal::render(&plans, 200, false);
+    assert!(
+        shown.contains("PLANNED  small-spike at 2k/s: ") && shown.contains("% refused, none lost"),
+        "{shown}"
+    );
+    let page = read(parent.path(), "report.html");
+    let (harm, cost) =
+        (page.find("refused, none lost").unwrap(), page.find("worker processes with").unwrap());
+    assert!(harm < cost, "before anything else");
+    let flowed = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in [&flowed, &page] {
+        assert!(text.contains("read back and simulated with hpa.yaml and with keda.yaml"), "{text}");
+        assert!(text.contains("1.5 times the load"), "{text}");
+    }
+    assert!(shown.contains("CircuitBreakerOpen after 31.5 s; "), "{shown}");
 }

@@ -335,6 +335,7 @@ fn autoscaler() -> impl Strategy<Value = String> {
         vec![
             maybe(&["metric_age = \"3s\"", "metric_age = \"0s\""]).boxed(),
             maybe(&["start_up = \"2s\""]).boxed(),
+            maybe(&["cpu_percent = 60", "cpu_percent = 5"]).boxed(),
             maybe(&["behavior.scale_down.window = \"4s\""]).boxed(),
         ],
     ))

@@ -1054,3 +1054,22 @@ fn hostile_files_are_refused_without_harm() {
         assert!(error.to_string().lines().count() < 1_000);
     }
 }
+
+#[test]
+fn a_day_of_costs_is_in_order_of_its_times() {
+    let wrong = [
+        "\"08:00 1\", \"06:00 2\"",
+        "\"24:00 1\"",
+        "\"08:60 1\"",
+        "\"08:00\"",
+        "\"08:00 -1\"",
+        "\"08:00 x\"",
+    ];
+    for day in wrong {
+        check_set(GOOD, &[&format!("cost.day=[{day}]")], &["is no later time of the day", "08:00 1.5"]);
+    }
+    let day = good(GOOD, &["cost.day=[\"06:00 1\", \"12:00 0.5\"]"]).cost.day;
+    let parts: Vec<(f64, f64)> = day.iter().map(|part| (24.0 * part.share, part.factor)).collect();
+    assert_eq!(format!("{parts:?}"), "[(6.0, 1.0), (18.0, 0.5)]");
+    assert!(good(GOOD, &[]).cost.day.is_empty());
+}

@@ -54,6 +54,22 @@ pub enum Condition {
     },
     /// Fewer worker processes take jobs.
     WorkersBelow(u32),
+    /// A larger share of the jobs is rejected: how fast an objective on refusals is used up.
+    RejectedShareAbove {
+        /// The share.
+        share: f64,
+        /// Over this time.
+        window: SimDuration,
+    },
+    /// More jobs are pending than are completed in this time: by Little's law the wait of whoever comes now.
+    WaitAbove {
+        /// Seconds.
+        seconds: f64,
+        /// Time over which completed jobs are counted.
+        window: SimDuration,
+    },
+    /// Redis uses more bytes.
+    MemoryAbove(u64),
 }
 
 /// How an alert is delivered.

@@ -74,6 +74,11 @@ impl Fleet {
         self.busy
     }
 
+    /// Slots in service of the processes that take jobs.
+    pub(crate) fn busy_up(&self) -> u64 {
+        self.busy - self.draining
+    }
+
     /// Processes that take jobs.
     pub(crate) fn up(&self) -> u32 {
         self.up

@@ -8,7 +8,7 @@ use super::{Detailed, DetailedRun, Event};
 use crate::engine::stream::{Stream, stream};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::Rare;
-use crate::model::autoscaler::{Autoscaler, ScalingReason};
+use crate::model::autoscaler::{Autoscaler, CpuReading, Readings, ScalingReason};
 use crate::model::config::AutoscalerConfig;
 use crate::model::distribution::Sampler;
 use crate::model::limits::Limit;
@@ -24,8 +24,8 @@ pub(super) struct Scaling {
     autoscaler: Autoscaler,
     sync: SimDuration,
     most: u32,
-    /// Depths read and not used yet, the oldest first; `None` where there was no reading.
-    readings: VecDeque<Option<u64>>,
+    /// What was read and is not used yet, the oldest first.
+    readings: VecDeque<Readings>,
     start_up: Sampler,
     start_up_stream: Stream,
     last: Option<(u32, ScalingReason)>,
@@ -39,7 +39,7 @@ impl Scaling {
             autoscaler: Autoscaler::new(config.clone(), processes),
             sync: config.sync,
             most: config.max,
-            readings: std::iter::repeat_n(None, missing as usize).collect(),
+            readings: std::iter::repeat_n(Readings::default(), missing as usize).collect(),
             start_up: Sampler::new(&config.start_up, 1e9),
             start_up_stream: stream(seed, replication, "autoscaler/start-up"),
             last: None,
@@ -61,11 +61,14 @@ pub(super) fn schedule<P: Probe>(run: &mut DetailedRun<'_, P>, config: &Autoscal
     run.calendar.schedule(first_sync, Rare::OfLevel(Event::Sync));
 }
 
-/// The metric is read.
+/// The metrics are read.
 pub(super) fn read<P: Probe>(run: &mut DetailedRun<'_, P>) {
-    let reading = (!run.redis_is_down()).then_some(run.depth);
-    let Some(scaling) = &mut run.level.scaling else { return };
-    scaling.readings.push_back(reading);
+    let depth = (!run.redis_is_down()).then_some(run.depth);
+    let slots = run.config.workers.concurrency;
+    let Detailed { scaling: Some(scaling), fleet, .. } = &mut run.level else { return };
+    let unready = fleet.in_state(ProcessState::Starting).count() as u32;
+    let cpu = CpuReading { ready: fleet.up(), unready, busy: fleet.busy_up(), slots };
+    scaling.readings.push_back(Readings { depth, cpu: Some(cpu) });
     let next = run.now + scaling.sync;
     run.calendar.schedule(next, Rare::OfLevel(Event::Reading));
 }
@@ -75,8 +78,9 @@ pub(super) fn sync<P: Probe>(run: &mut DetailedRun<'_, P>) {
     let now = run.now;
     let Detailed { scaling: Some(scaling), fleet, .. } = &mut run.level else { return };
     let current = fleet.up() + fleet.in_state(ProcessState::Starting).count() as u32;
-    let metric = scaling.readings.pop_front().flatten();
-    let decision = scaling.autoscaler.sync(now, metric, current);
+    let readings = scaling.readings.pop_front().unwrap_or_default();
+    let metric = readings.depth;
+    let decision = scaling.autoscaler.decide(now, readings, current);
     if decision.recommended >= scaling.most && decision.reason != ScalingReason::NoMetric {
         run.recorder.limits.reach(Limit::AutoscalerMost, now);
     }

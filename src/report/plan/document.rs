@@ -3,10 +3,13 @@
 use serde::Serialize;
 
 use super::files::files;
-use super::hpa;
 use super::view::{Ending, View};
 
 use crate::experiment::summary::{Estimate, Named, SloResult, Summary};
+use crate::experiment::traffic::Fates;
+use crate::model::config::TargetType;
+use crate::plan::proof::Proof;
+use crate::plan::scaling::Scaling;
 use crate::plan::what_if::{Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, SearchPath};
 use crate::report::kit::document::Axis;
@@ -14,7 +17,7 @@ use crate::selection::Guarantee;
 use crate::study::grid::VariantId;
 
 /// Version of the document; a change that breaks readers counts it up.
-pub(super) const SCHEMA: &str = "backpressure-sim/plan/1";
+pub(super) const SCHEMA: &str = "backpressure-sim/plan/2";
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -31,7 +34,7 @@ struct Planned<'a> {
     /// Peak rate that was asked for.
     rate_per_second: Option<f64>,
     peak_rate_per_second: f64,
-    /// `planned`, `undecided` or `nothing`.
+    /// `planned`, `undecided`, `refuted` (the files miss an objective) or `nothing`.
     ending: &'static str,
     command: String,
     seed: u64,
@@ -59,6 +62,7 @@ struct Chosen<'a> {
     warnings: Vec<String>,
     summary: &'a Summary,
     what_if: Changes<'a>,
+    files: Proven<'a>,
 }
 
 #[derive(Serialize)]
@@ -81,12 +85,46 @@ struct Settings {
     queues: u32,
 }
 
-/// Arithmetic, not simulated.
 #[derive(Serialize)]
 struct Autoscaling {
     min_replicas: u32,
     max_replicas: u32,
-    average_value: u64,
+    target_jobs: u64,
+    target_type: &'static str,
+    cpu_percent: Option<u32>,
+    /// Whether the search planned with it; else it was added to the planned workers. The files are simulated in any case.
+    simulated: bool,
+}
+
+/// What the files do, read back and simulated.
+#[derive(Serialize)]
+struct Proven<'a> {
+    holds: bool,
+    unreadable: Option<&'a str>,
+    manifests: Vec<Manifest<'a>>,
+    alerts: Vec<&'static str>,
+    incidents: Vec<Incident<'a>>,
+}
+
+#[derive(Serialize)]
+struct Manifest<'a> {
+    name: &'static str,
+    traffic: &'a Fates,
+    cost: f64,
+    digest: &'a str,
+    slo: &'a [SloResult],
+}
+
+#[derive(Serialize)]
+struct Incident<'a> {
+    name: &'a str,
+    traffic: &'a Fates,
+    missed: &'a [String],
+    used_up_seconds: Option<f64>,
+    used_up_objective: Option<&'a str>,
+    /// For each alert.
+    fired_seconds: &'a [Option<f64>],
+    in_time: Option<bool>,
 }
 
 /// Arithmetic, not simulated; of services whose clients send again.
@@ -187,6 +225,7 @@ struct Load<'a> {
     limits_reached: Vec<Reached>,
     worker_utilisation: f64,
     rejection_probability: f64,
+    lost_fraction: f64,
     recovery_seconds: Option<f64>,
     recovery_censored: bool,
     sojourn_p95_seconds: f64,
@@ -207,6 +246,7 @@ struct Loss<'a> {
     worker_processes: u32,
     missed: &'a [String],
     rejection_probability: f64,
+    lost_fraction: f64,
     recovery_seconds: Option<f64>,
     recovery_censored: bool,
 }
@@ -263,6 +303,7 @@ fn planned<'a>(view: &View<'a>) -> Planned<'a> {
         ending: match view.ending() {
             Ending::Planned => "planned",
             Ending::Undecided => "undecided",
+            Ending::Refuted => "refuted",
             Ending::Nothing => "nothing",
         },
         command: view.command(),
@@ -284,7 +325,7 @@ fn planned<'a>(view: &View<'a>) -> Planned<'a> {
 fn chosen<'a>(view: &View<'a>, choice: &'a Choice) -> Chosen<'a> {
     let model = &choice.scenario.model;
     let policy = &model.policy.config;
-    let scaling = hpa::Scaling::of(choice);
+    let scaling = Scaling::of(choice).config;
     Chosen {
         id: choice.id,
         overrides: &choice.overrides,
@@ -308,7 +349,13 @@ fn chosen<'a>(view: &View<'a>, choice: &'a Choice) -> Chosen<'a> {
         autoscaling: Autoscaling {
             min_replicas: scaling.min,
             max_replicas: scaling.max,
-            average_value: scaling.target,
+            target_jobs: scaling.target,
+            target_type: match scaling.target_type {
+                TargetType::AverageValue => "average-value",
+                TargetType::Value => "value",
+            },
+            cpu_percent: scaling.cpu_percent,
+            simulated: model.autoscaler.is_some(),
         },
         cost: choice.cost,
         criterion: match choice.criterion {
@@ -329,6 +376,33 @@ fn chosen<'a>(view: &View<'a>, choice: &'a Choice) -> Chosen<'a> {
         warnings: model.recovery_beyond_patience().into_iter().collect(),
         summary: &choice.findings.summary,
         what_if: changes(&choice.what_if),
+        files: proven(&choice.proof),
+    }
+}
+
+fn proven(proof: &Proof) -> Proven<'_> {
+    let manifests = proof.manifests.iter().map(|tested| Manifest {
+        name: tested.name,
+        traffic: &tested.fates,
+        cost: tested.cost,
+        digest: &tested.digest,
+        slo: &tested.slo,
+    });
+    let incidents = proof.incidents.iter().map(|alarm| Incident {
+        name: &alarm.name,
+        traffic: &alarm.fates,
+        missed: &alarm.missed,
+        used_up_seconds: alarm.used_up.as_ref().map(|(at, _)| *at),
+        used_up_objective: alarm.used_up.as_ref().map(|(_, objective)| objective.as_str()),
+        fired_seconds: &alarm.fired,
+        in_time: alarm.in_time,
+    });
+    Proven {
+        holds: proof.holds(),
+        unreadable: proof.unreadable.as_deref(),
+        manifests: manifests.collect(),
+        alerts: proof.rules.iter().map(|rule| rule.name).collect(),
+        incidents: incidents.collect(),
     }
 }
 
@@ -408,6 +482,7 @@ fn changes(what_if: &WhatIf) -> Changes<'_> {
         limits_reached: load.limits.iter().map(|&(limit, seconds)| Reached { limit, seconds }).collect(),
         worker_utilisation: load.utilisation,
         rejection_probability: load.rejected,
+        lost_fraction: load.lost,
         recovery_seconds: load.recovery.0,
         recovery_censored: load.recovery.1,
         sojourn_p95_seconds: load.sojourn_p95,
@@ -420,6 +495,7 @@ fn changes(what_if: &WhatIf) -> Changes<'_> {
         worker_processes: loss.processes,
         missed: &loss.missed,
         rejection_probability: loss.rejected,
+        lost_fraction: loss.lost,
         recovery_seconds: loss.recovery.0,
         recovery_censored: loss.recovery.1,
     });

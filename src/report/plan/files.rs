@@ -9,7 +9,13 @@ pub(super) fn files(views: &[View<'_>]) -> Vec<String> {
     let mut files: Vec<String> = [PAGE, SUMMARY, DOCUMENT].map(str::to_owned).to_vec();
     for view in views {
         if view.plan.choice.is_some() {
-            let stems = [("plan", "env"), ("hpa", "yaml"), ("alerts", "yaml"), (alerts::TEST_STEM, "yaml")];
+            let stems = [
+                ("plan", "env"),
+                ("hpa", "yaml"),
+                ("keda", "yaml"),
+                ("alerts", "yaml"),
+                (alerts::TEST_STEM, "yaml"),
+            ];
             files.extend(stems.map(|(stem, extension)| view.file(stem, extension)));
         }
         files.extend(charts::names(view).into_iter().map(|name| view.file(name, "svg")));

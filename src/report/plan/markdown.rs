@@ -2,12 +2,13 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::view::{Ending, View};
+use super::view::{Ending, View, share};
 use crate::experiment::summary::Verdict;
-use crate::model::metric::{Metric, Unit};
+use crate::model::metric::Metric;
 use crate::plan::Choice;
 use crate::report::kit::number;
 use crate::report::kit::text::{code, markdown};
+use crate::report::kit::traffic;
 
 pub(super) fn render(views: &[View<'_>]) -> String {
     let mut page = String::new();
@@ -24,20 +25,20 @@ pub(super) fn render(views: &[View<'_>]) -> String {
 
 fn side_by_side(views: &[View<'_>]) -> String {
     let mut table = String::from(
-        "| plan | workers | thresholds | Redis × queues | cost | headroom | recovery p95 | breaks first |\n\
-         |---|---|---|---|---|---|---|---|\n",
+        "| plan | refused | lost | workers | thresholds | Redis × queues | cost | headroom | recovery p95 | breaks first |\n\
+         |---|--:|--:|---|---|---|---|---|---|---|\n",
     );
     for view in views {
         let name = markdown(&view.short_name());
         match &view.plan.choice {
             Some(choice) => {
-                let workers = &choice.scenario.model.workers;
                 push(
                     &mut table,
                     format_args!(
-                        "| {name} | {} × {} | {} | {} | {} | {} | {} | {} |\n",
-                        workers.processes,
-                        workers.concurrency,
+                        "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+                        traffic::share(choice.findings.summary.traffic.total.refused),
+                        traffic::share(choice.findings.summary.traffic.total.lost),
+                        View::workers(choice),
                         View::thresholds(choice),
                         View::memory(choice),
                         markdown(&view.short_cost(&choice.cost)),
@@ -49,7 +50,7 @@ fn side_by_side(views: &[View<'_>]) -> String {
             }
             None => push(
                 &mut table,
-                format_args!("| {name} | **no candidate meets the objectives** | | | | | | |\n"),
+                format_args!("| {name} | **no candidate meets the objectives** | | | | | | | | |\n"),
             ),
         }
     }
@@ -80,6 +81,11 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
     if view.ending() == Ending::Undecided {
         push(&mut page, format_args!("**Undecided:** {}.\n\n", markdown(&view.guarantee(choice))));
     }
+    push(
+        &mut page,
+        format_args!("**{}.** {}\n\n", View::harm(choice), markdown(&View::traffic(choice).join(" "))),
+    );
+    push(&mut page, format_args!("**Files:** {}\n\n", markdown(&view.proof_sentence(choice))));
     page += "| setting | value | where |\n|---|---|---|\n";
     for setting in view.settings(choice) {
         push(
@@ -121,9 +127,10 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
             item(
                 name,
                 &format!(
-                    "{}; {} refused; {missed}.",
+                    "{}; {} refused, {} lost; {missed}.",
                     View::limits(load),
-                    number::value(Unit::Fraction, load.rejected)
+                    share(load.rejected),
+                    share(load.lost)
                 ),
             );
         }
@@ -134,6 +141,9 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
     );
     for loss in &what_if.losses {
         item("Loss of workers", &View::loss_sentence(loss));
+    }
+    for alarm in &choice.proof.incidents {
+        item("Alerts", &View::alarm_sentence(&choice.proof, alarm));
     }
     match View::most_sensitive(what_if) {
         Some(effect) => item("Most sensitive to", &format!("{effect}. Measure that input first.")),

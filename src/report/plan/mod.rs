@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::plan::Plan;
+use crate::plan::proof::Files;
+use crate::plan::{Choice, Plan};
 use crate::report::kit;
 use crate::report::kit::folder::Draft;
 use crate::report::kit::output::{self, Options, PAGE, WriteError};
@@ -19,6 +20,7 @@ mod document;
 mod env;
 mod files;
 mod hpa;
+mod keda;
 mod markdown;
 mod page;
 mod service;
@@ -27,7 +29,7 @@ mod view;
 
 /// Writes the report of the plans into the folder `dir`, whole or not at all, and returns the path of its page.
 ///
-/// For each plan that found a configuration: `plan.env`, `hpa.yaml`, `alerts.yaml` and its test
+/// For each plan that found a configuration: `plan.env`, `hpa.yaml`, `keda.yaml`, `alerts.yaml` and its test
 /// `alerts-test.yaml`, and charts; for all of them `report.html`, `plan.md` and `plan.json`. Of files already in
 /// the folder those of an earlier plan are replaced or removed, others stay.
 pub fn write(dir: &Path, plans: &[Plan], options: &Options) -> Result<PathBuf, WriteError> {
@@ -37,9 +39,11 @@ pub fn write(dir: &Path, plans: &[Plan], options: &Options) -> Result<PathBuf, W
     let mut drawn = Vec::new();
     for view in &views {
         if let Some(choice) = &view.plan.choice {
-            draft.write(&view.file("plan", "env"), &env::render(view, choice))?;
-            draft.write(&view.file("hpa", "yaml"), &hpa::render(view, choice))?;
-            draft.write(&view.file("alerts", "yaml"), &alerts::render(view, choice))?;
+            let Files { env, hpa, keda, alerts } = render_files(view, choice);
+            draft.write(&view.file("plan", "env"), &env)?;
+            draft.write(&view.file("hpa", "yaml"), &hpa)?;
+            draft.write(&view.file("keda", "yaml"), &keda)?;
+            draft.write(&view.file("alerts", "yaml"), &alerts)?;
             draft.write(&view.file(alerts::TEST_STEM, "yaml"), &alerts::render_test(view, choice))?;
         }
         let charts = charts::all(view);
@@ -56,10 +60,20 @@ pub fn write(dir: &Path, plans: &[Plan], options: &Options) -> Result<PathBuf, W
     Ok(dir.join(PAGE))
 }
 
-/// The settings of the gateway as an environment file, `plan.env`; `None` of a plan that found no configuration.
-pub fn env_file(plan: &Plan) -> Option<String> {
+/// What an operator applies of a plan, which is what [`crate::plan::proof`] reads back; empty texts of a plan that found no
+/// configuration.
+pub fn emitted(plan: &Plan) -> Files {
     let views = View::all(std::slice::from_ref(plan));
-    plan.choice.as_ref().map(|choice| env::render(&views[0], choice))
+    plan.choice.as_ref().map(|choice| render_files(&views[0], choice)).unwrap_or_default()
+}
+
+fn render_files(view: &View<'_>, choice: &Choice) -> Files {
+    Files {
+        env: env::render(view, choice),
+        hpa: hpa::render(view, choice),
+        keda: keda::render(view, choice),
+        alerts: alerts::render(view, choice),
+    }
 }
 
 /// The plans as one JSON document with a newline at its end: `plan.json` and what `--json` prints.

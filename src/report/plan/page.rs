@@ -2,15 +2,18 @@
 
 use maud::{Markup, html};
 
-use super::view::{Ending, View, missed_by, times};
-use super::{alerts, document as json, env, hpa};
+use super::view::{Ending, View, missed_by, share, times};
+use super::{document as json, render_files};
 use crate::experiment::summary::Verdict;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
+use crate::plan::proof::{Alarm, Files, Tested};
 use crate::report::kit::chart::Chart;
 use crate::report::kit::html::{details, document, figure, list, question, scenario_text, section, table};
 use crate::report::kit::number;
 use crate::report::kit::objective;
+use crate::report::kit::text::capitalised;
+use crate::report::kit::traffic;
 
 pub(super) fn render(views: &[View<'_>], charts: &[Vec<Chart>]) -> String {
     let names: Vec<String> = views.iter().map(View::name).collect();
@@ -33,7 +36,10 @@ pub(super) fn render(views: &[View<'_>], charts: &[Vec<Chart>]) -> String {
 
 fn head(views: &[View<'_>]) -> Markup {
     let count = |ending| views.iter().filter(|view| view.ending() == ending).count();
+    let refuted = count(Ending::Refuted);
     let (class, badge) = match (count(Ending::Nothing), count(Ending::Undecided), views.len()) {
+        (0, _, 1) if refuted > 0 => ("fail", "✗ FILES MISS THE OBJECTIVES".to_owned()),
+        (0, _, n) if refuted > 0 => ("fail", format!("✗ THE FILES OF {refuted} OF {n} MISS THE OBJECTIVES")),
         (0, 0, 1) => ("pass", "✓ PLANNED".to_owned()),
         (0, 0, n) => ("pass", format!("✓ {n} PLANNED")),
         (0, _, 1) => ("none", "? UNDECIDED".to_owned()),
@@ -52,8 +58,13 @@ fn head(views: &[View<'_>]) -> Markup {
             @for view in views {
                 p class="answer" {
                     @if views.len() > 1 { strong { (view.short_name()) ":" } " " }
+                    @if let Some(choice) = &view.plan.choice { strong { (capitalised(&View::harm(choice))) ". " } }
                     (answer(view))
                 } "\n"
+                @if let Some(choice) = &view.plan.choice {
+                    p class="traffic" { (View::traffic(choice).join(" ")) } "\n"
+                    p class="traffic" { (view.proof_sentence(choice)) } "\n"
+                }
             }
             @for view in views {
                 p class="reproduce" { "Reproduce: " code { (view.command()) } } "\n"
@@ -74,9 +85,8 @@ fn answer(view: &View<'_>) -> String {
         View::capacity_sentence(choice).map_or_else(String::new, |capacity| format!(" {capacity}"));
     let processes = if workers.processes == 1 { "process" } else { "processes" };
     format!(
-        "{} worker {processes} of {} with thresholds {} and Redis {}, at {}. Recovery takes {} (95 % of runs). {}{capacity}{open}",
-        workers.processes,
-        workers.concurrency,
+        "{} worker {processes} with thresholds {} and Redis {}, at {}. Recovery takes {} (95 % of runs). {}{capacity}{open}",
+        View::workers(choice),
         View::thresholds(choice),
         View::memory(choice),
         view.cost(&choice.cost),
@@ -88,16 +98,14 @@ fn answer(view: &View<'_>) -> String {
 /// A row of the side-by-side table: its heading and the cell of a plan.
 type Line = (&'static str, fn(&View<'_>, &Choice) -> String);
 
-const LINES: [Line; 12] = [
-    ("worker processes × concurrency", |_, choice| {
-        let workers = &choice.scenario.model.workers;
-        format!("{} × {}", workers.processes, workers.concurrency)
-    }),
+const LINES: [Line; 13] = [
+    ("jobs refused", |_, choice| traffic::share(choice.findings.summary.traffic.total.refused)),
+    ("jobs lost", |_, choice| traffic::share(choice.findings.summary.traffic.total.lost)),
+    ("worker processes × concurrency", |_, choice| View::workers(choice)),
     ("recovery / warning / critical", |_, choice| View::thresholds(choice)),
     ("Redis maxmemory × queues", |_, choice| View::memory(choice)),
     ("cost", |view, choice| view.cost(&choice.cost)),
     ("workers busy", |_, choice| mean(choice, Metric::WorkerUtilisation)),
-    ("jobs refused", |_, choice| mean(choice, Metric::RejectionProbability)),
     ("recovery, 95 % of runs", |_, choice| View::recovery_p95(&choice.findings.summary)),
     ("headroom", |_, choice| View::headroom(&choice.what_if)),
     ("breaks first", |_, choice| View::breaks_first(&choice.what_if)),
@@ -152,6 +160,9 @@ fn plan(view: &View<'_>, charts: &[Chart], several: bool) -> Markup {
                 @for loss in &choice.what_if.losses { p { (View::loss_sentence(loss)) } "\n" }
                 (drawn("tornado"))
             }))
+            @if !choice.proof.manifests.is_empty() {
+                (section("What its files do", proof(view, choice)))
+            }
             (section("Its course over time", drawn("depth")))
         }
         @if !view.plan.spec.is_empty() {
@@ -179,11 +190,9 @@ fn settings(view: &View<'_>, choice: &Choice) -> Markup {
             } "\n"
         }
     };
-    let files = [
-        ("plan", "env", env::render(view, choice)),
-        ("hpa", "yaml", hpa::render(view, choice)),
-        ("alerts", "yaml", alerts::render(view, choice)),
-    ];
+    let Files { env, hpa, keda, alerts } = render_files(view, choice);
+    let files =
+        [("plan", "env", env), ("hpa", "yaml", hpa), ("keda", "yaml", keda), ("alerts", "yaml", alerts)];
     html! {
         (table(&["setting", "value", "where"], rows))
         @for (stem, extension, text) in files {
@@ -191,6 +200,59 @@ fn settings(view: &View<'_>, choice: &Choice) -> Markup {
         }
         p class="reproduce" { "The configuration alone: " code { (choice.scenario.command) } } "\n"
         p class="reproduce" { "Its digest: " code { (choice.findings.summary.digest) } } "\n"
+    }
+}
+
+/// The files as they were read back: what they meet, and when the alerts fire in each incident.
+fn proof(view: &View<'_>, choice: &Choice) -> Markup {
+    let proof = &choice.proof;
+    let tested = |tested: &Tested| {
+        let missed: Vec<String> = tested.slo.iter().filter(|slo| !slo.pass).map(missed_by).collect();
+        let (class, sign) = if missed.is_empty() { ("met", "✓") } else { ("missed", "✗") };
+        html! {
+            tr class=(class) {
+                td { (sign) }
+                th scope="row" { (view.file("plan", "env")) " with " (view.file(tested.name, "yaml")) }
+                td { (traffic::share(tested.fates.refused)) }
+                td { (traffic::share(tested.fates.lost)) }
+                td { (view.amount(tested.cost)) }
+                td class="text" { (all_met_or(&missed)) }
+            } "\n"
+        }
+    };
+    let seconds = |at: Option<f64>| number::optional(Unit::Seconds, at);
+    let alarm = |alarm: &Alarm| {
+        let used_up = match (&alarm.used_up, alarm.in_time) {
+            (None, _) => "no".to_owned(),
+            (Some((at, objective)), Some(true)) => {
+                format!("after {}: {objective}; called in time", seconds(Some(*at)))
+            }
+            (Some((at, objective)), _) => {
+                format!("after {}: {objective}; nobody is called in time", seconds(Some(*at)))
+            }
+        };
+        html! {
+            tr {
+                th scope="row" { (capitalised(&alarm.name)) }
+                td { (traffic::share(alarm.fates.refused)) }
+                td { (traffic::share(alarm.fates.lost)) }
+                td class="text" { (used_up) }
+                @for fired in &alarm.fired { td { (seconds(*fired)) } }
+            } "\n"
+        }
+    };
+    let header = ["incident", "refused", "lost", "objective used up"].into_iter();
+    let header: Vec<&str> = header.chain(proof.rules.iter().map(|rule| rule.name)).collect();
+    html! {
+        p { "Each file was read back as its reader would read it, and the run was simulated with what it says." } "\n"
+        (judged(&table(
+            &["", "files", "refused", "lost", "cost", "objectives"],
+            html! { @for one in &proof.manifests { (tested(one)) } },
+        )))
+        @if !proof.incidents.is_empty() {
+            p { "When each alert of " (view.file("alerts", "yaml")) " fires, as planned and in each incident:" } "\n"
+            (table(&header, html! { @for one in &proof.incidents { (alarm(one)) } }))
+        }
     }
 }
 
@@ -220,14 +282,15 @@ fn loads(choice: &Choice) -> Markup {
             tr {
                 th scope="row" { (times(load.factor)) "×" }
                 td class="text" { (View::limits(load)) }
-                td { (number::value(Unit::Fraction, load.rejected)) }
+                td { (share(load.rejected)) }
+                td { (share(load.lost)) }
                 td { (View::recovery(load.recovery)) }
                 td class="text" { (all_met_or(&load.missed)) }
             } "\n"
         }
     };
     html! {
-        (table(&["load", "limits reached, in order", "refused", "recovery", "objectives"], rows))
+        (table(&["load", "limits reached, in order", "refused", "lost", "recovery", "objectives"], rows))
         p {
             "Redis is full after " (View::oom(choice)) "; without the policy after "
             (View::oom_unprotected(choice)) "."
@@ -254,7 +317,7 @@ fn spec(view: &View<'_>) -> Markup {
                 td { (sign) }
                 th scope="row" { (verdict.name) small { (verdict.overrides.join(" ")) } }
                 td { (view.amount(verdict.cost)) }
-                td class="text" { (all_met_or(&missed)) }
+                td class="text" { (all_met_or(&missed)) (view.spec_remark(verdict)) }
             } "\n"
         }
     };

@@ -244,7 +244,7 @@ impl ServiceSettings {
         self.unset(
             "workers.processes",
             processes.to_string(),
-            "replicas of the workers: minReplicas in hpa.yaml",
+            "replicas of the workers: hpa.yaml or keda.yaml",
         );
         // Without failures no job is tried again, and the plan says nothing about it.
         if let Some(Failures { probability: _, attempts, backoff, exponential }) = failures {

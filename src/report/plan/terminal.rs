@@ -8,6 +8,7 @@ use crate::report::kit::columns::{Column, GAP};
 use crate::report::kit::number;
 use crate::report::kit::terminal::{NARROWEST, Paint, joined, padded_right, wrapped};
 use crate::report::kit::text::one_line;
+use crate::report::kit::traffic;
 
 /// The text, as lines of at most `width` columns where names allow it.
 pub fn render(plans: &[Plan], width: usize, colour: bool) -> String {
@@ -63,11 +64,13 @@ fn cells(view: &View<'_>) -> [String; HEADER.len()] {
         cells[HEADER.len() - 1] = "no candidate meets the objectives".to_owned();
         return cells;
     };
-    let workers = &choice.scenario.model.workers;
     let summary = &choice.findings.summary;
+    let total = &summary.traffic.total;
     [
         name,
-        format!("{} × {}", workers.processes, workers.concurrency),
+        traffic::share(total.refused),
+        traffic::share(total.lost),
+        View::workers(choice),
         View::thresholds(choice),
         View::memory(choice),
         one_line(&view.short_cost(&choice.cost)),
@@ -85,10 +88,13 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
     let word = match view.ending() {
         Ending::Planned => paint.good("PLANNED"),
         Ending::Undecided => paint.bad("UNDECIDED"),
+        Ending::Refuted => paint.bad("FILES MISS THE OBJECTIVES"),
         Ending::Nothing => paint.bad("NO PLAN"),
     };
     let name = one_line(&view.name());
-    lines.push(format!("{word}  {}", if several { paint.bold(&name) } else { name }));
+    let harm =
+        view.plan.choice.as_ref().map(|choice| format!(": {}", View::harm(choice))).unwrap_or_default();
+    lines.push(format!("{word}  {}{harm}", if several { paint.bold(&name) } else { name }));
     let mut say = |label: &str, text: &str| {
         let indent = " ".repeat(LABEL);
         let mut wrapped = wrapped(&one_line(text), width, &indent);
@@ -97,6 +103,10 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
         }
         lines.append(&mut wrapped);
     };
+    if let Some(choice) = &view.plan.choice {
+        say("traffic", &View::traffic(choice).join(" "));
+        say("files", &view.proof_sentence(choice));
+    }
     say("search", &view.path_line());
     match &view.plan.choice {
         Some(choice) => {
@@ -123,6 +133,9 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
             for loss in &choice.what_if.losses {
                 say("loss", &View::loss_sentence(loss));
             }
+            for alarm in &choice.proof.incidents {
+                say("alerts", &View::alarm_sentence(&choice.proof, alarm));
+            }
             match View::most_sensitive(&choice.what_if) {
                 Some(effect) => say("sensitive", &format!("most to {effect}")),
                 None => say("sensitive", "to no input: 10 % more or less of any changes nothing"),
@@ -137,8 +150,10 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
     lines
 }
 
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 13] = [
     "rate",
+    "refused",
+    "lost",
     "workers",
     "thresholds",
     "redis × queues",

@@ -10,14 +10,19 @@ use contract::variables::{
 };
 
 use crate::experiment::summary::{Estimate, SloResult, Summary, Verdict};
-use crate::model::config::Discipline;
+use crate::experiment::traffic::{Fates, Part};
+use crate::model::config::{AutoscalerConfig, Discipline};
 use crate::model::metric::{Metric, Unit};
+use crate::plan::proof::{Alarm, Proof, Tested};
+use crate::plan::scaling::Scaling;
+use crate::plan::spec::SpecVerdict;
 use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
 use crate::report::kit::cost;
 use crate::report::kit::number::{self, bounded};
 use crate::report::kit::objective;
 use crate::report::kit::text::capitalised;
+use crate::report::kit::traffic;
 use crate::report::run::clients::retry_capacity;
 use crate::scenario::{Prices, Scenario};
 use crate::selection::Guarantee;
@@ -39,6 +44,8 @@ pub(crate) enum Ending {
     Planned,
     /// Something was chosen, but others may be better, or cheaper.
     Undecided,
+    /// Something was chosen, but its files do not meet the objectives.
+    Refuted,
     /// No candidate meets the objectives.
     Nothing,
 }
@@ -126,6 +133,7 @@ impl<'p> View<'p> {
     pub(crate) fn ending(&self) -> Ending {
         match &self.plan.choice {
             None => Ending::Nothing,
+            Some(choice) if !choice.proof.holds() => Ending::Refuted,
             Some(choice) if choice.undecided.is_empty() => Ending::Planned,
             Some(_) => Ending::Undecided,
         }
@@ -180,11 +188,17 @@ impl<'p> View<'p> {
         let mut add = |name: &str, value: String, place: String| {
             settings.push(Recommended { name: name.to_owned(), value, place });
         };
-        add(
-            "worker processes",
-            model.workers.processes.to_string(),
-            format!("minReplicas in {}", self.file("hpa", "yaml")),
-        );
+        let AutoscalerConfig { min, max, target, cpu_percent, .. } = Scaling::of(choice).config;
+        let manifest = |field: &str| format!("{field} in {}", self.file("hpa", "yaml"));
+        let (processes, fields) = match model.autoscaler {
+            None => (model.workers.processes.to_string(), "minReplicas"),
+            Some(_) => (format!("{min} to {max}"), "minReplicas, maxReplicas"),
+        };
+        add("worker processes", processes, manifest(fields));
+        add("jobs a worker before more are asked for", target.to_string(), manifest("target"));
+        if let Some(percent) = cpu_percent {
+            add("use of their processors", format!("{percent} %"), manifest("averageUtilization"));
+        }
         let variable = |variable: Variable| format!("{} in {env}", variable.name);
         add(
             "concurrency of each",
@@ -225,6 +239,16 @@ impl<'p> View<'p> {
             }
         }
         settings
+    }
+
+    /// `6 × 20`, or `4–12 × 20` of an autoscaled fleet.
+    pub(crate) fn workers(choice: &Choice) -> String {
+        let model = &choice.scenario.model;
+        let processes = match &model.autoscaler {
+            Some(autoscaler) => format!("{}–{}", autoscaler.min, autoscaler.max),
+            None => model.workers.processes.to_string(),
+        };
+        format!("{processes} × {}", model.workers.concurrency)
     }
 
     /// `5k / 10k / 50k`.
@@ -269,6 +293,21 @@ impl<'p> View<'p> {
             (Some(_), None) => "never".to_owned(),
             (Some(_), Some(seconds)) => number::value(Unit::Seconds, seconds),
         }
+    }
+
+    /// What the plan does to the traffic, before anything else is said of it: `1.8 % refused, none lost`.
+    pub(crate) fn harm(choice: &Choice) -> String {
+        let total = &choice.findings.summary.traffic.total;
+        format!("{} refused, {} lost", traffic::share(total.refused), traffic::share(total.lost))
+    }
+
+    /// What became of all traffic, each as a sentence.
+    pub(crate) fn traffic(choice: &Choice) -> Vec<String> {
+        let summary = &choice.findings.summary;
+        let mut sentences = traffic::sentences(&summary.traffic);
+        sentences.push(traffic::why(&summary.traffic, &summary.limits_reached));
+        sentences.extend(traffic::unjudged(&summary.traffic));
+        sentences.iter().map(|sentence| format!("{}.", capitalised(sentence))).collect()
     }
 
     /// `+25 %`: how much more load still meets the objectives.
@@ -355,6 +394,70 @@ impl<'p> View<'p> {
         bounded(&number::optional(Unit::Seconds, seconds), is_bound)
     }
 
+    /// What became of the files when they were read back and simulated, as a sentence.
+    pub(crate) fn proof_sentence(&self, choice: &Choice) -> String {
+        let proof = &choice.proof;
+        let files = format!("{}, read back and simulated", self.file("plan", "env"));
+        if let Some(why) = &proof.unreadable {
+            return format!("A file of the plan cannot be read back: {why}.");
+        }
+        let told = |tested: &Tested| {
+            let missed: Vec<String> = tested.slo.iter().filter(|slo| !slo.pass).map(missed_by).collect();
+            let result = match missed.as_slice() {
+                [] => "every objective is met".to_owned(),
+                missed => format!("missed: {}", missed.join("; ")),
+            };
+            let Fates { refused, lost, .. } = &tested.fates;
+            format!("({} refused, {} lost): {result}", traffic::share(*refused), traffic::share(*lost))
+        };
+        let named = |tested: &Tested| format!("with {}", self.file(tested.name, "yaml"));
+        match proof.manifests.as_slice() {
+            [] => "The files were not read back.".to_owned(),
+            // Both make the same autoscaler.
+            [one, other]
+                if one.digest == other.digest && one.slo.iter().chain(&other.slo).all(|slo| slo.pass) =>
+            {
+                format!("{files} {} and {} {}.", named(one), named(other), told(one))
+            }
+            all => {
+                let each: Vec<String> =
+                    all.iter().map(|one| format!("{} {}", named(one), told(one))).collect();
+                format!("{files} {}.", each.join("; "))
+            }
+        }
+    }
+
+    /// What the alerts do in an incident, as a sentence: `1.5 times the load (20.8 % refused, none lost): QueueWaitHigh after
+    /// 75 s; rejection_probability <= 5% used up after 92 s, in time`.
+    pub(crate) fn alarm_sentence(proof: &Proof, alarm: &Alarm) -> String {
+        let seconds = |seconds: f64| number::value(Unit::Seconds, seconds);
+        let mut fired: Vec<(f64, &str)> =
+            proof.rules.iter().zip(&alarm.fired).filter_map(|(rule, at)| Some(((*at)?, rule.name))).collect();
+        fired.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let alerts = match fired.as_slice() {
+            [] => "no alert".to_owned(),
+            fired => {
+                let told = fired.iter().map(|(at, name)| format!("{name} after {}", seconds(*at)));
+                told.collect::<Vec<_>>().join(", ")
+            }
+        };
+        let used_up = match (&alarm.used_up, alarm.in_time) {
+            (Some((at, objective)), Some(true)) => {
+                format!("; {objective} used up after {}: in time", seconds(*at))
+            }
+            (Some((at, objective)), _) => {
+                format!("; {objective} used up after {}: NOBODY IS CALLED IN TIME", seconds(*at))
+            }
+            (None, _) => String::new(),
+        };
+        format!(
+            "{} ({} refused, {} lost): {alerts}{used_up}.",
+            capitalised(&alarm.name),
+            traffic::share(alarm.fates.refused),
+            traffic::share(alarm.fates.lost)
+        )
+    }
+
     /// What the loss of workers does, as a sentence.
     pub(crate) fn loss_sentence(loss: &AfterLoss) -> String {
         let objectives = match loss.missed.as_slice() {
@@ -362,10 +465,11 @@ impl<'p> View<'p> {
             missed => format!("missed: {}", missed.join("; ")),
         };
         format!(
-            "Without {} ({} left), {} of offered jobs are refused, recovery takes {}; {objectives}.",
+            "Without {} ({} left), {} of offered jobs are refused and {} lost, recovery takes {}; {objectives}.",
             loss.name,
             loss.processes,
-            number::value(Unit::Fraction, loss.rejected),
+            share(loss.rejected),
+            share(loss.lost),
             Self::recovery(loss.recovery),
         )
     }
@@ -574,7 +678,7 @@ impl<'p> View<'p> {
 
     /// The results of the specification's recommendations, each as a sentence.
     pub(crate) fn spec_sentences(&self) -> Vec<String> {
-        let sentence = |verdict: &crate::plan::spec::SpecVerdict| {
+        let sentence = |verdict: &SpecVerdict| {
             let summary = &verdict.summary;
             let result = match summary.verdict {
                 Verdict::Pass => "meets every objective".to_owned(),
@@ -593,9 +697,18 @@ impl<'p> View<'p> {
                 censored: 0,
             });
             let sign = if summary.verdict == Verdict::Pass { "✓" } else { "✗" };
-            format!("{sign} {} ({cost}): {result}", verdict.name)
+            let remark = self.spec_remark(verdict);
+            format!("{sign} {} ({cost}): {result}{remark}", verdict.name)
         };
         self.plan.spec.iter().map(sentence).collect()
+    }
+
+    /// What there is to say of a recommendation that would cost less than the choice; empty of any other.
+    pub(crate) fn spec_remark(&self, verdict: &SpecVerdict) -> &'static str {
+        let own = self.plan.choice.as_ref().and_then(|choice| choice.cost.mean);
+        let is_cheaper =
+            verdict.summary.verdict == Verdict::Pass && own.is_some_and(|own| verdict.cost < own);
+        if is_cheaper { CHEAPER } else { "" }
     }
 
     /// Why there is no plan: what the nearest candidate misses, and by how much.
@@ -621,8 +734,13 @@ impl<'p> View<'p> {
         let model = &choice.scenario.model;
         let mut caveats: Vec<String> = model.recovery_beyond_patience().into_iter().collect();
         caveats.push(match model.autoscaler {
-            None => "The plan was simulated with these workers running all the time; it does not rely on scaling up.".to_owned(),
-            Some(_) => "The plan was simulated with the scenario's autoscaler; `hpa.yaml` is arithmetic beside it.".to_owned(),
+            None => {
+                "The plan was chosen with these workers running all the time; it does not rely on scaling up."
+                    .to_owned()
+            }
+            Some(_) => {
+                "The plan was chosen with the autoscaler that `hpa.yaml` and `keda.yaml` describe.".to_owned()
+            }
         });
         if choice.is_split() {
             caveats.push(format!(
@@ -661,6 +779,11 @@ pub(crate) fn change_in_words(metric: Metric, base: f64, change: f64) -> String 
         true => format!("{sign}{}", number::value(Unit::Fraction, relative.abs())),
         false => format!("{} → {}", number::value(unit, base), number::value(unit, base + change)),
     }
+}
+
+/// A share of the jobs as the first sentence of every report shows it: `20.8 %`, `none`.
+pub(crate) fn share(share: f64) -> String {
+    traffic::share(Part { jobs: share, share })
 }
 
 /// A factor: `1.25`.
@@ -722,9 +845,16 @@ fn file_safe(text: &str) -> String {
 }
 
 const LONGEST_SLUG: usize = 60;
+/// Of a recommendation that the candidates do not have.
+const CHEAPER: &str =
+    "; cheaper than the choice, and none of the candidates: `--grid` with its settings would plan it";
 
 /// Settings that have a line of their own.
-const SHOWN_PATHS: [&str; 9] = [
+const SHOWN_PATHS: [&str; 13] = [
+    "autoscaler.min",
+    "autoscaler.max",
+    "autoscaler.target",
+    "autoscaler.cpu_percent",
     "workers.processes",
     "workers.concurrency",
     "policy.enabled",

@@ -64,6 +64,11 @@ fn families(model: &ModelConfig) -> Vec<Family<'_>> {
         value: Box::new(move |scrape| Some(scrape.rejected[index])),
     });
     families.push(Family { metric: metrics::REJECTED, series: rejected.collect() });
+    let accepted = model.classes.iter().enumerate().map(|(index, class)| Series {
+        name: format!("{}{{class=\"{}\"}}", metrics::ACCEPTED.name, class.name),
+        value: Box::new(move |scrape| Some(scrape.accepted[index])),
+    });
+    families.push(Family { metric: metrics::ACCEPTED, series: accepted.collect() });
     let circuits = (0..model.gateway.instances as usize).map(|gateway| Series {
         name: format!("{}{{instance=\"{}\"}}", metrics::CIRCUIT_STATE.name, instance(gateway)),
         value: Box::new(move |scrape| scrape.circuits[gateway].map(u64::from)),
@@ -250,6 +255,16 @@ fn rule(rule: &AlertRule) -> Rule {
         ),
         Condition::WorkersBelow(processes) => {
             (format!("Fewer than {processes} workers run"), "Restart worker processes.")
+        }
+        Condition::RejectedShareAbove { share, .. } => (
+            format!("More than {} % of the jobs are rejected", number::trimmed(100.0 * share, 2)),
+            "Investigate the traffic spike, scale the infrastructure.",
+        ),
+        Condition::WaitAbove { seconds, .. } => {
+            (format!("A job waits longer than {} s", number::trimmed(seconds, 2)), "Scale workers.")
+        }
+        Condition::MemoryAbove(bytes) => {
+            (format!("Redis uses more than {} bytes", jobs(bytes)), "Drain, or raise maxmemory.")
         }
     };
     Rule {
