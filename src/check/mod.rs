@@ -211,7 +211,7 @@ impl ScenarioCheck {
 
     fn judge(&self) -> Ruling {
         let any = |wanted| self.comparisons.iter().any(|comparison| comparison.judgement == wanted);
-        if self.objectives.iter().any(|objective| objective.fails()) || any(Judgement::Regressed) {
+        if self.objectives.iter().any(Objective::fails) || any(Judgement::Regressed) {
             Ruling::Fail
         } else if any(Judgement::Inconclusive) {
             Ruling::Inconclusive

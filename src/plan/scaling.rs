@@ -7,12 +7,12 @@
 use super::Choice;
 use crate::engine::time::SimDuration;
 use crate::model::config::{
-    AutoscalerConfig, Behavior, Discipline, ModelConfig, ScalingRules, TargetType, WaitFor,
+    AutoscalerConfig, Behavior, Discipline, ModelConfig, Quantity, ScalingRules, Span, TargetType, WaitFor,
 };
 use crate::model::distribution::Distribution;
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
-use crate::scenario::slo::{Relation, Slo};
+use crate::scenario::slo::{Relation, Slo, Subject};
 
 /// The autoscaler that a plan asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,17 +126,16 @@ fn waits(scenario: &Scenario) -> Vec<(f64, String)> {
         model.mean_over_jobs(|class| class.service_time.mean()) + model.workers.overhead.as_secs_f64();
     let in_order = model.queue.discipline == Discipline::Fifo;
     let of_objective = |slo: &Slo| {
-        let is_upper = matches!(slo.relation, Relation::Less | Relation::LessOrEqual);
         // Where jobs do not wait in line, the depth says nothing of a single class.
-        let tells = is_upper && (in_order || slo.class.is_none());
-        let seconds = match slo.metric()? {
-            Metric::WaitMean | Metric::WaitP50 | Metric::WaitP95 | Metric::WaitP99 => slo.limit,
-            Metric::SojournMean | Metric::SojournP50 | Metric::SojournP95 | Metric::SojournP99 => {
-                slo.limit - in_service
-            }
-            _ => return None,
+        if !in_order && slo.class.is_some() {
+            return None;
+        }
+        let (span, limit) = time_limit(slo)?;
+        let waiting = match span {
+            Span::Wait => limit,
+            Span::Sojourn => limit - in_service,
         };
-        tells.then(|| (seconds.max(0.0), slo.expression.clone()))
+        Some((waiting.max(0.0), slo.expression.clone()))
     };
     let patience =
         model.clients.filter(|clients| clients.wait_for == WaitFor::Completion).and_then(|clients| {
@@ -144,6 +143,33 @@ fn waits(scenario: &Scenario) -> Vec<(f64, String)> {
             Some((seconds.max(0.0), "clients.timeout".to_owned()))
         });
     scenario.slo.iter().filter_map(of_objective).chain(patience).collect()
+}
+
+/// The time of a job that an objective limits, and the limit in seconds: of a mean, of a percentile, or of the jobs that must be
+/// within it.
+fn time_limit(slo: &Slo) -> Option<(Span, f64)> {
+    let is_upper = matches!(slo.relation, Relation::Less | Relation::LessOrEqual);
+    let is_lower = matches!(slo.relation, Relation::Greater | Relation::GreaterOrEqual);
+    let of_metric = |metric: Metric| match metric {
+        Metric::WaitMean | Metric::WaitP50 | Metric::WaitP95 | Metric::WaitP99 => Some(Span::Wait),
+        Metric::SojournMean | Metric::SojournP50 | Metric::SojournP95 | Metric::SojournP99 => {
+            Some(Span::Sojourn)
+        }
+        _ => None,
+    };
+    match &slo.subject {
+        Subject::Metric(metric) if is_upper => Some((of_metric(*metric)?, slo.limit)),
+        Subject::Question { question, .. } => match question.quantity {
+            Quantity::Metric(metric) if is_upper => Some((of_metric(metric)?, slo.limit)),
+            Quantity::Percentile(span, _) if is_upper => Some((span, slo.limit)),
+            Quantity::Share(within) if is_lower => Some((within.span, within.limit)),
+            Quantity::ErrorBudget { within: Some(within), .. } if is_upper => {
+                Some((within.span, within.limit))
+            }
+            _ => None,
+        },
+        Subject::Metric(_) => None,
+    }
 }
 
 /// What is usual: a decision every 15 s, on a metric that scrape, adapter and poll make 30 s old, and 20 s for a pod.

@@ -9,6 +9,7 @@ use crate::experiment::{self, Progress};
 use crate::model::config::ModelConfig;
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
+use crate::scenario::slo::Slo;
 use crate::stats::interval::Sample;
 use crate::stats::paired::PairedDifference;
 
@@ -290,7 +291,7 @@ fn effects(
     runs: &[Vec<Replication>],
 ) -> Vec<Effect> {
     let mut metrics = vec![Metric::Recovery, Metric::RejectionProbability];
-    let further = choice.slo.iter().filter(|slo| slo.class.is_none()).filter_map(|slo| slo.metric());
+    let further = choice.slo.iter().filter(|slo| slo.class.is_none()).filter_map(Slo::metric);
     for metric in further {
         if !metrics.contains(&metric) && metric.unit() != crate::model::metric::Unit::Count {
             metrics.push(metric);

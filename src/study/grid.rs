@@ -226,7 +226,9 @@ impl Grid {
     pub fn with(&self, options: &[String]) -> Result<Scenario, ScenarioError> {
         let GridSource { text, file, overrides, .. } = &self.source;
         let overrides = [overrides.as_slice(), options].concat();
-        Ok(scenario::from_str(text, file, &directory(file), &overrides)?.scenario)
+        let mut scenario = scenario::from_str(text, file, &directory(file), &overrides)?.scenario;
+        scenario.expect_nothing();
+        Ok(scenario)
     }
 
     /// Goes through all variants, in the current rayon pool, and hands those that can be run to `look`.

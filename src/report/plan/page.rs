@@ -9,6 +9,7 @@ use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::plan::proof::{Alarm, Files, Tested};
 use crate::report::kit::chart::Chart;
+use crate::report::kit::hints;
 use crate::report::kit::html::{details, document, figure, list, question, scenario_text, section, table};
 use crate::report::kit::number;
 use crate::report::kit::objective;
@@ -176,6 +177,7 @@ fn plan(view: &View<'_>, charts: &[Chart], several: bool) -> Markup {
         @if !warnings.is_empty() || !caveats.is_empty() {
             (section("Assumptions and warnings", list(caveats.iter().chain(only_of_scenario))))
         }
+        (hints::of_page(&view.scenario().hints))
         (scenario_text(view.scenario()))
     }
 }

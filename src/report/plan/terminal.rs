@@ -5,6 +5,7 @@ use super::view::{Ending, View};
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Plan;
 use crate::report::kit::columns::{Column, GAP};
+use crate::report::kit::hints;
 use crate::report::kit::number;
 use crate::report::kit::terminal::{NARROWEST, Paint, joined, padded_right, wrapped};
 use crate::report::kit::text::one_line;
@@ -19,6 +20,10 @@ pub fn render(plans: &[Plan], width: usize, colour: bool) -> String {
     for view in &views {
         lines.extend(story(view, views.len() > 1, width, paint));
     }
+    // Rates differ in the load alone, so the hints about the first say what there is to say.
+    lines.extend(
+        views.first().map(|view| hints::lines(&view.scenario().hints, width, paint)).unwrap_or_default(),
+    );
     lines.extend(wrapped(&format!("wrote {}", files(&views).join(" ")), width, " "));
     joined(lines)
 }
