@@ -75,8 +75,9 @@ impl Attended {
             || self.next_line.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if seconds >= due && is_mine() {
             let done = self.bar.position() / STEPS;
-            match self.bar.length() {
-                Some(all) => eprintln!("{seconds} s: {done} of {} replications simulated", all / STEPS),
+            // Charts may need a few more than were counted for the result.
+            match self.bar.length().map(|all| all / STEPS).filter(|&all| done <= all) {
+                Some(all) => eprintln!("{seconds} s: {done} of {all} replications simulated"),
                 None => eprintln!("{seconds} s: {done} replications simulated"),
             }
         }

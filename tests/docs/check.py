@@ -22,6 +22,8 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
 # A file of the repository; capitals stand for any name, as in `src/scenario/PART.rs`.
 FILE = re.compile(r"`((?:benches|crates|deploy|docs|examples|scenarios|src|tests)/[\w./-]*)`")
+# What a long command tells of its progress depends on the machine.
+PROGRESS = re.compile(r"\d+ s: \d+ (of \d+ )?replications simulated$")
 PLACEHOLDER = re.compile(r"\b[A-Z]{4,}\b(?!\.md)")
 
 
@@ -74,7 +76,7 @@ def wrong_outputs(page, programs, folder):
         environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder), "LC_ALL": "C.UTF-8"}
         run = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
-        expected, found = output.splitlines(), run.stdout.splitlines()
+        expected, found = output.splitlines(), [line for line in run.stdout.splitlines() if not PROGRESS.match(line)]
         if not matches(expected, found):
             difference = difflib.unified_diff(expected, found, "the page", "the program", lineterm="", n=0)
             yield "\n".join([command.strip(), *difference])

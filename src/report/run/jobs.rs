@@ -73,7 +73,11 @@ impl JobTable {
             name: name.to_owned(),
             priority,
             counts: figures.counts_as_text(decimals),
-            waits: figures.waits.iter().map(|wait| number::optional(Unit::Seconds, *wait)).collect(),
+            waits: figures
+                .waits
+                .iter()
+                .map(|(wait, is_bound)| bounded(&number::optional(Unit::Seconds, *wait), *is_bound))
+                .collect(),
         });
         Self { rows: rows.collect(), remark: remark(&total, scenario.model.start.jobs, summary.replications) }
     }
@@ -82,13 +86,19 @@ impl JobTable {
 #[derive(Clone, Debug, Default)]
 struct Figures {
     counts: [f64; COUNTS.len()],
-    waits: [Option<f64>; WAITS.len()],
+    /// Each with whether it is only a lower bound.
+    waits: [(Option<f64>, bool); WAITS.len()],
 }
 
 impl Figures {
     fn of(metrics: &Named<Estimate>) -> Self {
         let mean = |metric: Metric| metrics.get(metric.name()).and_then(|estimate| estimate.mean);
-        Self { counts: COUNTS.map(|metric| mean(metric).unwrap_or(0.0)), waits: WAITS.map(mean) }
+        let is_bound =
+            |metric: Metric| metrics.get(metric.name()).is_some_and(|estimate| estimate.censored > 0);
+        Self {
+            counts: COUNTS.map(|metric| mean(metric).unwrap_or(0.0)),
+            waits: WAITS.map(|metric| (mean(metric), is_bound(metric))),
+        }
     }
 
     fn counts_as_text(&self, decimals: usize) -> Vec<String> {
