@@ -3,7 +3,7 @@
 use super::reading;
 use crate::experiment::summary::{Estimate, Named, Summary};
 use crate::model::metric::{Metric, Unit};
-use crate::report::kit::number;
+use crate::report::kit::number::{self, bounded};
 use crate::report::kit::text::capitalised;
 use crate::scenario::Scenario;
 
