@@ -284,6 +284,8 @@ fn judged(result: &SloResult) -> Judged {
     Judged {
         expression: result.expression.clone(),
         pass: result.pass,
+        expected_miss: result.expected_miss,
+        judged: result.judged,
         observed: result.observed,
         metric: result.metric.clone().into_owned(),
         unit: Some(result.unit),

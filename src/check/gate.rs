@@ -8,7 +8,7 @@ use crate::scenario::slo::name_of;
 use crate::stats::holm;
 use crate::stats::paired::PairedDifference;
 
-use super::tolerances::{Tolerances, floor};
+use super::tolerances::{Tolerances, floor, named_floor};
 
 /// What the gate says of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -135,7 +135,8 @@ fn metric_check(
     let baseline_mean = shown(&before_paired, &before);
     let tolerance = tolerances.tolerance(metric, class.as_deref());
     // A metric that is new has no baseline to take a fraction of.
-    let limit = tolerance.map(|share| (share * baseline_mean.unwrap_or(0.0).abs()).max(floor(metric)));
+    let least = if tolerances.names(metric) { named_floor(metric.unit()) } else { floor(metric) };
+    let limit = tolerance.map(|share| (share * baseline_mean.unwrap_or(0.0).abs()).max(least));
     MetricCheck {
         metric,
         class,

@@ -59,6 +59,11 @@ impl Tolerances {
         rule.map_or(Some(DEFAULT_TOLERANCE), |rule| rule.tolerance)
     }
 
+    /// Whether a limit names the metric: then it decides alone, without a floor.
+    pub fn names(&self, metric: Metric) -> bool {
+        self.rules.iter().any(|rule| rule.metric == Some(metric))
+    }
+
     /// The classes that rules name.
     pub fn classes(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().filter_map(|rule| rule.class.as_deref())
@@ -127,6 +132,15 @@ pub fn floor(metric: Metric) -> f64 {
             Unit::Seconds | Unit::Fraction => 1e-3,
             Unit::Bytes => 1024.0 * 1024.0,
         },
+    }
+}
+
+/// The same for a metric that a limit names: what is nothing at all in its unit.
+pub fn named_floor(unit: Unit) -> f64 {
+    match unit {
+        Unit::Jobs | Unit::Count | Unit::PerSecond => 0.01,
+        Unit::Seconds | Unit::Fraction => 1e-4,
+        Unit::Bytes => 1024.0,
     }
 }
 

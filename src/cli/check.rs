@@ -32,6 +32,8 @@ How it is judged:
     inconclusive  none of these: may be worse by more than L, not proven    exit code 11
   Proven means by a two-sided t-test of the paired differences, corrected for all gated metrics of all scenarios
   (Holm): if only the random numbers differ, at most one check in twenty reports a regression or an improvement.
+  L is 2% of the baseline, but at least what anybody acts on: 0.5 s of a recovery, 1 ms of a wait, 0.1% of the jobs, ten
+  jobs of a queue, 1 MiB. A metric that --limit names has no such floor.
   A change that alters no result never fails. Metrics without a bad direction, such as offered_jobs, are not gated.
   If a check is inconclusive, run more replications, or exclude a noisy metric with `--limit METRIC=off`.
 

@@ -34,6 +34,9 @@ impl SimTime {
     }
 }
 
+/// A month: a twelfth of a year of 365.25 days.
+pub const MONTH: SimDuration = SimDuration(2_629_800 * SimDuration::SECOND.0);
+
 impl SimDuration {
     /// This many times as long, to the nearest nanosecond.
     #[must_use]

@@ -63,6 +63,12 @@ pub struct Judged {
     pub expression: String,
     /// Whether it holds.
     pub pass: bool,
+    /// Whether the scenario is meant to miss it.
+    #[serde(default)]
+    pub expected_miss: bool,
+    /// False where the runs do not tell.
+    #[serde(default = "yes")]
+    pub judged: bool,
     /// The left side; `None` if no replication has a value.
     pub observed: Option<f64>,
     /// The metric on the left side.
@@ -75,7 +81,17 @@ pub struct Judged {
     pub censored: u32,
 }
 
+/// Older versions judged all.
+const fn yes() -> bool {
+    true
+}
+
 impl Judged {
+    /// Whether it is met, or missed where that is what the scenario shows.
+    pub fn is_as_meant(&self) -> bool {
+        if self.expected_miss { self.judged && !self.pass } else { self.pass }
+    }
+
     /// What the left side counts in.
     pub fn unit(&self) -> Unit {
         self.unit.or_else(|| Metric::from_name(&self.metric).map(Metric::unit)).unwrap_or(Unit::Count)

@@ -256,7 +256,7 @@ impl SloResult {
 
     /// Whether it is met, or missed where that is what the scenario shows.
     pub fn is_as_meant(&self) -> bool {
-        self.pass != self.expected_miss
+        if self.expected_miss { self.judged && !self.pass } else { self.pass }
     }
 
     /// Whether the 95th percentile over the replications is the largest of them, because they are too few for any other.

@@ -90,12 +90,14 @@ pub struct Unlimited {
 
 /// What should not become of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Harm {
     /// It is turned away.
     Refused,
     /// It vanishes.
     Lost,
+    /// Its client gives the request up.
+    GivenUp,
 }
 
 /// The first time of something.
@@ -161,7 +163,7 @@ impl Traffic {
                 .collect();
             let jobs = concerned.iter().map(|&class| classes.0[class].1.part_of(harm).jobs).sum();
             let classes = concerned.iter().map(|&class| classes.0[class].0.clone()).collect();
-            (jobs > 0.0).then(|| Unlimited { what: harm, part: Part::of(jobs, total.all()), classes })
+            (jobs > 0.0).then(|| Unlimited { what: harm, part: Part::of(jobs, total.all_of(harm)), classes })
         });
         Self {
             unlimited: unlimited.collect(),
@@ -211,11 +213,20 @@ impl Fates {
         self.offered + self.there_at_start
     }
 
+    /// All of which those that came to that harm are a share: jobs, or requests of clients.
+    fn all_of(&self, harm: Harm) -> f64 {
+        match harm {
+            Harm::Refused | Harm::Lost => self.all(),
+            Harm::GivenUp => self.requests.map_or(0.0, |requests| requests.sent),
+        }
+    }
+
     /// How many came to that harm.
     pub fn part_of(&self, harm: Harm) -> Part {
         match harm {
             Harm::Refused => self.refused,
             Harm::Lost => self.lost,
+            Harm::GivenUp => self.requests.map_or(Part::default(), |requests| requests.given_up),
         }
     }
 }
@@ -234,14 +245,24 @@ impl First {
 }
 
 impl Harm {
-    /// Both.
-    pub const ALL: [Harm; 2] = [Harm::Refused, Harm::Lost];
+    /// All of them.
+    pub const ALL: [Harm; 3] = [Harm::Refused, Harm::Lost, Harm::GivenUp];
 
     /// In one word.
     pub const fn word(self) -> &'static str {
         match self {
             Harm::Refused => "refused",
             Harm::Lost => "lost",
+            Harm::GivenUp => "given up",
+        }
+    }
+
+    /// What comes to it.
+    pub const fn of_what(self) -> &'static str {
+        match self {
+            Harm::Refused => "refused jobs",
+            Harm::Lost => "lost jobs",
+            Harm::GivenUp => "requests given up",
         }
     }
 
@@ -250,6 +271,7 @@ impl Harm {
         match self {
             Harm::Refused => "rejection_probability <= 1%",
             Harm::Lost => "lost_jobs == 0",
+            Harm::GivenUp => "abandoned_requests == 0",
         }
     }
 
@@ -264,6 +286,7 @@ impl Harm {
                 _ => false,
             },
             Harm::Lost => slo.metric() == Some(Metric::Lost),
+            Harm::GivenUp => slo.metric() == Some(Metric::Abandoned),
         };
         is_of_it
             && slo.statistic != Statistic::Min
@@ -284,12 +307,16 @@ impl Harm {
                     || model.clients.is_some()
             }
             Harm::Lost => has_faults || model.redis.maxmemory.is_some() || model.workers.crashes.is_some(),
+            Harm::GivenUp => model.clients.is_some(),
         }
     }
 }
 
 /// The classes for which no objective limits that harm.
 pub fn uncovered(scenario: &Scenario, harm: Harm) -> Vec<usize> {
+    if harm == Harm::GivenUp && !harm.is_possible(&scenario.model) {
+        return Vec::new();
+    }
     let covers = |class: usize| {
         let of_class = |slo: &&Slo| slo.class.is_none_or(|covered| covered == class);
         scenario.objectives().filter(of_class).any(|slo| harm.is_limited_by(slo))
@@ -309,15 +336,15 @@ pub fn unjudged(scenario: &Scenario) -> Option<String> {
     let is_all = |uncovered: &[usize]| uncovered.len() == classes.len();
     let what: Vec<String> = match &missing[..] {
         [] => return None,
-        [(a, of_a), (b, of_b)] if is_all(of_a) && is_all(of_b) => {
-            vec![format!("{} or {} jobs", a.word(), b.word())]
+        [(Harm::Refused, of_a), (Harm::Lost, of_b)] if is_all(of_a) && is_all(of_b) => {
+            vec!["refused or lost jobs".to_owned()]
         }
         some => some
             .iter()
             .map(|(harm, uncovered)| {
                 let names: Vec<&str> = uncovered.iter().map(|&class| classes[class].name.as_str()).collect();
                 let of = if is_all(uncovered) { String::new() } else { format!(" of {}", names.join(", ")) };
-                format!("{} jobs{of}", harm.word())
+                format!("{}{of}", harm.of_what())
             })
             .collect(),
     };

@@ -1,8 +1,8 @@
 //! What a replication answers to the questions of the objectives.
 
-use super::config::{ModelConfig, Quantity, Question, Span, Within};
-use super::outcome::{ClassCounts, Outcome, class_metrics_over};
-use crate::engine::time::{SimDuration, SimTime};
+use super::config::{Clients, ModelConfig, Quantity, Question, Span, WaitFor, Within};
+use super::outcome::{ClassCounts, Outcome, WithinLimit, class_metrics_over};
+use crate::engine::time::{MONTH, SimTime};
 use crate::stats::spans::{AtLeast, Spans};
 
 /// An answer: the value is known to lie between two numbers, which are mostly one.
@@ -13,9 +13,6 @@ pub struct Answer {
     /// The most; `None` has no limit.
     pub most: Option<f64>,
 }
-
-/// 30 days.
-const MONTH_SECONDS: f64 = 30.0 * 86_400.0;
 
 impl Answer {
     /// A value that is known.
@@ -28,9 +25,9 @@ impl Answer {
         Self { least: value, most: (!is_bound).then_some(value) }
     }
 
-    /// Whether it is not known.
+    /// Whether there is no most: the thing measured had not ended with the run.
     pub fn is_bound(&self) -> bool {
-        self.most != Some(self.least)
+        self.most.is_none()
     }
 }
 
@@ -42,6 +39,7 @@ pub fn answers(outcome: &Outcome, config: &ModelConfig) -> Vec<Option<Answer>> {
 /// What a replication answers; `None` where there is nothing to tell, as the share of no jobs.
 fn answer(question: &Question, outcome: &Outcome, config: &ModelConfig) -> Option<Answer> {
     let counts = counts_of(question, outcome, config);
+    let limit = within_limit(question, outcome, config);
     match &question.quantity {
         &Quantity::Metric(metric) => {
             let metrics = class_metrics_over(&counts, config, seconds_of(question, config));
@@ -54,12 +52,13 @@ fn answer(question: &Question, outcome: &Outcome, config: &ModelConfig) -> Optio
             Some(Answer::bounded(seconds, is_bound || value.is_infinite()))
         }
         Quantity::Share(within) => {
-            let (least, most) = share_of(within, &counts)?;
+            let (least, most) = share_of(within, &counts, limit)?;
             Some(Answer { least, most: Some(most) })
         }
         Quantity::ErrorBudget { allowed, within } => {
-            let (least, most) = failed(&counts, within.as_ref(), config.clients.is_some());
-            let month = calm_rate_of(question, &counts, config) * MONTH_SECONDS;
+            let (least, most) =
+                failed(&counts, within.as_ref().map(|within| (within, limit)), config.clients.as_ref());
+            let month = calm_rate_of(question, &counts, config) * MONTH.as_secs_f64();
             let used = |jobs: f64| jobs / (allowed * month);
             (month > 0.0).then(|| Answer { least: used(least), most: Some(used(most)) })
         }
@@ -84,11 +83,19 @@ fn seconds_of(question: &Question, config: &ModelConfig) -> f64 {
     }
 }
 
-/// Arrivals per second outside of spikes; those of the part itself where no rates are given.
+/// Arrivals, of clients requests, per second outside of spikes; those of the part itself where no rates are given.
 fn calm_rate_of(question: &Question, counts: &ClassCounts, config: &ModelConfig) -> f64 {
     config
         .calm_rate(question.class)
-        .unwrap_or_else(|| counts.offered_after_warmup() as f64 / seconds_of(question, config))
+        .unwrap_or_else(|| wanted(counts, config) as f64 / seconds_of(question, config))
+}
+
+/// What was asked for: requests where clients send some again, else jobs.
+fn wanted(counts: &ClassCounts, config: &ModelConfig) -> u64 {
+    match config.clients {
+        Some(_) => counts.extras.requests - counts.before_warmup.requests,
+        None => counts.offered_after_warmup(),
+    }
 }
 
 fn spans_of(span: Span, counts: &ClassCounts) -> Spans<'_> {
@@ -98,21 +105,45 @@ fn spans_of(span: Span, counts: &ClassCounts) -> Spans<'_> {
     }
 }
 
-fn share_of(within: &Within, counts: &ClassCounts) -> Option<(f64, f64)> {
-    let nanos = SimDuration::from_secs_f64(within.limit).0 as f64;
-    spans_of(within.span, counts).share_within(nanos, within.inclusive)
+/// The least and the most share of the jobs that is within the limit: those that had not ended may go either way.
+fn share_of(within: &Within, counts: &ClassCounts, limit: WithinLimit) -> Option<(f64, f64)> {
+    let all = spans_of(within.span, counts).count() as f64;
+    let share = |jobs: u64| jobs as f64 / all;
+    (all > 0.0).then(|| (share(limit.ended), share(limit.ended + limit.open)))
 }
 
-/// The least and the most jobs that were refused, lost, failed for good, or too slow. With clients, a request is refused when
-/// its client gives it up.
-fn failed(counts: &ClassCounts, within: Option<&Within>, has_clients: bool) -> (f64, f64) {
-    let refused = if has_clients { counts.extras.abandoned } else { counts.rejected_after_warmup() } as f64;
+/// The jobs of a question within its limit of a time, counted one by one.
+fn within_limit(question: &Question, outcome: &Outcome, config: &ModelConfig) -> WithinLimit {
+    let index = config.questions.iter().position(|known| known == question);
+    let by_class = index.map_or(&[][..], |index| &outcome.within[index]);
+    let is_asked = |(class, _): &(usize, &WithinLimit)| question.class.is_none_or(|asked| asked == *class);
+    by_class.iter().enumerate().filter(is_asked).fold(WithinLimit::default(), |sum, (_, class)| WithinLimit {
+        ended: sum.ended + class.ended,
+        open: sum.open + class.open,
+    })
+}
+
+/// The least and the most jobs, or requests of clients, that an error budget counts.
+fn failed(
+    counts: &ClassCounts,
+    within: Option<(&Within, WithinLimit)>,
+    clients: Option<&Clients>,
+) -> (f64, f64) {
     let gone = counts.unended.never_completed as f64;
-    let Some(within) = within else { return (refused + gone, refused + gone) };
+    let exactly = |jobs: f64| (jobs, jobs);
+    if let Some(clients) = clients {
+        // A request fails when its client gives it up. Who waits for the admission alone never hears of what is lost later.
+        let unheard = if clients.wait_for == WaitFor::Completion { 0.0 } else { gone };
+        return exactly(counts.abandoned_after_warmup() as f64 + unheard);
+    }
+    let refused = counts.rejected_after_warmup() as f64;
+    let Some((within, limit)) = within else { return exactly(refused + gone) };
     let spans = spans_of(within.span, counts);
-    let (least, most) = share_of(within, counts).unwrap_or((1.0, 1.0));
+    let (least, most) = share_of(within, counts, limit).unwrap_or((1.0, 1.0));
     let slow = |share: f64| (1.0 - share) * spans.count() as f64;
-    // Who is lost is slow as well, unless it waited no longer than allowed before a worker took it.
-    let taken = gone - spans.endless as f64;
-    (refused + taken + slow(most), refused + taken + slow(least))
+    // Who never ends is slow. Of those that ended a wait and were lost later, some may have been slow as well: they are not
+    // counted twice in the least, and may be in the most.
+    let gone_later = gone - spans.endless as f64;
+    let least_slow = slow(most) - spans.endless as f64;
+    (refused + spans.endless as f64 + least_slow.max(gone_later), refused + slow(least) + gone_later)
 }

@@ -103,8 +103,8 @@ impl ModelConfig {
         self.sources.iter().map(|source| source.rate_at(time)).sum()
     }
 
-    /// Mean of the arrivals per second, of a class or of all, in the phases within the run that are no spike; `None` where no
-    /// rates are given.
+    /// Mean of the arrivals per second, of a class or of all, in the phases within the run that are no spike; `None` where some
+    /// arrivals have no rate, as recorded ones.
     pub fn calm_rate(&self, class: Option<usize>) -> Option<f64> {
         let horizon = SimTime(self.horizon.0);
         let mut rate = 0.0;
@@ -120,11 +120,26 @@ impl ModelConfig {
                 jobs += phase.arrivals_in(begin, length);
                 seconds += length;
             }
+            if source.phases.is_empty() && share > 0.0 {
+                return None;
+            }
             if seconds > 0.0 {
                 rate += share * jobs / seconds;
             }
         }
         (rate > 0.0).then_some(rate)
+    }
+
+    /// Jobs per second that the last phases offer at their end, in the mean of a cycle; `None` where some arrivals have no rate.
+    pub fn last_rate(&self) -> Option<f64> {
+        let of_source = |source: &ArrivalSource| match source.process {
+            ArrivalProcess::Trace(_) | ArrivalProcess::Batches { .. } => None,
+            _ => Some(source.phases.last().map_or(0.0, |last| match last.curve {
+                Curve::Flat | Curve::Cycle { .. } => last.rate,
+                Curve::Ramp(to) => to,
+            })),
+        };
+        self.sources.iter().map(of_source).sum()
     }
 
     /// Multiplies all arrival rates. Recorded and scheduled arrivals stay as they are.

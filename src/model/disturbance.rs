@@ -36,6 +36,15 @@ impl Disturbance {
     }
 }
 
+impl Disturbance {
+    /// When the first spike or fault begins, if the warm-up reaches into it: what leaves out the warm-up does not see it.
+    pub fn within_warmup(config: &ModelConfig) -> Option<SimTime> {
+        let Self { begin, end } = Self::of(config)?;
+        // A start with jobs is over at once.
+        (end > SimTime::ZERO && begin < SimTime(config.warmup.0)).then_some(begin)
+    }
+}
+
 /// Watches for the return to normal.
 #[derive(Debug)]
 pub(crate) struct NormalWatch {

@@ -211,9 +211,9 @@ impl Metric {
         }
     }
 
-    /// Whether it counts what clients do, rather than what becomes of jobs.
-    pub const fn is_of_clients(self) -> bool {
-        matches!(
+    /// Whether it is counted for the jobs of a part of the run: what clients and workers do again is not.
+    pub const fn is_counted_in_parts(self) -> bool {
+        !matches!(
             self,
             Metric::Requests
                 | Metric::Retried

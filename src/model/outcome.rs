@@ -60,6 +60,8 @@ pub struct Outcome {
     pub scrapes: Vec<Scrape>,
     /// The course over time.
     pub series: RunSeries,
+    /// For each of `ModelConfig::questions`, by class, its jobs within the limit of a time; empty where it has none.
+    pub within: Vec<Vec<WithinLimit>>,
     /// Counts of the jobs that arrived within each part of `ModelConfig::parts`, by class; their warm-up is empty.
     pub parts: Vec<Vec<ClassCounts>>,
 }
@@ -97,6 +99,15 @@ pub struct ClassCounts {
     pub extras: ClassExtras,
 }
 
+/// Jobs whose wait or sojourn is within a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WithinLimit {
+    /// It ended, within the limit.
+    pub ended: u64,
+    /// It had not ended with the run, and was within the limit so far.
+    pub open: u64,
+}
+
 /// Jobs whose wait or sojourn did not end within the run.
 #[derive(Clone, Debug, Default)]
 pub struct Unended {
@@ -119,6 +130,8 @@ pub struct WarmupCounts {
     pub rejected: u64,
     /// Requests of clients.
     pub requests: u64,
+    /// Requests that their client had given up by its end.
+    pub abandoned: u64,
 }
 
 /// Counts of one job class that only the detailed level knows.
@@ -308,10 +321,19 @@ impl ClassCounts {
         self.rejected() - self.before_warmup.rejected
     }
 
+    /// Requests of clients given up after the warm-up.
+    pub fn abandoned_after_warmup(&self) -> u64 {
+        self.extras.abandoned - self.before_warmup.abandoned
+    }
+
     /// The warm-up is over.
     pub(crate) fn warmup_ends(&mut self) {
-        self.before_warmup =
-            WarmupCounts { offered: self.offered, rejected: self.rejected(), requests: self.extras.requests };
+        self.before_warmup = WarmupCounts {
+            offered: self.offered,
+            rejected: self.rejected(),
+            requests: self.extras.requests,
+            abandoned: self.extras.abandoned,
+        };
     }
 
     /// Times in the waiting line of the jobs that arrived after the warm-up and were admitted.
@@ -391,10 +413,11 @@ impl Unended {
 
 impl WarmupCounts {
     fn add(&mut self, other: &Self) {
-        let Self { offered, rejected, requests } = other;
+        let Self { offered, rejected, requests, abandoned } = other;
         self.offered += offered;
         self.rejected += rejected;
         self.requests += requests;
+        self.abandoned += abandoned;
     }
 }
 
@@ -522,6 +545,7 @@ impl Outcome {
             decisions: _,
             series,
             // Of the same jobs as the classes.
+            within: _,
             parts: _,
         } = self;
         let RunSeries {
@@ -631,7 +655,8 @@ impl ClassCounts {
         sojourn.digest(digest);
         // Nothing of a run without a warm-up.
         if *before_warmup != WarmupCounts::default() {
-            let WarmupCounts { offered, rejected, requests } = *before_warmup;
+            // What was given up follows from the events of the requests.
+            let WarmupCounts { offered, rejected, requests, abandoned: _ } = *before_warmup;
             digest.add_all([offered, rejected, requests]);
         }
     }

@@ -3,12 +3,12 @@
 use backpressure::State;
 
 use super::circuits::{CircuitRecord, Circuits};
-use super::config::{JobClass, ModelConfig, Part};
+use super::config::{JobClass, ModelConfig, Part, Question, Span};
 use super::disturbance::NormalWatch;
 use super::limits::{Limit, LimitsReached};
 use super::outcome::{
     ClassCounts, ClassExtras, DetailCounts, DetailPoint, Flow, Outcome, RejectionReason, RunSeries,
-    ScalingDecision,
+    ScalingDecision, WithinLimit,
 };
 use super::redis::Memory;
 use super::scrape::{QueueScrape, Scrape};
@@ -43,6 +43,8 @@ pub(crate) struct Recorder {
     second: Vec<Flow>,
     /// Parts of the run that objectives ask about; mostly none.
     parts: Vec<PartCounts>,
+    /// One for each question; mostly none.
+    tallies: Vec<Tally>,
     inverted: u64,
     /// What the detailed level counts besides.
     pub(crate) details: DetailCounts,
@@ -58,6 +60,16 @@ struct PartCounts {
     /// Jobs that were there at the start did not arrive.
     first: SimTime,
     classes: Vec<ClassCounts>,
+}
+
+/// Counts for a question the jobs within its limit of a time.
+#[derive(Debug)]
+struct Tally {
+    question: Question,
+    /// Jobs that were there at the start did not arrive.
+    first: SimTime,
+    /// By class; empty where the question has no limit of a time.
+    classes: Vec<WithinLimit>,
 }
 
 /// A job that leaves, or is still there at the end.
@@ -153,6 +165,7 @@ impl Recorder {
             },
             second: vec![Flow::default(); config.classes.len()],
             parts: config.parts.iter().map(|span| PartCounts::new(span, config)).collect(),
+            tallies: config.questions.iter().map(|question| Tally::new(question, config)).collect(),
             inverted: 0,
             details: DetailCounts::default(),
             decisions: Vec::new(),
@@ -244,6 +257,21 @@ impl Recorder {
         });
     }
 
+    /// A wait or a sojourn has ended, or is so long at the end of the run.
+    #[inline(always)]
+    fn tally(&mut self, span: Span, job: Who, time: SimDuration, is_open: bool) {
+        if !self.tallies.is_empty() {
+            self.tally_each(span, job, time, is_open);
+        }
+    }
+
+    #[cold]
+    fn tally_each(&mut self, span: Span, job: Who, time: SimDuration, is_open: bool) {
+        for tally in &mut self.tallies {
+            tally.count(span, job, time, is_open, self.measured_from);
+        }
+    }
+
     /// A job is still there at the end of the run; `waiting_since` tells since when it waits, if it does.
     pub(crate) fn still_there(&mut self, now: SimTime, job: Who, waiting_since: Option<SimTime>) {
         self.count(job.class, job.arrived, |counts, is_measured| {
@@ -255,6 +283,10 @@ impl Recorder {
                 }
             }
         });
+        self.tally(Span::Sojourn, job, now.since(job.arrived), true);
+        if let Some(since) = waiting_since {
+            self.tally(Span::Wait, job, now.since(since), true);
+        }
     }
 
     #[inline]
@@ -266,6 +298,7 @@ impl Recorder {
                 counts.wait.record_in(bucket, wait.0);
             }
         });
+        self.tally(Span::Wait, Who { class, arrived }, wait, false);
     }
 
     #[inline]
@@ -278,6 +311,7 @@ impl Recorder {
                 counts.sojourn.record(now.since(arrived).0);
             }
         });
+        self.tally(Span::Sojourn, Who { class, arrived }, now.since(arrived), false);
     }
 
     /// The same where the client may have stopped waiting.
@@ -293,6 +327,7 @@ impl Recorder {
                 counts.sojourn.record(now.since(arrived).0);
             }
         });
+        self.tally(Span::Sojourn, Who { class, arrived }, now.since(arrived), false);
     }
 
     #[inline]
@@ -493,12 +528,48 @@ impl Recorder {
             scrapes: self.scrapes,
             series: self.series,
             classes: self.classes,
-            parts: self.parts.into_iter().map(|part| part.classes).collect(),
+            within: self.tallies.into_iter().map(|tally| tally.classes).collect(),
+            parts: self.parts.into_iter().map(PartCounts::finish).collect(),
+        }
+    }
+}
+
+impl Tally {
+    fn new(question: &Question, config: &ModelConfig) -> Self {
+        let classes = question.quantity.within().map_or(0, |_| config.classes.len());
+        let first = SimTime(u64::from(config.start.jobs > 0));
+        Self { question: question.clone(), first, classes: vec![WithinLimit::default(); classes] }
+    }
+
+    fn count(&mut self, span: Span, job: Who, time: SimDuration, is_open: bool, measured_from: SimTime) {
+        let Some(within) = self.question.quantity.within().filter(|within| within.span == span) else {
+            return;
+        };
+        let belongs = match &self.question.part {
+            None => job.arrived >= measured_from,
+            Some(part) => job.arrived >= self.first && part.contains(job.arrived),
+        };
+        if !belongs || !within.holds(time) {
+            return;
+        }
+        let counts = &mut self.classes[usize::from(job.class)];
+        if is_open {
+            counts.open += 1;
+        } else {
+            counts.ended += 1;
         }
     }
 }
 
 impl PartCounts {
+    /// The counts. A part has no warm-up of its own, so all that it completed for somebody counts.
+    fn finish(mut self) -> Vec<ClassCounts> {
+        for counts in &mut self.classes {
+            counts.completed_after_warmup = counts.completed - counts.extras.wasted;
+        }
+        self.classes
+    }
+
     fn new(span: &Part, config: &ModelConfig) -> Self {
         let first = SimTime(u64::from(config.start.jobs > 0));
         Self { span: span.clone(), first, classes: vec![ClassCounts::default(); config.classes.len()] }

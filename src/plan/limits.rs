@@ -25,10 +25,14 @@ pub fn require(scenario: &Scenario, file: &str) -> Result<(), ScenarioError> {
         return Ok(());
     }
     let what: Vec<String> = free.iter().map(|&harm| concerned(scenario, harm)).collect();
-    let (what, they) = (what.join(" and "), if free.len() == 1 { "that" } else { "both" });
+    let (what, they) = (what.join(" and "), if free.len() == 1 { "that" } else { "them" });
     let objectives: Vec<String> = free.iter().map(|harm| format!("\"{}\"", harm.proposal())).collect();
     let kept = if scenario.slo.is_empty() { "" } else { "..., " };
-    let prices: Vec<&str> = free.iter().map(|harm| price_line(*harm)).collect();
+    let prices: Vec<&str> = free.iter().filter_map(|harm| price_line(*harm)).collect();
+    let priced = match prices.is_empty() {
+        true => String::new(),
+        false => format!(", or prices: [cost] with {}", prices.join(" and ")),
+    };
     Err(ScenarioError::Invalid(vec![Diagnostic {
         code: DiagnosticCode::Missing,
         message: format!(
@@ -36,11 +40,7 @@ pub fn require(scenario: &Scenario, file: &str) -> Result<(), ScenarioError> {
              would make use of {they}"
         ),
         at: place_of_objectives(scenario, file),
-        label: format!(
-            "write slo = [{kept}{}], or prices: [cost] with {}",
-            objectives.join(", "),
-            prices.join(" and ")
-        ),
+        label: format!("write slo = [{kept}{}]{priced}", objectives.join(", ")),
     }]))
 }
 
@@ -57,6 +57,7 @@ pub(super) fn yardstick(grid: &Grid, overrides: &[String], own: &[Replication]) 
                 format!("rejection_probability <= {:.1}%", (share * 1_000.0).ceil() / 10.0)
             }
             Harm::Lost => format!("lost_jobs.max <= {}", most(Metric::Lost)),
+            Harm::GivenUp => format!("abandoned_requests.max <= {}", most(Metric::Abandoned)),
         });
     }
     if objectives.len() == plain.slo.len() {
@@ -78,13 +79,16 @@ fn price(prices: &Prices, harm: Harm) -> f64 {
         * match harm {
             Harm::Refused => prices.rejected_job,
             Harm::Lost => prices.lost_job,
+            // A request that is given up was refused or waited too long, and has no price of its own.
+            Harm::GivenUp => 0.0,
         }
 }
 
-const fn price_line(harm: Harm) -> &'static str {
+const fn price_line(harm: Harm) -> Option<&'static str> {
     match harm {
-        Harm::Refused => "rejected_job = 0.001",
-        Harm::Lost => "lost_job = 0.01",
+        Harm::Refused => Some("rejected_job = 0.001"),
+        Harm::Lost => Some("lost_job = 0.01"),
+        Harm::GivenUp => None,
     }
 }
 
@@ -94,8 +98,8 @@ fn concerned(scenario: &Scenario, harm: Harm) -> String {
     let of = uncovered(scenario, harm);
     let names: Vec<&str> = of.iter().map(|&class| classes[class].name.as_str()).collect();
     match of.len() == classes.len() {
-        true => format!("{} jobs", harm.word()),
-        false => format!("{} jobs of {}", harm.word(), names.join(", ")),
+        true => harm.of_what().to_owned(),
+        false => format!("{} of {}", harm.of_what(), names.join(", ")),
     }
 }
 

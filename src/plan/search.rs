@@ -18,6 +18,7 @@ use crate::selection::{Gsp, GspSettings, Guarantee, Kn, KnSettings, Selection, S
 use crate::stats::interval::Sample;
 use crate::study::cost::Monthly;
 use crate::study::grid::{Grid, VariantId};
+use crate::units::fmt_rate;
 
 /// Simulated replications by variant, each from the first on.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +99,8 @@ struct Candidate {
     tie_break: Option<Predicted>,
     /// How far it is from the scenario's own settings: axes that differ, and how much.
     distance: (u32, f64),
+    /// That it can never do what keeps coming, if so.
+    lasting_overload: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -328,7 +331,11 @@ impl Search {
     ) -> Result<Vec<usize>, Demand> {
         let all = self.base.replications;
         let mut alive = chunk;
-        alive.retain(|&index| match self.refused.get(&self.candidates[index].id) {
+        let refused = |index: usize| {
+            let candidate = &self.candidates[index];
+            candidate.lasting_overload.as_ref().or_else(|| self.refused.get(&candidate.id))
+        };
+        alive.retain(|&index| match refused(index) {
             Some(objective) => {
                 verified.fates.insert(index, Fate::Misses(objective.clone()));
                 false
@@ -727,6 +734,7 @@ impl Candidate {
             rejected: predicted(Metric::Rejected, None),
             tie_break: predicted(scenario.plan.tie_break, None),
             distance,
+            lasting_overload: lasting_overload(scenario),
         }
     }
 }
@@ -739,6 +747,36 @@ fn distance(own: &[Option<f64>], numbers: &[Option<f64>]) -> (u32, f64) {
         .filter(|(own, number)| *own > 0.0 && *number > 0.0)
         .map(|(own, number)| (number / own).ln().abs());
     (differ as u32, ratios.sum())
+}
+
+/// What is offered for good, where even all workers that may be there do less, and no objective on all jobs allows what must be
+/// refused of it in the long run. In a run of minutes a backlog hides that.
+fn lasting_overload(scenario: &Scenario) -> Option<String> {
+    let model = &scenario.model;
+    let offered = model.last_rate()?;
+    let processes = f64::from(model.workers.processes.max(1));
+    let most =
+        model.autoscaler.as_ref().map_or(processes, |autoscaler| f64::from(autoscaler.max).max(processes));
+    let capacity = model.capacity() * most / processes;
+    if offered <= capacity {
+        return None;
+    }
+    let refused = 1.0 - capacity / offered;
+    let allows = |slo: &Slo| {
+        slo.metric() == Some(Metric::RejectionProbability)
+            && slo.class.is_none()
+            && matches!(slo.relation, Relation::Less | Relation::LessOrEqual)
+            && slo.limit >= refused
+    };
+    let is_allowed = scenario.slo.iter().any(allows);
+    (!is_allowed).then(|| {
+        format!(
+            "what keeps coming: {} for {} of capacity, {:.1}% to refuse or to leave waiting for ever",
+            fmt_rate(offered),
+            fmt_rate(capacity),
+            100.0 * refused
+        )
+    })
 }
 
 /// The finalist whose mean cost is the smallest of all that are listed, with the guarantee that holds for it.

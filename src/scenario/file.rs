@@ -19,9 +19,8 @@ use super::slo::Slo;
 use super::tree::{Item, Table, Value};
 use super::{alerts, autoscaler, clients, faults, gateway, hints, policy, queue, redis, workers};
 use crate::engine::time::SimDuration;
-use crate::model::config::{
-    ArrivalProcess, ArrivalSource, Curve, FaultKind, JobClass, ModelConfig, Observe, OnFull, Queue, Start,
-};
+use crate::model::config::{ArrivalProcess, FaultKind, JobClass, ModelConfig, Observe, OnFull, Queue, Start};
+use crate::model::disturbance::Disturbance;
 use crate::units::{fmt_duration, fmt_rate};
 
 const MOST_POINTS: u64 = 20_000;
@@ -354,21 +353,19 @@ fn warn(log: &Log<'_>, model: &ModelConfig, replications: u64) {
              rotation gets none, so its circuit stays OPEN for ever. Observe on a timer: `policy.observe = \"1s\"`",
         );
     }
+    if let Some(begin) = Disturbance::within_warmup(model) {
+        log.warn(format!(
+            "the warm-up of {} s reaches into the spike or fault at {} s: ratios, waits and objectives on them leave out what it hides",
+            model.warmup.as_secs_f64(),
+            begin.as_secs_f64()
+        ));
+    }
     warn_of_overload(log, model);
 }
 
 /// Warns when the last phase offers more work than the workers can do, so that only the policy limits the queue.
 fn warn_of_overload(log: &Log<'_>, model: &ModelConfig) {
-    let mut rate = 0.0;
-    for ArrivalSource { process, phases, .. } in &model.sources {
-        if matches!(process, ArrivalProcess::Trace(_) | ArrivalProcess::Batches { .. }) {
-            return;
-        }
-        rate += phases.last().map_or(0.0, |last| match last.curve {
-            Curve::Flat | Curve::Cycle { .. } => last.rate,
-            Curve::Ramp(to) => to,
-        });
-    }
+    let Some(rate) = model.last_rate() else { return };
     let load = rate / model.capacity();
     if load > 1.0 {
         let (offered, capacity) = (fmt_rate(rate), fmt_rate(rate / load));

@@ -125,7 +125,8 @@ struct Found {
 /// depth grow to `critical`, and a bounded waiting line to its capacity.
 fn autoscaler_never_acts(model: &ModelConfig) -> Option<Found> {
     let autoscaler = model.autoscaler.as_ref()?;
-    if autoscaler.max <= model.workers.processes {
+    // By the use of the processors it acts whatever the depth is.
+    if autoscaler.max <= model.workers.processes || autoscaler.cpu_percent.is_some() {
         return None;
     }
     let critical = model.policy.config.enabled().then(|| ("policy.critical", model.policy.config.critical()));

@@ -83,19 +83,6 @@ impl Spans<'_> {
         Some(if is_bound { AtLeast::bound(mean) } else { AtLeast::exactly(mean) })
     }
 
-    /// The share of them that is at most, or below, `limit`, as a range from the least that it can be to the most, which
-    /// differ by the open ones that may still go either way; `None` of none.
-    pub fn share_within(&self, limit: f64, inclusive: bool) -> Option<(f64, f64)> {
-        let count = self.count();
-        if count == 0 {
-            return None;
-        }
-        let below = if inclusive { limit } else { limit.next_down() };
-        let ended = self.ended.share_at_most(below).unwrap_or(0.0) * self.ended.count() as f64;
-        let open = self.open.share_at_most(below).unwrap_or(0.0) * self.open.count() as f64;
-        Some((ended / count as f64, (ended + open) / count as f64))
-    }
-
     /// The share of them that is not zero; `None` of none.
     pub fn share_above_zero(&self) -> Option<f64> {
         let zeros = self.ended.zeros() + self.open.zeros();
@@ -120,8 +107,6 @@ mod tests {
         assert_eq!(spans.quantile(0.26), Some(AtLeast::exactly(26.0)));
         assert_eq!(spans.quantile(0.99), Some(AtLeast::exactly(f64::INFINITY)));
         assert_eq!(spans.mean(), Some(AtLeast::exactly(f64::INFINITY)));
-        assert_eq!(spans.share_within(13.0, true), Some((0.13, 0.13)));
-        assert_eq!(spans.share_within(13.0, false), Some((0.12, 0.12)));
     }
 
     #[test]
@@ -136,8 +121,6 @@ mod tests {
         let one = histogram([5]);
         assert_eq!(Spans { open: &one, ..spans }.quantile(0.5), Some(AtLeast::exactly(46.0)));
         assert_eq!(spans.mean(), Some(AtLeast::bound((4095.0 + 50.0) / 100.0)));
-        assert_eq!(spans.share_within(50.0, true), Some((0.5, 0.6)));
-        assert_eq!(spans.share_within(4.0, true), Some((0.04, 0.04)));
     }
 
     #[test]
@@ -153,6 +136,6 @@ mod tests {
     fn nothing_has_no_figure() {
         let none = histogram([]);
         let spans = Spans { ended: &none, open: &none, endless: 0 };
-        assert_eq!((spans.quantile(0.5), spans.mean(), spans.share_within(1.0, true)), (None, None, None));
+        assert_eq!((spans.quantile(0.5), spans.mean(), spans.share_above_zero()), (None, None, None));
     }
 }

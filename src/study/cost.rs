@@ -4,15 +4,14 @@
 //! scenario, or by a given profile of the day), and for each incident what the run of the scenario takes beyond that. Where
 //! nothing disturbs the run, the month is as the run is.
 
+use crate::engine::time::MONTH;
 use crate::experiment::replication::Replication;
-use crate::model::config::{ArrivalSource, AutoscalerConfig, ModelConfig, TargetType};
+use crate::model::config::{AutoscalerConfig, ModelConfig, TargetType};
 use crate::model::disturbance::Disturbance;
 use crate::model::metric::Metric;
 use crate::scenario::{DayPart, Prices, Scenario};
 
 const GIB: f64 = 1_073_741_824.0;
-/// Seconds of a month: a twelfth of a year of 365.25 days.
-const MONTH: f64 = 2_629_800.0;
 
 /// The monthly cost of one configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,9 +41,10 @@ impl Monthly {
         let measured = (model.horizon - model.warmup).as_secs_f64();
         let fleet = match (&model.autoscaler, Self::average_calm_processes(scenario)) {
             (None, _) => Fleet::Fixed(f64::from(model.workers.processes)),
-            (Some(_), Some(calm)) => {
-                Fleet::Scaled { calm, incidents: (prices.occurrences * measured / MONTH).min(1.0) }
-            }
+            (Some(_), Some(calm)) => Fleet::Scaled {
+                calm,
+                incidents: (prices.occurrences * measured / MONTH.as_secs_f64()).min(1.0),
+            },
             (Some(_), None) => Fleet::Scaled { calm: 0.0, incidents: 1.0 },
         };
         Self {
@@ -113,18 +113,7 @@ impl Monthly {
 /// Mean rate outside spikes; `None` where nothing disturbs the run or nothing has a rate.
 fn calm_rate(model: &ModelConfig) -> Option<f64> {
     Disturbance::of(model)?;
-    let of_source = |source: &ArrivalSource| {
-        let (mut jobs, mut seconds) = (0.0, 0.0);
-        for (begin, phase) in source.phase_spans().filter(|(_, phase)| !phase.spike) {
-            let end = phase.end.min(crate::engine::time::SimTime(model.horizon.0));
-            let length = end.since(begin).as_secs_f64();
-            jobs += phase.arrivals_in(begin, length);
-            seconds += length;
-        }
-        if seconds > 0.0 { jobs / seconds } else { 0.0 }
-    };
-    let rate: f64 = model.sources.iter().map(of_source).sum();
-    (rate > 0.0).then_some(rate)
+    model.calm_rate(None)
 }
 
 /// Worker processes that the autoscaler keeps at a steady rate: as many as its metrics ask for when hardly anything waits, and

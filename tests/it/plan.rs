@@ -273,6 +273,29 @@ fn a_plan_without_a_limit_or_price_on_refusal_and_loss_is_refused_with_the_lines
     }
 }
 
+/// In two minutes a backlog hides that a fleet never does what keeps coming; in an hour it refuses 13% of it.
+#[test]
+fn a_fleet_below_what_keeps_coming_is_no_plan() {
+    let text = "duration = \"2min\"\nreplications = 3\nslo = [\"rejection_probability <= 1%\", \"lost_jobs == 0\"]\n\
+                [arrivals]\nrate = \"300/s\"\n[workers]\nconcurrency = 10\nservice_time = \"80ms\"\noverhead = \"0s\"\n";
+    let place = folder_with("steady.toml", text);
+    let plan = |processes: &str| {
+        let output = simulate(place.path(), &["plan", "steady.toml", "--grid", processes, "-o", "out"]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, text) = plan("workers.processes=1..5");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("PLANNED"), "{text}");
+    let document: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(place.path().join("out/plan.json")).expect("a plan"))
+            .expect("JSON");
+    let settings = &document["plans"][0]["choice"]["settings"];
+    assert_eq!(settings["worker_processes"], 3, "{settings}");
+    let (code, text) = plan("workers.processes=1..2");
+    assert_eq!(code, Some(10), "{text}");
+    assert!(text.contains("NO PLAN") && !text.contains("PLANNED"), "{text}");
+}
+
 /// With a price and no limit there is nothing to miss; what the plan itself refuses is then the measure of an incident.
 #[test]
 fn a_loss_that_refuses_more_than_the_plan_is_not_all_met() {

@@ -132,14 +132,21 @@ fn the_launch_that_turns_requests_away_is_not_green() {
         (&"pass".into(), &"refused".into())
     );
     assert_eq!(json["traffic"]["unlimited"][0]["classes"], serde_json::json!(["telemetry"]));
+    assert_eq!(json["traffic"]["unlimited"][1]["what"], "given-up");
     let warning = json["warnings"][0].as_str().expect("a warning");
-    assert!(warning.contains("refused jobs of telemetry") && !warning.contains("lost jobs"), "{warning}");
-    assert!(warning.contains("slo = [..., \"rejection_probability <= 1%\"]"), "{warning}");
+    let what = "refused jobs of telemetry and requests given up";
+    assert!(warning.contains(what) && !warning.contains("lost jobs"), "{warning}");
+    let line = "slo = [..., \"rejection_probability <= 1%\", \"abandoned_requests == 0\"]";
+    assert!(warning.contains(line), "{warning}");
 }
 
 #[test]
 fn with_an_objective_on_refusal_it_is_judged() {
+    // However few are refused, clients may give up what waits too long.
     let (scenario, findings) = launch(Some(r#"["rejection_probability <= 90%", "lost_jobs == 0"]"#));
+    is_honest(&scenario, &findings, &["given up by their clients"]);
+    let slo = r#"["rejection_probability <= 90%", "lost_jobs == 0", "abandoned_requests < 1M"]"#;
+    let (scenario, findings) = launch(Some(slo));
     let traffic = &findings.summary.traffic;
     assert!(traffic.unlimited.is_empty());
     assert!(findings.summary.warnings.iter().all(|warning| !warning.contains("no objective limits")));

@@ -1,6 +1,7 @@
 //! What objectives ask of a replication beyond its metrics: a part of the run, any percentile, a share, an error budget.
 
 use super::part::Part;
+use crate::engine::time::SimDuration;
 use crate::model::metric::{Metric, Unit};
 
 /// A question that each replication answers with one number.
@@ -39,6 +40,26 @@ pub enum Span {
     Wait,
     /// From arrival to completion.
     Sojourn,
+}
+
+impl Quantity {
+    /// The limit of a time that it counts jobs by.
+    pub fn within(&self) -> Option<&Within> {
+        match self {
+            Quantity::Share(within) | Quantity::ErrorBudget { within: Some(within), .. } => Some(within),
+            Quantity::Metric(_) | Quantity::Percentile(..) | Quantity::ErrorBudget { within: None, .. } => {
+                None
+            }
+        }
+    }
+}
+
+impl Within {
+    /// Whether a time is fast enough.
+    pub fn holds(&self, time: SimDuration) -> bool {
+        let limit = SimDuration::from_secs_f64(self.limit);
+        if self.inclusive { time <= limit } else { time < limit }
+    }
 }
 
 /// A limit of a time.

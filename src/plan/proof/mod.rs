@@ -16,14 +16,15 @@ mod yaml;
 use super::Choice;
 use super::incidents::{self, Incident};
 use super::scaling::Scaling;
+use crate::engine::time::{MONTH, SimTime};
 use crate::experiment::replication::Replication;
 use crate::experiment::summary::{SloResult, Summary};
 use crate::experiment::traffic::Fates;
 use crate::experiment::{self, Findings, Progress};
-use crate::model::config::{AlertRule, AutoscalerConfig, ModelConfig, Severity};
+use crate::model::config::{AlertRule, AutoscalerConfig, ModelConfig, Quantity, Severity};
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
-use crate::scenario::slo::{Relation, Slo};
+use crate::scenario::slo::{Relation, Slo, Subject};
 use crate::stats::interval::Sample;
 use crate::study::cost::Monthly;
 
@@ -112,12 +113,14 @@ impl Proof {
         });
         let mut incidents = Vec::new();
         if !with_hpa.model.monitoring.rules.is_empty() {
-            incidents.push(Alarm::of("as planned", &with_hpa, &as_planned));
+            let planned = Alarm::of("as planned", &with_hpa, &as_planned, &[]);
+            let false_alarms: Vec<bool> = planned.fired.iter().map(Option::is_some).collect();
+            incidents.push(planned);
             for Incident { name, change } in incidents::all(&with_hpa.model) {
                 let mut scenario = with_hpa.clone();
                 scenario.replications = scenario.replications.min(MOST_REPLICATIONS);
                 change.apply(&mut scenario.model);
-                incidents.push(Alarm::of(&name, &scenario, &run(&scenario, progress)?));
+                incidents.push(Alarm::of(&name, &scenario, &run(&scenario, progress)?, &false_alarms));
             }
         }
         Some(Self { unreadable: None, manifests, rules, incidents })
@@ -179,17 +182,25 @@ impl Tested {
 }
 
 impl Alarm {
-    fn of(name: &str, scenario: &Scenario, findings: &Findings) -> Self {
+    /// An alert that fires as planned, too, calls nobody in time: `false_alarms` says of each rule whether it does.
+    fn of(name: &str, scenario: &Scenario, findings: &Findings, false_alarms: &[bool]) -> Self {
         let summary = &findings.summary;
         let rules = &scenario.model.monitoring.rules;
         let fired: Vec<Option<f64>> = (0..rules.len())
             .map(|rule| {
-                let times = findings.replications.iter().filter_map(|run| run.alerts[rule].fired);
-                times.map(crate::engine::time::SimTime::as_secs_f64).collect::<Sample>().quantile(0.5)
+                // A run in which it stays quiet calls nobody, however early it fires in others.
+                let time =
+                    |run: &Replication| run.alerts[rule].fired.map_or(f64::INFINITY, SimTime::as_secs_f64);
+                let times: Sample = findings.replications.iter().map(time).collect();
+                times.quantile(0.5).filter(|time| time.is_finite())
             })
             .collect();
         let used_up = used_up(scenario, findings);
-        let calls = rules.iter().zip(&fired).filter(|(rule, _)| rule.severity == Severity::Critical);
+        let tells = |rule: usize| {
+            rules[rule].severity == Severity::Critical
+                && !false_alarms.get(rule).is_some_and(|is_false| *is_false)
+        };
+        let calls = fired.iter().enumerate().filter(|(rule, _)| tells(*rule));
         let first = calls.filter_map(|(_, fired)| *fired).reduce(f64::min);
         let missed = summary.slo.iter().filter(|result| !result.pass);
         Self {
@@ -225,18 +236,26 @@ fn used_up_at(scenario: &Scenario, findings: &Findings, slo: &Slo) -> Option<f64
         of_class.map(|(_, counts)| counts[index]).sum()
     };
     let last = series.seconds.len().checked_sub(1)?;
-    // Ratios are over what comes after the warm-up, counts over the whole run.
-    let (counts, start, allowed) = match slo.metric()? {
-        Metric::RejectionProbability => {
-            let start = before.checked_sub(1);
-            let offered = sum(&series.offered, last) - start.map_or(0.0, |index| sum(&series.offered, index));
-            (&series.rejected, start, slo.limit * offered)
+    let later = before.checked_sub(1);
+    // Ratios and budgets are of what comes after the warm-up, counts of the whole run.
+    let (counts, start, allowed): (&[&Vec<Vec<f64>>], _, _) = match &slo.subject {
+        Subject::Metric(Metric::RejectionProbability) => {
+            let offered = sum(&series.offered, last) - later.map_or(0.0, |index| sum(&series.offered, index));
+            (&[&series.rejected], later, slo.limit * offered)
         }
-        Metric::Rejected => (&series.rejected, None, slo.limit),
-        Metric::Lost => (&series.lost, None, slo.limit),
-        _ => return None,
+        Subject::Metric(Metric::Rejected) => (&[&series.rejected], None, slo.limit),
+        Subject::Metric(Metric::Lost) => (&[&series.lost], None, slo.limit),
+        Subject::Question { question, .. } => match question.quantity {
+            Quantity::ErrorBudget { allowed, .. } if question.part.is_none() => {
+                let month = scenario.model.calm_rate(slo.class)? * MONTH.as_secs_f64();
+                (&[&series.rejected, &series.lost], later, slo.limit * allowed * month)
+            }
+            _ => return None,
+        },
+        Subject::Metric(_) => return None,
     };
-    let earlier = start.map_or(0.0, |index| sum(counts, index));
+    let used = |index: usize| -> f64 { counts.iter().map(|counts| sum(counts, index)).sum() };
+    let earlier = start.map_or(0.0, used);
     let first = start.map_or(0, |index| index + 1);
-    (first..=last).find(|&index| sum(counts, index) - earlier > allowed).map(|index| series.seconds[index])
+    (first..=last).find(|&index| used(index) - earlier > allowed).map(|index| series.seconds[index])
 }

@@ -97,7 +97,11 @@ fn thresholds(a: &Side, b: &Side) -> Markup {
 
 fn observed(judged: Option<&Judged>) -> Markup {
     let Some(judged) = judged else { return html! { td { "not set" } } };
-    let (class, sign) = if judged.pass { ("good", "✓") } else { ("bad", "✗") };
+    let (class, sign) = match (judged.is_as_meant(), judged.expected_miss) {
+        (true, false) => ("good", "✓"),
+        (true, true) => ("expected", "!"),
+        (false, _) => ("bad", "✗"),
+    };
     let shown = number::optional(judged.unit(), judged.observed);
     html! { td class=(class) { (sign) " " (bounded(&shown, judged.censored > 0)) } }
 }

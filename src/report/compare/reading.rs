@@ -59,7 +59,7 @@ pub(super) fn headline(comparison: &Comparison) -> String {
 /// Whether both sides meet their objectives.
 fn verdicts(a: &Side, b: &Side) -> String {
     let of = |side: &Side| {
-        let missed = side.objectives.iter().filter(|objective| !objective.pass).count();
+        let missed = side.objectives.iter().filter(|objective| !objective.is_as_meant()).count();
         match (side.objectives.len(), missed) {
             (0, _) => " has no objectives".to_owned(),
             (1, 0) => " meets its objective".to_owned(),

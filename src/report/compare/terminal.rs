@@ -83,8 +83,9 @@ fn objective_rows(a: &Side, b: &Side, paint: Paint) -> Vec<String> {
     }
     let sign = |judged: Option<&Judged>| match judged {
         None => "–".to_owned(),
-        Some(judged) if judged.pass => paint.good("✓"),
-        Some(_) => paint.bad("✗"),
+        Some(judged) if !judged.is_as_meant() => paint.bad("✗"),
+        Some(judged) if judged.expected_miss => paint.bold("!"),
+        Some(_) => paint.good("✓"),
     };
     let names: Vec<String> = objectives.iter().map(|(name, ..)| printable(name)).collect();
     let values: Vec<[String; 2]> = objectives.iter().map(|(_, a, b)| [observed(*a), observed(*b)]).collect();

@@ -3,7 +3,7 @@
 use super::number;
 use super::text::{plural, printable};
 use crate::experiment::summary::{LimitReached, Verdict};
-use crate::experiment::traffic::{Fates, First, Load, Overload, Part, Traffic};
+use crate::experiment::traffic::{Fates, First, Harm, Load, Overload, Part, Traffic};
 use crate::model::metric::Unit;
 
 /// A share of all jobs to a tenth of a percent; only nothing is `none`, and only all is `100 %`.
@@ -200,17 +200,21 @@ pub(crate) fn verdict(
 
 /// `24.7 % refused, no objective limits it`; `None` if an objective limits all that was refused and lost.
 pub(crate) fn unjudged(traffic: &Traffic) -> Option<String> {
-    let requests = traffic.total.requests;
-    let of = if requests.is_some() { " of attempts" } else { "" };
-    let mut told: Vec<String> =
-        traffic.unlimited.iter().map(|one| format!("{}{of} {}", share(one.part), one.what.word())).collect();
+    let has_clients = traffic.total.requests.is_some();
+    let of = |harm: Harm| match harm {
+        Harm::GivenUp => " of requests",
+        Harm::Refused | Harm::Lost if has_clients => " of attempts",
+        Harm::Refused | Harm::Lost => "",
+    };
+    // What clients give up is what refusal comes to, so it stands first.
+    let mut unlimited: Vec<_> = traffic.unlimited.iter().collect();
+    unlimited.sort_by_key(|one| one.what != Harm::GivenUp);
+    let told: Vec<String> = unlimited
+        .iter()
+        .map(|one| format!("{}{} {}", share(one.part), of(one.what), one.what.word()))
+        .collect();
     if told.is_empty() {
         return None;
-    }
-    // What clients give up is what refusal comes to.
-    let given_up = requests.map(|requests| requests.given_up).filter(|part| part.jobs > 0.0);
-    if let Some(part) = given_up {
-        told.insert(0, format!("{} of requests given up", share(part)));
     }
     let it = if told.len() == 1 { "it" } else { "them" };
     Some(format!("{}, no objective limits {it}", told.join(" and ")))

@@ -373,7 +373,11 @@ fn chosen<'a>(view: &View<'a>, choice: &'a Choice) -> Chosen<'a> {
             hidden_per_second: capacity.hidden,
             attempts_per_request: capacity.attempts,
         }),
-        warnings: model.recovery_beyond_patience().into_iter().collect(),
+        warnings: model
+            .recovery_beyond_patience()
+            .into_iter()
+            .chain(choice.scenario.warnings.clone())
+            .collect(),
         summary: &choice.findings.summary,
         what_if: changes(&choice.what_if),
         files: proven(&choice.proof),

@@ -147,7 +147,7 @@ fn plan(view: &View<'_>, charts: &[Chart], several: bool) -> Markup {
         let chart = charts.iter().find(|chart| chart.name == name);
         chart.map(|chart| figure(id.trim_end_matches(".svg"), chart)).unwrap_or_default()
     };
-    let warnings = &view.scenario().warnings;
+    let warnings = view.warnings();
     let caveats = view.plan.choice.as_ref().map(|choice| view.caveats(choice)).unwrap_or_default();
     // A warning of both the scenario and the choice is shown once.
     let only_of_scenario = warnings.iter().filter(|warning| !caveats.contains(warning));
@@ -177,7 +177,7 @@ fn plan(view: &View<'_>, charts: &[Chart], several: bool) -> Markup {
         @if !warnings.is_empty() || !caveats.is_empty() {
             (section("Assumptions and warnings", list(caveats.iter().chain(only_of_scenario))))
         }
-        (hints::of_page(&view.scenario().hints))
+        (hints::of_page(view.hints()))
         (scenario_text(view.scenario()))
     }
 }

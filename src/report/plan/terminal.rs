@@ -20,10 +20,11 @@ pub fn render(plans: &[Plan], width: usize, colour: bool) -> String {
     for view in &views {
         lines.extend(story(view, views.len() > 1, width, paint));
     }
+    for warning in views.first().map(|view| view.warnings()).unwrap_or_default() {
+        lines.extend(wrapped(&format!("! {}", one_line(warning)), width, "  "));
+    }
     // Rates differ in the load alone, so the hints about the first say what there is to say.
-    lines.extend(
-        views.first().map(|view| hints::lines(&view.scenario().hints, width, paint)).unwrap_or_default(),
-    );
+    lines.extend(views.first().map(|view| hints::lines(view.hints(), width, paint)).unwrap_or_default());
     lines.extend(wrapped(&format!("wrote {}", files(&views).join(" ")), width, " "));
     joined(lines)
 }

@@ -24,7 +24,7 @@ use crate::report::kit::objective;
 use crate::report::kit::text::capitalised;
 use crate::report::kit::traffic;
 use crate::report::run::clients::retry_capacity;
-use crate::scenario::{Prices, Scenario};
+use crate::scenario::{Hint, Prices, Scenario};
 use crate::selection::Guarantee;
 use crate::study::grid::VariantId;
 use crate::units;
@@ -107,6 +107,16 @@ impl<'p> View<'p> {
     /// The scenario without any variation.
     pub(crate) fn scenario(&self) -> &'p Scenario {
         self.plan.grid.scenario()
+    }
+
+    /// Hints about the choice, which is what will run; about the scenario where there is none.
+    pub(crate) fn hints(&self) -> &'p [Hint] {
+        self.plan.choice.as_ref().map_or(&self.scenario().hints, |choice| &choice.scenario.hints)
+    }
+
+    /// Warnings about the same.
+    pub(crate) fn warnings(&self) -> &'p [String] {
+        self.plan.choice.as_ref().map_or(&self.scenario().warnings, |choice| &choice.scenario.warnings)
     }
 
     /// `20k/s`.

@@ -13,7 +13,7 @@ use std::ops::Range;
 use super::scanner::{Scanner, SloFault, fault};
 use super::{Relation, Slo, Statistic, Subject, all_metrics, metric_named};
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::config::{ArrivalSource, ModelConfig, Part, Quantity, Question, Span, Within};
+use crate::model::config::{ArrivalSource, ModelConfig, Part, Phase, Quantity, Question, Span, Within};
 use crate::model::disturbance::Disturbance;
 use crate::model::metric::{Metric, Unit};
 use crate::scenario::diagnostic::{Code, did_you_mean};
@@ -95,7 +95,13 @@ fn read_subject(scanner: &mut Scanner<'_>) -> Result<(Quantity, String, Range<us
         },
     };
     let span = start..scanner.at;
-    Ok((quantity, scanner.text[span.clone()].to_string(), span))
+    Ok((quantity, evenly_spaced(&scanner.text[span.clone()]), span))
+}
+
+/// `share(wait_seconds < 2s)`, however it was spaced.
+fn evenly_spaced(text: &str) -> String {
+    let packed: String = text.split_whitespace().collect();
+    packed.replace("<=", "≤").replace('<', " < ").replace('≤', " <= ").replace(',', ", ")
 }
 
 fn open(scanner: &mut Scanner<'_>, example: &str) -> Result<(), SloFault> {
@@ -276,8 +282,15 @@ fn part_named(name: &str, at: Range<usize>, model: &ModelConfig) -> Result<Part,
     if part.seconds(horizon) > 0.0 {
         return Ok(part);
     }
-    let mut names: Vec<&str> = phases().map(|(_, phase)| phase.name.as_str()).collect();
-    names.extend(["before", "after"]);
+    let is_within = |(begin, _): &(SimTime, &Phase)| *begin < horizon;
+    let mut names: Vec<&str> = phases().filter(is_within).map(|(_, phase)| phase.name.as_str()).collect();
+    if let Some(Disturbance { begin, end }) = Disturbance::of(model) {
+        names.extend((begin > SimTime::ZERO).then_some("before"));
+        names.extend((end < horizon).then_some("after"));
+    } else if ["before", "after"].contains(&name) {
+        let message = format!("no spike and no fault disturbs the run, so nothing is `{name}` it");
+        return Err(fault(at, Code::Conflict, message, format!("phases: {}", names.join(", "))));
+    }
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(*name));
     let near = did_you_mean(name, names.iter().copied());
@@ -298,13 +311,21 @@ fn must_fit(
             if !metric.per_class() && (labels.class.is_some() || labels.part.is_some()) =>
         {
             let message = format!("`{name}` is measured for the whole system and the whole run only");
-            let of_jobs: Vec<_> = Metric::ALL.iter().filter(|m| m.per_class()).map(|m| m.name()).collect();
+            let of_jobs: Vec<_> = Metric::ALL
+                .iter()
+                .filter(|m| m.per_class() && (labels.part.is_none() || m.is_counted_in_parts()))
+                .map(|m| m.name())
+                .collect();
             let label = format!("for one class or one part there are {}", of_jobs.join(", "));
             Err(fault(span, Code::Conflict, message, label))
         }
-        Quantity::Metric(metric) if labels.part.is_some() && metric.is_of_clients() => {
-            let message = format!("`{name}` is of clients, whose requests outlast a part of the run");
+        Quantity::Metric(metric) if labels.part.is_some() && !metric.is_counted_in_parts() => {
+            let message = format!("`{name}` counts attempts, which outlast a part of the run");
             Err(fault(span, Code::Conflict, message, "of the whole run only"))
+        }
+        Quantity::ErrorBudget { within: Some(_), .. } if model.clients.is_some() => {
+            let message = "with `[clients]`, an error budget is of requests, and the times are of jobs";
+            Err(fault(span, Code::Conflict, message.to_string(), "written error_budget(99.9%)"))
         }
         Quantity::ErrorBudget { .. } if labels.part.is_some() && model.clients.is_some() => {
             let message = "with `[clients]`, an error budget is of requests, which outlast a part of the run";

@@ -40,9 +40,9 @@ pub(super) enum Claim {
     Missed,
 }
 
-/// What they answer.
+/// What they say to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Evidence {
     /// It is proven.
     Proven,
     /// It is not, and no further replication of the plan can prove it.
@@ -71,27 +71,27 @@ impl Tests {
     }
 
     /// What these replications, the first of the point in their order, say.
-    pub(super) fn answer(&self, claim: Claim, runs: &[Replication]) -> Answer {
-        let mut answers: Vec<Answer> = Vec::new();
+    pub(super) fn answer(&self, claim: Claim, runs: &[Replication]) -> Evidence {
+        let mut answers: Vec<Evidence> = Vec::new();
         for (slo, tests) in self.objectives.iter().zip(&self.tests) {
             answers.extend(tests.iter().map(|test| self.ask(claim, slo, test, runs)));
         }
         // Met needs all of them, missed one.
         let (decides, else_) = match claim {
-            Claim::Met => (Answer::NotProven, Answer::Proven),
-            Claim::Missed => (Answer::Proven, Answer::NotProven),
+            Claim::Met => (Evidence::NotProven, Evidence::Proven),
+            Claim::Missed => (Evidence::Proven, Evidence::NotProven),
         };
         if answers.contains(&decides) {
             return decides;
         }
-        let more = |answer: &Answer| match answer {
-            Answer::MoreRuns(runs) => Some(*runs),
-            Answer::Proven | Answer::NotProven => None,
+        let more = |answer: &Evidence| match answer {
+            Evidence::MoreRuns(runs) => Some(*runs),
+            Evidence::Proven | Evidence::NotProven => None,
         };
-        answers.iter().filter_map(more).max().map_or(else_, Answer::MoreRuns)
+        answers.iter().filter_map(more).max().map_or(else_, Evidence::MoreRuns)
     }
 
-    fn ask(&self, claim: Claim, slo: &Slo, test: &Test, runs: &[Replication]) -> Answer {
+    fn ask(&self, claim: Claim, slo: &Slo, test: &Test, runs: &[Replication]) -> Evidence {
         match *test {
             Test::Mean => {
                 let usual = &runs[..runs.len().min(self.usual as usize)];
@@ -114,21 +114,29 @@ impl Tests {
         }
     }
 
-    fn ask_mean(&self, claim: Claim, slo: &Slo, runs: &[Replication]) -> Answer {
-        let values = runs.iter().filter_map(|run| judge(slo, std::slice::from_ref(run)).observed);
-        let sample: Sample = values.filter(|value| value.is_finite()).collect();
+    fn ask_mean(&self, claim: Claim, slo: &Slo, runs: &[Replication]) -> Evidence {
+        // A value that lies in a range is proven on a side if both of its ends are.
+        let answers = || runs.iter().filter_map(|run| run.answer(slo));
+        let least: Sample = answers().map(|answer| answer.least).filter(|value| value.is_finite()).collect();
+        let most: Sample = answers()
+            .map(|answer| answer.most.unwrap_or(answer.least))
+            .filter(|value| value.is_finite())
+            .collect();
+        let is_proven = [least, most].iter().all(|sample| self.mean_proves(claim, slo, sample));
+        if is_proven { Evidence::Proven } else { Evidence::NotProven }
+    }
+
+    fn mean_proves(&self, claim: Claim, slo: &Slo, sample: &Sample) -> bool {
         let each = self.level / self.objectives.len() as f64;
         let level = if claim == Claim::Met { self.level } else { each };
         let (Some(mean), Some(half)) = (sample.mean(), sample.half_width(1.0 - 2.0 * level)) else {
-            return Answer::NotProven;
+            return false;
         };
-        let (low, high) = (mean - half, mean + half);
         let holds = |value: f64| slo.relation.holds(value, slo.limit);
-        let is_proven = match claim {
-            Claim::Met => holds(low) && holds(high),
-            Claim::Missed => !holds(low) && !holds(high),
-        };
-        if is_proven { Answer::Proven } else { Answer::NotProven }
+        match claim {
+            Claim::Met => holds(mean - half) && holds(mean + half),
+            Claim::Missed => !holds(mean - half) && !holds(mean + half),
+        }
     }
 }
 
@@ -185,7 +193,7 @@ impl Plan {
 
     /// What the first runs say. It ends as soon as no outcome of the rest can change the answer, which leaves its level as it
     /// is: curtailed sampling.
-    fn ask(&self, claim: Claim, runs: &[Replication], holds: impl Fn(&Replication) -> bool) -> Answer {
+    fn ask(&self, claim: Claim, runs: &[Replication], holds: impl Fn(&Replication) -> bool) -> Evidence {
         let seen = &runs[..runs.len().min(self.runs as usize)];
         let good = seen.iter().filter(|run| holds(run)).count() as u32;
         let bad = seen.len() as u32 - good;
@@ -195,9 +203,9 @@ impl Plan {
             (Claim::Met, None, _) | (Claim::Missed, _, None) => (false, true),
         };
         match (is_proven, is_out) {
-            (true, _) => Answer::Proven,
-            (_, true) => Answer::NotProven,
-            _ => Answer::MoreRuns(self.runs),
+            (true, _) => Evidence::Proven,
+            (_, true) => Evidence::NotProven,
+            _ => Evidence::MoreRuns(self.runs),
         }
     }
 }

@@ -70,6 +70,8 @@ pub struct Limit {
     pub found: Found,
     /// All values tried, the smallest first.
     pub points: Vec<Point>,
+    /// Whether a check of the scenario as it is passes.
+    pub own: bool,
     /// Values that are met beyond the limit, or missed before it: the objectives turn more than once.
     pub exceptions: Vec<f64>,
 }
@@ -199,11 +201,12 @@ impl Limit {
         for value in asked.curve(&found) {
             search.is_met(value)?;
         }
+        let own = search.is_met(asked.along.own())?;
         let trials = search.into_trials();
         let points: Vec<Point> =
             trials.iter().map(|trial| Point::of(trial, scenario.replications as usize)).collect();
         let exceptions = exceptions(&found, &points);
-        Ok(Self { found, points, exceptions, asked, grid })
+        Ok(Self { found, points, own, exceptions, asked, grid })
     }
 
     /// The scenario as it is.
@@ -246,15 +249,7 @@ impl Limit {
 
 /// Whether the scenario as it is meets its objectives.
 pub fn meets_its_own(limit: &Limit) -> bool {
-    let own = limit.asked.along.own();
-    match limit.found {
-        Found::Everywhere(..) => true,
-        Found::Nowhere(..) => false,
-        Found::Limit(bracket) => match bracket.direction {
-            Direction::Up => own <= bracket.limit,
-            Direction::Down => own >= bracket.limit,
-        },
-    }
+    limit.own
 }
 
 /// The limit in the second half of the runs, near where it is in the whole of them.

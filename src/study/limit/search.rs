@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 
 use super::along::Along;
-use super::evidence::{Answer, Claim, Tests};
+use super::evidence::{Claim, Evidence, Tests};
 use super::{Asked, Direction, Interval, LimitError};
 use crate::engine::time::SimDuration;
 use crate::experiment::replication::{Replication, simulate};
@@ -197,10 +197,10 @@ impl<'s, P: Progress> Search<'s, P> {
         loop {
             let trial = self.at(value, runs)?;
             match tests.answer(claim, &trial.runs) {
-                Answer::Proven => return Ok(true),
-                Answer::NotProven => return Ok(false),
+                Evidence::Proven => return Ok(true),
+                Evidence::NotProven => return Ok(false),
                 // In parts, since a few may tell already.
-                Answer::MoreRuns(most) => runs = most.min(trial.runs.len() as u32 + tests.usual.max(PART)),
+                Evidence::MoreRuns(most) => runs = most.min(trial.runs.len() as u32 + tests.usual.max(PART)),
             }
         }
     }
