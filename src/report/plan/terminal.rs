@@ -20,7 +20,7 @@ pub fn render(plans: &[Plan], width: usize, colour: bool) -> String {
     for view in &views {
         lines.extend(story(view, views.len() > 1, width, paint));
     }
-    for warning in views.first().map(|view| view.warnings()).unwrap_or_default() {
+    for warning in views.first().map(View::warnings).unwrap_or_default() {
         lines.extend(wrapped(&format!("! {}", one_line(warning)), width, "  "));
     }
     // Rates differ in the load alone, so the hints about the first say what there is to say.
