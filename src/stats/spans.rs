@@ -49,7 +49,7 @@ impl Spans<'_> {
     }
 
     /// The value at or below which a share `level` of them lies; `None` of none. With the open ones going on for ever if that
-    /// moves it little ([`LITTLE`]), else a bound, with the open ones as long as they were.
+    /// moves it by a twentieth or less, else a bound, with the open ones as long as they were.
     pub fn quantile(&self, level: f64) -> Option<AtLeast> {
         let count = self.count();
         if count == 0 {
