@@ -224,6 +224,7 @@ fn mean(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::tolerances::Gated;
     use crate::model::metric::Metrics;
 
     fn runs(metric: Metric, values: &[Option<f64>]) -> Vec<Replication> {
@@ -239,7 +240,7 @@ mod tests {
     #[track_caller]
     fn check(metric: Metric, before: &[Option<f64>], now: &[Option<f64>], expected: Judgement) {
         let skipped: Vec<Metric> = Metric::ALL.iter().copied().filter(|known| *known != metric).collect();
-        let tolerances = Tolerances::default();
+        let tolerances = Tolerances::new(Gated::All, []);
         let mut found = compare(&[], &runs(metric, before), &runs(metric, now), &tolerances, &skipped);
         settle(&mut found.iter_mut().collect::<Vec<_>>());
         assert_eq!(found[0].judgement, expected, "{found:?}");

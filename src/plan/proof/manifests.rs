@@ -186,9 +186,13 @@ mod tests {
 
     #[test]
     fn a_manifest_without_the_depth_or_with_another_metric_is_no_plan() {
-        let no_metric = HPA.split("  - type").next().unwrap().replace("metrics:", "metrics: []");
+        let before = |text: &str| text.split("  - type").next().expect("a text").to_owned();
+        let no_metric = before(HPA)
+            + "  - type: Resource\n    resource:\n      name: cpu\n      target:\n        type: Utilization\n        \
+               averageUtilization: 60\n";
         let other = HPA.replace("total_pending", "total_waiting");
-        let no_trigger = KEDA.split("  - type").next().unwrap().replace("triggers:", "triggers: []");
+        let no_trigger =
+            before(KEDA) + "  - type: cpu\n    metricType: Utilization\n    metadata:\n      value: \"60\"\n";
         let summed = KEDA.replace("max(", "sum(");
         for (text, expected) in [(no_metric, "0 targets"), (other, "total_waiting")] {
             let error = hpa(&text, &cluster()).expect_err(&text);
