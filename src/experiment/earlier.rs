@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::summary::{Estimate, Named, SCHEMA, Verdict};
+use super::summary::{Estimate, Named, SCHEMA, Verdict, as_meant};
 use crate::model::metric::{Metric, Unit};
 
 /// What an earlier run left behind.
@@ -89,7 +89,7 @@ const fn yes() -> bool {
 impl Judged {
     /// Whether it is met, or missed where that is what the scenario shows.
     pub fn is_as_meant(&self) -> bool {
-        if self.expected_miss { self.judged && !self.pass } else { self.pass }
+        as_meant(self.expected_miss, self.judged, self.pass)
     }
 
     /// What the left side counts in.

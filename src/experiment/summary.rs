@@ -249,6 +249,11 @@ pub fn digest(replications: &[Replication]) -> String {
     format!("{:016x}", digest.value())
 }
 
+/// Whether an objective is met, or missed for certain where the scenario is meant to miss it.
+pub(super) const fn as_meant(expected_miss: bool, judged: bool, pass: bool) -> bool {
+    if expected_miss { judged && !pass } else { pass }
+}
+
 impl SloResult {
     fn expecting_a_miss(self) -> Self {
         Self { expected_miss: true, ..self }
@@ -256,7 +261,7 @@ impl SloResult {
 
     /// Whether it is met, or missed where that is what the scenario shows.
     pub fn is_as_meant(&self) -> bool {
-        if self.expected_miss { self.judged && !self.pass } else { self.pass }
+        as_meant(self.expected_miss, self.judged, self.pass)
     }
 
     /// Whether the 95th percentile over the replications is the largest of them, because they are too few for any other.
@@ -416,6 +421,12 @@ mod tests {
         values.iter().map(run).collect()
     }
 
+    /// An objective on the recovery of the whole system.
+    fn recovery(statistic: Statistic, relation: Relation, limit: f64) -> Slo {
+        let subject = Subject::Metric(Metric::Recovery);
+        Slo { expression: String::new(), subject, class: None, statistic, relation, limit }
+    }
+
     #[track_caller]
     fn check(
         statistic: Statistic,
@@ -424,16 +435,7 @@ mod tests {
         values: &[Option<f64>],
         expected: Option<bool>,
     ) {
-        let expression = String::new();
-        let slo = Slo {
-            expression,
-            subject: Subject::Metric(Metric::Recovery),
-            class: None,
-            statistic,
-            relation,
-            limit,
-        };
-        let result = judge(&slo, &runs(values));
+        let result = judge(&recovery(statistic, relation, limit), &runs(values));
         assert_eq!((result.pass, result.judged), (expected == Some(true), expected.is_some()), "{result:?}");
     }
 
@@ -456,16 +458,7 @@ mod tests {
 
     #[test]
     fn what_has_no_value_is_neither_met_nor_judged() {
-        let expression = String::new();
-        let (statistic, relation, limit) = (Statistic::Max, Relation::Less, 10.0);
-        let slo = Slo {
-            expression,
-            subject: Subject::Metric(Metric::Recovery),
-            class: None,
-            statistic,
-            relation,
-            limit,
-        };
+        let slo = recovery(Statistic::Max, Relation::Less, 10.0);
         let result = judge(&slo, &[Replication::bare(0, Metrics::default(), Vec::new())]);
         assert_eq!((result.pass, result.judged, result.observed), (false, false, None));
         assert_eq!(result.absent, "not disturbed: nothing to recover from");

@@ -33,13 +33,19 @@ impl Answer {
 
 /// The answers to the questions of a scenario, in their order.
 pub fn answers(outcome: &Outcome, config: &ModelConfig) -> Vec<Option<Answer>> {
-    config.questions.iter().map(|question| answer(question, outcome, config)).collect()
+    let questions = config.questions.iter().zip(&outcome.within);
+    questions.map(|(question, within)| answer(question, within, outcome, config)).collect()
 }
 
 /// What a replication answers; `None` where there is nothing to tell, as the share of no jobs.
-fn answer(question: &Question, outcome: &Outcome, config: &ModelConfig) -> Option<Answer> {
+fn answer(
+    question: &Question,
+    within: &[WithinLimit],
+    outcome: &Outcome,
+    config: &ModelConfig,
+) -> Option<Answer> {
     let counts = counts_of(question, outcome, config);
-    let limit = within_limit(question, outcome, config);
+    let limit = within_limit(question, within);
     match &question.quantity {
         &Quantity::Metric(metric) => {
             let metrics = class_metrics_over(&counts, config, seconds_of(question, config));
@@ -112,10 +118,8 @@ fn share_of(within: &Within, counts: &ClassCounts, limit: WithinLimit) -> Option
     (all > 0.0).then(|| (share(limit.ended), share(limit.ended + limit.open)))
 }
 
-/// The jobs of a question within its limit of a time, counted one by one.
-fn within_limit(question: &Question, outcome: &Outcome, config: &ModelConfig) -> WithinLimit {
-    let index = config.questions.iter().position(|known| known == question);
-    let by_class = index.map_or(&[][..], |index| &outcome.within[index]);
+/// The jobs of a question within its limit of a time, of those counted by class.
+fn within_limit(question: &Question, by_class: &[WithinLimit]) -> WithinLimit {
     let is_asked = |(class, _): &(usize, &WithinLimit)| question.class.is_none_or(|asked| asked == *class);
     by_class.iter().enumerate().filter(is_asked).fold(WithinLimit::default(), |sum, (_, class)| WithinLimit {
         ended: sum.ended + class.ended,

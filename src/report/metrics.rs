@@ -25,10 +25,11 @@ with a `≥`. Jobs that are refused have no wait: limit them with `rejection_pro
 
 Besides the metrics, an objective can ask for
 
-- any percentile: `wait_p80_seconds`, `sojourn_p99.9_seconds`;
+- any percentile: `wait_p80_seconds`, `sojourn_p99.9_seconds`, known to 0.4% of its value like those of the table;
 - the share of admitted jobs that are fast enough: `share(wait_seconds < 2s){class=alarm} >= 99%`, and the same of `sojourn_seconds`;
-- what a run uses up of a month's error budget: `error_budget(99.9%) < 25%` allows one job in a thousand of 30 days at the calm rate
-  (arrivals outside of spikes) to be refused, lost or failed; with `error_budget(99.9%, wait_seconds < 2s)` slower ones count as well;
+- what a run uses up of a month's error budget: `error_budget(99.9%) < 25%` allows one job in a thousand of a month at the calm rate
+  (arrivals outside of spikes) to be refused, lost or failed; with `error_budget(99.9%, wait_seconds < 2s)` slower ones count as well.
+  With `[clients]` it counts requests that their clients give up;
 - a part of the run, for metrics of jobs, shares, percentiles and budgets: `{phase=spike}` the jobs that arrive in phases of that name,
   `{phase=before}` and `{phase=after}` those before the first and after the last spike or fault (where no phase has that name),
   `{from=60s, to=150s}` those of a time, with or without `class=`. A share of the whole run falls as the run grows; that of a part

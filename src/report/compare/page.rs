@@ -9,6 +9,8 @@ use crate::experiment::summary::Estimate;
 use crate::report::kit::chart::Chart;
 use crate::report::kit::html::{details, document, figure, list, note, section, section_of_class, table};
 use crate::report::kit::number::{self, bounded};
+use crate::report::kit::objective;
+use crate::report::kit::traffic::Tone;
 
 pub(super) fn render(comparison: &Comparison, charts: &[Chart]) -> String {
     let (a, b) = (&comparison.a, &comparison.b);
@@ -97,10 +99,11 @@ fn thresholds(a: &Side, b: &Side) -> Markup {
 
 fn observed(judged: Option<&Judged>) -> Markup {
     let Some(judged) = judged else { return html! { td { "not set" } } };
-    let (class, sign) = match (judged.is_as_meant(), judged.expected_miss) {
-        (true, false) => ("good", "✓"),
-        (true, true) => ("expected", "!"),
-        (false, _) => ("bad", "✗"),
+    let (sign, tone) = objective::sign_of(judged.is_as_meant(), judged.expected_miss);
+    let class = match tone {
+        Tone::Good => "good",
+        Tone::Bad => "bad",
+        Tone::Caution | Tone::Neutral => "expected",
     };
     let shown = number::optional(judged.unit(), judged.observed);
     html! { td class=(class) { (sign) " " (bounded(&shown, judged.censored > 0)) } }

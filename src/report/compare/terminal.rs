@@ -7,6 +7,7 @@ use crate::experiment::summary::Estimate;
 use crate::model::metric::Unit;
 use crate::report::kit::columns::{self, Column};
 use crate::report::kit::number::{self, bounded};
+use crate::report::kit::objective;
 use crate::report::kit::terminal::{
     NARROWEST, Paint, columns_of, cut, joined, padded_left, padded_right, wrapped,
 };
@@ -83,9 +84,7 @@ fn objective_rows(a: &Side, b: &Side, paint: Paint) -> Vec<String> {
     }
     let sign = |judged: Option<&Judged>| match judged {
         None => "–".to_owned(),
-        Some(judged) if !judged.is_as_meant() => paint.bad("✗"),
-        Some(judged) if judged.expected_miss => paint.bold("!"),
-        Some(_) => paint.good("✓"),
+        Some(judged) => paint.tone(objective::sign_of(judged.is_as_meant(), judged.expected_miss)),
     };
     let names: Vec<String> = objectives.iter().map(|(name, ..)| printable(name)).collect();
     let values: Vec<[String; 2]> = objectives.iter().map(|(_, a, b)| [observed(*a), observed(*b)]).collect();

@@ -47,7 +47,12 @@ pub(crate) fn word(result: &SloResult) -> &'static str {
 
 /// How its line is marked: with which sign, and in which tone.
 pub(crate) fn sign(result: &SloResult) -> (&'static str, Tone) {
-    match (result.is_as_meant(), result.expected_miss) {
+    sign_of(result.is_as_meant(), result.expected_miss)
+}
+
+/// The same of an objective of which only this is known.
+pub(crate) const fn sign_of(is_as_meant: bool, expected_miss: bool) -> (&'static str, Tone) {
+    match (is_as_meant, expected_miss) {
         (true, false) => ("✓", Tone::Good),
         (true, true) => ("!", Tone::Caution),
         (false, _) => ("✗", Tone::Bad),
