@@ -36,7 +36,7 @@ mod job;
 mod line;
 mod plain;
 mod recorder;
-mod redis;
+pub(crate) mod redis;
 pub mod scrape;
 
 use std::collections::VecDeque;

@@ -3,6 +3,7 @@
 //! Both the evidence of a plan (`what_if`) and the test of its files (`proof`) ask about the same incidents.
 
 use crate::model::config::ModelConfig;
+use crate::scenario::Scenario;
 
 /// Something that happens to a configuration, for the whole run.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +40,16 @@ impl Change {
             }
         }
     }
+}
+
+/// Replications of each incident and change: enough to see what matters. Where one has ten million jobs, the means of another
+/// would be the same to three digits.
+pub fn replications(scenario: &Scenario) -> u32 {
+    const MOST: u32 = 3;
+    const ENOUGH_JOBS: f64 = 1e7;
+    let jobs: f64 = (0..scenario.model.classes.len()).map(|class| scenario.model.offered_jobs(class)).sum();
+    let most = if jobs >= ENOUGH_JOBS { 1 } else { MOST };
+    scenario.replications.min(most)
 }
 
 /// What can be lost: one process, and a third of them, as when a zone of three goes away. Each with its name and the

@@ -20,6 +20,7 @@
 //! do next. So a plan can be interrupted, resumed, and spread over machines round by round.
 
 pub mod axes;
+mod dormant;
 pub mod forecast;
 pub mod incidents;
 pub mod limits;
@@ -292,6 +293,9 @@ pub struct SearchPath {
     pub excluded: Vec<(String, usize)>,
     /// What the fluid limit discarded; nothing where it does not apply.
     pub screen: Option<Screen>,
+    /// Survivors of the screen that must do the same as one that was simulated: none of the levels in which they differ was
+    /// ever reached.
+    pub spared: usize,
     /// Survivors of the screen that cost more than the chosen one does, whatever they would do.
     pub too_dear: usize,
     /// Survivors that cost as much, but cannot be better by more than the fluid limit errs.

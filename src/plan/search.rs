@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dormant::Dormant;
 use super::forecast::Forecast;
 use super::{Criterion, Fate, Screen, ScreenedObjective, SearchPath, Simulated};
 use crate::experiment::replication::Replication;
@@ -99,6 +100,8 @@ struct Candidate {
     tie_break: Option<Predicted>,
     /// How far it is from the scenario's own settings: axes that differ, and how much.
     distance: (u32, f64),
+    /// Up to where its levels decide nothing.
+    dormant: Option<Dormant>,
     /// That it can never do what keeps coming, if so.
     lasting_overload: Option<String>,
 }
@@ -153,8 +156,7 @@ impl Search {
     pub fn of(grid: &Grid) -> Self {
         let base = grid.scenario().clone();
         let own = grid.own_numbers();
-        let (variants, candidates) =
-            grid.variants(|id, scenario| Candidate::of(id, &scenario, distance(&own, &grid.numbers(id))));
+        let (variants, candidates) = grid.variants(|id, scenario| Candidate::of(grid, id, &scenario, &own));
         let (slo, excluded) = (base.slo.clone(), variants.excluded);
         Self { slo, base, candidates, excluded, refused: BTreeMap::new() }
     }
@@ -300,10 +302,15 @@ impl Search {
             let mut chunk = Vec::new();
             while chunk.len() < self.base.plan.finalists && position < order.len() {
                 let (index, floor) = (order[position], floors[position]);
+                if chunk.iter().any(|&other| self.may_do_the_same(index, other)) {
+                    // What that one does may be all that need be known of this one.
+                    break;
+                }
                 position += 1;
                 match incumbent {
                     Some(best) if floor > best.cost => verified.too_dear += 1,
                     Some(best) if self.cannot_win_the_tie(index, best, margins) => verified.not_better += 1,
+                    _ if self.is_spared(table, index, &mut verified) => {}
                     Some(best) if self.rivals(&verified, best) >= self.base.plan.finalists => {
                         verified.beyond_finalists += 1;
                     }
@@ -320,6 +327,27 @@ impl Search {
             }
         }
         Ok(verified)
+    }
+
+    /// Whether two candidates cost the same and differ in levels alone.
+    fn may_do_the_same(&self, index: usize, other: usize) -> bool {
+        let (own, other) = (&self.candidates[index], &self.candidates[other]);
+        let is_like = own.dormant.as_ref().zip(other.dormant.as_ref()).is_some_and(|(a, b)| a.is_like(b));
+        is_like && own.monthly == other.monthly
+    }
+
+    /// Whether a candidate must do the same as one that was simulated; noted, with what became of that one, if so.
+    fn is_spared(&self, table: &Table, index: usize, verified: &mut Verified) -> bool {
+        let does_the_same = |other: &usize| {
+            let (own, its) = (&self.candidates[index].dormant, &self.candidates[*other].dormant);
+            let runs = || table.of(self.candidates[*other].id);
+            self.may_do_the_same(index, *other)
+                && own.as_ref().zip(its.as_ref()).is_some_and(|(own, its)| own.does_the_same(its, &runs()))
+        };
+        let Some(other) = verified.tried.iter().copied().find(does_the_same) else { return false };
+        verified.does_as(index, other);
+        verified.spared += 1;
+        true
     }
 
     /// Those of the chunk that meet every objective; the others are noted with the reason.
@@ -342,6 +370,7 @@ impl Search {
             }
             None => true,
         });
+        let simulated = alive.clone();
         for look in FIRST_LOOKS.into_iter().filter(|&look| look < all).chain([all]) {
             table.need(&self.ids(&alive), look)?;
             alive.retain(|&index| {
@@ -388,6 +417,7 @@ impl Search {
             }
             None => true,
         });
+        verified.tried.extend(simulated.iter().filter(|index| !verified.same_as.contains_key(index)));
         // What became of a candidate afterwards became of those that are the same.
         for (index, other) in &verified.same_as {
             if let Some(fate @ (Fate::Misses(_) | Fate::Undecided(_))) = verified.fates.get(other) {
@@ -400,22 +430,22 @@ impl Search {
     /// Leaves out candidates that cost the same and whose every replication so far is the same, to the last count,
     /// as that of one closer to the scenario's own settings.
     fn leave_out_equals(&self, table: &Table, alive: &mut Vec<usize>, verified: &mut Verified) {
-        let mut kept: Vec<usize> = verified.feasible.iter().map(|(index, _)| *index).collect();
+        let mut kept: Vec<usize> = verified.tried.clone();
         alive.sort_by(|&a, &b| self.nearer(a, b));
         alive.retain(|&index| {
             let candidate = &self.candidates[index];
             let own = table.digests(candidate.id);
             let is_equal = |&other: &usize| {
                 let other = &self.candidates[other];
-                let has_same_cost = other.monthly.least().total_cmp(&candidate.monthly.least()).is_eq();
-                has_same_cost && table.digests(other.id).iter().zip(&own).all(|(a, b)| a == b)
+                let its = table.digests(other.id);
+                // One that was given up early is known by its first replications alone.
+                other.monthly == candidate.monthly
+                    && its.len() > 1
+                    && its.iter().zip(&own).all(|(a, b)| a == b)
             };
             let equal = kept.iter().copied().find(|other| is_equal(other));
             match equal {
-                Some(other) => {
-                    verified.fates.insert(index, Fate::Equal);
-                    verified.same_as.insert(index, other);
-                }
+                Some(other) => verified.does_as(index, other),
                 None => kept.push(index),
             }
             equal.is_none()
@@ -582,6 +612,7 @@ impl Search {
             candidates: self.candidates.len(),
             excluded: self.excluded.clone(),
             screen,
+            spared: verified.spared,
             too_dear: verified.too_dear,
             not_better: verified.not_better,
             beyond_finalists: verified.beyond_finalists,
@@ -719,7 +750,7 @@ impl Search {
 }
 
 impl Candidate {
-    fn of(id: VariantId, scenario: &Scenario, distance: (u32, f64)) -> Self {
+    fn of(grid: &Grid, id: VariantId, scenario: &Scenario, own: &[Option<f64>]) -> Self {
         let model = &scenario.model;
         let forecast = Forecast::of(model);
         let predicted = |metric, class| {
@@ -733,7 +764,8 @@ impl Candidate {
             objectives: scenario.slo.iter().map(|slo| predicted(slo.metric()?, slo.class)).collect(),
             rejected: predicted(Metric::Rejected, None),
             tie_break: predicted(scenario.plan.tie_break, None),
-            distance,
+            distance: distance(own, &grid.numbers(id)),
+            dormant: Dormant::of(grid.paths(), &grid.place(id), model),
             lasting_overload: lasting_overload(scenario),
         }
     }
@@ -851,11 +883,23 @@ impl Merit {
 struct Verified {
     feasible: Vec<(usize, Merit)>,
     fates: BTreeMap<usize, Fate>,
+    /// Candidates that were simulated, and not found to be the same as another one.
+    tried: Vec<usize>,
     /// Candidates left out for the one whose every replication is the same.
     same_as: BTreeMap<usize, usize>,
+    /// How many of these were not even simulated.
+    spared: usize,
     too_dear: usize,
     not_better: usize,
     beyond_finalists: usize,
+}
+
+impl Verified {
+    /// One candidate does what another one did, and shares its fate.
+    fn does_as(&mut self, index: usize, other: usize) {
+        self.fates.insert(index, self.fates.get(&other).cloned().unwrap_or(Fate::Equal));
+        self.same_as.insert(index, other);
+    }
 }
 
 /// The error of a forecast relative to the larger of what is compared, beyond noise.

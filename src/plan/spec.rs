@@ -3,6 +3,7 @@
 //! From "Production Recommendations": for 10k req/s 3 to 5 workers of 20, one Redis of 2 GB, thresholds 5k/10k/50k;
 //! for 100k req/s 20 to 50 workers of 30 to 50, thresholds 25k/50k/200k. Of its ranges both ends are tried.
 
+use super::incidents;
 use crate::experiment::summary::{Summary, estimate_of};
 use crate::experiment::{self, Progress};
 use crate::study::cost::Monthly;
@@ -57,7 +58,7 @@ pub(super) fn verdicts(grid: &Grid, peak_rate: f64, progress: &impl Progress) ->
     let has_autoscaler = grid.scenario().model.autoscaler.is_some();
     let known: Vec<_> = recommendations(peak_rate, has_autoscaler).into_iter().filter_map(read).collect();
     let scenarios: Vec<_> = known.iter().map(|(.., scenario)| scenario).collect();
-    let found = experiment::run_all(&scenarios, grid.scenario().replications, progress)?;
+    let found = experiment::run_all(&scenarios, incidents::replications(grid.scenario()), progress)?;
     let verdict = |((name, overrides, scenario), runs): ((_, _, crate::scenario::Scenario), Vec<_>)| {
         let monthly = Monthly::of(&scenario);
         let costs = runs.iter().map(|run| monthly.cost(run));

@@ -18,8 +18,8 @@ use crate::stats::paired::PairedDifference;
 pub struct WhatIf {
     /// The configuration at multiples of its load, the smallest first; 1 is among them.
     pub loads: Vec<AtLoad>,
-    /// Largest multiple of the load, to within 0.05, at which all objectives are still met; `None` if it is less
-    /// than half.
+    /// The largest multiple of the load, to within 0.05, up to which all objectives are met; `None` if they are missed as
+    /// planned. Lighter loads that miss some stand in `loads`.
     pub headroom: Option<f64>,
     /// The multiple where the time from arrival to completion begins to climb: the point of the load curve
     /// farthest below its chord (Satopaa et al. 2011, "Finding a kneedle in a haystack"); `None` of a flat curve.
@@ -87,16 +87,62 @@ pub struct Effect {
     pub metric: Metric,
     /// The metric as it is.
     pub base: f64,
-    /// Paired difference to that with the input 10% lower: mean and half-width of its 95% interval.
-    pub lower: (f64, f64),
+    /// The paired difference with the input 10% lower.
+    pub lower: Shift,
     /// With the input 10% higher.
-    pub higher: (f64, f64),
+    pub higher: Shift,
+}
+
+/// A paired difference to the configuration as planned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// Its mean over the replications.
+    pub mean: f64,
+    /// Half-width of its 95% interval; `None` of a single replication.
+    pub half_width: Option<f64>,
+}
+
+impl Effect {
+    /// The larger of both.
+    pub fn size(&self) -> f64 {
+        self.lower.mean.abs().max(self.higher.mean.abs())
+    }
+}
+
+impl Shift {
+    /// The ends of the interval, or twice the mean where there is none.
+    pub fn ends(self) -> (f64, f64) {
+        let half_width = self.half_width.unwrap_or(0.0);
+        (self.mean - half_width, self.mean + half_width)
+    }
+
+    /// Whether it is more than chance, as far as replications say.
+    pub fn is_clear(self) -> bool {
+        self.half_width.is_none_or(|half_width| self.mean.abs() > half_width)
+    }
+
+    fn of(own: &[f64], changed: &[f64]) -> Option<Self> {
+        if own.len() != changed.len() {
+            return None;
+        }
+        match PairedDifference::of(own, changed, CONFIDENCE) {
+            Some(PairedDifference { mean, half_width, .. }) => {
+                Some(Self { mean, half_width: Some(half_width) })
+            }
+            None => Some(Self { mean: changed.first()? - own.first()?, half_width: None }),
+        }
+    }
 }
 
 impl WhatIf {
+    /// Lighter loads than planned at which objectives are missed, which a fleet that shrinks with the load may do.
+    pub fn lighter_missed(&self) -> impl Iterator<Item = &AtLoad> {
+        self.loads.iter().filter(|load| load.factor < 1.0 && !load.missed.is_empty())
+    }
+
     /// Runs everything, in the current rayon pool; `None` if interrupted. The objectives of `choice` judge it.
     pub fn of(choice: &Scenario, progress: &impl Progress) -> Option<Self> {
-        let replications = choice.replications.min(MOST_REPLICATIONS);
+        let replications = incidents::replications(choice);
         let mut cases = Vec::new();
         cases.extend(LOADS.iter().map(|&factor| Case::new(choice, |model| model.scale_load(factor))));
         let losses = incidents::losses(&choice.model);
@@ -122,10 +168,7 @@ impl WhatIf {
             .zip(changed.chunks(CHANGES.len()))
             .flat_map(|(input, runs)| effects(choice, input.name, base, runs))
             .collect();
-        let size = |effect: &Effect| {
-            let scale = effect.base.abs().max(f64::MIN_POSITIVE);
-            effect.lower.0.abs().max(effect.higher.0.abs()) / scale
-        };
+        let size = |effect: &Effect| effect.size() / effect.base.abs().max(f64::MIN_POSITIVE);
         tornado.sort_by(|a, b| size(b).total_cmp(&size(a)));
         Some(Self {
             knee: knee(&loads),
@@ -149,8 +192,6 @@ impl WhatIf {
     }
 }
 
-/// Replications of each change: enough to see what matters.
-const MOST_REPLICATIONS: u32 = 3;
 /// Multiples of the load that are always looked at.
 const LOADS: [f64; 10] = [0.5, 0.7, 0.85, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5];
 /// How closely the headroom is found.
@@ -203,11 +244,12 @@ fn refine_headroom(
     progress: &impl Progress,
 ) -> Option<Option<f64>> {
     loop {
-        let fails = loads.iter().position(|load| !load.missed.is_empty());
-        let (low, high) = match fails {
-            None => return Some(loads.last().map(|load| load.factor)),
+        let planned = loads.iter().position(|load| is_one(load.factor)).expect("1 is among them");
+        let heavier = &loads[planned..];
+        let (low, high) = match heavier.iter().position(|load| !load.missed.is_empty()) {
+            None => return Some(heavier.last().map(|load| load.factor)),
             Some(0) => return Some(None),
-            Some(first) => (loads[first - 1].factor, loads[first].factor),
+            Some(first) => (heavier[first - 1].factor, heavier[first].factor),
         };
         if high - low <= RESOLUTION + 1e-9 {
             return Some(Some(low));
@@ -302,13 +344,7 @@ fn effects(
     };
     let effect_on = |metric: Metric| {
         let own = values(base, metric);
-        let change = |runs: &[Replication]| {
-            let changed = values(runs, metric);
-            let paired = (own.len() == changed.len())
-                .then(|| PairedDifference::of(&own, &changed, CONFIDENCE))
-                .flatten();
-            paired.map(|difference| (difference.mean, difference.half_width))
-        };
+        let change = |runs: &[Replication]| Shift::of(&own, &values(runs, metric));
         let base = own.iter().copied().collect::<Sample>().mean()?;
         let (lower, higher) = (change(&runs[0])?, change(&runs[1])?);
         Some(Effect { input, metric, base, lower, higher })

@@ -144,6 +144,11 @@ impl Grid {
         self.axes.iter().map(|axis| axis.points.len() as u64).product()
     }
 
+    /// The setting of each axis.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.axes.iter().map(|axis| axis.path.as_str())
+    }
+
     /// Which point of each axis a variant has.
     pub fn place(&self, id: VariantId) -> Vec<usize> {
         let mut rest = id as usize;

@@ -93,7 +93,7 @@ fn the_choice_is_what_an_exhaustive_run_finds() {
     assert!(matches!(chosen.guarantee, Guarantee::CorrectSelection { .. }), "{:?}", chosen.guarantee);
     // Nobody was forgotten: each candidate was discarded, left out for a reason, or simulated.
     let screen = path.screen.as_ref().expect("the fluid limit applies");
-    let accounted = screen.discarded + path.too_dear + path.not_better + path.beyond_finalists;
+    let accounted = screen.discarded + path.spared + path.too_dear + path.not_better + path.beyond_finalists;
     let verified = path.simulated.iter().filter(|simulated| simulated.fate != Fate::Probe).count();
     let is_survivor_unverified = path.candidates - accounted;
     assert_eq!(is_survivor_unverified, verified, "{path:#?}");

@@ -12,7 +12,7 @@ use backpressure_sim::experiment::{self, Unattended};
 use backpressure_sim::model::metric::{Metric, Unit};
 use backpressure_sim::plan::proof::{Alarm, Proof, Tested};
 use backpressure_sim::plan::spec::SpecVerdict;
-use backpressure_sim::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
+use backpressure_sim::plan::what_if::{AfterLoss, AtLoad, Effect, Shift, WhatIf};
 use backpressure_sim::plan::{
     Choice, Criterion, Fate, Nearest, Plan, Screen, ScreenedObjective, SearchPath, Simulated,
 };
@@ -293,6 +293,7 @@ fn path(case: &Case, chosen: u32) -> SearchPath {
             audited: 8,
             widened: 1,
         }),
+        spared: 0,
         too_dear: 380,
         not_better: 20,
         beyond_finalists: 7,
@@ -321,7 +322,14 @@ fn what_if(objective: &str) -> WhatIf {
         redis_peak: 8e6 * factor,
         oom: None,
     };
-    let effect = |input, metric, base, lower, higher| Effect { input, metric, base, lower, higher };
+    let shift = |(mean, half_width)| Shift { mean, half_width: Some(half_width) };
+    let effect = |input, metric, base, lower, higher| Effect {
+        input,
+        metric,
+        base,
+        lower: shift(lower),
+        higher: shift(higher),
+    };
     WhatIf {
         loads: vec![
             load(0.5, 0.09, 0.0),

@@ -96,6 +96,8 @@ pub(super) struct Detailed {
     last_check: Option<SimTime>,
     troubles: Troubles,
     guard: Option<MemoryGuard>,
+    /// By class, what a worker's job takes more, for the payload of the last one: those of a class are often all alike.
+    active_bytes: Vec<Option<(u32, u32)>>,
     kept_completed: Kept,
     kept_failed: Kept,
     failures: Option<Failures>,
@@ -179,6 +181,7 @@ impl Level for Detailed {
             last_check: None,
             troubles: Troubles::default(),
             guard: config.redis.watermark.map(|watermark| MemoryGuard::new((watermark * 1e6) as u32)),
+            active_bytes: vec![None; config.classes.len()],
             kept_completed: Kept::new(config.redis.keep_completed),
             kept_failed: Kept::new(config.redis.keep_failed),
             failures: workers.failures,

@@ -28,16 +28,25 @@ pub(super) fn next_shard<P: Probe>(run: &mut DetailedRun<'_, P>) -> usize {
 }
 
 /// Bytes more that a job takes while a worker has it.
-pub(super) fn bytes_while_active<P: Probe>(run: &DetailedRun<'_, P>, job: &DetailedJob) -> u32 {
-    run.redis.bytes_while_active(run.classes[usize::from(job.class)].waiting, job.details.payload)
+#[inline]
+pub(super) fn bytes_while_active<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob) -> u32 {
+    let (class, payload) = (usize::from(job.class), job.details.payload);
+    match run.level.active_bytes[class] {
+        Some((known, bytes)) if known == payload => bytes,
+        _ => {
+            let bytes = run.redis.bytes_while_active(run.classes[class].waiting, payload);
+            run.level.active_bytes[class] = Some((payload, bytes));
+            bytes
+        }
+    }
 }
 
 /// A finished job stays in Redis as long as the settings say.
 pub(super) fn keep<P: Probe>(run: &mut DetailedRun<'_, P>, job: &DetailedJob, completed: bool) {
     let state = if completed { JobState::Completed } else { JobState::Failed };
-    let bytes = run.redis.bytes_when_kept(state, job.details.payload);
     let kept = if completed { &mut run.level.kept_completed } else { &mut run.level.kept_failed };
     if kept.is_used() {
+        let bytes = run.redis.bytes_when_kept(state, job.details.payload);
         run.redis.grow(bytes, run.now);
         let freed = kept.add(run.now, bytes);
         run.redis.shrink(freed);

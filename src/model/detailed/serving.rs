@@ -71,7 +71,8 @@ fn start<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
         job.details.is_empty |= !has_data;
         let demand = if !job.details.is_empty { (job.hold.0 - workers.overhead.0) as f64 } else { 0.0 };
         service += if work.jobs.is_empty() { demand } else { demand * workers.batch.marginal_cost };
-        run.redis.grow(bytes_while_active(run, &job), now);
+        let bytes = bytes_while_active(run, &job);
+        run.redis.grow(bytes, now);
         // A worker that takes a job without its data does nothing for it: it is lost, and no wait of it ends.
         if !job.details.is_empty {
             run.recorder.started(job.class, job.arrived, now.since(job.details.landed));
@@ -160,7 +161,8 @@ fn finish_jobs<P: Probe>(run: &mut DetailedRun<'_, P>, slot: usize) {
 
 /// A worker ends an attempt of a job.
 fn end_attempt<P: Probe>(run: &mut DetailedRun<'_, P>, mut job: DetailedJob) {
-    run.redis.shrink(u64::from(bytes_while_active(run, &job)));
+    let bytes = bytes_while_active(run, &job);
+    run.redis.shrink(u64::from(bytes));
     if job.details.is_empty {
         drop_evicted(run, &job);
         return;

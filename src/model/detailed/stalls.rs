@@ -46,7 +46,8 @@ pub(super) fn check<P: Probe>(run: &mut DetailedRun<'_, P>) {
         !moves
     });
     for mut job in found {
-        run.redis.shrink(u64::from(bytes_while_active(run, &job)));
+        let bytes = bytes_while_active(run, &job);
+        run.redis.shrink(u64::from(bytes));
         job.details.stalls += 1;
         run.recorder.extras(job.class).redelivered += 1;
         if job.details.stalls > run.config.workers.stalls.most {

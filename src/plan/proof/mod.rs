@@ -86,9 +86,6 @@ pub struct Alarm {
     pub in_time: Option<bool>,
 }
 
-/// Replications of each incident.
-const MOST_REPLICATIONS: u32 = 3;
-
 impl Proof {
     /// Reads the files and simulates them, in the current rayon pool. `None` if interrupted.
     pub fn of(choice: &Choice, files: &Files, progress: &impl Progress) -> Option<Self> {
@@ -118,7 +115,7 @@ impl Proof {
             incidents.push(planned);
             for Incident { name, change } in incidents::all(&with_hpa.model) {
                 let mut scenario = with_hpa.clone();
-                scenario.replications = scenario.replications.min(MOST_REPLICATIONS);
+                scenario.replications = incidents::replications(&scenario);
                 change.apply(&mut scenario.model);
                 incidents.push(Alarm::of(&name, &scenario, &run(&scenario, progress)?, &false_alarms));
             }

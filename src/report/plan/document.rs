@@ -10,7 +10,7 @@ use crate::experiment::traffic::Fates;
 use crate::model::config::TargetType;
 use crate::plan::proof::Proof;
 use crate::plan::scaling::Scaling;
-use crate::plan::what_if::{Effect, WhatIf};
+use crate::plan::what_if::{Effect, Shift, WhatIf};
 use crate::plan::{Choice, Criterion, Fate, Plan, SearchPath};
 use crate::report::kit::document::Axis;
 use crate::selection::Guarantee;
@@ -162,6 +162,7 @@ struct Path<'a> {
     candidates: usize,
     excluded: Vec<Excluded<'a>>,
     screen: Option<Screened<'a>>,
+    spared: usize,
     too_dear: usize,
     not_better: usize,
     beyond_finalists: usize,
@@ -265,7 +266,8 @@ struct Influence {
 struct Change {
     factor: f64,
     mean: f64,
-    half_width: f64,
+    /// Nothing where there is one replication.
+    half_width: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -469,6 +471,7 @@ fn path<'a>(plan: &Plan, path: &'a SearchPath) -> Path<'a> {
         candidates: path.candidates,
         excluded: excluded.map(|(reason, candidates)| Excluded { reason, candidates: *candidates }).collect(),
         screen,
+        spared: path.spared,
         too_dear: path.too_dear,
         not_better: path.not_better,
         beyond_finalists: path.beyond_finalists,
@@ -504,7 +507,7 @@ fn changes(what_if: &WhatIf) -> Changes<'_> {
         recovery_censored: loss.recovery.1,
     });
     let influence = |effect: &Effect| {
-        let change = |factor, (mean, half_width)| Change { factor, mean, half_width };
+        let change = |factor, Shift { mean, half_width }| Change { factor, mean, half_width };
         Influence {
             input: effect.input,
             metric: effect.metric.name(),

@@ -327,7 +327,6 @@ impl<'p> View<'p> {
         match what_if.headroom {
             None => "none".to_owned(),
             Some(factor) if factor >= most => bounded(&format!("+{} %", percent(factor)), true),
-            Some(factor) if factor < 1.0 => format!("{} %", percent(factor)),
             Some(factor) => format!("+{} %", percent(factor)),
         }
     }
@@ -340,10 +339,8 @@ impl<'p> View<'p> {
             peak if peak > 0.0 => format!(" (a peak of {})", units::fmt_rate(peak * factor)),
             _ => String::new(),
         };
-        match what_if.headroom {
-            None => {
-                "An objective is missed even at half the load, in the few replications of this check.".into()
-            }
+        let up_to = match what_if.headroom {
+            None => "An objective is missed as planned, in the few replications of this check.".into(),
             Some(factor) if factor >= most => format!(
                 "All objectives are met up to {} times the load{} at least; more was not tried.",
                 times(factor),
@@ -354,6 +351,14 @@ impl<'p> View<'p> {
                 times(factor),
                 rate(factor)
             ),
+        };
+        let lighter: Vec<String> = what_if
+            .lighter_missed()
+            .map(|load| format!("at {} times the load: {}", times(load.factor), load.missed.join("; ")))
+            .collect();
+        match lighter.as_slice() {
+            [] => up_to,
+            lighter => format!("{up_to} BUT A LIGHTER LOAD MISSES: {}.", lighter.join(", ")),
         }
     }
 
@@ -486,18 +491,17 @@ impl<'p> View<'p> {
 
     /// Effects other than zero, the largest first.
     pub(crate) fn effects(what_if: &WhatIf) -> Vec<&Effect> {
-        let is_any = |effect: &&Effect| effect.lower.0.abs().max(effect.higher.0.abs()) > 0.0;
+        let is_any = |effect: &&Effect| effect.size() > 0.0;
         what_if.tornado.iter().filter(is_any).collect()
     }
 
     /// The input that matters most and what it does: `arrival rate (+10 % → recovery_seconds +38 %)`.
     pub(crate) fn most_sensitive(what_if: &WhatIf) -> Option<String> {
         let effects = Self::effects(what_if);
-        let is_clear = |(change, half_width): (f64, f64)| change.abs() > half_width;
-        let clear = effects.iter().find(|effect| is_clear(effect.lower) || is_clear(effect.higher));
+        let clear = effects.iter().find(|effect| effect.lower.is_clear() || effect.higher.is_clear());
         let effect = clear.or(effects.first())?;
-        let is_higher = effect.higher.0.abs() >= effect.lower.0.abs();
-        let (sign, change) = if is_higher { ("+", effect.higher.0) } else { ("-", effect.lower.0) };
+        let is_higher = effect.higher.mean.abs() >= effect.lower.mean.abs();
+        let (sign, change) = if is_higher { ("+", effect.higher.mean) } else { ("-", effect.lower.mean) };
         Some(format!(
             "{} ({sign}10 % → {} {})",
             effect.input,
@@ -539,6 +543,7 @@ impl<'p> View<'p> {
             name: "simulated",
             left: verified,
             notes: [
+                some(path.spared, "do what a simulated one did: no level in which they differ was reached"),
                 some(path.too_dear, "cost more than the chosen one, whatever they do"),
                 some(path.not_better, "cost as much and cannot be better by more than the limit errs"),
                 some(path.beyond_finalists, "left out beyond plan.finalists"),

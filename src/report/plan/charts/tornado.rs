@@ -4,7 +4,7 @@
 
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
-use crate::plan::what_if::Effect;
+use crate::plan::what_if::{Effect, Shift};
 use crate::report::kit::axis::decimal_step;
 use crate::report::kit::chart::{Chart, Table};
 use crate::report::kit::number::{self, Scale};
@@ -51,9 +51,8 @@ fn panels(choice: &Choice) -> Vec<Panel<'_>> {
             None => panels.push(Panel { metric: effect.metric, effects: vec![effect] }),
         }
     }
-    let size = |effect: &Effect| effect.lower.0.abs().max(effect.higher.0.abs());
     for panel in &mut panels {
-        panel.effects.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        panel.effects.sort_by(|a, b| b.size().total_cmp(&a.size()));
     }
     panels.truncate(MOST_PANELS);
     panels
@@ -104,7 +103,7 @@ fn draw_panel(picture: &mut Picture, panel: &Panel<'_>, top: f64) {
     let unit = panel.metric.unit();
     let base = panel.effects[0].base;
     let ends = panel.effects.iter().flat_map(|effect| [effect.lower, effect.higher]);
-    let ends: Vec<f64> = ends.flat_map(|(mean, half)| [mean, mean - half, mean + half]).collect();
+    let ends: Vec<f64> = ends.flat_map(|shift| <[f64; 2]>::from(shift.ends())).collect();
     let low = ends.iter().copied().fold(0.0, f64::min);
     let high = ends.iter().copied().fold(0.0, f64::max);
     let range = if high > low { high - low } else { 1.0 };
@@ -118,9 +117,10 @@ fn draw_panel(picture: &mut Picture, panel: &Panel<'_>, top: f64) {
         let row = top + HEAD + index as f64 * ROW;
         picture.label((NAMES, row + ROW / 2.0), effect.input, Font::TEXT, Anchor::End);
         let half = (ROW - 8.0) / 2.0;
-        for (position, (mean, half_width), colour, opacity) in
+        for (position, shift, colour, opacity) in
             [(0.0, effect.lower, Colour::Caution, HOLLOW), (1.0, effect.higher, Colour::Main, FULL)]
         {
+            let (mean, (least, most)) = (shift.mean, shift.ends());
             let upper = row + 4.0 + position * half;
             let (from, to) = (x_of(mean.min(0.0)), x_of(mean.max(0.0)));
             picture.rect((from, upper), (to, upper + half - 1.0), colour, opacity);
@@ -135,7 +135,7 @@ fn draw_panel(picture: &mut Picture, panel: &Panel<'_>, top: f64) {
                 picture.line(corners, colour, 1.4);
             }
             let middle = upper + (half - 1.0) / 2.0;
-            let (low, high) = (x_of(mean - half_width), x_of(mean + half_width));
+            let (low, high) = (x_of(least), x_of(most));
             if high - low > 1.0 {
                 picture.line(vec![(low, middle), (high, middle)], Colour::Ink, 1.2);
                 for x in [low, high] {
@@ -187,9 +187,11 @@ fn scale(
 fn table(choice: &Choice) -> Table {
     let row = |effect: &Effect| {
         let unit = effect.metric.unit();
-        let change = |(mean, half_width): (f64, f64)| {
+        let change = |Shift { mean, half_width }: Shift| {
             let sign = if mean < 0.0 { "-" } else { "+" };
-            format!("{sign}{} ± {}", number::value(unit, mean.abs()), number::value(unit, half_width))
+            let half_width =
+                half_width.map_or(String::new(), |half| format!(" ± {}", number::value(unit, half)));
+            format!("{sign}{}{half_width}", number::value(unit, mean.abs()))
         };
         vec![
             effect.input.to_owned(),
