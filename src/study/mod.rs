@@ -54,20 +54,61 @@ pub struct VariantResult {
     pub slo: Vec<(Option<f64>, bool)>,
     /// The system-wide metrics, in the order of `Metric::ALL`.
     pub metrics: Vec<Estimate>,
+    /// What it is ranked by, besides the objectives.
+    pub criteria: Criteria,
     /// Hash of its replications, equal to that of running the variant alone.
     pub digest: String,
+}
+
+/// What variants are ranked by, in this order and less being better: a value of each replication.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Criteria {
+    /// Share of the offered jobs that were refused or lost or, where there are clients, of the requests given up.
+    pub harm: Vec<f64>,
+    /// Cost a month.
+    pub cost: Vec<f64>,
+    /// The metric `plan.tie_break`.
+    pub tie_break: Vec<f64>,
+}
+
+impl Criteria {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+
+    /// The values, the most important first.
+    pub fn in_order(&self) -> [&[f64]; Self::COUNT] {
+        [&self.harm, &self.cost, &self.tie_break]
+    }
+
+    fn of(scenario: &Scenario, replications: &[Replication]) -> Self {
+        let monthly = Monthly::of(scenario);
+        let share = |run: &Replication, harmed: &[Metric], all: Metric| {
+            let sum: f64 = harmed.iter().filter_map(|&metric| run.get(metric)).sum();
+            run.get(all).filter(|all| *all > 0.0).map_or(0.0, |all| sum / all)
+        };
+        let harm = |run: &Replication| match scenario.model.clients {
+            Some(_) => share(run, &[Metric::Abandoned, Metric::Lost], Metric::Requests),
+            None => share(run, &[Metric::Rejected, Metric::Lost], Metric::Offered),
+        };
+        let tie_break = |run: &Replication| run.get(scenario.plan.tie_break).unwrap_or(f64::INFINITY);
+        Self {
+            harm: replications.iter().map(harm).collect(),
+            cost: replications.iter().map(|run| monthly.cost(run)).collect(),
+            tie_break: replications.iter().map(tie_break).collect(),
+        }
+    }
 }
 
 impl VariantResult {
     fn of(id: VariantId, scenario: &Scenario, replications: &[Replication]) -> Self {
         let judged = scenario.slo.iter().map(|slo| judge(slo, replications));
-        let monthly = Monthly::of(scenario);
-        let costs = replications.iter().map(|replication| monthly.cost(replication));
+        let criteria = Criteria::of(scenario, replications);
         Self {
             id,
-            cost: estimate_of(&costs.collect(), 0),
+            cost: estimate_of(&criteria.cost.iter().copied().collect(), 0),
             slo: judged.map(|result| (result.observed, result.pass)).collect(),
             metrics: Metric::ALL.iter().map(|&metric| estimate(replications, None, metric)).collect(),
+            criteria,
             digest: digest(replications),
         }
     }
@@ -75,6 +116,11 @@ impl VariantResult {
     /// Whether it meets every objective.
     pub fn passes(&self) -> bool {
         self.slo.iter().all(|(_, pass)| *pass)
+    }
+
+    /// How many objectives it misses.
+    pub fn missed(&self) -> usize {
+        self.slo.iter().filter(|(_, pass)| !pass).count()
     }
 
     /// A system-wide metric.

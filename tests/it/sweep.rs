@@ -12,7 +12,7 @@ use backpressure_sim::model::metric::Metric;
 use backpressure_sim::report::{Options, sweep as reports};
 use backpressure_sim::study::grid::{Grid, GridSource};
 use backpressure_sim::study::sweep::Sweep;
-use backpressure_sim::study::{Study, VariantResult};
+use backpressure_sim::study::{Criteria, Study, VariantResult};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::Value;
@@ -176,14 +176,17 @@ fn result(study: &Study, name: &str, id: u32) -> VariantResult {
         };
         (Some(observed), slo.relation.holds(observed, slo.limit))
     });
+    let cost = 115.0 * workers + 7.0 * value("policy.shed_at", 0.0);
     VariantResult {
         id,
-        cost: Estimate {
-            half_width: Some(0.0),
-            ..estimate(115.0 * workers + 7.0 * value("policy.shed_at", 0.0))
-        },
+        cost: Estimate { half_width: Some(0.0), ..estimate(cost) },
         slo: slo.collect(),
         metrics: metrics.collect(),
+        criteria: Criteria {
+            harm: vec![if level { 1.0 } else { rejection }; 3],
+            cost: vec![if level { 1.0 } else { cost }; 3],
+            tie_break: vec![if level { 1.0 } else { rejection }; 3],
+        },
         digest: format!("{:016x}", u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
     }
 }

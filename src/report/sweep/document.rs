@@ -37,7 +37,7 @@ struct Excluded<'a> {
 #[derive(Serialize)]
 struct Variant<'a> {
     id: u32,
-    /// From 1 on.
+    /// From 1 on; equal ones share a place.
     rank: usize,
     settings: Named<String>,
     pass: bool,
@@ -96,7 +96,7 @@ fn variant<'a>(view: &'a View<'_>, position: usize) -> Variant<'a> {
     let metrics = Metric::ALL.iter().map(|&metric| (metric.name().to_owned(), *result.metric(metric)));
     Variant {
         id: result.id,
-        rank: view.ranks[position] + 1,
+        rank: view.sweep.ranks[position],
         settings: Named(paths.zip(grid.values(result.id)).collect()),
         pass: result.passes(),
         cost: result.cost,

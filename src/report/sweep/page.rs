@@ -52,7 +52,10 @@ fn head(view: &View<'_>) -> Markup {
             h1 { (scenario.name) ": sweep " span class="badge" { (badge) } } "\n"
             (question(scenario))
             p class="answer" { (answer(view)) } "\n"
-            p { (view.passing_sentence()) ". " (view.order()) } "\n"
+            p {
+                (view.passing_sentence()) ". " @if let Some(cheapest) = view.cheapest_sentence() { (cheapest) ". " }
+                (view.order())
+            } "\n"
             p class="reproduce" {
                 "Reproduce: " code { (view.grid().command()) } br;
                 "Seed " (scenario.seed) ", " (view.replications()) ". The best variant alone: "
@@ -131,12 +134,12 @@ fn ranking(view: &View<'_>) -> Markup {
     header.extend(slo.iter().map(|slo| slo.expression.as_str()));
     header.push("digest");
     let rows = html! {
-        @for (rank, &position) in view.sweep.ranking.iter().take(MOST_LISTED).enumerate() {
+        @for &position in view.sweep.ranking.iter().take(MOST_LISTED) {
             @let result = view.result(position);
             @let (class, sign) = if result.passes() { ("met", "✓") } else { ("missed", "✗") };
             tr class=(class) {
                 td { (sign) }
-                td { (rank + 1) }
+                td { (view.rank(position)) }
                 @for value in view.values(position) { td { (value) } }
                 td { (view.cost(&result.cost)) }
                 td { (View::estimate(result, Metric::Recovery)) }

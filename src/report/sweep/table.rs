@@ -138,7 +138,7 @@ fn columns<'v>(view: &'v View<'_>) -> Vec<Column<'v>> {
         add(axis.path.clone(), cells);
     }
     add("pass".to_owned(), Cells::Flag(Box::new(|row| sweep.results[row].passes())));
-    add("rank".to_owned(), Cells::Whole(Box::new(|row| Some(view.ranks[row] as i64 + 1))));
+    add("rank".to_owned(), Cells::Whole(Box::new(|row| Some(view.sweep.ranks[row] as i64))));
     add("front".to_owned(), Cells::Flag(Box::new(|row| view.is_in_front(row))));
     add("cost_mean".to_owned(), Cells::Number(Box::new(|row| finite(sweep.results[row].cost.mean))));
     add(

@@ -57,7 +57,7 @@ fn hanging(name: &str, text: &str, width: usize) -> Vec<String> {
 fn table(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     let listed: Vec<usize> = view.sweep.ranking.iter().take(MOST_LISTED).copied().collect();
     let rows = || listed.iter().map(|&position| (position, view.result(position)));
-    let mut columns = vec![Column::new("", (1..=listed.len()).map(|rank| rank.to_string()))];
+    let mut columns = vec![Column::new("", listed.iter().map(|&position| view.rank(position)))];
     for &axis in &view.varied {
         let values = rows().map(|(position, _)| view.values(position).swap_remove(axis));
         let is_text = view.axis(axis).points.iter().any(|point| point.number.is_none());
@@ -157,7 +157,15 @@ fn verdict(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
         (false, false) => "FAIL",
     };
     let which = if best.passes() { "The best" } else { "The nearest" };
-    let text = format!("{word}  {}. {which}: {}.", view.passing_sentence(), view.cost_in_words(&best.cost));
+    let cheapest = view.cheapest_sentence().map_or_else(String::new, |cheapest| format!(" {cheapest}."));
+    let text = format!(
+        "{word}  {}. {which}: {}, {}, {} refused.{cheapest} {}",
+        view.passing_sentence(),
+        view.settings(view.best(), &view.varied),
+        view.cost_in_words(&best.cost),
+        View::estimate(best, Metric::RejectionProbability),
+        view.order()
+    );
     let mut lines = wrapped(&text, width - 1, "");
     let painted = match (none_set, best.passes()) {
         (true, _) => paint.bold(word),

@@ -16,8 +16,6 @@ use crate::study::sweep::{Sweep, trade};
 /// A sweep with precomputed lookups.
 pub(crate) struct View<'s> {
     pub(crate) sweep: &'s Sweep,
-    /// For each position in the results, the place in the ranking from 0 on.
-    pub(crate) ranks: Vec<usize>,
     /// Indices of the axes that have more than one value.
     pub(crate) varied: Vec<usize>,
     names: Vec<String>,
@@ -27,16 +25,12 @@ pub(crate) struct View<'s> {
 impl<'s> View<'s> {
     pub(crate) fn of(sweep: &'s Sweep) -> Self {
         let axes = &sweep.study.grid.axes;
-        let mut ranks = vec![0; sweep.results.len()];
-        for (rank, &position) in sweep.ranking.iter().enumerate() {
-            ranks[position] = rank;
-        }
         let mut front = vec![false; sweep.results.len()];
         for &position in &sweep.front {
             front[position] = true;
         }
         let varied = (0..axes.len()).filter(|&axis| axes[axis].points.len() > 1).collect();
-        Self { sweep, ranks, varied, names: short_names(axes), front }
+        Self { sweep, varied, names: short_names(axes), front }
     }
 
     pub(crate) fn grid(&self) -> &'s Grid {
@@ -69,6 +63,12 @@ impl<'s> View<'s> {
     /// Position of the best variant, whether it meets every objective or not.
     pub(crate) fn best(&self) -> usize {
         self.sweep.ranking[0]
+    }
+
+    /// The place in the ranking: `3`, or `3=` of several that cannot be told apart.
+    pub(crate) fn rank(&self, position: usize) -> String {
+        let tied = if self.sweep.is_tied(position) { "=" } else { "" };
+        format!("{}{tied}", self.sweep.ranks[position])
     }
 
     pub(crate) fn is_in_front(&self, position: usize) -> bool {
@@ -158,14 +158,35 @@ impl<'s> View<'s> {
     pub(crate) fn order(&self) -> String {
         let scenario = self.grid().scenario();
         let first = if scenario.slo.is_empty() { "" } else { "the objectives missed, then by " };
-        format!("Ranked by {first}{}, then {}.", self.cost_name(), scenario.plan.tie_break.name())
+        let harm = if scenario.model.clients.is_some() { "given up or lost" } else { "refused or lost" };
+        format!(
+            "Ranked by {first}the share {harm}, then {}, then {}; variants that the replications cannot tell apart are equal (=).",
+            self.cost_name(),
+            scenario.plan.tie_break.name()
+        )
+    }
+
+    /// The cheapest variant that meets every objective, where it is not the best: its settings and its cost.
+    pub(crate) fn cheapest_sentence(&self) -> Option<String> {
+        let cheapest = self.sweep.cheapest()?;
+        let cost = |position: usize| self.result(position).cost.mean;
+        if cost(cheapest) == cost(self.best()) {
+            return None;
+        }
+        let differing = self.differing(&[cheapest, self.best()]);
+        Some(format!(
+            "The cheapest that meets every objective: {} – {}, {} refused",
+            self.settings(cheapest, &differing),
+            self.cost_in_words(&self.result(cheapest).cost),
+            View::estimate(self.result(cheapest), Metric::RejectionProbability),
+        ))
     }
 
     /// How many variants meet all objectives, as a sentence without its full stop.
     pub(crate) fn passing_sentence(&self) -> String {
         let all = self.sweep.results.len();
         if self.grid().scenario().slo.is_empty() {
-            return format!("No objective was set: the {} are ranked by {}", variants(all), self.cost_name());
+            return format!("No objective was set: the {} are ranked by what they refuse or lose", variants(all));
         }
         let every = if self.grid().scenario().slo.len() == 1 { "the objective" } else { "every objective" };
         match self.passing() {

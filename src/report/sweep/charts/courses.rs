@@ -118,7 +118,7 @@ fn draw_panel(
     let result = view.result(panel.position);
     let sign = if result.passes() { "✓" } else { "✗" };
     let title =
-        format!("{sign} {}. {}", view.ranks[panel.position] + 1, view.settings(panel.position, differing));
+        format!("{sign} {}. {}", view.rank(panel.position), view.settings(panel.position, differing));
     let room = PANEL_WIDTH + LABEL_ROOM - 8.0;
     let font = Font::TEXT.bold();
     picture.label((frame.left, frame.top - 32.0), font.shortened(&title, room), font, Anchor::Start);
@@ -141,7 +141,7 @@ fn table(view: &View<'_>, panels: &[Panel<'_>]) -> Table {
     let row = |panel: &Panel<'_>| {
         let result = view.result(panel.position);
         vec![
-            (view.ranks[panel.position] + 1).to_string(),
+            view.rank(panel.position),
             view.settings(panel.position, &view.varied),
             View::estimate(result, Metric::PeakDepth),
             View::estimate(result, Metric::MeanDepth),

@@ -242,7 +242,7 @@ fn table(view: &View<'_>) -> Table {
             view.cost(&result.cost),
             number::value(Unit::Fraction, View::loss(result)),
             View::estimate(result, Metric::Recovery),
-            (view.ranks[position] + 1).to_string(),
+            view.rank(position),
             if result.passes() { "✓" } else { "✗" }.to_owned(),
         ]);
         row
