@@ -143,7 +143,10 @@ fn options(args: &ImportArgs) -> Result<Options> {
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from >= to
     {
-        return Err(usage("`--to` is not after `--from`: nothing lies between them").into());
+        let [from, to] = [from, to].map(import::shown_time);
+        let message =
+            format!("`--to` is {to}, which is not after `--from`, {from}: nothing lies between them");
+        return Err(usage(&message).into());
     }
     Ok(Options {
         kind: args.kind.clone(),
@@ -309,7 +312,7 @@ fn text(recorded: &Recorded) -> String {
     }
     for (index, left) in recorded.left_out.iter().enumerate() {
         let head = if index == 0 { "left out  " } else { "          " };
-        text += &format!("{head}{} {}\n", left.count, left.what);
+        text += &format!("{head}{} × {}\n", left.count, left.what);
     }
     text
 }

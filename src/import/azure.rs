@@ -107,7 +107,6 @@ pub(super) fn read_minutes(
     let (mut rows, mut minutes_before) = (0_u64, 0);
     for source in sources.iter_mut() {
         let mut table = Table::of(source)?;
-        let by = by.map(|column| table.column(column)).transpose()?;
         let minutes: Vec<(usize, i64)> = table
             .names
             .iter()
@@ -121,6 +120,7 @@ pub(super) fn read_minutes(
             let message = "the table has no columns for minutes: it is that of durations or memory";
             return Err(ImportError::new(message, format!("{}:1", table.shown), help));
         }
+        let by = by.map(|column| table.column(column)).transpose()?;
         while table.advance(recording)? {
             let mut counts = Vec::with_capacity(minutes.len());
             let mut wrong = None;

@@ -54,13 +54,13 @@ pub(super) fn read(
     }
     recording.read = format!("{} jobs", found.jobs);
     recording.learnt.push("Service times are finishedOn - processedOn, of the last attempt.".to_owned());
-    for (count, what) in [
-        (found.unfinished, "jobs are not finished: their service times are drawn from those of the others."),
-        (found.retried, "jobs took more than one attempt: each counts as one arrival."),
-        (found.delayed, "jobs were delayed: they count when they were added, not when they were due."),
+    for (count, what, meaning) in [
+        (found.unfinished, "are not finished", "their service times are drawn from those of the others"),
+        (found.retried, "took more than one attempt", "each counts as one arrival"),
+        (found.delayed, "were delayed", "they count when they were added, not when they were due"),
     ] {
         if count > 0 {
-            recording.learnt.push(format!("{count} {what}"));
+            recording.learnt.push(format!("Jobs that {what}: {count}; {meaning}."));
         }
     }
     Ok(())

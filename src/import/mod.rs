@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 pub use recording::{ClassFound, Jobs, LeftOut, Measured, Recorded};
 pub use scenario_text::{quoted, scenario_text, trace_text};
-pub use time::{date, moment};
+pub use time::{date, moment, shown as shown_time};
 pub use trace::TIMES;
 
 use input::Source;

@@ -364,7 +364,7 @@ fn count_rates(
     }
     if absent > 0 {
         recording.learnt.push(format!(
-            "A series has no sample at {absent} times at which others have one: no jobs of its class came then."
+            "Samples that a series has not where others have one: {absent}; no jobs of its class came then."
         ));
     }
     recording.learnt.push(format!(
@@ -404,12 +404,12 @@ fn count_differences(
     recording
         .learnt
         .push("The values are counters; the differences of their samples are the jobs.".to_owned());
-    for (count, what) in [
-        (resets, "times a counter fell, so that it had begun again at zero."),
-        (bridged, "gaps between samples: their jobs are spread over the gap."),
+    for (count, what, meaning) in [
+        (resets, "How often a counter fell", "it had begun again at zero"),
+        (bridged, "Gaps between samples", "their jobs are spread over the gap"),
     ] {
         if count > 0 {
-            recording.learnt.push(format!("{count} {what}"));
+            recording.learnt.push(format!("{what}: {count}; {meaning}."));
         }
     }
     if nan > 0 {

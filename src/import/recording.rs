@@ -167,6 +167,8 @@ pub(super) struct Recording {
     out_of_order: u64,
     cut: u64,
     unnamed: u64,
+    /// Whether a count is of a time that no bins can hold.
+    is_too_long: bool,
     pub(super) read: String,
     pub(super) learnt: Vec<String>,
     pub(super) left_out: Vec<LeftOut>,
@@ -225,6 +227,7 @@ impl Recording {
             out_of_order: 0,
             cut: 0,
             unnamed: 0,
+            is_too_long: false,
             read: String::new(),
             learnt: Vec::new(),
             left_out: Vec::new(),
@@ -321,6 +324,10 @@ impl Recording {
         self.total = self.total.saturating_add(count);
         self.classes[class as usize].jobs += count;
         let Some(bins) = &mut self.bins else { return };
+        if (end - begin) / bins.width > MOST_GIVEN_BINS {
+            self.is_too_long = true;
+            return;
+        }
         let (whole, length) = (u128::from(count), (end - begin).max(1));
         let up_to = |at: i64| (whole * (at - begin) as u128 / length as u128) as u64;
         let mut at = begin;
@@ -368,6 +375,10 @@ impl Recording {
                 format!("records that cannot be read, the first at {}: {}", first.place, first.message);
             self.left_out.push(LeftOut { count: self.bad, what });
         }
+        if self.is_too_long {
+            let message = format!("a gap between two samples is longer than {MOST_GIVEN_BINS} steps");
+            return Err(ImportError::new(message, place, "a shorter time: cut it with `--from` and `--to`"));
+        }
         if self.total == 0 {
             let message = match self.cut {
                 0 => format!("there are no jobs in it ({})", self.read),
@@ -389,8 +400,10 @@ impl Recording {
             ));
         }
         if self.out_of_order > 0 {
-            self.learnt
-                .push(format!("{} records were not in order of time and were sorted.", self.out_of_order));
+            self.learnt.push(format!(
+                "Records that were not in order of time and were sorted: {}.",
+                self.out_of_order
+            ));
         }
         let renamed = self.fold(options.top);
         let first = match &self.bins {

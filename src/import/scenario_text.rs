@@ -124,7 +124,7 @@ pub fn scenario_text(recorded: &Recorded, trace_file: &str) -> String {
         item(&mut text, "nothing");
     }
     for left in &recorded.left_out {
-        item(&mut text, &format!("{} {}", left.count, left.what));
+        item(&mut text, &format!("{} × {}", left.count, left.what));
     }
     let service = recorded.service();
     let is_known = service.mean() > 0.0;

@@ -68,7 +68,7 @@ pub(super) fn is_date(nanos: i64) -> bool {
 }
 
 /// A time in messages: a date, if it is one.
-pub(super) fn shown(nanos: i64) -> String {
+pub fn shown(nanos: i64) -> String {
     match Timestamp::from_nanosecond(nanos.into()) {
         Ok(time) if is_date(nanos) => time.to_string(),
         _ => span(nanos),
