@@ -81,7 +81,7 @@ enum GapsArgument {
 const KINDS: &str = "\
 Kinds:
   prometheus         answer of /api/v1/query_range; values are rates per second, or a --counter
-  k6                 k6 run --out json=FILE
+  k6, k6-csv         k6 run --out json=FILE, or csv=FILE
   bullmq             jobs as JSON: an array, or one after another
   azure-functions    invocations per function and minute (2019)
   azure-invocations  app,func,end_timestamp,duration (2021)

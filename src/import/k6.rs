@@ -1,4 +1,4 @@
-//! JSON lines of k6 (`--out json=FILE`): each point of `http_reqs` is a request. Its latency is that of a client, waiting
+//! JSON lines of k6 (`--out json=FILE`) and its tables (`--out csv=FILE`): each point of `http_reqs` is a request. Its latency is that of a client, waiting
 //! included, and is told but never taken for a service time. The summary of a run has no times.
 
 use serde_json::Value;
@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::input::Source;
 use super::json;
 use super::recording::Recording;
+use super::table::Table;
 use super::time;
 use super::{ImportError, Options};
 
@@ -16,6 +17,10 @@ pub(super) fn recognise(head: &str) -> bool {
     let Ok(value) = serde_json::from_str::<Value>(first) else { return false };
     matches!(value.get("type").and_then(Value::as_str), Some("Metric" | "Point"))
         && value.get("metric").is_some()
+}
+
+pub(super) fn recognise_table(head: &str) -> bool {
+    head.starts_with("metric_name,timestamp,metric_value")
 }
 
 pub(super) fn recognise_summary(head: &str) -> bool {
@@ -87,6 +92,53 @@ pub(super) fn read(
     Ok(())
 }
 
+pub(super) fn read_table(
+    sources: &mut [Source],
+    options: &Options,
+    recording: &mut Recording,
+) -> Result<(), ImportError> {
+    let by = options.class_by.as_deref().filter(|by| *by != "none");
+    let (mut points, mut others) = (0_u64, 0_u64);
+    for source in sources.iter_mut() {
+        let mut table = Table::of(source)?;
+        let [metric, at, value] =
+            [table.column("metric_name")?, table.column("timestamp")?, table.column("metric_value")?];
+        let by = by.map(|column| table.column(column)).transpose()?;
+        while table.advance(recording)? {
+            if &table.row[metric] != "http_reqs" {
+                others += 1;
+                continue;
+            }
+            let Some(time) = time::moment(&table.row[at]) else {
+                let message = format!("timestamp: `{}` is not a time", &table.row[at]);
+                recording.bad(table.error(message, "seconds since 1970, or a date"))?;
+                continue;
+            };
+            let Some(count) = table.row[value].parse().ok().and_then(whole) else {
+                let message = format!("metric_value: `{}` is not a count", &table.row[value]);
+                recording.bad(table.error(message, COUNT))?;
+                continue;
+            };
+            points += 1;
+            let class = recording.class(by.map_or("", |column| &table.row[column]), None);
+            for _ in 0..count {
+                recording.job(time, class, None, None);
+            }
+        }
+    }
+    recording.read = format!("{points} points of http_reqs");
+    recording.learnt.push(format!(
+        "{others} lines of other metrics say nothing of arrivals; http_req_duration is what clients saw, and no service time."
+    ));
+    Ok(())
+}
+
+const COUNT: &str = "a whole number of requests from 0 to 1000000";
+
+fn whole(number: f64) -> Option<u64> {
+    (number.fract() == 0.0 && (0.0..=1e6).contains(&number)).then_some(number as u64)
+}
+
 enum Point {
     Request { at: i64, count: u64, class: String },
     Latency(f64),
@@ -119,10 +171,9 @@ fn point_of(line: &str, by: &str) -> Result<Point, (String, String)> {
         (format!("data.time: `{}` is not a time", json::brief(written)), "a date in RFC 3339".to_owned())
     })?;
     let written = data.and_then(|data| data.get("value")).unwrap_or(&null);
-    let count = written.as_f64().filter(|count| count.fract() == 0.0 && (0.0..=1e6).contains(count));
+    let count = written.as_f64().and_then(whole);
     let count = count.ok_or_else(|| {
-        let allowed = "a whole number of requests from 0 to 1000000".to_owned();
-        (format!("data.value: `{}` is not a count", json::brief(written)), allowed)
+        (format!("data.value: `{}` is not a count", json::brief(written)), COUNT.to_owned())
     })?;
     let class = match by {
         "none" => String::new(),
@@ -140,5 +191,5 @@ fn point_of(line: &str, by: &str) -> Result<Point, (String, String)> {
             }
         }
     };
-    Ok(Point::Request { at, count: count as u64, class })
+    Ok(Point::Request { at, count, class })
 }

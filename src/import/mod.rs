@@ -16,6 +16,7 @@ mod pageviews;
 mod prometheus;
 mod recording;
 mod scenario_text;
+mod table;
 mod time;
 mod trace;
 
@@ -122,6 +123,14 @@ pub const FORMATS: &[Format] = &[
         has_times: true,
         recognise: k6::recognise,
         read: k6::read,
+    },
+    Format {
+        kind: "k6-csv",
+        what: "a table of k6",
+        is_trace: false,
+        has_times: true,
+        recognise: k6::recognise_table,
+        read: k6::read_table,
     },
     Format {
         kind: "k6-summary",

@@ -91,11 +91,15 @@ fn matrix(series: &[(&str, &[&str])]) -> String {
     format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{}]}}}}"#, list.join(","))
 }
 
+/// A file, more words of the command line, its jobs, and those of each class.
+type Case = (&'static str, &'static [&'static str], u64, &'static [(&'static str, u64)]);
+
 #[test]
 fn every_kind_becomes_a_scenario_that_offers_exactly_its_jobs() {
-    let cases: [(&str, &[&str], u64, &[(&str, u64)]); 8] = [
+    let cases: [Case; 9] = [
         ("friday.json", &[], 3_900_000, &[("none", 3_900_000)]),
         ("k6.json", &["--class-by", "method"], 3, &[("POST", 2), ("GET", 1)]),
+        ("k6.csv", &["--class-by", "method"], 2, &[("GET", 1), ("POST", 1)]),
         ("bullmq.json", &[], 2, &[("job", 2)]),
         ("azure_fn.csv", &[], 522, &[("queue", 500), ("http", 22)]),
         ("azure-invocations.csv", &[], 3, &[("f1", 2), ("f2", 1)]),
@@ -337,6 +341,9 @@ fn latency_of_a_client_is_no_service_time() {
         &["--class-by", "tenant"],
         &["no tag `tenant`", "method, name, status"],
     );
+    let table = fs::read_to_string(data("k6.csv")).unwrap();
+    refuse("k.csv", table.replace("9,1.0", "9,-1").as_bytes(), &[], &["k.csv:2", "metric_value: `-100000`"]);
+    refuse("k.csv", table.as_bytes(), &["--class-by", "tenant"], &["no column `tenant`", "metric_name"]);
     refuse("k.json", &fs::read(data("k6-summary.json")).unwrap(), &[], &["45765 requests", "--out json"]);
 }
 
@@ -617,6 +624,7 @@ fn a_trace_reader_names_the_same_kinds_and_the_command() {
         "friday.json",
         "k6.json",
         "k6-summary.json",
+        "k6.csv",
         "bullmq.json",
         "azure_fn.csv",
         "azure-invocations.csv",
