@@ -292,7 +292,7 @@ fn tell(args: &ImportArgs, recorded: &Recorded, scenario: &Path, trace: &Path) -
 fn text(recorded: &Recorded) -> String {
     let mut text = format!("read      {}\n", recorded.origin());
     let began = recorded.began().map(|began| format!(" from {began} on")).unwrap_or_default();
-    text += &format!("jobs      {} in {}{began}\n", recorded.total, fmt_duration(recorded.span as f64 / 1e9));
+    text += &format!("jobs      {} in {}{began}\n", recorded.total, recorded.lasted());
     text += &format!(
         "rate      {} in the mean, {} in the busiest {}\n",
         fmt_rate(recorded.mean_rate()),

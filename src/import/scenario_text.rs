@@ -24,6 +24,11 @@ impl Recorded {
         self.peak.0 as f64 / (self.peak.1 as f64 / 1e9)
     }
 
+    /// How long it lasted, for people.
+    pub fn lasted(&self) -> String {
+        if self.span <= 1 { "an instant".to_owned() } else { fmt_duration(self.span as f64 / 1e9) }
+    }
+
     /// When time zero is, for people; `None` where the file has no dates.
     pub fn began(&self) -> Option<String> {
         time::is_date(self.zero).then(|| time::shown(self.zero))
@@ -167,12 +172,12 @@ pub fn scenario_text(recorded: &Recorded, trace_file: &str) -> String {
         "\n# ASSUMED: the thresholds of your gateway.\n[policy]\nrecovery = 5000\nwarning = 10000\ncritical = 50000\n",
     );
     let mean = if is_known { service.mean() } else { GUESS };
-    // A number that no scenario may have is left for the user to see and replace.
-    let slots = (recorded.peak_rate() * mean / BUSY).ceil().clamp(1.0, 1e9);
+    // No more than there are jobs, where few of them take long.
+    let slots = (recorded.peak_rate() * mean / BUSY).ceil().min(recorded.total as f64).clamp(1.0, 1e9);
     let (processes, concurrency) = ((slots / SLOTS).ceil().min(1e6), slots.min(SLOTS));
     let _ = write!(
         text,
-        "\n# ASSUMED: {} at the peak x {} of service / {BUSY} = {slots} slots.\n[workers]\nprocesses = {processes}\nconcurrency = {concurrency}\n\
+        "\n# ASSUMED: {} at the peak x {} of service / {BUSY} takes {slots} slots.\n[workers]\nprocesses = {processes}\nconcurrency = {concurrency}\n\
          overhead = \"1.5ms\"                  # ASSUMED: fetching and finishing a job, as measured with BullMQ\n",
         fmt_rate(recorded.peak_rate()),
         fmt_duration(mean)
@@ -187,7 +192,7 @@ pub fn scenario_text(recorded: &Recorded, trace_file: &str) -> String {
 
 fn learnt(recorded: &Recorded) -> Vec<String> {
     let mut lines = vec![recorded.origin()];
-    let span = fmt_duration(recorded.span as f64 / 1e9);
+    let span = recorded.lasted();
     let began = recorded.began().map(|began| format!(" from {began} on")).unwrap_or_default();
     lines.push(format!("{} jobs in {span}{began}; kept as {}", recorded.total, recorded.kept()));
     lines.push(format!(

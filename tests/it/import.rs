@@ -518,6 +518,16 @@ fn jobs_are_cut_and_counted() {
 
 #[test]
 fn few_jobs_or_all_at_once_are_a_scenario_too() {
+    // One job that took three years needs one slot.
+    let long =
+        r#"[{"timestamp":1700000000000,"processedOn":1700000000000,"finishedOn":1790000000000,"name":"x"}]"#;
+    let (told, folder) = import_text("long.json", long, &[]);
+    assert_eq!(told["jobs"], 1);
+    assert!(written(&folder, "long.toml").contains("takes 1 slots"));
+    let gap = matrix(&[("", &["1", "2"])]).replace("]]}", "],[4000000000,\"5\"]]}");
+    for words in [&["--counter"][..], &["--gaps", "hold"], &["--gaps", "empty"]] {
+        refuse("gap.json", gap.as_bytes(), words, &["gap.json", "1000000"]);
+    }
     let line = "h - - [03/May/2024:10:00:01 +0200] \"GET / HTTP/1.1\" 200 1\n";
     let (told, _folder) = import_text("one.log", line, &[]);
     assert_eq!(told["jobs"], 1);
