@@ -24,7 +24,7 @@ pub(super) struct ImportArgs {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Folder for the trace and the scenario [default: the current one].
-    #[arg(short, long, value_name = "DIR", env = "SIMULATE_OUTPUT")]
+    #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Name of both: NAME.toml and NAME.trace.csv [default: that of the first file].
     #[arg(long)]
@@ -88,16 +88,20 @@ Kinds:
   azure-llm          TIMESTAMP,ContextTokens,GeneratedTokens (2023, 2024)
   access-log         common, combined, nginx with $request_time, or JSON lines";
 
-/// Set while files are written: they are written to their end, which takes no time.
+/// Set while there are files that an end of the process would leave behind.
 static WRITING: AtomicBool = AtomicBool::new(false);
+/// Set by an interrupt while files are written.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn import(args: &ImportArgs) -> Result<u8> {
     // Reading may wait for standard input, so the signal itself ends it.
     ctrlc::set_handler(|| {
-        if !WRITING.load(Ordering::SeqCst) {
-            eprintln!("interrupted; nothing was written");
-            std::process::exit(exit::INTERRUPTED.into());
+        if WRITING.load(Ordering::SeqCst) {
+            INTERRUPTED.store(true, Ordering::SeqCst);
+            return;
         }
+        eprintln!("interrupted; nothing was written");
+        std::process::exit(exit::INTERRUPTED.into());
     })
     .context("failed to listen for interrupts")?;
     let options = options(args)?;
@@ -123,8 +127,12 @@ pub(super) fn import(args: &ImportArgs) -> Result<u8> {
     };
     let trace = import::trace_text(&recorded);
     let text = import::scenario_text(&recorded, &trace_name);
-    let warnings = check(&recorded, &text, &trace, &trace_name)?;
     WRITING.store(true, Ordering::SeqCst);
+    let warnings = check(&recorded, &text, &trace, &trace_name)?;
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        eprintln!("interrupted; nothing was written");
+        return Ok(exit::INTERRUPTED);
+    }
     write_both((&trace_path, &trace), (&scenario_path, &text))?;
     tell(args, &recorded, &scenario_path, &trace_path)?;
     if !args.quiet {
@@ -211,7 +219,6 @@ fn check(recorded: &Recorded, text: &str, trace: &str, trace_name: &str) -> Resu
     let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
     let draft = folder.path().join(trace_name);
     fs::write(&draft, trace).with_context(|| format!("failed to write `{}`", draft.display()))?;
-    // A process that an interrupt ends leaves nothing: the draft is gone before.
     let loaded = scenario::from_str(text, "the imported scenario", folder.path(), &[]);
     folder.close().context("failed to remove a temporary folder")?;
     let scenario = loaded.map_err(|error| anyhow!("the import does not run as it is: {error}"))?.scenario;

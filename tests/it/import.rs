@@ -622,8 +622,11 @@ fn files_that_exist_are_not_touched() {
 #[test]
 fn an_interrupt_leaves_nothing() {
     let folder = empty();
-    let child = command(folder.path(), &["import", "-"]).stdin(Stdio::piped()).spawn().unwrap();
-    let output = interrupt(child, Duration::from_millis(500));
+    let mut child = command(folder.path(), &["import", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    // Held open: at its end the input would be read, and refused, before the interrupt is seen.
+    let input = child.stdin.take();
+    let output = interrupt(child, Duration::from_secs(1));
+    drop(input);
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(files(folder.path()).len(), 0);
 }
