@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod compare;
 mod describe;
+mod import;
 mod install;
 mod limit;
 mod memory;
@@ -80,6 +81,8 @@ enum Command {
     Memory(memory::MemoryArgs),
     /// Write a commented scenario as a starting point.
     New(new::NewArgs),
+    /// Write a trace and its scenario from what Prometheus, k6, BullMQ, Azure or a web server recorded.
+    Import(import::ImportArgs),
     /// Print every setting of a scenario with its value and the origin of the value.
     Config(args::ScenarioArgs),
     /// Print the JSON schema of scenario files, for editors and programs.
@@ -104,6 +107,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare::compare(args),
         Some(Command::Memory(args)) => memory::memory(args),
         Some(Command::New(args)) => new::new(args),
+        Some(Command::Import(args)) => import::import(args),
         Some(Command::Config(args)) => describe::config(args),
         Some(Command::Schema(args)) => describe::schema(args),
         Some(Command::Metrics) => describe::metrics(),

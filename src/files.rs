@@ -1,8 +1,10 @@
-//! A file that is replaced as a whole or not at all: written beside its place first, then renamed into it.
+//! A file that is replaced as a whole or not at all: written beside its place first, then renamed into it. And what gzip packed.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
 
 /// A file that could not be written; what was there before is still there.
 #[derive(Debug)]
@@ -43,6 +45,11 @@ pub fn replace(path: &Path, text: &str) -> Result<(), FileError> {
         let _ = fs::remove_file(&draft);
     }
     written.map_err(failed)
+}
+
+/// What a gzip file of one or several members (RFC 1952) holds.
+pub fn gunzip<R: Read>(packed: R) -> MultiGzDecoder<R> {
+    MultiGzDecoder::new(packed)
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {

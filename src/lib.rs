@@ -92,6 +92,7 @@
 //! | 4 | [`alerts`] | evaluates alert rules on a run as Prometheus would |
 //! | 3 | [`model`] | simulates one replication: the events and what they do |
 //! | 2 | [`stats`] | estimates means, intervals and differences |
+//! | 2 | [`import`] | recognises and reads recordings of other tools |
 //! | 1 | [`engine`] | keeps simulated time, event calendars and random streams |
 //! | 1 | [`units`] | reads and writes durations, rates, sizes and fractions |
 //! | 1 | [`memory`] | computes the Redis memory of BullMQ jobs |
@@ -108,6 +109,7 @@ pub mod engine;
 pub mod experiment;
 pub mod files;
 pub mod fluid;
+pub mod import;
 pub mod memory;
 pub mod model;
 pub mod plan;

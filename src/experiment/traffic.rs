@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::named::Named;
 use super::replication::Replication;
-use crate::engine::time::SimTime;
+use crate::engine::time::{SimDuration, SimTime};
 use crate::model::config::{ArrivalProcess, ArrivalSource, Curve, ModelConfig};
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
@@ -455,7 +455,18 @@ fn pieces(model: &ModelConfig) -> Vec<Piece> {
             }
             ArrivalProcess::Batches { batches, .. } => {
                 for batch in batches.iter().filter(|batch| batch.at < horizon) {
-                    jobs[place(batch.at)] += batch.count as f64;
+                    // Each part has as many of its jobs as it has of its time.
+                    let until = SimTime(batch.at.0.saturating_add(batch.within.0));
+                    let (mut begin, mut part) = (batch.at, place(batch.at));
+                    while part < ends.len() && begin < until {
+                        let end = ends[part].min(until);
+                        let share = end.since(begin).as_secs_f64() / batch.within.as_secs_f64();
+                        jobs[part] += batch.count as f64 * share;
+                        (begin, part) = (end, part + 1);
+                    }
+                    if batch.within == SimDuration::ZERO {
+                        jobs[part] += batch.count as f64;
+                    }
                 }
             }
             ArrivalProcess::Constant

@@ -5,12 +5,11 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::OnceLock;
 
-use flate2::read::MultiGzDecoder;
-
 use super::diagnostic::{Code, Diagnostic, Location, nearest};
 use super::log::Mistake;
 use super::reader::Section;
 use super::tree::Place;
+use crate::files::gunzip;
 
 /// The largest scenario file.
 pub(super) const MOST_SCENARIO_BYTES: u64 = 16 << 20;
@@ -105,7 +104,7 @@ fn text_of(
     }
     if bytes.starts_with(&GZIP) {
         let mut unpacked = Vec::new();
-        let read = MultiGzDecoder::new(&bytes[..]).take(most_bytes + 1).read_to_end(&mut unpacked);
+        let read = gunzip(&bytes[..]).take(most_bytes + 1).read_to_end(&mut unpacked);
         if let Err(error) = read {
             let what = format!(
                 "its gzip data are truncated or damaged after {} bytes of text: {error}",

@@ -284,15 +284,21 @@ fn what_is_no_trace_is_named_with_the_way_to_convert_it() {
     let cases: [(&str, &[&str]); 9] = [
         (
             r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#,
-            &["an answer of Prometheus", "jq -r"],
+            &["an answer of Prometheus", "simulate import "],
         ),
         (
             r#"[{"id":"1","timestamp":1700000000123,"processedOn":1,"finishedOn":2}]"#,
-            &["BullMQ jobs", "jq -r"],
+            &["BullMQ jobs", "simulate import"],
         ),
-        (r#"{"metrics":{"http_reqs":{"count":45765}}}"#, &["k6", "--out csv"]),
-        ("h - - [01/Jul/1995:00:00:01 -0400] \"GET /a/ HTTP/1.0\" 200 6245\n", &["an access log", "sed -E"]),
-        ("HashOwner,HashApp,HashFunction,Trigger,1,2\naa,bb,cc,http,0,12\n", &["Azure Functions", "awk -F,"]),
+        (r#"{"metrics":{"http_reqs":{"count":45765}}}"#, &["k6", "simulate import"]),
+        (
+            "h - - [01/Jul/1995:00:00:01 -0400] \"GET /a/ HTTP/1.0\" 200 6245\n",
+            &["an access log", "simulate import"],
+        ),
+        (
+            "HashOwner,HashApp,HashFunction,Trigger,1,2\naa,bb,cc,http,0,12\n",
+            &["Azure Functions", "simulate import"],
+        ),
         ("0.5\n1.5\n", &["the first line holds values", "time_s"]),
         ("time_s,rate\n0,1\n", &["counts of jobs, not rates"]),
         ("BZh91AY", &["compressed by bzip2", "bunzip2"]),

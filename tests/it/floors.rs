@@ -8,7 +8,7 @@
 //! experiment                     the replications of one scenario
 //! scenario, alerts               what a user asks for
 //! model                          what happens in one replication
-//! stats                          estimates
+//! stats, import                  estimates; recordings of others
 //! engine, units, memory, fluid, files, selection
 //! ```
 //!
@@ -36,7 +36,7 @@ const FLOORS: [&[&str]; 9] = [
     &["experiment"],
     &["scenario", "alerts"],
     &["model"],
-    &["stats"],
+    &["stats", "import"],
     &["engine", "units", "memory", "fluid", "files", "selection"],
 ];
 
@@ -55,7 +55,7 @@ const HOMES: [(&str, &str); 14] = [
     ("rayon", "experiment"),
     ("toml", "scenario"),
     ("croner", "scenario"),
-    ("flate2", "scenario"),
+    ("flate2", "files"),
 ];
 
 #[test]

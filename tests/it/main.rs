@@ -18,6 +18,7 @@ mod floors;
 mod fluid;
 mod forecast;
 mod hints;
+mod import;
 mod limit;
 mod memory;
 mod metastable;

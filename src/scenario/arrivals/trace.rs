@@ -7,7 +7,7 @@
 //! are left alone. The file is CSV as in RFC 4180: quoted fields may hold commas and doubled quotes, and lines may end
 //! in CRLF; semicolons or tabs may separate the fields, and lines before the header may begin with `#`.
 //!
-//! Times may be dates (`foreign` has the formats) or seconds since 1970. What is no trace at all is named, with the command
+//! Times may be dates (`import` has the formats) or seconds since 1970. What is no trace at all is named, with the command
 //! that makes one of it.
 
 mod foreign;
@@ -17,6 +17,7 @@ use std::ops::Range;
 
 use super::{SPREADS, Source, only_phase};
 use crate::engine::time::{SimDuration, SimTime};
+use crate::import;
 use crate::model::config::{ArrivalBatch, ArrivalProcess, TracedArrival};
 use crate::scenario::diagnostic::{Code, did_you_mean, nearest};
 use crate::scenario::files::{DataFile, MOST_DATA_MISTAKES};
@@ -189,7 +190,7 @@ fn start_of(value: &Value, kind: &Kind) -> Result<Start, Mistake> {
     };
     let label = "\"first\", a date such as \"2026-01-05T08:30:00Z\", or seconds since 1970";
     let wrong = || Mistake::new(Code::WrongType, format!("`{text}` is not a time"), label);
-    let nanos = match foreign::date(&text) {
+    let nanos = match import::date(&text) {
         Some(nanos) => nanos,
         None => nanos_of(&text, None).map_err(|_| wrong())?,
     };
@@ -382,9 +383,6 @@ const COLUMNS: &[(&str, Column)] = &[
     ("service_ns", Column::Service(1)),
 ];
 
-/// Names that others give the time: dates, or numbers whose size tells their unit.
-const TIMES: &[&str] = &["time", "timestamp", "ts", "date", "datetime"];
-
 /// The lines of the file, and whether they are counts.
 fn parse(
     text: &str,
@@ -422,7 +420,7 @@ fn columns_of(
     let is_service = |column: &Column| matches!(column, Column::Service(_));
     let is_class = |column: &Column| matches!(column, Column::Class | Column::Priority);
     let is_count = |column: &Column| matches!(column, Column::Count);
-    if header.fields.iter().all(|field| field.parse::<f64>().is_ok() || foreign::date(field).is_some()) {
+    if header.fields.iter().all(|field| field.parse::<f64>().is_ok() || import::date(field).is_some()) {
         let label = "put a line above it such as `time_s`, or `time_s,count`";
         wrong(
             whole(),
@@ -434,7 +432,7 @@ fn columns_of(
     for (index, name) in header.fields.iter().enumerate() {
         let lower = name.to_ascii_lowercase();
         let named = COLUMNS.iter().find(|(known, _)| *known == lower).map(|(_, column)| *column);
-        let column = named.or_else(|| TIMES.contains(&lower.as_str()).then_some(Column::Time(None)));
+        let column = named.or_else(|| import::TIMES.contains(&lower.as_str()).then_some(Column::Time(None)));
         let Some(column) = &column else {
             if lower == "rate" {
                 let label = "write `count`: the rate times the seconds from this line to the next";
@@ -513,7 +511,7 @@ fn record_of(
         };
         match column {
             Column::Time(unit) => {
-                at = SimTime(match foreign::date(field) {
+                at = SimTime(match import::date(field) {
                     Some(nanos) => nanos,
                     None => nanos(*unit)?,
                 });

@@ -66,7 +66,8 @@ part.
 A trace is a CSV file (RFC 4180), optionally compressed by gzip, with a header and one arrival per line: a time (`time_ns`,
 `time_us`, `time_ms` or `time_s`, never decreasing), the `class` or `priority` if there are several classes, and optionally
 the service time (`service_us` and so on). With a column `count`, a line stands for that many arrivals between its time and
-the next time in the file, or within an `interval`.
+the next time in the file, or within an `interval`. What other tools
+recorded (Prometheus, k6, BullMQ, Azure, access logs) becomes such a file by `simulate import FILE`.
 
 ## Overrides
 

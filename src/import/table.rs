@@ -1,0 +1,63 @@
+//! CSV with places: the rows of a file, each with its line.
+
+use super::ImportError;
+use super::input::Source;
+use super::recording::Recording;
+
+/// The rows of a CSV file, each with its line.
+pub(super) struct Table<'s> {
+    pub(super) shown: String,
+    pub(super) names: Vec<String>,
+    reader: csv::Reader<&'s mut dyn std::io::BufRead>,
+    pub(super) row: csv::StringRecord,
+    line: u64,
+}
+
+impl<'s> Table<'s> {
+    pub(super) fn of(source: &'s mut Source) -> Result<Self, ImportError> {
+        let shown = source.shown.clone();
+        let mut reader =
+            csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(source.reader());
+        let names = reader.headers().map_err(|error| failed(&shown, &error))?;
+        let names = names.iter().map(str::to_owned).collect();
+        Ok(Self { shown, names, reader, row: csv::StringRecord::new(), line: 1 })
+    }
+
+    /// Where the column stands.
+    pub(super) fn column(&self, name: &str) -> Result<usize, ImportError> {
+        let found = self.names.iter().position(|other| other.eq_ignore_ascii_case(name));
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self.names.iter().map(String::as_str).take(8).collect();
+            let message = format!("there is no column `{name}`");
+            ImportError::new(message, format!("{}:1", self.shown), format!("found: {}", names.join(", ")))
+        })
+    }
+
+    /// Reads the next row that has as many fields as the header.
+    pub(super) fn advance(&mut self, recording: &mut Recording) -> Result<bool, ImportError> {
+        while self.reader.read_record(&mut self.row).map_err(|error| failed(&self.shown, &error))? {
+            self.line = self.row.position().map_or(0, csv::Position::line);
+            if self.row.len() == self.names.len() {
+                return Ok(true);
+            }
+            let (fields, expected) = (self.row.len(), self.names.len());
+            let message = format!("the line has {fields} fields, but the header has {expected}");
+            recording.bad(self.error(message, format!("{expected} fields")))?;
+        }
+        Ok(false)
+    }
+
+    pub(super) fn error(&self, message: impl Into<String>, help: impl Into<String>) -> ImportError {
+        ImportError::new(message, format!("{}:{}", self.shown, self.line), help)
+    }
+}
+
+fn failed(shown: &str, error: &csv::Error) -> ImportError {
+    let line = error.position().map(|at| format!(":{}", at.line())).unwrap_or_default();
+    let message = match error.kind() {
+        csv::ErrorKind::Io(error) => format!("its gzip data are truncated or damaged: {error}"),
+        csv::ErrorKind::Utf8 { .. } => "the line is not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    };
+    ImportError::new(message, format!("{shown}{line}"), "fetch the file again, or save it as UTF-8")
+}
