@@ -274,7 +274,8 @@ fn maps_mark_what_is_missed_excluded_and_best() {
 fn the_page_says_what_is_best_first_and_loads_nothing() {
     let page = reports::html(&sweep("twenty"));
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in the page"));
-    assert!(place("✓ 16 OF 19 PASS") < place("Best: policy.critical = 1k, workers.processes = 1"));
+    assert!(place("✓ 16 OF 19 PASS") < place("Best: policy.critical = 8k, workers.processes = 4"));
+    assert!(place("Best: policy") < place("The cheapest that meets every objective: critical 1k, processes 1"));
     assert!(place("Best: policy") < place("simulate sweep tiny.toml --grid"));
     assert!(place("simulate sweep tiny.toml") < place("1 of 20 combinations were excluded"));
     assert!(place("were excluded") < place("<svg"));
@@ -369,7 +370,7 @@ fn the_table_has_numbers_in_base_units_and_names_as_written() {
     assert_eq!(cells("long")[7]["gateway.check_latency"], "0.008");
     assert_eq!(cells("hopeless")[0]["redis.maxmemory"], "none");
     let winner = thousands.iter().find(|row| row["rank"] == "1").unwrap();
-    assert_eq!((winner["policy.critical"].as_str(), winner["cost_mean"].as_str()), ("3000", "115"));
+    assert_eq!((winner["policy.critical"].as_str(), winner["cost_mean"].as_str()), ("19000", "1150"));
     assert!(winner["recovery_seconds_half_width"].parse::<f64>().unwrap() > 0.0);
     assert_eq!(winner["circuit_cycle_seconds_mean"], "", "nothing where there is no value");
 }
@@ -387,7 +388,7 @@ fn the_document_has_every_variant_on_a_line() {
     let winner = document["variants"].as_array().unwrap().iter().find(|one| one["id"] == best).unwrap();
     assert_eq!(
         (winner["rank"].as_u64(), winner["settings"]["policy.critical"].as_str()),
-        (Some(1), Some("1000"))
+        (Some(1), Some("8000"))
     );
     let folder = written(&sweep, &Options::default());
     assert_eq!(fs::read(folder.path().join("r/sweep.json")).unwrap(), text);
