@@ -4,6 +4,7 @@
 //! Pages import the kit; the kit imports no page.
 
 pub(crate) mod axis;
+pub(crate) mod card;
 pub(crate) mod chart;
 pub(crate) mod columns;
 pub(crate) mod cost;
