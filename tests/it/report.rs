@@ -685,6 +685,37 @@ fn report_folder_holds_page_charts_and_tables() {
 }
 
 #[test]
+fn the_card_is_a_picture_that_tells_what_is_bad_first() {
+    let parent = folder();
+    let folder = parent.path().join("r");
+    write(&folder, &spike(), &Options::default());
+    let card = fs::read_to_string(folder.join("summary.svg")).expect("a card");
+    check_xml("summary.svg", &card);
+    let drawn = &card[card.find("</desc>").expect("a description")..];
+    let place = |text: &str| drawn.find(text).unwrap_or_else(|| panic!("`{text}` is not on the card"));
+    let order = ["\nrefused\n", "\nlost\n", "\nstill waiting\n", "\ndone\n", "✗ FAIL", "critical is 50 000"];
+    assert!(order.map(place).is_sorted(), "{drawn}");
+}
+
+#[test]
+fn all_plots_over_time_have_one_axis() {
+    let page = page(&spike());
+    let datas = page.split("<script type=\"application/json\">").skip(1);
+    let mut axes: Vec<String> = Vec::new();
+    for data in datas {
+        let data: serde_json::Value =
+            serde_json::from_str(data.split("</script>").next().expect("an end")).expect("JSON");
+        for (index, plot) in data["plots"].as_array().expect("plots").iter().enumerate() {
+            let edges: Vec<_> = (0..2).map(|sheet| &data["edges"][sheet][index]).collect();
+            let edges: Vec<String> = edges.iter().map(|edge| format!("{} to {}", edge[0], edge[1])).collect();
+            axes.push(format!("{} {} {edges:?}", plot["axis"], plot["x"]));
+        }
+    }
+    assert!(axes.len() > 5, "{axes:?}");
+    assert!(axes.windows(2).all(|pair| pair[0] == pair[1]), "{axes:?}");
+}
+
+#[test]
 fn csv_has_a_row_a_point_and_a_row_a_replication() {
     let parent = folder();
     let folder = parent.path().join("r");

@@ -271,8 +271,9 @@ fn maps_mark_what_is_missed_excluded_and_best() {
 fn the_page_says_what_is_best_first_and_loads_nothing() {
     let page = reports::html(&sweep("twenty"));
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in the page"));
-    assert!(place("✓ 16 OF 19 PASS") < place("Best: policy.critical = 1k, workers.processes = 1"));
-    assert!(place("Best: policy") < place("simulate sweep tiny.toml --grid"));
+    // What the best does stands before the verdict.
+    assert!(place("Best: policy.critical = 1k, workers.processes = 1") < place("✓ 16 OF 19 PASS"));
+    assert!(place("✓ 16 OF 19 PASS") < place("simulate sweep tiny.toml --grid"));
     assert!(place("simulate sweep tiny.toml") < place("1 of 20 combinations were excluded"));
     assert!(place("were excluded") < place("<svg"));
     assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"));
@@ -406,7 +407,9 @@ fn equal_sweeps_give_equal_files_and_png_on_request() {
     assert!(png.starts_with(b"\x89PNG"));
     reports::write(&with_png.path().join("r"), &sweep("alone"), &Options::default()).unwrap();
     let names: Vec<String> = read(&with_png).into_keys().collect();
-    assert_eq!(names, ["courses.svg", "report.html", "sweep.json", "variants.csv", "variants.parquet"]);
+    let expected =
+        ["courses.svg", "report.html", "summary.svg", "sweep.json", "variants.csv", "variants.parquet"];
+    assert_eq!(names, expected);
 }
 
 /// A real one: six configurations of the tiny scenario.

@@ -292,6 +292,12 @@ async function touch() {
   await page.touchscreen.tap((depth.left + depth.right) / 2, (depth.top + depth.bottom) / 2 - scrolled);
   const shown = await tip(page, "depth");
   check(shown && shown.rows.median.endsWith("jobs"), "a tap shows the values");
+  const cut = await page.evaluate(() => {
+    const tip = document.querySelector("#depth .tip").getBoundingClientRect();
+    const texts = [...document.querySelectorAll("#depth .tip b")].map((text) => text.getBoundingClientRect().right);
+    return tip.left < 0 || tip.right > innerWidth || texts.some((right) => right > tip.right);
+  });
+  check(!cut, "the values at the cursor are cut");
   await done();
 }
 

@@ -438,7 +438,7 @@
       // The height of a layer is not where it is, so layers and ranges have no dot.
       if (one.to || one.layer || one.y[index] === null || at < plot.left - 1 || at > plot.right + 1) continue;
       const y = plot.bottom - share(plot.y, one.y[index]) * (plot.bottom - plot.top);
-      const radius = sheet.svg.viewBox.baseVal.width / 240;
+      const radius = sheet.svg.viewBox.baseVal.width / (sheet.svg.classList.contains("narrow") ? 130 : 240);
       plot.dots.appendChild(svgElement(sheet.svg, "circle", { cx: at, cy: y, r: radius, fill: one.colour }));
     }
   }
@@ -467,7 +467,8 @@
       const swatch = svgElement(sheet.svg, "svg", { class: "backpressure-chart swatch", viewBox: "0 0 10 10" });
       swatch.appendChild(svgElement(sheet.svg, "rect", { width: 10, height: 10, fill: one.colour }));
       const value = one.y[index] === null ? "none" : withUnit(one.y[index], plot.y.unit);
-      const text = one.to ? `${value} to ${withUnit(one.to[index], plot.y.unit)}` : value;
+      const low = plot.y.unit === " s" || one.y[index] === null ? value : written(one.y[index]);
+      const text = one.to ? `${low} to ${withUnit(one.to[index], plot.y.unit)}` : value;
       row.append(swatch, htmlElement("span", "name", chart.names[one.name]), htmlElement("b", "", text));
       rows.push(row);
     }
@@ -475,6 +476,13 @@
     const box = sheet.svg.getBoundingClientRect();
     const outer = chart.box.getBoundingClientRect();
     const scale = box.width / sheet.svg.viewBox.baseVal.width;
+    // On a phone beside the cursor would be on the line: the values stand below the chart.
+    tip.classList.toggle("below", sheet.svg.classList.contains("narrow"));
+    if (tip.classList.contains("below")) {
+      tip.style.left = "0";
+      tip.style.top = box.bottom - outer.top + "px";
+      return;
+    }
     const x = box.left - outer.left + placeOf(plot, cursor.value) * scale;
     const isRight = x + 14 + tip.offsetWidth > outer.width;
     tip.style.left = clamp(isRight ? x - 14 - tip.offsetWidth : x + 14, 0, Math.max(outer.width - tip.offsetWidth, 0)) + "px";

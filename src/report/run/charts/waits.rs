@@ -84,3 +84,18 @@ const WIDE: f64 = 50.0;
 /// Widest span of a logarithmic scale; shorter waits are drawn between its lower end and zero.
 const MOST_SPAN: f64 = 1e5;
 const PLOT_HEIGHT: f64 = 220.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_of_zero_is_at_zero_and_the_shortest_other_is_not() {
+        let axis = axis_for(&[0.0, 0.004, 12.0]);
+        assert_eq!(axis.ticks[0], (0.0, "0".to_owned()));
+        assert!(axis.position(0.0) == 0.0 && axis.position(0.004) > 0.05);
+        let without = axis_for(&[0.004, 12.0]);
+        assert_eq!(without.ticks[0].1, "1 ms", "nothing waits for zero, so there is no zero");
+        assert_eq!(axis_for(&[0.0, 0.0]).position(0.0), 0.0);
+    }
+}
