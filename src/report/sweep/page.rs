@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::view::{View, variants};
-use crate::model::metric::{Metric, Unit};
+use crate::model::metric::Metric;
 use crate::report::kit::card::{self, Card, Tile};
 use crate::report::kit::chart::Chart;
 use crate::report::kit::html::{
@@ -94,7 +94,7 @@ pub(super) fn card(view: &View<'_>) -> Card {
     }
 }
 
-/// The best variant with what it costs and what it does, as a sentence.
+/// The best variant with what it costs, as a sentence; what it does stands below in figures.
 fn answer(view: &View<'_>) -> String {
     let best = view.result(view.best());
     let settings: Vec<String> = view
@@ -104,14 +104,10 @@ fn answer(view: &View<'_>) -> String {
         .map(|(value, axis)| format!("{} = {value}", axis.path))
         .collect();
     let which = if best.passes() { "Best" } else { "Nearest to the objectives" };
-    let lost = best.metric(Metric::Lost).mean.filter(|lost| *lost > 0.0);
-    let lost = lost.map_or(String::new(), |lost| format!(", {} lost", number::value(Unit::Jobs, lost)));
     format!(
-        "{which}: {} – {}, recovery {}, {} of offered jobs refused{lost}.",
+        "{which}: {} – {}.",
         if settings.is_empty() { "the scenario as it is".to_owned() } else { settings.join(", ") },
         view.cost_in_words(&best.cost),
-        View::estimate(best, Metric::Recovery),
-        View::estimate(best, Metric::RejectionProbability),
     )
 }
 
