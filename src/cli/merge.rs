@@ -28,7 +28,7 @@ pub(super) struct MergeArgs {
     pool: PoolArgs,
     #[command(flatten)]
     tell: TellArgs,
-    /// Also write every chart as PNG.
+    /// Also write the summary card (`summary.png`) and every chart as PNG.
     #[cfg_attr(feature = "png", arg(long))]
     #[cfg_attr(not(feature = "png"), arg(skip))]
     png: bool,

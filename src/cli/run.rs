@@ -31,7 +31,7 @@ pub(super) struct RunArgs {
     /// Print the reasons at length: load against capacity by phase, which limit was reached when, and what would move it.
     #[arg(long, conflicts_with = "json")]
     explain: bool,
-    /// Also write every chart as PNG.
+    /// Also write the summary card (`summary.png`) and every chart as PNG.
     #[cfg_attr(feature = "png", arg(long))]
     #[cfg_attr(not(feature = "png"), arg(skip))]
     png: bool,

@@ -277,7 +277,10 @@ fn the_command_writes_the_same_report_on_any_number_of_threads() {
         assert!(told.contains(expected), "no {expected} in\n{told}");
     }
     let names: Vec<&str> = written.keys().map(String::as_str).collect();
-    assert_eq!(names, ["limit.json", "objective-1.svg", "points.csv", "report.html", "traffic.svg"]);
+    assert_eq!(
+        names,
+        ["limit.json", "objective-1.svg", "points.csv", "report.html", "summary.svg", "traffic.svg"]
+    );
     let document: Value = serde_json::from_slice(&written["limit.json"]).expect("a document");
     let limit = &document["limit"];
     assert!(

@@ -22,6 +22,8 @@ use backpressure_sim::report::{Chart, Options, run};
 use backpressure_sim::scenario::slo::{Relation, Slo, Statistic, Subject};
 use backpressure_sim::scenario::{self, Scenario};
 
+use crate::support::without_own_scripts;
+
 /// What a made-up case looks like; `spike()` is the usual one.
 #[derive(Clone)]
 struct Case {
@@ -598,16 +600,18 @@ fn page_loads_nothing_and_escapes_what_the_scenario_says() {
     let mut case = spike();
     hostile.clone_into(&mut case.classes[0].0);
     let page = page(&case);
-    assert!(!page.contains("<script"), "a class name or a comment became a script");
     assert!(page.contains("&lt;script&gt;"));
+    // The name of a class is data of the page's own script as well.
+    assert!(page.contains("\\u003cscript>alert('x')\\u003c/script>"));
+    let addresses = page.matches("http").count();
+    assert_eq!(addresses, page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count());
+    let page = without_own_scripts(&page);
     assert!(
         !page.contains("src=")
             && !page.contains("href=")
             && !page.contains("url(")
             && !page.contains("@import")
     );
-    let addresses = page.matches("http").count();
-    assert_eq!(addresses, page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count());
 }
 
 #[test]
@@ -628,7 +632,9 @@ fn same_findings_give_the_same_bytes() {
 fn page_says_what_became_of_the_traffic_and_how_it_ended_before_anything_else() {
     let page = page(&spike());
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in the page"));
-    assert!(place("refused, none lost") < place("✗ FAIL"));
+    // On the card what was refused, lost or waits stands before what was done, and all of it before the verdict.
+    let tiles = ["</i>refused", "</i>lost", "</i>still waiting", "</i>done"].map(place);
+    assert!(tiles.is_sorted() && tiles[3] < place("✗ FAIL"), "{tiles:?}");
     assert!(place("Capacity 10k/s against 20k/s offered for 60 s") < place("✗ FAIL"));
     assert!(place("✗ FAIL") < place("simulate scenarios/spike-20k.toml --set"));
     assert!(place("scenarios/spike-20k.toml") < place("What broke first"));
@@ -647,13 +653,14 @@ fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-const FILES_OF_SMALL: [&str; 9] = [
+const FILES_OF_SMALL: [&str; 10] = [
     "depth.svg",
     "memory.svg",
     "rates.svg",
     "replications.csv",
     "report.html",
     "summary.json",
+    "summary.svg",
     "timeseries.csv",
     "utilisation.svg",
     "waits.svg",
@@ -675,6 +682,37 @@ fn report_folder_holds_page_charts_and_tables() {
     assert!(summary.ends_with("}\n"));
     let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
     assert_eq!(summary["schema"], "backpressure-sim/summary/2");
+}
+
+#[test]
+fn the_card_is_a_picture_that_tells_what_is_bad_first() {
+    let parent = folder();
+    let folder = parent.path().join("r");
+    write(&folder, &spike(), &Options::default());
+    let card = fs::read_to_string(folder.join("summary.svg")).expect("a card");
+    check_xml("summary.svg", &card);
+    let drawn = &card[card.find("</desc>").expect("a description")..];
+    let place = |text: &str| drawn.find(text).unwrap_or_else(|| panic!("`{text}` is not on the card"));
+    let order = ["\nrefused\n", "\nlost\n", "\nstill waiting\n", "\ndone\n", "✗ FAIL", "critical is 50 000"];
+    assert!(order.map(place).is_sorted(), "{drawn}");
+}
+
+#[test]
+fn all_plots_over_time_have_one_axis() {
+    let page = page(&spike());
+    let datas = page.split("<script type=\"application/json\">").skip(1);
+    let mut axes: Vec<String> = Vec::new();
+    for data in datas {
+        let data: serde_json::Value =
+            serde_json::from_str(data.split("</script>").next().expect("an end")).expect("JSON");
+        for (index, plot) in data["plots"].as_array().expect("plots").iter().enumerate() {
+            let edges: Vec<_> = (0..2).map(|sheet| &data["edges"][sheet][index]).collect();
+            let edges: Vec<String> = edges.iter().map(|edge| format!("{} to {}", edge[0], edge[1])).collect();
+            axes.push(format!("{} {} {edges:?}", plot["axis"], plot["x"]));
+        }
+    }
+    assert!(axes.len() > 5, "{axes:?}");
+    assert!(axes.windows(2).all(|pair| pair[0] == pair[1]), "{axes:?}");
 }
 
 #[test]
@@ -704,8 +742,10 @@ fn png_comes_on_request_and_goes_with_the_next_report() {
     let parent = folder();
     let folder = parent.path().join("r");
     write(&folder, &spike(), &Options { png: true, ..Options::default() });
-    let png = fs::read(folder.join("recovery.png")).expect("a picture");
-    assert!(png.starts_with(b"\x89PNG"));
+    for name in ["recovery.png", "summary.png"] {
+        let png = fs::read(folder.join(name)).expect("a picture");
+        assert!(png.starts_with(b"\x89PNG"), "{name}");
+    }
     write(&folder, &small(), &Options::default());
     assert_eq!(names_in(&folder), FILES_OF_SMALL, "nothing of the old report stays");
     assert_eq!(names_in(parent.path()), ["r"]);

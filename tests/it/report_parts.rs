@@ -249,9 +249,10 @@ fn reasons_of_rejections_are_told_apart_where_there_are_several() {
     let table = &page[page.find("Refused, by reason").expect("it is there")..];
     let row = &table[table.find("class=\"total\"").expect("a row")..table.find("</tbody>").expect("an end")];
     let cells: Vec<f64> = row
-        .split("<td>")
+        .split("<td")
         .skip(1)
         .map(|cell| {
+            let cell = cell.split_once('>').map_or("", |(_, cell)| cell);
             let digits: String =
                 cell.split('<').next().unwrap_or("").chars().filter(char::is_ascii_digit).collect();
             digits.parse().expect("a count")

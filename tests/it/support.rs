@@ -142,3 +142,35 @@ pub(crate) fn check_refusal(folder: &Path, arguments: &[&str], code: i32, messag
     check_code(&output, code, messages);
     assert_eq!(text(&output.stdout), "", "results only on stdout");
 }
+
+/// The page without its own script and the data that it reads, which load nothing and in which no text ends an element. What
+/// else begins a script would be the text of a user that became one.
+#[track_caller]
+pub(crate) fn without_own_scripts(page: &str) -> String {
+    const DATA: &str = "<script type=\"application/json\">";
+    const SCRIPT: &str = "<script>\n// Brings the charts of a report to life";
+    let mut rest = page;
+    let mut without = String::new();
+    let mut scripts = 0;
+    while let Some(start) = rest.find("<script") {
+        without += &rest[..start];
+        let element = &rest[start..];
+        let end = element.find("</script>").expect("a script ends");
+        let text = &element[..end];
+        if let Some(data) = text.strip_prefix(DATA) {
+            serde_json::from_str::<serde_json::Value>(data).expect("data is JSON");
+            assert!(!data.contains('<'), "{data}");
+        } else {
+            assert!(text.starts_with(SCRIPT), "{}", &text[..text.len().min(200)]);
+            for forbidden in
+                ["http", "fetch(", "XMLHttp", "eval(", "Function(", "import", "innerHTML", "src="]
+            {
+                assert!(!text.contains(forbidden), "{forbidden}");
+            }
+            scripts += 1;
+        }
+        rest = &element[end + "</script>".len()..];
+    }
+    assert!(scripts <= 1, "the page has one script");
+    without + rest
+}

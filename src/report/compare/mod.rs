@@ -18,7 +18,7 @@ pub mod terminal;
 
 /// Writes the report into the folder `dir` and returns the path of its page.
 ///
-/// Contents: `report.html`, its charts as `depth.svg` (if both sides were run, which gives `courses`) and
+/// Contents: `report.html`, its summary card as `summary.svg`, its charts as `depth.svg` (if both sides were run, which gives `courses`) and
 /// `differences.svg`, `comparison.json` and `differences.csv`. As with a run's report, only an earlier
 /// comparison in `dir` is replaced, and the folder is complete or as it was.
 ///
@@ -33,6 +33,7 @@ pub fn write(
     let draft = Draft::beside(dir)?;
     let charts = charts(comparison, courses);
     output::write_charts(&draft, &charts, &Options::default(), output::plain_name)?;
+    output::write_card(&draft, &page::card(comparison), &Options::default())?;
     draft.write(PAGE, &page(comparison, &charts))?;
     draft.write(COMPARISON, &json(comparison)?)?;
     draft.write(DIFFERENCES, &csv::differences(comparison))?;

@@ -6,6 +6,8 @@ use super::reading::{Sorted, headline, objectives, setting, sign, size_word, unj
 use crate::compare::{Comparison, Difference, Pairing, Side};
 use crate::experiment::earlier::Judged;
 use crate::experiment::summary::Estimate;
+use crate::model::metric::Metric;
+use crate::report::kit::card::Card;
 use crate::report::kit::chart::Chart;
 use crate::report::kit::html::{details, document, figure, list, note, section, section_of_class, table};
 use crate::report::kit::number::{self, bounded};
@@ -54,15 +56,52 @@ fn head(comparison: &Comparison) -> Markup {
             } "\n"
         }
     };
+    let card = card(comparison);
     html! {
-        header class="verdict none" { "\n"
-            h1 { (comparison.a.label) " vs " (comparison.b.label) } "\n"
-            p class="answer" { (headline(comparison)) } "\n"
+        header class={ "verdict " (card.class()) } { "\n"
+            (card.markup())
             (table(&["", "name", "from", "seed", "replications", "digest", "objectives"], rows))
             p class="reproduce" { "Reproduce: " code { (comparison.command) } } "\n"
         } "\n"
     }
 }
+
+/// The comparison on one card: what each side does to the traffic, and whether it meets its objectives.
+pub(super) fn card(comparison: &Comparison) -> Card {
+    let of = |metric: Metric| {
+        comparison.differences.iter().find(|one| one.class.is_none() && one.metric == metric)
+    };
+    let side = |one: &Difference, of: &Estimate| bounded(&number::estimate(one.unit(), of), of.censored > 0);
+    let facts = FACTS.iter().filter_map(|&(name, metric)| {
+        let one = of(metric)?;
+        let (a, b) = (side(one, &one.a), side(one, &one.b));
+        Some((name, if a == b { format!("{a} in both") } else { format!("A {a}, B {b}") }))
+    });
+    let verdict = |side: &Side| match unjudged(side) {
+        Some(unjudged) => format!("{}; {unjudged}", verdict_word(side)),
+        None => verdict_word(side).to_owned(),
+    };
+    Card {
+        title: format!("{} vs {}", comparison.a.label, comparison.b.label),
+        tone: Tone::Neutral,
+        verdict: format!("A {}, B {}", verdict(&comparison.a), verdict(&comparison.b)),
+        remarks: Vec::new(),
+        lead: vec![headline(comparison)],
+        tiles: Vec::new(),
+        why: Vec::new(),
+        facts: facts.collect(),
+        basis: format!("Digests {}, {}", comparison.a.digest, comparison.b.digest),
+    }
+}
+
+/// What a card tells of both sides; what is bad first.
+const FACTS: [(&str, Metric); 5] = [
+    ("Refused", Metric::RejectionProbability),
+    ("Jobs lost", Metric::Lost),
+    ("Jobs still waiting", Metric::InSystem),
+    ("Peak depth (jobs)", Metric::PeakDepth),
+    ("Back to normal", Metric::NormalAgain),
+];
 
 fn settings(comparison: &Comparison) -> Markup {
     let content = match comparison.settings.as_deref() {

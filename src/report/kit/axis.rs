@@ -13,34 +13,40 @@ pub(crate) struct Axis {
     pub(crate) ticks: Vec<(f64, String)>,
     /// Unit of the tick labels.
     pub(crate) unit: String,
+    /// Size of the shown unit in the unit of the data.
+    divisor: f64,
+    /// The unit after a single value, with a leading space where one belongs.
+    suffix: String,
 }
 
 /// How values map to positions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Spacing {
     Linear,
     /// For positive values.
     Logarithmic,
+    /// Linear from zero to the given value, logarithmic above it.
+    LogarithmicFromZero(f64),
     /// Linear around zero and logarithmic on both sides of it.
     SignedLogarithmic,
 }
 
 impl Axis {
-    /// Time from the start of the run, in seconds, minutes, hours or days.
-    pub(crate) fn time(horizon: f64) -> Self {
+    /// Time from the start of the run, in seconds, minutes, hours or days, with at most `most_ticks` steps.
+    pub(crate) fn time(horizon: f64, most_ticks: f64) -> Self {
         let (divisor, unit, steps): (f64, _, &[f64]) = match horizon {
             h if h <= 1.0 => (1e-3, "ms", &[]),
-            h if h <= 300.0 => (1.0, "s", &[1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0]),
-            h if h <= 7_200.0 => (60.0, "min", &[0.5, 1.0, 2.0, 5.0, 10.0, 15.0]),
-            h if h <= 172_800.0 => (3_600.0, "h", &[0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0]),
+            h if h <= 300.0 => (1.0, "s", &[1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0]),
+            h if h <= 7_200.0 => (60.0, "min", &[0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0]),
+            h if h <= 172_800.0 => (3_600.0, "h", &[0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 12.0]),
             _ => (86_400.0, "days", &[]),
         };
         let shown = horizon / divisor;
         let step = steps
             .iter()
             .copied()
-            .find(|step| shown / step <= TIME_TICKS)
-            .unwrap_or_else(|| decimal_step(shown, TIME_TICKS));
+            .find(|step| shown / step <= most_ticks)
+            .unwrap_or_else(|| decimal_step(shown, most_ticks));
         let ticks = multiples(step, shown).map(|tick| (tick * divisor, number::trimmed(tick, 3))).collect();
         Self {
             low: 0.0,
@@ -48,6 +54,8 @@ impl Axis {
             spacing: Spacing::Linear,
             ticks,
             unit: format!("time ({unit})"),
+            divisor,
+            suffix: format!(" {unit}"),
         }
     }
 
@@ -68,7 +76,8 @@ impl Axis {
             Unit::PerSecond => "jobs/s".to_owned(),
             _ => suffix.trim().to_owned(),
         };
-        Self { low: 0.0, high, spacing: Spacing::Linear, ticks, unit }
+        let suffix = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        Self { low: 0.0, high, spacing: Spacing::Linear, ticks, unit, divisor, suffix }
     }
 
     /// From slightly below `low` to slightly above `high`, or from zero if `low` is close to it.
@@ -101,13 +110,23 @@ impl Axis {
             spacing: Spacing::Linear,
             ticks: ticks.collect(),
             unit,
+            divisor: 1.0,
+            suffix: String::new(),
         }
     }
 
     /// From 0 % to 100 %.
     pub(crate) fn share() -> Self {
         let ticks = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| (share, number::trimmed(share * 100.0, 0)));
-        Self { low: 0.0, high: 1.0, spacing: Spacing::Linear, ticks: ticks.to_vec(), unit: "%".to_owned() }
+        Self {
+            low: 0.0,
+            high: 1.0,
+            spacing: Spacing::Linear,
+            ticks: ticks.to_vec(),
+            unit: "%".to_owned(),
+            divisor: 0.01,
+            suffix: " %".to_owned(),
+        }
     }
 
     /// Seconds on a logarithmic scale over whole decades around `low..=high`, both positive.
@@ -130,7 +149,19 @@ impl Axis {
             spacing: Spacing::Logarithmic,
             ticks: ticks.collect(),
             unit: "log scale".to_owned(),
+            divisor: 1.0,
+            suffix: " s".to_owned(),
         }
+    }
+
+    /// The same with zero at its lower end: up to the lowest decade the scale is linear, so that a wait of zero stands at
+    /// zero, and a short one between.
+    pub(crate) fn logarithmic_seconds_from_zero(low: f64, high: f64) -> Self {
+        let above = Self::logarithmic_seconds(low, high);
+        let mut ticks = vec![(0.0, "0".to_owned())];
+        ticks.extend(above.ticks);
+        let unit = format!("log scale above {}", ticks[1].1);
+        Self { low: 0.0, spacing: Spacing::LogarithmicFromZero(above.low), ticks, unit, ..above }
     }
 
     /// Relative differences that cover `low..=high` and zero; logarithmic on both sides if the range is wide.
@@ -146,7 +177,16 @@ impl Axis {
                 (percent / 100.0, number::signed(percent, &number::trimmed(percent.abs(), 3)))
             };
             let ticks = (first..=last).map(tick).collect();
-            return Self { low, high, spacing: Spacing::Linear, ticks, unit: "%".to_owned() };
+            let (divisor, suffix) = (0.01, " %".to_owned());
+            return Self {
+                low,
+                high,
+                spacing: Spacing::Linear,
+                ticks,
+                unit: "%".to_owned(),
+                divisor,
+                suffix,
+            };
         }
         // Ticks at whole decades; -100 % means that nothing is left.
         let low = if low < 0.0 { low * 1.15 } else { -SIGNED_LINEAR };
@@ -158,7 +198,46 @@ impl Axis {
             (share, number::signed(percent, &number::short_count(percent.abs())))
         });
         let unit = "%, logarithmic beyond 10 %".to_owned();
-        Self { low, high, spacing: Spacing::SignedLogarithmic, ticks: ticks.collect(), unit }
+        let (divisor, suffix) = (0.01, " %".to_owned());
+        Self { low, high, spacing: Spacing::SignedLogarithmic, ticks: ticks.collect(), unit, divisor, suffix }
+    }
+
+    /// Drops every second tick, for a small plot.
+    pub(crate) fn thin(&mut self) {
+        let mut index = 0;
+        self.ticks.retain(|_| {
+            index += 1;
+            index % 2 == 1
+        });
+    }
+
+    /// The lowest and the highest value.
+    pub(crate) fn range(&self) -> (f64, f64) {
+        (self.low, self.high)
+    }
+
+    /// Size of the shown unit in the unit of the data.
+    pub(crate) fn divisor(&self) -> f64 {
+        self.divisor
+    }
+
+    /// The unit after a single value, with a leading space where one belongs.
+    pub(crate) fn suffix(&self) -> &str {
+        &self.suffix
+    }
+
+    /// How values map to positions, for the script of a page.
+    pub(crate) fn spacing(&self) -> &'static str {
+        match self.spacing {
+            Spacing::Linear | Spacing::SignedLogarithmic => "linear",
+            Spacing::Logarithmic => "log",
+            Spacing::LogarithmicFromZero(_) => "zero-log",
+        }
+    }
+
+    /// Where the scale stops to be linear from zero on.
+    pub(crate) fn linear_to(&self) -> f64 {
+        if let Spacing::LogarithmicFromZero(linear) = self.spacing { linear } else { 0.0 }
     }
 
     /// Position of a value between the low (0) and the high end (1); values outside are clamped.
@@ -169,6 +248,10 @@ impl Axis {
             Spacing::Linear => between(|value| value, value),
             Spacing::Logarithmic => between(f64::ln, value.max(self.low)),
             Spacing::SignedLogarithmic => between(|value| (value / SIGNED_LINEAR).asinh(), value),
+            Spacing::LogarithmicFromZero(linear) if value <= linear => ZERO_SHARE * value / linear,
+            Spacing::LogarithmicFromZero(linear) => {
+                ZERO_SHARE + (1.0 - ZERO_SHARE) * (value / linear).ln() / (self.high / linear).ln()
+            }
         };
         share.clamp(0.0, 1.0)
     }
@@ -216,7 +299,8 @@ const SIGNED_LINEAR: f64 = 0.1;
 /// The largest relative difference that an axis reaches.
 const MOST_RELATIVE: f64 = 100.0;
 const RELATIVE_TICKS: f64 = 10.0;
-const TIME_TICKS: f64 = 10.0;
+/// Share of a logarithmic axis from zero that is linear. The script of a page has the same number.
+const ZERO_SHARE: f64 = 0.12;
 const VALUE_TICKS: f64 = 6.0;
 const HEADROOM: f64 = 1.05;
 /// If the lowest value is below this share of the highest, the axis starts at zero.
@@ -232,14 +316,24 @@ mod tests {
 
     #[test]
     fn ticks_are_numbers_that_people_like() {
-        assert_eq!(labels(&Axis::time(300.0)), "0 30 60 90 120 150 180 210 240 270 300");
-        assert_eq!(labels(&Axis::time(1_800.0)), "0 5 10 15 20 25 30");
-        assert_eq!(Axis::time(1_800.0).unit, "time (min)");
-        assert_eq!(labels(&Axis::time(0.5)), "0 50 100 150 200 250 300 350 400 450 500");
+        assert_eq!(labels(&Axis::time(300.0, 10.0)), "0 30 60 90 120 150 180 210 240 270 300");
+        assert_eq!(labels(&Axis::time(1_800.0, 10.0)), "0 5 10 15 20 25 30");
+        assert_eq!(Axis::time(1_800.0, 10.0).unit, "time (min)");
+        assert_eq!(labels(&Axis::time(0.5, 10.0)), "0 50 100 150 200 250 300 350 400 450 500");
         assert_eq!(labels(&Axis::linear(Unit::Jobs, 52_000.0)), "0 10k 20k 30k 40k 50k");
         assert_eq!(labels(&Axis::linear(Unit::Bytes, 1.5 * number::GIB)), "0 0.5 1 1.5");
         assert_eq!(Axis::linear(Unit::Bytes, 1.5 * number::GIB).unit, "GiB");
         assert_eq!(labels(&Axis::logarithmic_seconds(0.002, 8.0)), "1 ms 10 ms 100 ms 1 s 10 s");
+    }
+
+    #[test]
+    fn zero_is_at_the_bottom_of_a_logarithmic_axis_that_has_it() {
+        let axis = Axis::logarithmic_seconds_from_zero(0.002, 8.0);
+        assert_eq!(labels(&axis), "0 1 ms 10 ms 100 ms 1 s 10 s");
+        assert_eq!(axis.unit, "log scale above 1 ms");
+        let places = [0.0, 0.0005, 0.001, 0.1, 10.0].map(|seconds| axis.position(seconds));
+        assert!(places.windows(2).all(|pair| pair[0] < pair[1]), "{places:?}");
+        assert!(places[0] == 0.0 && places[4] > 0.999, "{places:?}");
     }
 
     #[test]

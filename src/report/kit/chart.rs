@@ -3,11 +3,12 @@
 //! Each page has modules that turn findings into a [`Picture`]; the only code that knows `plotters` is the one that
 //! paints pictures. Every chart also has its numbers as a table, for readers who cannot see pictures.
 
-use maud::{PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
-use super::picture::Picture;
+use super::picture::{Picture, without_what_pages_say};
+use super::sheet::Sheet;
 use super::text::printable;
-use super::{number, palette, png};
+use super::{live, number, palette, png};
 use crate::experiment::series::Series;
 
 /// One chart with all that belongs to it.
@@ -21,7 +22,14 @@ pub struct Chart {
     pub caption: String,
     /// The numbers behind it.
     pub table: Table,
-    pub(crate) picture: Picture,
+    pub(crate) drawn: Drawn,
+}
+
+/// A chart on both sheets.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawn {
+    wide: Picture,
+    narrow: Picture,
 }
 
 /// Numbers as text, ready to be shown.
@@ -52,15 +60,37 @@ impl Chart {
     ///
     /// It has a title and a description for screen readers, and adapts to a dark screen.
     pub fn svg(&self) -> String {
-        let shapes = self.picture.svg_shapes(SVG_SCALE);
-        let (width, height) = self.picture.size(1.0);
-        let (fine_width, fine_height) = self.picture.size(SVG_SCALE);
+        let shapes = self.drawn.wide.svg_shapes(SVG_SCALE);
+        let style = palette::dark_style_sheet(CLASS, &shapes);
+        self.element(&self.drawn.wide, SVG_SCALE, CLASS, &shapes, &style)
+    }
+
+    /// The chart on both sheets for a page, which shows the one that fits; and what its script needs.
+    pub(crate) fn for_page(&self) -> Markup {
+        let wide = without_what_pages_say(&self.drawn.wide.svg_shapes(SVG_SCALE));
+        let narrow = without_what_pages_say(&self.drawn.narrow.svg_shapes(NARROW_SCALE));
+        // One style sheet serves both.
+        let style = palette::dark_style_sheet(CLASS, &format!("{wide}{narrow}"));
+        let class = |sheet: &str| format!("{CLASS} {sheet}");
+        let data = live::json([(&self.drawn.wide.live, SVG_SCALE), (&self.drawn.narrow.live, NARROW_SCALE)]);
+        html! {
+            (PreEscaped(self.element(&self.drawn.wide, SVG_SCALE, &class("wide"), &wide, &style)))
+            (PreEscaped(self.element(&self.drawn.narrow, NARROW_SCALE, &class("narrow"), &narrow, "")))
+            @if let Some(data) = data {
+                script type="application/json" { (PreEscaped(data)) } "\n"
+            }
+        }
+    }
+
+    fn element(&self, picture: &Picture, scale: f64, class: &str, shapes: &str, style: &str) -> String {
+        let (width, height) = picture.size(1.0);
+        let (fine_width, fine_height) = picture.size(scale);
         let view_box = format!("0 0 {fine_width} {fine_height}");
         let svg = html! {
-            svg xmlns="http://www.w3.org/2000/svg" class=(CLASS) role="img" width=(width) height=(height) viewBox=(view_box) { "\n"
+            svg xmlns="http://www.w3.org/2000/svg" class=(class) role="img" width=(width) height=(height) viewBox=(view_box) { "\n"
                 title { (self.title) } "\n"
                 desc { (self.caption) } "\n"
-                style { "\n" (PreEscaped(palette::dark_style_sheet(CLASS, &shapes))) } "\n"
+                @if !style.is_empty() { style { "\n" (PreEscaped(style)) } "\n" }
                 (PreEscaped(shapes))
             } "\n"
         };
@@ -74,6 +104,13 @@ impl Chart {
     /// If the program was built without the feature `png`.
     pub fn png(&self) -> Result<Vec<u8>, DrawError> {
         png::render(&self.svg(), PNG_SCALE).map_err(DrawError)
+    }
+}
+
+impl Drawn {
+    /// What `draw` makes of each sheet.
+    pub(crate) fn of(draw: impl Fn(&Sheet) -> Picture) -> Self {
+        Self { wide: draw(&Sheet::WIDE), narrow: draw(&Sheet::NARROW) }
     }
 }
 
@@ -107,5 +144,7 @@ impl Table {
 const CLASS: &str = "backpressure-chart";
 /// SVG coordinates are whole numbers: a quarter of a pixel is fine enough for smooth curves.
 const SVG_SCALE: f64 = 4.0;
+/// Phones show about so many device pixels for one of the narrow sheet, and bytes are dear on them.
+const NARROW_SCALE: f64 = 2.0;
 const PNG_SCALE: f32 = 2.0;
 const MOST_ROWS: usize = 60;

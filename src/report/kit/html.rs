@@ -7,7 +7,8 @@
 //! and `itoa`). maud does not escape apostrophes, which is safe because it writes every attribute in double quotes.
 //!
 //! maud writes no white space, so line breaks are literals: pages stay readable as text, and diffs stay small.
-//! Pages have no script: sections that few readers need are folded (`<details>`).
+//! Sections that few readers need are folded (`<details>`). A page with charts has one script (`page.js`), which brings the
+//! charts to life: it loads nothing, and without it all is there to be read.
 
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
@@ -29,6 +30,7 @@ pub(crate) fn document(title: &str, content: &Markup) -> String {
             } "\n"
             body { "\n"
                 main { "\n" (content) } "\n"
+                @if content.0.contains(LIVE) { script { "\n" (PreEscaped(SCRIPT)) } "\n" }
             } "\n"
         } "\n"
     };
@@ -67,10 +69,42 @@ fn section_with(class: Option<&str>, id: Option<&str>, title: &str, content: imp
     }
 }
 
-/// A table with a header and rows that are already markup.
+/// A table with a header and rows that are already markup. On a phone each row is a block, in which every cell stands below the
+/// name of its column.
 pub(crate) fn table(header: &[impl AsRef<str>], rows: impl Render) -> Markup {
+    grid("scroll stack", header, labelled(header, &rows.render().0))
+}
+
+/// Names the column in each cell.
+fn labelled(header: &[impl AsRef<str>], rows: &str) -> Markup {
+    let names: Vec<String> = header.iter().map(|name| html! { (name.as_ref()) }.0).collect();
+    let mut labelled = String::with_capacity(rows.len() * 2);
+    let (mut rest, mut column) = (rows, 0);
+    // `<` stands only where an element begins, since it is escaped in texts.
+    while let Some(start) = rest.find("<t") {
+        let (before, tag) = rest.split_at(start);
+        let (begin, after) = tag.split_at(3);
+        labelled += before;
+        labelled += begin;
+        match begin {
+            "<tr" => column = 0,
+            "<th" => column += 1,
+            "<td" => {
+                if let Some(name) = names.get(column).filter(|name| !name.is_empty()) {
+                    labelled += &format!(" data-label=\"{name}\"");
+                }
+                column += 1;
+            }
+            _ => {}
+        }
+        rest = after;
+    }
+    PreEscaped(labelled + rest)
+}
+
+fn grid(class: &str, header: &[impl AsRef<str>], rows: impl Render) -> Markup {
     html! {
-        div class="scroll" {
+        div class=(class) {
             table { "\n"
                 thead { tr { @for name in header { th scope="col" { (name.as_ref()) } } } } "\n"
                 tbody { "\n" (rows) } "\n"
@@ -107,7 +141,7 @@ pub(crate) fn note(text: impl Render) -> Markup {
 pub(crate) fn figure(id: &str, chart: &Chart) -> Markup {
     html! {
         figure id=(id) { "\n"
-            div class="scroll" { "\n" (PreEscaped(chart.svg())) } "\n"
+            div class="chart" { "\n" (chart.for_page()) } "\n"
             figcaption { (chart.caption) } "\n"
             @if !chart.table.rows.is_empty() {
                 (details("Numbers behind this chart", numbers(&chart.table)))
@@ -123,7 +157,8 @@ fn numbers(numbers: &Table) -> Markup {
         }
     };
     html! {
-        (table(&numbers.header, rows))
+        // So many numbers are read along their columns, also on a phone.
+        (grid("scroll", &numbers.header, rows))
         @if !numbers.remark.is_empty() { (note(&numbers.remark)) }
     }
 }
@@ -135,6 +170,9 @@ pub(crate) fn scenario_text(scenario: &Scenario) -> Markup {
 }
 
 const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+/// What the script looks for. No text contains it, since `<` is escaped in texts.
+const LIVE: &str = "<script type=\"application/json\">";
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! Pages import the kit; the kit imports no page.
 
 pub(crate) mod axis;
+pub(crate) mod card;
 pub(crate) mod chart;
 pub(crate) mod columns;
 pub(crate) mod cost;
@@ -14,6 +15,7 @@ mod font;
 pub(crate) mod hints;
 pub(crate) mod html;
 pub(crate) mod labels;
+pub(crate) mod live;
 pub(crate) mod markdown;
 pub(crate) mod number;
 pub(crate) mod objective;
@@ -24,6 +26,7 @@ pub(crate) mod plot;
 mod png;
 pub(crate) mod rules;
 pub(crate) mod setting;
+pub(crate) mod sheet;
 pub(crate) mod terminal;
 pub(crate) mod text;
 pub(crate) mod traffic;

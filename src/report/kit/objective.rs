@@ -13,16 +13,17 @@ pub(crate) fn figure(result: &SloResult) -> String {
 /// What must be known of the figure: which of how many runs it is, and whether it is one at all.
 pub(crate) fn remark(result: &SloResult) -> Option<String> {
     result.observed?;
-    let mut remarks = Vec::new();
-    if result.is_largest() {
-        remarks.push(format!("largest of {} runs", result.runs));
-    }
-    if result.censored > 0 {
-        remarks.push(format!("{} not within the run", result.censored));
-    }
-    if result.expected_miss {
-        remarks.push(word(result).to_owned());
-    }
+    let expected = result.expected_miss.then(|| word(result).to_owned());
+    let remarks: Vec<String> = remark_besides_result(result).into_iter().chain(expected).collect();
+    (!remarks.is_empty()).then(|| remarks.join(", "))
+}
+
+/// The same where the result stands beside it in a word.
+pub(crate) fn remark_besides_result(result: &SloResult) -> Option<String> {
+    result.observed?;
+    let largest = result.is_largest().then(|| format!("largest of {} runs", result.runs));
+    let censored = (result.censored > 0).then(|| format!("{} not within the run", result.censored));
+    let remarks: Vec<String> = largest.into_iter().chain(censored).collect();
     (!remarks.is_empty()).then(|| remarks.join(", "))
 }
 

@@ -2,13 +2,14 @@
 
 use std::fmt::{self, Display};
 
+use super::card::{self, Card};
 use super::chart::{Chart, DrawError};
 use super::folder::{Draft, FolderError};
 
 /// What a report contains beyond the usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Also write each chart as PNG.
+    /// Also write the summary card and each chart as PNG.
     pub png: bool,
     /// Also write samples and alerts of the first replication for Prometheus; the value is time zero in seconds since 1970.
     pub prometheus: Option<u64>,
@@ -68,6 +69,11 @@ pub(crate) fn write_charts(
     Ok(())
 }
 
+/// Writes the summary card as SVG, and as PNG if asked for.
+pub(crate) fn write_card(draft: &Draft, card: &Card, options: &Options) -> Result<(), WriteError> {
+    write_charts(draft, &[card.picture()], options, plain_name)
+}
+
 /// `depth.svg`: a file directly in the folder.
 pub(crate) fn plain_name(stem: &str, extension: &str) -> String {
     format!("{stem}.{extension}")
@@ -76,7 +82,7 @@ pub(crate) fn plain_name(stem: &str, extension: &str) -> String {
 /// Whether `name` is a file of a report with these files and charts.
 pub(crate) fn is_ours(name: &str, files: &[&str], charts: &[&str]) -> bool {
     let stem = name.strip_suffix(".svg").or_else(|| name.strip_suffix(".png"));
-    files.contains(&name) || stem.is_some_and(|stem| charts.contains(&stem))
+    files.contains(&name) || stem.is_some_and(|stem| stem == card::NAME || charts.contains(&stem))
 }
 
 /// The page of every report.

@@ -37,6 +37,17 @@ pub(crate) fn parts(fates: &Fates) -> Vec<(&'static str, Part)> {
     parts
 }
 
+/// What the shares of the traffic are shares of, as sentences without their full stops; of clients what they gave up.
+pub(crate) fn offered(traffic: &Traffic) -> Vec<String> {
+    let sentences = sentences(traffic);
+    let last = sentences.len() - 1;
+    let cut = |(place, sentence): (usize, String)| match sentence.split_once(": ") {
+        Some((offered, _)) if place == last => offered.to_owned(),
+        _ => sentence,
+    };
+    sentences.into_iter().enumerate().map(cut).collect()
+}
+
 /// What became of the traffic, as sentences without their full stops. The requests of clients come first: they are what people wanted.
 pub(crate) fn sentences(traffic: &Traffic) -> Vec<String> {
     let total = &traffic.total;

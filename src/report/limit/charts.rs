@@ -3,12 +3,13 @@
 use super::view::View;
 use crate::model::metric::Unit;
 use crate::report::kit::axis::{self, Axis};
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::objective;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture, Point};
 use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::kit::traffic;
 use crate::study::limit;
 
@@ -34,27 +35,6 @@ fn drawn<'l>(view: &View<'l>) -> Vec<&'l limit::Point> {
 
 fn traffic_chart(view: &View<'_>, points: &[&limit::Point]) -> Chart {
     let title = format!("Refused and lost along {}", view.name());
-    let shares = |point: &&limit::Point| [point.traffic.total.refused.share, point.traffic.total.lost.share];
-    let highest = points.iter().flat_map(shares).fold(0.0, f64::max);
-    let frame = frame(view, points, Axis::linear(Unit::Fraction, highest));
-    let mut picture = begin(view, &frame, &title, "Share of all jobs, the mean over the replications.");
-    plot::key(
-        &mut picture,
-        plot::HEADING + 10.0,
-        &[Key::Line("refused", Colour::Alert, 2.2), Key::Dashes("lost", Colour::Ink, 2.0)],
-    );
-    let xs: Vec<f64> = points.iter().map(|point| point.value).collect();
-    frame.line(
-        &mut picture,
-        &xs,
-        points.iter().map(|point| Some(point.traffic.total.refused.share)),
-        Colour::Alert,
-        2.2,
-    );
-    let lost: Vec<Point> =
-        points.iter().map(|point| frame.at(point.value, point.traffic.total.lost.share)).collect();
-    picture.dashes(&lost, Colour::Ink, 2.0);
-    frame.base_line(&mut picture);
     let row = |point: &&limit::Point| {
         let total = &point.traffic.total;
         vec![view.value(point.value), traffic::share(total.refused), traffic::share(total.lost)]
@@ -63,38 +43,32 @@ fn traffic_chart(view: &View<'_>, points: &[&limit::Point]) -> Chart {
         name: TRAFFIC,
         caption: format!("What becomes of the traffic. {}", band_caption(view)),
         table: Table::new(&[view.name(), "refused", "lost"], points.iter().map(row).collect()),
-        picture,
+        drawn: Drawn::of(|sheet| draw_traffic(sheet, view, points, &title)),
         title,
     }
 }
 
+fn draw_traffic(sheet: &Sheet, view: &View<'_>, points: &[&limit::Point], title: &str) -> Picture {
+    let shares = |point: &&limit::Point| [point.traffic.total.refused.share, point.traffic.total.lost.share];
+    let highest = points.iter().flat_map(shares).fold(0.0, f64::max);
+    let keys @ [refused, lost] =
+        [Key::Line("refused", Colour::Alert, 2.2), Key::Dashes("lost", Colour::Ink, 2.0)];
+    let subtitle = "Share of all jobs, the mean over the replications.";
+    let y = Axis::linear(Unit::Fraction, highest);
+    let (mut picture, frame) = begin(sheet, view, points, y, (title, subtitle), &keys);
+    let xs: Vec<f64> = points.iter().map(|point| point.value).collect();
+    let of = |part: fn(&limit::Point) -> f64| points.iter().map(move |point| Some(part(point)));
+    frame.curve(&mut picture, refused, &xs, of(|point| point.traffic.total.refused.share));
+    frame.curve(&mut picture, lost, &xs, of(|point| point.traffic.total.lost.share));
+    frame.base_line(&mut picture);
+    picture.end(frame.bottom + plot::FOOT)
+}
+
 fn objective_chart(view: &View<'_>, points: &[&limit::Point], index: usize) -> Chart {
     let slo = &points[0].slo[index];
-    let (title, unit, limit) = (slo.expression.clone(), slo.unit, slo.limit);
-    let value = |point: &limit::Point| point.slo[index].observed.filter(|value| value.is_finite());
-    let most = highest(points.iter().filter_map(|point| value(point)), limit);
-    let frame = frame(view, points, Axis::linear(unit, most));
-    let subtitle = format!("The figure that the objective limits, last met at {}.", view.last_met(index));
-    let mut picture = begin(view, &frame, &Font::TITLE.shortened(&title, plot::WIDTH - 24.0), &subtitle);
-    let label = format!("limit {}", number::value(unit, limit));
-    frame.limits(&mut picture, &[Limit { value: limit, label, colour: Colour::Limit }]);
-    let values: Vec<(f64, f64)> =
-        points.iter().filter_map(|point| Some((point.value, value(point)?))).collect();
-    let is_cut = values.iter().any(|(_, value)| *value > most);
-    for run in within(&values, most) {
-        let (xs, ys): (Vec<f64>, Vec<f64>) = run.into_iter().unzip();
-        frame.line(&mut picture, &xs, ys.into_iter().map(Some), Colour::Main, 2.2);
-    }
-    for point in points {
-        let Some(value) = value(point).filter(|value| *value <= most) else { continue };
-        let at = frame.at(point.value, value);
-        if point.slo[index].pass {
-            picture.dot(at, 3.5, Colour::Main, true);
-        } else {
-            cross(&mut picture, at);
-        }
-    }
-    frame.base_line(&mut picture);
+    let title = slo.expression.clone();
+    let most = most_shown(points, index);
+    let is_cut = points.iter().filter_map(|point| figure(point, index)).any(|value| value > most);
     let cut = if is_cut {
         "Where the line leaves the picture the figure is higher: the table has it. "
     } else {
@@ -111,9 +85,52 @@ fn objective_chart(view: &View<'_>, points: &[&limit::Point], index: usize) -> C
             band_caption(view)
         ),
         table: Table::new(&[view.name(), "figure", "objective"], points.iter().map(row).collect()),
-        picture,
+        drawn: Drawn::of(|sheet| draw_objective(sheet, view, points, index)),
         title,
     }
+}
+
+fn draw_objective(sheet: &Sheet, view: &View<'_>, points: &[&limit::Point], index: usize) -> Picture {
+    let slo = &points[0].slo[index];
+    let (unit, limit) = (slo.unit, slo.limit);
+    let most = most_shown(points, index);
+    let subtitle = format!("The figure that the objective limits, last met at {}.", view.last_met(index));
+    let head = (slo.expression.as_str(), subtitle.as_str());
+    let (mut picture, frame) = begin(sheet, view, points, Axis::linear(unit, most), head, &[]);
+    let label = format!("limit {}", number::value(unit, limit));
+    frame.limits(&mut picture, &[Limit { value: limit, label, colour: Colour::Limit }]);
+    let values: Vec<(f64, f64)> =
+        points.iter().filter_map(|point| Some((point.value, figure(point, index)?))).collect();
+    let (xs, ys): (Vec<f64>, Vec<f64>) = values.iter().copied().unzip();
+    frame.reading(&mut picture, FIGURE, Colour::Main, &xs, ys.into_iter().map(Some));
+    frame.of_series(&mut picture, FIGURE, |picture| {
+        for run in within(&values, most) {
+            let (xs, ys): (Vec<f64>, Vec<f64>) = run.into_iter().unzip();
+            frame.line(picture, &xs, ys.into_iter().map(Some), Colour::Main, 2.2);
+        }
+    });
+    frame.moving(&mut picture, |picture| {
+        for point in points {
+            let Some(value) = figure(point, index).filter(|value| *value <= most) else { continue };
+            let at = frame.at(point.value, value);
+            if point.slo[index].pass {
+                picture.dot(at, 3.5, Colour::Main, true);
+            } else {
+                cross(picture, at);
+            }
+        }
+    });
+    frame.base_line(&mut picture);
+    picture.end(frame.bottom + plot::FOOT)
+}
+
+/// What the objective limits, where it was observed.
+fn figure(point: &limit::Point, index: usize) -> Option<f64> {
+    point.slo[index].observed.filter(|value| value.is_finite())
+}
+
+fn most_shown(points: &[&limit::Point], index: usize) -> f64 {
+    highest(points.iter().filter_map(|point| figure(point, index)), points[0].slo[index].limit)
 }
 
 /// The top of a chart that shows the limit well: figures far beyond it would press it to the ground.
@@ -157,7 +174,7 @@ fn band_caption(view: &View<'_>) -> String {
     }
 }
 
-fn frame(view: &View<'_>, points: &[&limit::Point], y: Axis) -> Plot {
+fn x_axis(view: &View<'_>, points: &[&limit::Point]) -> Axis {
     let (low, high) = (points[0].value, points[points.len() - 1].value);
     let mut x = Axis::around(view.unit(), low, high);
     let suffix = number::scale(view.unit(), high).suffix.trim();
@@ -167,29 +184,41 @@ fn frame(view: &View<'_>, points: &[&limit::Point], y: Axis) -> Plot {
         (_, "") => view.name().to_owned(),
         (_, suffix) => format!("{} ({suffix})", view.name()),
     };
-    let top = plot::HEADING + 34.0;
-    Plot { left: plot::LEFT, right: plot::RIGHT, top, bottom: top + HEIGHT, x, y }
+    x
 }
 
-/// Heading, the interval of the limit as an area, grid, and the limit as a line.
-fn begin(view: &View<'_>, frame: &Plot, title: &str, subtitle: &str) -> Picture {
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
-    plot::heading(&mut picture, title, subtitle);
+/// Heading, key, the interval of the limit as an area, grid, and the limit as a line.
+fn begin(
+    sheet: &Sheet,
+    view: &View<'_>,
+    points: &[&limit::Point],
+    y: Axis,
+    (title, subtitle): (&str, &str),
+    keys: &[Key<'_>],
+) -> (Picture, Plot) {
+    let mut picture = Picture::on(sheet);
+    let top = plot::head(&mut picture, sheet, title, subtitle, keys) + LIMIT_ROOM;
+    let mut frame = Plot::on(sheet, top, HEIGHT, x_axis(view, points), y);
+    frame.join(&mut picture, "along", title);
     if let Some(bracket) = view.bracket() {
         let left = bracket.interval.low.map_or(frame.left, |low| frame.x_of(low));
         let right = bracket.interval.high.map_or(frame.right, |high| frame.x_of(high));
-        picture.rect((left, frame.top), (right.max(left + 1.5), frame.bottom), Colour::Good, 0.18);
+        frame.moving(&mut picture, |picture| {
+            picture.rect((left, frame.top), (right.max(left + 1.5), frame.bottom), Colour::Good, 0.18);
+        });
     }
     frame.grid(&mut picture);
     if let Some(bracket) = view.bracket() {
         let x = frame.x_of(bracket.limit);
-        picture.dashed((x, frame.top - 6.0), (x, frame.bottom), Colour::Good, 1.6, 7.0, 5.0);
         let label = format!("limit {}", view.value(bracket.limit));
         let half = Font::SMALL.width_of(&label) / 2.0;
         let at = x.clamp(frame.left + half, frame.right - half);
-        picture.label((at, frame.top - 14.0), label, Font::SMALL.coloured(Colour::Ink), Anchor::Middle);
+        frame.moving(&mut picture, |picture| {
+            picture.dashed((x, frame.top - 6.0), (x, frame.bottom), Colour::Good, 1.6, 7.0, 5.0);
+            picture.label((at, frame.top - 14.0), label, Font::SMALL.coloured(Colour::Ink), Anchor::Middle);
+        });
     }
-    picture
+    (picture, frame)
 }
 
 fn cross(picture: &mut Picture, (x, y): Point) {
@@ -226,6 +255,10 @@ pub(super) const NAMES: [&str; 13] = {
     names
 };
 const HEIGHT: f64 = 230.0;
+/// Above a plot, for the limit.
+const LIMIT_ROOM: f64 = 28.0;
+/// What the curve of an objective is called.
+const FIGURE: &str = "figure";
 const CROSS: f64 = 4.0;
 /// Figures of more than so many times what the objective allows are not drawn.
 const MOST_ABOVE: f64 = 4.0;

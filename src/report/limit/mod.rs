@@ -17,7 +17,7 @@ mod view;
 
 /// Writes the report of a limit into the folder `dir` and returns the path of its page.
 ///
-/// Contents: `report.html`, each chart as `<name>.svg` (and `<name>.png` if asked for), `limit.json`, and every value that
+/// Contents: `report.html`, its summary card as `summary.svg`, each chart as `<name>.svg` (and `<name>.png` if asked for), `limit.json`, and every value that
 /// was tried as a line of `points.csv`. An earlier report in `dir` is replaced, other files in it stay.
 ///
 /// # Errors
@@ -28,6 +28,7 @@ pub fn write(dir: &Path, limit: &Limit, options: &Options) -> Result<PathBuf, Wr
     let view = View::of(limit);
     let charts = charts::all(&view);
     output::write_charts(&draft, &charts, options, output::plain_name)?;
+    output::write_card(&draft, &page::card(&view), options)?;
     draft.write(PAGE, &page::render(&view, &charts))?;
     draft.write(DOCUMENT, &document::json(limit)?)?;
     draft.write(CSV, &table::csv(limit))?;

@@ -3,13 +3,14 @@
 use maud::{Markup, html};
 
 use super::view::{Sound, View};
+use crate::report::kit::card::{self, Card, Tile};
 use crate::report::kit::chart::Chart;
 use crate::report::kit::hints;
 use crate::report::kit::html::{document, figure, list, note, question, scenario_text, section, table};
 use crate::report::kit::number;
 use crate::report::kit::objective;
 use crate::report::kit::text::capitalised;
-use crate::report::kit::traffic;
+use crate::report::kit::traffic::{self, Tone};
 
 pub(super) fn render(view: &View<'_>, charts: &[Chart]) -> String {
     let scenario = view.limit.scenario();
@@ -31,26 +32,46 @@ pub(super) fn render(view: &View<'_>, charts: &[Chart]) -> String {
 
 fn head(view: &View<'_>) -> Markup {
     let scenario = view.limit.scenario();
-    let (class, sign) = match view.sound() {
-        Sound::Good => ("pass", "✓ "),
-        Sound::Bad => ("fail", "✗ "),
-    };
+    let card = card(view);
     html! {
-        header class={ "verdict " (class) } { "\n"
-            h1 { (scenario.name) ": how far does it go?" } "\n"
-            p class="traffic" { (capitalised(&view.headline())) "." } "\n"
-            p { span class="badge" { (sign) (view.word()) } } "\n"
-            @for sentence in view.at_limit() { p class="why" { "At the limit, " (sentence) "." } "\n" }
-            @if let Some(breaks) = view.breaks() { p class="why" { "Breaks next, " (breaks) "." } "\n" }
-            @if let Some(why) = view.why() { p class="why" { (capitalised(&why)) "." } "\n" }
-            @if let Some(advice) = view.advice() { p class="why" { (advice) "." } "\n" }
-            @for remark in view.remarks() { p class="interrupted" { (remark) "." } "\n" }
+        header class={ "verdict " (card.class()) } { "\n"
+            (card.markup())
             (question(scenario))
             p class="reproduce" {
                 "Reproduce: " code { (view.limit.command()) } br;
                 "Seed " (scenario.seed) ", " (view.effort()) "."
             } "\n"
         } "\n"
+    }
+}
+
+/// The limit on one card, with what becomes of the traffic at it.
+pub(super) fn card(view: &View<'_>) -> Card {
+    let scenario = view.limit.scenario();
+    let tone = match view.sound() {
+        Sound::Good => Tone::Good,
+        Sound::Bad => Tone::Bad,
+    };
+    let at = view.bracket().and_then(|bracket| view.limit.point(bracket.limit));
+    let offered = at.map(|point| traffic::offered(&point.traffic)).unwrap_or_default();
+    let lead = std::iter::once(format!("{}.", capitalised(&view.headline())));
+    let breaks = view.breaks().map(|breaks| format!("Breaks next, {breaks}."));
+    let why = view.why().map(|why| format!("{}.", capitalised(&why)));
+    let advice = view.advice().map(|advice| format!("{advice}."));
+    let mut facts = Vec::new();
+    if let Some(point) = at {
+        facts.push(("Objectives at the limit", Card::objectives(&point.slo)));
+    }
+    Card {
+        title: format!("{}: how far does it go?", scenario.name),
+        tone,
+        verdict: format!("{}{}", card::sign(tone), view.word()),
+        remarks: view.remarks().into_iter().map(|remark| format!("{remark}.")).collect(),
+        lead: lead.chain(offered.into_iter().map(|offered| format!("At the limit, {offered}:"))).collect(),
+        tiles: at.map(|point| Tile::of(&point.traffic.total)).unwrap_or_default(),
+        why: breaks.into_iter().chain(why).chain(advice).collect(),
+        facts,
+        basis: format!("Seed {}, {}", scenario.seed, view.effort()),
     }
 }
 

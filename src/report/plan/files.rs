@@ -6,7 +6,7 @@ use crate::report::kit::output::PAGE;
 
 /// The names of all files of these plans except PNG charts.
 pub(super) fn files(views: &[View<'_>]) -> Vec<String> {
-    let mut files: Vec<String> = [PAGE, SUMMARY, DOCUMENT].map(str::to_owned).to_vec();
+    let mut files: Vec<String> = [PAGE, CARD, SUMMARY, DOCUMENT].map(str::to_owned).to_vec();
     for view in views {
         if view.plan.choice.is_some() {
             let stems = [
@@ -23,5 +23,6 @@ pub(super) fn files(views: &[View<'_>]) -> Vec<String> {
     files
 }
 
+const CARD: &str = "summary.svg";
 pub(super) const SUMMARY: &str = "plan.md";
 pub(super) const DOCUMENT: &str = "plan.json";

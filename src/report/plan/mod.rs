@@ -30,7 +30,8 @@ mod view;
 /// Writes the report of the plans into the folder `dir`, whole or not at all, and returns the path of its page.
 ///
 /// For each plan that found a configuration: `plan.env`, `hpa.yaml`, `keda.yaml`, `alerts.yaml` and its test
-/// `alerts-test.yaml`, and charts; for all of them `report.html`, `plan.md` and `plan.json`. Of files already in
+/// `alerts-test.yaml`, and charts; for all of them `report.html`, its summary card as
+/// `summary.svg`, `plan.md` and `plan.json`. Of files already in
 /// the folder those of an earlier plan are replaced or removed, others stay.
 pub fn write(dir: &Path, plans: &[Plan], options: &Options) -> Result<PathBuf, WriteError> {
     let draft = Draft::beside(dir)?;
@@ -51,6 +52,7 @@ pub fn write(dir: &Path, plans: &[Plan], options: &Options) -> Result<PathBuf, W
         drawn.push(charts);
     }
     draft.write(PAGE, &page::render(&views, &drawn))?;
+    output::write_card(&draft, &page::card(&views), options)?;
     draft.write(SUMMARY, &markdown::render(&views))?;
     draft.write(DOCUMENT, &json(plans)?)?;
     let pictures: Vec<String> =

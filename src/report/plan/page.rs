@@ -8,13 +8,14 @@ use crate::experiment::summary::Verdict;
 use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::plan::proof::{Alarm, Files, Tested};
+use crate::report::kit::card::{Card, Tile};
 use crate::report::kit::chart::Chart;
 use crate::report::kit::hints;
 use crate::report::kit::html::{details, document, figure, list, question, scenario_text, section, table};
 use crate::report::kit::number;
 use crate::report::kit::objective;
 use crate::report::kit::text::capitalised;
-use crate::report::kit::traffic;
+use crate::report::kit::traffic::{self, Tone};
 
 pub(super) fn render(views: &[View<'_>], charts: &[Vec<Chart>]) -> String {
     let names: Vec<String> = views.iter().map(View::name).collect();
@@ -36,42 +37,74 @@ pub(super) fn render(views: &[View<'_>], charts: &[Vec<Chart>]) -> String {
 }
 
 fn head(views: &[View<'_>]) -> Markup {
-    let count = |ending| views.iter().filter(|view| view.ending() == ending).count();
-    let refuted = count(Ending::Refuted);
-    let (class, badge) = match (count(Ending::Nothing), count(Ending::Undecided), views.len()) {
-        (0, _, 1) if refuted > 0 => ("fail", "✗ FILES MISS THE OBJECTIVES".to_owned()),
-        (0, _, n) if refuted > 0 => ("fail", format!("✗ THE FILES OF {refuted} OF {n} MISS THE OBJECTIVES")),
-        (0, 0, 1) => ("pass", "✓ PLANNED".to_owned()),
-        (0, 0, n) => ("pass", format!("✓ {n} PLANNED")),
-        (0, _, 1) => ("none", "? UNDECIDED".to_owned()),
-        (0, undecided, n) => ("none", format!("? {undecided} OF {n} UNDECIDED")),
-        (_, _, 1) => ("fail", "✗ NO PLAN".to_owned()),
-        (nothing, _, n) => ("fail", format!("✗ {nothing} OF {n} WITHOUT A PLAN")),
-    };
-    let title = match views {
-        [view] => format!("Plan for {}", view.name()),
-        views => format!("{} plans", views.len()),
-    };
+    let card = card(views);
     html! {
-        header class={ "verdict " (class) } { "\n"
-            h1 { (title) " " span class="badge" { (badge) } } "\n"
+        header class={ "verdict " (card.class()) } { "\n"
+            (card.markup())
             @if let [view] = views { (question(view.scenario())) }
-            @for view in views {
-                p class="answer" {
-                    @if views.len() > 1 { strong { (view.short_name()) ":" } " " }
-                    @if let Some(choice) = &view.plan.choice { strong { (capitalised(&View::harm(choice))) ". " } }
-                    (answer(view))
-                } "\n"
-                @if let Some(choice) = &view.plan.choice {
-                    p class="traffic" { (View::traffic(choice).join(" ")) } "\n"
-                    p class="traffic" { (view.proof_sentence(choice)) } "\n"
-                }
-            }
             @for view in views {
                 p class="reproduce" { "Reproduce: " code { (view.command()) } } "\n"
             }
         } "\n"
     }
+}
+
+/// The plans on one card: what becomes of the traffic, then what to apply.
+pub(super) fn card(views: &[View<'_>]) -> Card {
+    let count = |ending| views.iter().filter(|view| view.ending() == ending).count();
+    let refuted = count(Ending::Refuted);
+    let (tone, verdict) = match (count(Ending::Nothing), count(Ending::Undecided), views.len()) {
+        (0, _, 1) if refuted > 0 => (Tone::Bad, "✗ FILES MISS THE OBJECTIVES".to_owned()),
+        (0, _, n) if refuted > 0 => {
+            (Tone::Bad, format!("✗ THE FILES OF {refuted} OF {n} MISS THE OBJECTIVES"))
+        }
+        (0, 0, 1) => (Tone::Good, "✓ PLANNED".to_owned()),
+        (0, 0, n) => (Tone::Good, format!("✓ {n} PLANNED")),
+        (0, _, 1) => (Tone::Neutral, "? UNDECIDED".to_owned()),
+        (0, undecided, n) => (Tone::Neutral, format!("? {undecided} OF {n} UNDECIDED")),
+        (_, _, 1) => (Tone::Bad, "✗ NO PLAN".to_owned()),
+        (nothing, _, n) => (Tone::Bad, format!("✗ {nothing} OF {n} WITHOUT A PLAN")),
+    };
+    let alone = match views {
+        [view] => view.plan.choice.as_ref(),
+        _ => None,
+    };
+    let lead = alone.map(|choice| traffic::offered(&choice.findings.summary.traffic)).unwrap_or_default();
+    let objectives = alone.map(|choice| ("Objectives", Card::objectives(&choice.findings.summary.slo)));
+    let digests: Vec<&str> = views
+        .iter()
+        .filter_map(|view| Some(view.plan.choice.as_ref()?.findings.summary.digest.as_str()))
+        .collect();
+    Card {
+        title: match views {
+            [view] => format!("Plan for {}", view.name()),
+            views => format!("{} plans", views.len()),
+        },
+        tone,
+        verdict,
+        remarks: Vec::new(),
+        lead,
+        tiles: alone.map(|choice| Tile::of(&choice.findings.summary.traffic.total)).unwrap_or_default(),
+        why: views.iter().flat_map(|view| sentences(view, views.len() > 1)).collect(),
+        facts: objectives.into_iter().collect(),
+        basis: match digests.as_slice() {
+            [] => "No configuration was chosen".to_owned(),
+            digests => format!("Digest {}", digests.join(", ")),
+        },
+    }
+}
+
+/// What is planned and how it was proven; with the name of the plan if there are several.
+fn sentences(view: &View<'_>, several: bool) -> Vec<String> {
+    let name = if several { format!("{}: ", view.short_name()) } else { String::new() };
+    let Some(choice) = &view.plan.choice else { return vec![format!("{name}{}", answer(view))] };
+    let summary = &choice.findings.summary;
+    let why = traffic::why(&summary.traffic, &summary.limits_reached);
+    vec![
+        format!("{name}{}. {}", capitalised(&View::harm(choice)), answer(view)),
+        format!("{}.", capitalised(&why)),
+        view.proof_sentence(choice),
+    ]
 }
 
 /// The plan in a few sentences.

@@ -23,7 +23,7 @@ pub mod terminal;
 
 /// Writes the report into the folder `dir` and returns the path of its page.
 ///
-/// Contents: `report.html`, each chart as `<name>.svg` (and `<name>.png` if asked for), `summary.json`,
+/// Contents: `report.html`, its summary card as `summary.svg`, each chart as `<name>.svg` (card and charts as PNG too if asked for), `summary.json`,
 /// `timeseries.csv` and `replications.csv`; for Prometheus, if asked for, `metrics.om`, `alerts.yaml` and `alerts-test.yaml`. An earlier report in `dir` is replaced, other files in it stay. The
 /// folder is complete or, after an error, as it was before.
 pub fn write(
@@ -35,6 +35,7 @@ pub fn write(
     let draft = Draft::beside(dir)?;
     let charts = charts(scenario, findings);
     output::write_charts(&draft, &charts, options, output::plain_name)?;
+    output::write_card(&draft, &page::card(scenario, findings), options)?;
     draft.write(PAGE, &page(scenario, findings, &charts))?;
     draft.write(SUMMARY, &json(&findings.summary)?)?;
     draft.write(TIMESERIES, &tables::timeseries(scenario, &findings.series))?;

@@ -7,8 +7,9 @@ use super::reading::{self, Break};
 use super::sections;
 use crate::experiment::Findings;
 use crate::experiment::summary::{Estimate, Named, SloResult, Summary};
-use crate::experiment::traffic::{Fates, Part};
+use crate::experiment::traffic::Fates;
 use crate::model::metric::{Metric, Unit};
+use crate::report::kit::card::{self, Card, Tile};
 use crate::report::kit::chart::Chart;
 use crate::report::kit::hints;
 use crate::report::kit::html::{
@@ -47,34 +48,15 @@ pub(super) fn render(scenario: &Scenario, findings: &Findings, charts: &[Chart])
     document(&format!("{} – {}", summary.scenario, reading::verdict(summary).1), &page)
 }
 
+/// The card, and what people who read on need.
 fn head(scenario: &Scenario, findings: &Findings) -> Markup {
     let summary = &findings.summary;
-    let (tone, verdict) = reading::verdict(summary);
-    let (class, sign) = match tone {
-        Tone::Neutral => ("none", ""),
-        Tone::Good => ("pass", "✓ "),
-        Tone::Caution => ("caution", "⚠ "),
-        Tone::Bad => ("fail", "✗ "),
-    };
     // An interrupt ends at an arbitrary replication, so no command reproduces exactly these results.
     let command_gives = if summary.interrupted { "To run all of it" } else { "Reproduce" };
+    let card = card(scenario, findings);
     html! {
-        header class={ "verdict " (class) } { "\n"
-            h1 { (summary.scenario) } "\n"
-            @if summary.interrupted {
-                p class="interrupted" {
-                    strong { "Interrupted:" } " these figures rest on " (summary.replications) " of "
-                    (scenario.replications) " replications."
-                } "\n"
-            }
-            @for sentence in traffic::sentences(&summary.traffic) {
-                p class="traffic" { (sentence) "." } "\n"
-            }
-            (bar(&summary.traffic.total))
-            p class="why" {
-                (capitalised(&traffic::why(&summary.traffic, &summary.limits_reached))) "."
-            } "\n"
-            p { span class="badge" { (sign) (verdict) } } "\n"
+        header class={ "verdict " (card.class()) } { "\n"
+            (card.markup())
             (traffic_by_class(summary))
             (question(scenario))
             p class="answer" { (reading::answer(scenario, findings)) } "\n"
@@ -86,36 +68,42 @@ fn head(scenario: &Scenario, findings: &Findings) -> Markup {
     }
 }
 
-/// The parts of all traffic beside one another, as wide as their shares, with a key in words.
-fn bar(total: &Fates) -> Markup {
-    let parts: Vec<(&str, Part)> =
-        traffic::parts(total).into_iter().filter(|(_, part)| part.jobs > 0.0).collect();
-    if parts.is_empty() {
-        return Markup::default();
+/// The run on one card.
+pub(super) fn card(scenario: &Scenario, findings: &Findings) -> Card {
+    let summary = &findings.summary;
+    let (tone, verdict) = reading::verdict(summary);
+    let peak = number::estimate(Unit::Jobs, summary.metric(Metric::PeakDepth));
+    let levels = reading::levels(scenario);
+    let critical = levels.iter().find(|level| level.name == "critical").or(levels.last());
+    let interrupted = format!(
+        "Interrupted: these figures rest on {} of {} replications.",
+        summary.replications, scenario.replications
+    );
+    let mut facts = vec![
+        ("Objectives", Card::objectives(&summary.slo)),
+        ("Peak depth", card::against(&peak, critical.map(|level| (level.name, level.depth as f64)))),
+    ];
+    // Both at once unless more waits for longer than the recovery lasts.
+    let recovery = reading::recovery(scenario, summary);
+    match reading::normal_again(scenario, summary) {
+        None => facts.push(("Back to normal", recovery)),
+        Some(normal) => facts.extend([("Recovery", recovery), ("Back to normal", normal)]),
     }
-    html! {
-        div class="parts" aria-hidden="true" {
-            @for (name, part) in &parts {
-                span class=(class_of(name)) style={ "flex-grow:" (format!("{:.4}", part.share * 100.0)) } {}
-            }
-        } "\n"
-        ul class="key" { "\n"
-            @for (name, part) in &parts {
-                li { i class=(class_of(name)) {} (traffic::share(*part)) " " (name) } "\n"
-            }
-        } "\n"
-    }
-}
-
-/// The class of the style sheet for a part of the traffic.
-fn class_of(part: &str) -> &'static str {
-    match part {
-        "refused" => "refused",
-        "lost" => "lost",
-        "failed" => "failed",
-        "done too late" => "late",
-        "still waiting" => "waiting",
-        _ => "done",
+    Card {
+        title: summary.scenario.clone(),
+        tone,
+        verdict: format!("{}{verdict}", card::sign(tone)),
+        remarks: summary.interrupted.then_some(interrupted).into_iter().collect(),
+        lead: traffic::offered(&summary.traffic),
+        tiles: Tile::of(&summary.traffic.total),
+        why: vec![format!("{}.", capitalised(&traffic::why(&summary.traffic, &summary.limits_reached)))],
+        facts,
+        basis: format!(
+            "{} · seed {} · digest {}",
+            capitalised(&reading::basis(summary.replications)),
+            summary.seed,
+            summary.digest
+        ),
     }
 }
 
@@ -181,7 +169,7 @@ fn objectives(summary: &Summary) -> Markup {
 fn observed(result: &SloResult) -> Markup {
     html! {
         (objective::figure(result))
-        @if let Some(remark) = objective::remark(result) {
+        @if let Some(remark) = objective::remark_besides_result(result) {
             " " small { "(" (remark) ")" }
         }
     }

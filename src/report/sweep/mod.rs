@@ -18,7 +18,7 @@ mod view;
 
 /// Writes the report of a sweep into the folder `dir` and returns the path of its page.
 ///
-/// Contents: `report.html`, each chart as `<name>.svg` (and `<name>.png` if asked for), `sweep.json`, and the variants
+/// Contents: `report.html`, its summary card as `summary.svg`, each chart as `<name>.svg` (and `<name>.png` if asked for), `sweep.json`, and the variants
 /// as one table in `variants.csv` and `variants.parquet`. An earlier report in `dir` is replaced, other files in it
 /// stay. The folder is complete or, after an error, as it was before.
 pub fn write(dir: &Path, sweep: &Sweep, options: &Options) -> Result<PathBuf, WriteError> {
@@ -26,6 +26,7 @@ pub fn write(dir: &Path, sweep: &Sweep, options: &Options) -> Result<PathBuf, Wr
     let view = View::of(sweep);
     let charts = charts::all(&view);
     output::write_charts(&draft, &charts, options, output::plain_name)?;
+    output::write_card(&draft, &page::card(&view), options)?;
     draft.write(PAGE, &page::render(&view, &charts))?;
     draft.stream(DOCUMENT, |file| document::write(&view, file))?;
     draft.stream(CSV, |file| table::csv(&view, file))?;

@@ -3,12 +3,14 @@
 use maud::{Markup, html};
 
 use super::view::{View, variants};
-use crate::model::metric::{Metric, Unit};
+use crate::model::metric::Metric;
+use crate::report::kit::card::{self, Card, Tile};
 use crate::report::kit::chart::Chart;
 use crate::report::kit::html::{
     document, figure, list, note, question, scenario_text, section, section_of_class, table,
 };
 use crate::report::kit::number;
+use crate::report::kit::traffic::Tone;
 
 pub(super) fn render(view: &View<'_>, charts: &[Chart]) -> String {
     let scenario = view.grid().scenario();
@@ -42,16 +44,11 @@ const SECTIONS: [(&str, &[&str]); 4] = [
 
 fn head(view: &View<'_>) -> Markup {
     let scenario = view.grid().scenario();
-    let (class, badge) = match (scenario.slo.is_empty(), view.sweep.winner()) {
-        (true, _) => ("none", "NO OBJECTIVES".to_owned()),
-        (false, Some(_)) => ("pass", format!("✓ {} OF {} PASS", view.passing(), view.sweep.results.len())),
-        (false, None) => ("fail", "✗ NONE PASSES".to_owned()),
-    };
+    let card = card(view);
     html! {
-        header class={ "verdict " (class) } { "\n"
-            h1 { (scenario.name) ": sweep " span class="badge" { (badge) } } "\n"
+        header class={ "verdict " (card.class()) } { "\n"
+            (card.markup())
             (question(scenario))
-            p class="answer" { (answer(view)) } "\n"
             p {
                 (view.passing_sentence()) ". " @if let Some(cheapest) = view.cheapest_sentence() { (cheapest) ". " }
                 (view.order())
@@ -66,7 +63,41 @@ fn head(view: &View<'_>) -> Markup {
     }
 }
 
-/// The best variant with what it costs and what it does, as a sentence.
+/// The sweep on one card: the best variant, and what it does to the traffic.
+pub(super) fn card(view: &View<'_>) -> Card {
+    let scenario = view.grid().scenario();
+    let (tone, verdict) = match (scenario.slo.is_empty(), view.sweep.winner()) {
+        (true, _) => (Tone::Neutral, "NO OBJECTIVES".to_owned()),
+        (false, Some(_)) => (Tone::Good, format!("{} OF {} PASS", view.passing(), view.sweep.results.len())),
+        (false, None) => (Tone::Bad, "NONE PASSES".to_owned()),
+    };
+    let best = view.result(view.best());
+    let mean = |metric: Metric| best.metric(metric).mean.unwrap_or(0.0);
+    let tile = |metric: Metric, what| Tile::alone(View::estimate(best, metric), what, mean(metric) > 0.0);
+    Card {
+        title: format!("{}: sweep", scenario.name),
+        tone,
+        verdict: format!("{}{verdict}", card::sign(tone)),
+        remarks: Vec::new(),
+        lead: vec![answer(view)],
+        tiles: vec![
+            tile(Metric::RejectionProbability, "of offered jobs refused"),
+            tile(Metric::Lost, "jobs lost"),
+            Tile::alone(View::estimate(best, Metric::PeakDepth), "jobs at the peak", false),
+            Tile::alone(View::estimate(best, Metric::Recovery), "recovery", false),
+        ],
+        why: Vec::new(),
+        facts: Vec::new(),
+        basis: format!(
+            "Seed {}, {} · sweep {}",
+            scenario.seed,
+            view.replications(),
+            view.grid().fingerprint()
+        ),
+    }
+}
+
+/// The best variant with what it costs, as a sentence; what it does stands below in figures.
 fn answer(view: &View<'_>) -> String {
     let best = view.result(view.best());
     let settings: Vec<String> = view
@@ -76,14 +107,10 @@ fn answer(view: &View<'_>) -> String {
         .map(|(value, axis)| format!("{} = {value}", axis.path))
         .collect();
     let which = if best.passes() { "Best" } else { "Nearest to the objectives" };
-    let lost = best.metric(Metric::Lost).mean.filter(|lost| *lost > 0.0);
-    let lost = lost.map_or(String::new(), |lost| format!(", {} lost", number::value(Unit::Jobs, lost)));
     format!(
-        "{which}: {} – {}, recovery {}, {} of offered jobs refused{lost}.",
+        "{which}: {} – {}.",
         if settings.is_empty() { "the scenario as it is".to_owned() } else { settings.join(", ") },
         view.cost_in_words(&best.cost),
-        View::estimate(best, Metric::Recovery),
-        View::estimate(best, Metric::RejectionProbability),
     )
 }
 

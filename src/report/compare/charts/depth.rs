@@ -8,11 +8,12 @@ use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::Unit;
 use crate::report::kit::axis::{self, Axis};
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
 use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::run::reading;
 use crate::scenario::Scenario;
 
@@ -33,59 +34,72 @@ pub(super) fn chart(a: &Course<'_>, b: &Course<'_>) -> Chart {
         name: "depth",
         caption: caption(a, b),
         table: table(&a.findings.series, &b.findings.series),
-        picture: draw(a, b, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, a, b, &title)),
         title,
     }
 }
 
-fn draw(a: &Course<'_>, b: &Course<'_>, title: &str) -> Picture {
+fn draw(sheet: &Sheet, a: &Course<'_>, b: &Course<'_>, title: &str) -> Picture {
     let horizon = [a, b].map(|course| course.scenario.model.horizon.as_secs_f64());
     let limits = limits(a, b);
     let values: Vec<f64> = limits.iter().map(|limit| limit.value).collect();
     let shown = [a, b].map(|course| &course.findings.series.depth);
     let highest = axis::reach(shown.iter().flat_map(|depth| &depth.p95).copied(), &values);
-    let frame = Plot {
-        // Labels of limits name their side, which needs more room than in other charts.
-        right: plot::RIGHT - 24.0,
-        ..Plot::over_time(TOP, TOP + HEIGHT, horizon[0].max(horizon[1]), Axis::linear(Unit::Jobs, highest))
-    };
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
-    plot::heading(&mut picture, title, "Jobs waiting and in service.");
-    for (row, (letter, course)) in [("A", a), ("B", b)].into_iter().enumerate() {
-        key(&mut picture, plot::HEADING + 12.0 + row as f64 * KEY_ROW, letter, course);
+    let mut picture = Picture::on(sheet);
+    let mut top = plot::heading(&mut picture, sheet, title, "Jobs waiting and in service.");
+    let names = [("A", a), ("B", b)].map(|(letter, course)| Names::of(sheet, letter, course));
+    for names in &names {
+        top = plot::key(&mut picture, sheet, top, &names.keys());
     }
+    let y = Axis::linear(Unit::Jobs, highest);
+    let mut frame = Plot::over_time(sheet, top + TINT_ROOM, HEIGHT, horizon[0].max(horizon[1]), y);
+    // Labels of limits name their side, which needs more room than in other charts.
+    frame.right -= sheet.pick(24.0, 14.0);
+    frame.join(&mut picture, "time", title);
     spikes(&mut picture, &frame, a, b);
     frame.grid(&mut picture);
     frame.limits(&mut picture, &limits);
-    for (course, colour) in [(a, A), (b, B)] {
+    for (course, names) in [a, b].into_iter().zip(&names) {
         let Series { seconds, depth, .. } = &course.findings.series;
-        if course.findings.summary.replications > 1 {
-            frame.band(&mut picture, seconds, &depth.p05, &depth.p95, colour, BAND);
+        if let [_, range] = names.keys().as_slice() {
+            frame.ribbon(&mut picture, *range, seconds, &depth.p05, &depth.p95);
         }
     }
-    let points = |course: &Course<'_>| -> Vec<(f64, f64)> {
+    for (course, names) in [a, b].into_iter().zip(&names) {
         let Series { seconds, depth, .. } = &course.findings.series;
-        seconds.iter().zip(&depth.p50).map(|(x, y)| frame.at(*x, *y)).collect()
-    };
-    picture.line(points(a), A, A_WIDTH);
-    picture.dashes(&points(b), B, B_WIDTH);
+        frame.curve(&mut picture, names.keys()[0], seconds, depth.p50.iter().copied().map(Some));
+    }
     frame.base_line(&mut picture);
-    picture
+    picture.end(frame.bottom + plot::FOOT)
 }
 
-fn key(picture: &mut Picture, y: f64, letter: &str, course: &Course<'_>) {
-    let many = course.findings.summary.replications > 1;
-    let name = format!("{letter}  {}", course.label);
-    let name = Font::SMALL.shortened(&name, NAME_ROOM) + if many { ": median" } else { "" };
-    let (line, colour) = match letter {
-        "A" => (Key::Line(&name, A, A_WIDTH), A),
-        _ => (Key::Dashes(&name, B, B_WIDTH), B),
-    };
-    let mut entries = vec![line];
-    if many {
-        entries.push(Key::Area("5–95 % of replications", colour, BAND));
+/// What a side is called in the key: its line, and its range if there is one.
+struct Names {
+    is_a: bool,
+    line: String,
+    range: Option<String>,
+}
+
+impl Names {
+    fn of(sheet: &Sheet, letter: &str, course: &Course<'_>) -> Self {
+        let many = course.findings.summary.replications > 1;
+        let name = format!("{letter}  {}", course.label);
+        let room = sheet.pick(NAME_ROOM, NARROW_NAME_ROOM);
+        Self {
+            is_a: letter == "A",
+            line: Font::SMALL.shortened(&name, room) + if many { ": median" } else { "" },
+            range: many.then(|| format!("{letter}: 5–95 % of replications")),
+        }
     }
-    plot::key(picture, y, &entries);
+
+    fn keys(&self) -> Vec<Key<'_>> {
+        let (line, colour) = match self.is_a {
+            true => (Key::Line(&self.line, A, A_WIDTH), A),
+            false => (Key::Dashes(&self.line, B, B_WIDTH), B),
+        };
+        let range = self.range.iter().map(|range| Key::Area(range, colour, BAND));
+        std::iter::once(line).chain(range).collect()
+    }
 }
 
 /// Common thresholds once, others with the letter of their side; the smallest first.
@@ -122,12 +136,16 @@ fn spikes(picture: &mut Picture, frame: &Plot, a: &Course<'_>, b: &Course<'_>) {
     for (start, end, name, colour) in tints {
         let (from, to) = (frame.x_of(start), frame.x_of(end));
         let opacity = if colour == Colour::Grid { SPIKE } else { FAULT };
-        picture.rect((from, frame.top), (to, frame.bottom), colour, opacity);
+        frame.moving(picture, |picture| {
+            picture.rect((from, frame.top), (to, frame.bottom), colour, opacity);
+        });
         // A name cut to a few letters says nothing.
         let name = if to - from < SHORTEST { name } else { Font::SMALL.shortened(&name, to - from) };
         let (width, middle) = (Font::SMALL.width_of(&name), (from + to) / 2.0);
         if to - from >= width && middle - width / 2.0 > taken {
-            picture.label((middle, frame.top - 9.0), name, Font::SMALL, Anchor::Middle);
+            frame.moving(picture, |picture| {
+                picture.label((middle, frame.top - 9.0), name, Font::SMALL, Anchor::Middle);
+            });
             taken = middle + width / 2.0 + LABEL_ROOM;
         }
     }
@@ -182,7 +200,8 @@ const FAULT: f64 = 0.12;
 /// Room in which a name may be shortened.
 const SHORTEST: f64 = 70.0;
 const LABEL_ROOM: f64 = 8.0;
-const KEY_ROW: f64 = 20.0;
 const NAME_ROOM: f64 = 440.0;
-const TOP: f64 = plot::HEADING + 64.0;
+const NARROW_NAME_ROOM: f64 = 290.0;
+/// Above the plot, for the names of spikes and faults.
+const TINT_ROOM: f64 = 26.0;
 const HEIGHT: f64 = 320.0;

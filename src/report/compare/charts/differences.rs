@@ -6,11 +6,12 @@
 use crate::compare::{Comparison, Difference};
 use crate::model::metric::Unit;
 use crate::report::kit::axis::Axis;
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture, Point};
-use crate::report::kit::plot::{self, Plot};
+use crate::report::kit::plot::{self, Flow, Plot};
+use crate::report::kit::sheet::Sheet;
 
 /// `None` if nothing system-wide differs.
 pub(super) fn chart(comparison: &Comparison) -> Option<Chart> {
@@ -36,52 +37,66 @@ pub(super) fn chart(comparison: &Comparison) -> Option<Chart> {
              lies beyond the scale, or rises from zero.{rest}"
         ),
         table: table(rows),
-        picture: draw(rows, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, rows, &title)),
         title,
     })
 }
 
-fn draw(rows: &[&Difference], title: &str) -> Picture {
+fn draw(sheet: &Sheet, rows: &[&Difference], title: &str) -> Picture {
     let names = rows.iter().map(|row| Font::SMALL.width_of(row.metric.name())).fold(0.0, f64::max);
     let ends = rows.iter().filter_map(|row| {
         let (middle, half_width) = (row.relative?, row.relative_half_width().unwrap_or(0.0));
         Some((middle - half_width, middle + half_width))
     });
     let (low, high) = ends.fold((0.0f64, 0.0f64), |(low, high), end| (low.min(end.0), high.max(end.1)));
-    let bottom = TOP + rows.len() as f64 * ROW + 4.0;
     let nothing = Axis::linear(Unit::Count, 1.0);
-    let frame = Plot {
-        left: MARGIN + names + 14.0,
-        right: plot::WIDTH - MARGIN - VALUES,
-        top: TOP - 4.0,
-        bottom,
-        x: Axis::relative(low, high),
-        y: nothing,
-    };
-    let mut picture = Picture::new(plot::WIDTH, bottom + plot::FOOT);
-    plot::heading(
-        &mut picture,
-        title,
-        "Mean of B minus mean of A as a share of A's mean, with 95 % intervals.",
+    let mut picture = Picture::on(sheet);
+    let subtitle = "Mean of B minus mean of A as a share of A's mean, with 95 % intervals.";
+    let heading = plot::heading(&mut picture, sheet, title, subtitle);
+    let top = key(&mut picture, sheet, heading) + 16.0;
+    // On a narrow sheet the name of a metric stands above its row.
+    let row_height = sheet.pick(ROW, ROW + NAME_ROW);
+    let bottom = top + rows.len() as f64 * row_height + 4.0;
+    let left = sheet.pick(MARGIN + names + 14.0, MARGIN + 8.0);
+    let mut frame = Plot::between(
+        (left, sheet.width - MARGIN - VALUES),
+        (top - 4.0, bottom),
+        Axis::relative(low, high),
+        nothing,
     );
-    key(&mut picture, plot::HEADING + 12.0);
+    if sheet.is_narrow() {
+        frame.x.thin();
+    }
     frame.vertical_grid(&mut picture, true);
-    let unit = format!("difference ({})", frame.x.unit);
-    picture.label(((frame.left + frame.right) / 2.0, bottom + 42.0), unit, Font::SMALL, Anchor::Middle);
+    frame.x.unit = format!("difference ({})", frame.x.unit);
+    frame.x_unit(&mut picture);
     let zero = frame.x_of(0.0);
     picture.line(vec![(zero, frame.top), (zero, bottom)], Colour::Ink, 1.4);
     for (index, row) in rows.iter().enumerate() {
-        let y = TOP + (index as f64 + 0.5) * ROW;
+        let y = top + (index + 1) as f64 * row_height - ROW / 2.0;
         picture.line(vec![(frame.left, y), (frame.right, y)], Colour::Grid, 0.5);
-        draw_row(&mut picture, &frame, row, y);
+        let name_at = sheet.pick((frame.left - 10.0, y), (MARGIN, y - NAME_ROW + 1.0));
+        draw_row(&mut picture, &frame, row, y, (name_at, sheet.pick(Anchor::End, Anchor::Start)));
     }
-    picture
+    picture.end(bottom + plot::FOOT)
 }
 
-fn draw_row(picture: &mut Picture, frame: &Plot, row: &Difference, y: f64) {
+fn draw_row(
+    picture: &mut Picture,
+    frame: &Plot,
+    row: &Difference,
+    y: f64,
+    (name_at, anchor): (Point, Anchor),
+) {
     let colour = if row.matters { Colour::Main } else { Colour::Faint };
     let ink = Font::SMALL.coloured(if row.matters { Colour::Ink } else { Colour::Faint });
-    picture.label((frame.left - 10.0, y), row.metric.name(), ink, Anchor::End);
+    if anchor == Anchor::Start {
+        // Grid lines must not cross its letters.
+        let (x, y) = name_at;
+        let end = x + ink.width_of(row.metric.name()) + 4.0;
+        picture.rect((x, y - 8.0), (end, y + 8.0), Colour::Paper, 1.0);
+    }
+    picture.label(name_at, row.metric.name(), ink, anchor);
     picture.label((frame.right + 14.0, y), number::relative(row.relative), ink, Anchor::Start);
     // From nothing to something: to the right, unless the something is negative, which no metric is.
     let relative = row.relative.unwrap_or(f64::INFINITY);
@@ -114,15 +129,20 @@ fn mark(picture: &mut Picture, at: Point, matters: bool) {
     }
 }
 
-fn key(picture: &mut Picture, y: f64) {
-    let mut x = MARGIN + 8.0;
-    for (matters, text) in [(true, "matters (Holm, 5 %)"), (false, "may be chance")] {
-        mark(picture, (x, y), matters);
+/// Says what the marks mean, and returns where that ends.
+fn key(picture: &mut Picture, sheet: &Sheet, top: f64) -> f64 {
+    let mut flow = Flow::new(sheet, MARGIN + 8.0, top);
+    let mut entry = |text: &str, draw: &dyn Fn(&mut Picture, Point)| {
+        let (x, y) = flow.take(14.0 + Font::SMALL.width_of(text));
+        draw(picture, (x, y));
         picture.label((x + 14.0, y), text, Font::SMALL, Anchor::Start);
-        x += 14.0 + Font::SMALL.width_of(text) + 30.0;
-    }
-    picture.area(vec![(x + 6.0, y), (x - 5.0, y - 6.0), (x - 5.0, y + 6.0)], Colour::Main, 1.0);
-    picture.label((x + 14.0, y), "off the scale", Font::SMALL, Anchor::Start);
+    };
+    entry("matters (Holm, 5 %)", &|picture, at| mark(picture, at, true));
+    entry("may be chance", &|picture, at| mark(picture, at, false));
+    entry("off the scale", &|picture, (x, y)| {
+        picture.area(vec![(x + 6.0, y), (x - 5.0, y - 6.0), (x - 5.0, y + 6.0)], Colour::Main, 1.0);
+    });
+    flow.bottom()
 }
 
 fn table(rows: &[&Difference]) -> Table {
@@ -150,4 +170,5 @@ const ROW: f64 = 22.0;
 const MARGIN: f64 = 12.0;
 /// Room for the numbers beside the plot.
 const VALUES: f64 = 84.0;
-const TOP: f64 = plot::HEADING + 36.0;
+/// Height of a name above its row.
+const NAME_ROW: f64 = 17.0;

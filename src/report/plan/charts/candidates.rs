@@ -4,11 +4,12 @@
 use crate::model::metric::Unit;
 use crate::plan::{Criterion, Fate, Simulated};
 use crate::report::kit::axis::Axis;
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture, Point};
 use crate::report::kit::plot::{self, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::plan::view::{View, plain};
 
 /// `None` if nothing was simulated.
@@ -23,7 +24,7 @@ pub(super) fn chart(view: &View<'_>) -> Option<Chart> {
                   are stacked."
             .to_owned(),
         table: table(view),
-        picture: draw(view, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, view, &title)),
         title,
     })
 }
@@ -74,13 +75,21 @@ fn lanes<'a>(view: &View<'a>) -> Vec<Lane<'a>> {
     lanes
 }
 
-fn draw(view: &View<'_>, title: &str) -> Picture {
+fn draw(sheet: &Sheet, view: &View<'_>, title: &str) -> Picture {
     let lanes = lanes(view);
     let costs = view.plan.path.simulated.iter().map(|one| one.cost).filter(|cost| cost.is_finite());
     let mut x = Axis::linear(Unit::Count, costs.fold(0.0, f64::max));
     x.unit = view.cost_name();
-    let mut frame =
-        Plot { left: LEFT, right: plot::WIDTH - 40.0, top: TOP, bottom: TOP, x, y: Axis::share() };
+    let mut picture = Picture::on(sheet);
+    let simulated = view.plan.path.simulated.len();
+    let subtitle = format!(
+        "{} of {} candidates, by cost and outcome.",
+        plain(simulated),
+        plain(view.plan.path.candidates)
+    );
+    let first = plot::heading(&mut picture, sheet, title, &subtitle) + 12.0;
+    let edges = (sheet.pick(LEFT, 16.0), sheet.width - sheet.pick(LEFT, 16.0));
+    let mut frame = Plot::between(edges, (first, first), x, Axis::share());
     let stacks: Vec<Vec<Vec<Point>>> = lanes.iter().map(|lane| stacks(lane, &frame)).collect();
     let heights: Vec<f64> = stacks
         .iter()
@@ -89,26 +98,10 @@ fn draw(view: &View<'_>, title: &str) -> Picture {
             LANE_NAME + (tallest as f64 * MARK).clamp(MARK, MOST_LANE) + LANE_GAP
         })
         .collect();
-    frame.bottom = TOP + heights.iter().sum::<f64>();
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
-    let simulated = view.plan.path.simulated.len();
-    plot::heading(
-        &mut picture,
-        title,
-        &format!(
-            "{} of {} candidates, by cost and outcome.",
-            plain(simulated),
-            plain(view.plan.path.candidates)
-        ),
-    );
+    frame.bottom = first + heights.iter().sum::<f64>();
     frame.vertical_grid(&mut picture, true);
-    picture.label(
-        ((frame.left + frame.right) / 2.0, frame.bottom + 42.0),
-        frame.x.unit.clone(),
-        Font::SMALL,
-        Anchor::Middle,
-    );
-    let mut top = TOP;
+    frame.x_unit(&mut picture);
+    let mut top = first;
     for ((lane, stacks), height) in lanes.iter().zip(&stacks).zip(heights) {
         let bottom = top + height - LANE_GAP;
         let name = format!("{} ({})", lane.name, plain(lane.costs.len()));
@@ -133,7 +126,7 @@ fn draw(view: &View<'_>, title: &str) -> Picture {
         top += height;
     }
     frame.base_line(&mut picture);
-    picture
+    picture.end(frame.bottom + plot::FOOT)
 }
 
 /// Marks that would overlap form a stack.
@@ -211,7 +204,6 @@ fn table(view: &View<'_>) -> Table {
     }
 }
 
-const TOP: f64 = plot::HEADING + 12.0;
 const LEFT: f64 = 40.0;
 const LANE_NAME: f64 = 22.0;
 const LANE_GAP: f64 = 12.0;

@@ -4,12 +4,13 @@ use crate::model::metric::Unit;
 use crate::plan::Choice;
 use crate::plan::what_if::{AtLoad, WhatIf};
 use crate::report::kit::axis::Axis;
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::labels;
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
 use crate::report::kit::plot::{self, Key, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::plan::view::{View, times};
 use crate::units;
 
@@ -29,7 +30,7 @@ pub(super) fn chart(view: &View<'_>, choice: &Choice) -> Option<Chart> {
             view.knee_sentence(choice),
         ),
         table: table(what_if),
-        picture: draw(view, what_if, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, view, what_if, &title)),
         title,
     })
 }
@@ -38,7 +39,7 @@ pub(super) fn is_drawn(choice: &Choice) -> bool {
     choice.what_if.loads.len() > 1
 }
 
-fn draw(view: &View<'_>, what_if: &WhatIf, title: &str) -> Picture {
+fn draw(sheet: &Sheet, view: &View<'_>, what_if: &WhatIf, title: &str) -> Picture {
     let loads = &what_if.loads;
     let most = loads.last().map_or(1.0, |load| load.factor);
     let marks = marks(what_if);
@@ -55,89 +56,71 @@ fn draw(view: &View<'_>, what_if: &WhatIf, title: &str) -> Picture {
         let highest = values.iter().copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
         Axis::linear(unit, highest)
     };
-    let frame = |top: f64, height: f64, y: Axis| Plot {
-        left: plot::LEFT,
-        right: plot::RIGHT,
-        top,
-        bottom: top + height,
-        x: x.clone(),
-        y,
-    };
+    let frame = |top: f64, height: f64, y: Axis| Plot::on(sheet, top, height, x.clone(), y);
     // The right edge of the plots.
     let most_shown = most * 2.0;
     let probe = frame(0.0, 1.0, Axis::share());
-    let spans: Vec<(f64, f64)> = marks.iter().map(|mark| mark.span(&probe)).collect();
+    let spans: Vec<(f64, f64)> = marks.iter().map(|mark| mark.span(&probe, sheet)).collect();
     let rows = labels::rows(&spans);
     let row_count = rows.iter().max().map_or(0, |last| last + 1);
-    let key_y = plot::HEADING + 12.0;
-    let first_row = key_y + 26.0;
+    let mut picture = Picture::on(sheet);
+    let subtitle = format!(
+        "Headroom {}. {}",
+        View::headroom(what_if),
+        match View::breaks_first(what_if).as_str() {
+            "nothing" => "No objective is missed at any load tried.".to_owned(),
+            what => format!("Breaks first: {what} the load."),
+        }
+    );
+    let keys @ [simulated, _] = [
+        Key::Line("simulated", Colour::Main, 2.2),
+        Key::Area("an objective is missed (hatched)", Colour::Alert, TINT),
+    ];
+    let first_row = plot::head(&mut picture, sheet, title, &subtitle, &keys) + 18.0;
     let top = first_row + row_count as f64 * MARK_ROW + 4.0;
     let mut upper = frame(top, UPPER, axis(&sojourns, Unit::Seconds));
     upper.y.unit = format!("p95 time in system ({})", upper.y.unit);
     let mut lower = frame(top + UPPER + BETWEEN, LOWER, axis(&rejected, Unit::Fraction));
     lower.y.unit = "refused (%)".to_owned();
 
-    let mut picture = Picture::new(plot::WIDTH, lower.bottom + plot::FOOT);
-    plot::heading(
-        &mut picture,
-        title,
-        &format!(
-            "Headroom {}. {}",
-            View::headroom(what_if),
-            match View::breaks_first(what_if).as_str() {
-                "nothing" => "No objective is missed at any load tried.".to_owned(),
-                what => format!("Breaks first: {what} the load."),
-            }
-        ),
-    );
-    plot::key(
-        &mut picture,
-        key_y,
-        &[
-            Key::Line("simulated", Colour::Main, 2.2),
-            Key::Area("an objective is missed (hatched)", Colour::Alert, TINT),
-        ],
-    );
+    upper.join(&mut picture, "load", "p95 time in system");
+    lower.join(&mut picture, "load", "refused");
     for panel in [&upper, &lower] {
-        for (from, to) in broken(loads, most_shown) {
-            hatch(&mut picture, panel, from.max(0.0), to);
-        }
+        panel.moving(&mut picture, |picture| {
+            for (from, to) in broken(loads, most_shown) {
+                hatch(picture, panel, from.max(0.0), to);
+            }
+        });
         panel.horizontal_grid(&mut picture);
         panel.vertical_grid(&mut picture, panel.bottom >= lower.bottom);
-        let middle = (panel.top + panel.bottom) / 2.0;
-        picture.turned_label((18.0, middle), panel.y.unit.clone(), Font::SMALL);
+        panel.y_unit(&mut picture);
     }
-    picture.label(
-        ((lower.left + lower.right) / 2.0, lower.bottom + 42.0),
-        lower.x.unit.clone(),
-        Font::SMALL,
-        Anchor::Middle,
-    );
+    lower.x_unit(&mut picture);
     for ((mark, row), (start, _)) in marks.iter().zip(&rows).zip(&spans) {
         let label_y = first_row + *row as f64 * MARK_ROW;
         let at = upper.x_of(mark.factor);
-        picture.dashed((at, label_y - 7.0), (at, lower.bottom), mark.colour, 1.4, mark.dash, 4.0);
-        picture.label(
-            (start + MARK_PADDING, label_y),
-            mark.label.clone(),
-            Font::SMALL.coloured(Colour::Ink),
-            Anchor::Start,
-        );
+        upper.moving(&mut picture, |picture| {
+            picture.dashed((at, label_y - 7.0), (at, lower.bottom), mark.colour, 1.4, mark.dash, 4.0);
+            let at = (start + MARK_PADDING, label_y);
+            picture.label(at, mark.label.clone(), Font::SMALL.coloured(Colour::Ink), Anchor::Start);
+        });
     }
     for (panel, values) in [(&upper, &sojourns), (&lower, &rejected)] {
-        panel.line(&mut picture, &xs, values.iter().copied().map(Some), Colour::Main, 2.2);
-        for ((x, y), load) in xs.iter().zip(values).zip(loads).filter(|((_, y), _)| y.is_finite()) {
-            let at = panel.at(*x, *y);
-            if load.missed.is_empty() {
-                picture.dot(at, 4.0, Colour::Main, true);
-            } else {
-                // A cross in the colour of the hatching would be invisible.
-                super::candidates::cross(&mut picture, at, Colour::Ink);
+        panel.curve(&mut picture, simulated, &xs, values.iter().copied().map(Some));
+        panel.of_series(&mut picture, "simulated", |picture| {
+            for ((x, y), load) in xs.iter().zip(values).zip(loads).filter(|((_, y), _)| y.is_finite()) {
+                let at = panel.at(*x, *y);
+                if load.missed.is_empty() {
+                    picture.dot(at, 4.0, Colour::Main, true);
+                } else {
+                    // A cross in the colour of the hatching would be invisible.
+                    super::candidates::cross(picture, at, Colour::Ink);
+                }
             }
-        }
+        });
         panel.base_line(&mut picture);
     }
-    picture
+    picture.end(lower.bottom + plot::FOOT)
 }
 
 /// A load worth a vertical line.
@@ -149,9 +132,9 @@ struct Mark {
 }
 
 impl Mark {
-    fn span(&self, frame: &Plot) -> (f64, f64) {
+    fn span(&self, frame: &Plot, sheet: &Sheet) -> (f64, f64) {
         let width = Font::SMALL.width_of(&self.label) + 2.0 * MARK_PADDING;
-        let start = frame.x_of(self.factor).min(plot::WIDTH - width);
+        let start = frame.x_of(self.factor).min(sheet.width - width);
         (start, start + width)
     }
 }

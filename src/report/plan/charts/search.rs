@@ -1,9 +1,10 @@
 //! How the search narrowed thousands of candidates down to one: one bar per stage, on a logarithmic scale.
 
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
 use crate::report::kit::plot;
+use crate::report::kit::sheet::{self, Sheet};
 use crate::report::plan::view::{Ending, Stage, View, plain};
 
 pub(super) fn chart(view: &View<'_>) -> Chart {
@@ -18,36 +19,42 @@ pub(super) fn chart(view: &View<'_>) -> Chart {
             view.effort()
         ),
         table: Table::new(&["stage", "left", "what happened"], stages.iter().map(row).collect()),
-        picture: draw(view, &stages, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, view, &stages, &title)),
         title,
     }
 }
 
-fn draw(view: &View<'_>, stages: &[Stage], title: &str) -> Picture {
+fn draw(sheet: &Sheet, view: &View<'_>, stages: &[Stage], title: &str) -> Picture {
     let rows: Vec<usize> = stages.iter().map(|stage| stage.notes.len().min(MOST_NOTES)).collect();
-    let heights = rows.iter().map(|notes| BAR + *notes as f64 * NOTE + GAP);
-    let mut picture = Picture::new(plot::WIDTH, TOP + heights.sum::<f64>() + 4.0);
+    let mut picture = Picture::on(sheet);
+    // On a narrow sheet the names of stages stand above their bars.
+    let edge = sheet.pick(LEFT, sheet::MARGIN);
     let ending = match (view.ending(), &view.plan.choice) {
         (Ending::Nothing, _) | (_, None) => "No candidate meets the objectives".to_owned(),
         (_, Some(choice)) => sentence(&view.guarantee(choice)),
     };
-    plot::heading(&mut picture, title, &Font::SMALL.shortened(&format!("{ending}."), plot::WIDTH - 24.0));
+    let top = plot::heading(&mut picture, sheet, title, &format!("{ending}."));
     let most = stages.iter().map(|stage| stage.left).max().unwrap_or(1);
     let length = |left: usize| match left {
         0 => 0.0,
         // One candidate still has a bar.
-        left => ((left as f64).ln() + 1.0) / ((most as f64).ln() + 1.0) * (plot::RIGHT - LEFT),
+        left => ((left as f64).ln() + 1.0) / ((most as f64).ln() + 1.0) * (sheet.right - edge),
     };
-    let mut y = TOP;
+    let mut y = top + GAP;
     for (stage, notes) in stages.iter().zip(rows) {
         let colour = if stage.name == "chosen" { Colour::Good } else { Colour::Main };
-        let end = LEFT + length(stage.left);
-        let middle = y + BAR / 2.0;
-        picture.label((LEFT - 10.0, middle), stage.name, Font::TEXT, Anchor::End);
-        if stage.left > 0 {
-            picture.rect((LEFT, y), (end, y + BAR), colour, 0.85);
+        let end = edge + length(stage.left);
+        if sheet.is_narrow() {
+            picture.label((edge, y + NOTE / 2.0), stage.name, Font::TEXT, Anchor::Start);
+            y += NOTE + 3.0;
         } else {
-            picture.line(vec![(LEFT, y), (LEFT, y + BAR)], Colour::Alert, 3.0);
+            picture.label((edge - 10.0, y + BAR / 2.0), stage.name, Font::TEXT, Anchor::End);
+        }
+        let middle = y + BAR / 2.0;
+        if stage.left > 0 {
+            picture.rect((edge, y), (end, y + BAR), colour, 0.85);
+        } else {
+            picture.line(vec![(edge, y), (edge, y + BAR)], Colour::Alert, 3.0);
         }
         picture.label((end + 8.0, middle), plain(stage.left), Font::TEXT.bold(), Anchor::Start);
         y += BAR;
@@ -55,13 +62,14 @@ fn draw(view: &View<'_>, stages: &[Stage], title: &str) -> Picture {
             let hidden = stage.notes.len() - notes;
             let is_last = index + 1 == notes && hidden > 0;
             let text = if is_last { format!("{note}; and {hidden} more") } else { note.clone() };
-            let text = Font::SMALL.shortened(&text, plot::WIDTH - LEFT - 12.0);
-            picture.label((LEFT, y + NOTE / 2.0 + 2.0), text, Font::SMALL, Anchor::Start);
-            y += NOTE;
+            for line in Font::SMALL.wrapped(&text, sheet.width - edge - sheet::MARGIN) {
+                picture.label((edge, y + NOTE / 2.0 + 2.0), line, Font::SMALL, Anchor::Start);
+                y += NOTE;
+            }
         }
         y += GAP;
     }
-    picture
+    picture.end(y + 4.0)
 }
 
 fn sentence(text: &str) -> String {
@@ -69,7 +77,6 @@ fn sentence(text: &str) -> String {
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
-const TOP: f64 = plot::HEADING + 12.0;
 const LEFT: f64 = 190.0;
 const BAR: f64 = 26.0;
 const NOTE: f64 = 18.0;

@@ -6,11 +6,12 @@ use crate::model::metric::{Metric, Unit};
 use crate::plan::Choice;
 use crate::plan::what_if::{Effect, Shift};
 use crate::report::kit::axis::decimal_step;
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number::{self, Scale};
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
 use crate::report::kit::plot::{self, Key};
+use crate::report::kit::sheet::Sheet;
 use crate::report::plan::view::{View, change_in_words};
 
 /// `None` if no input changes anything.
@@ -28,7 +29,7 @@ pub(super) fn chart(choice: &Choice) -> Option<Chart> {
             left_out(choice, &panels)
         ),
         table: table(choice),
-        picture: draw(&panels, choice, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, &panels, choice, &title)),
         title,
     })
 }
@@ -74,32 +75,30 @@ fn left_out(choice: &Choice, panels: &[Panel<'_>]) -> String {
     }
 }
 
-fn draw(panels: &[Panel<'_>], choice: &Choice, title: &str) -> Picture {
-    let height = |panel: &Panel<'_>| HEAD + panel.effects.len() as f64 * ROW + FOOT;
-    let mut picture = Picture::new(plot::WIDTH, TOP + panels.iter().map(height).sum::<f64>());
+fn draw(sheet: &Sheet, panels: &[Panel<'_>], choice: &Choice, title: &str) -> Picture {
+    let mut picture = Picture::on(sheet);
     let subtitle = match View::most_sensitive(&choice.what_if) {
         Some(effect) => format!("Most sensitive to {effect}."),
         None => String::new(),
     };
-    plot::heading(&mut picture, title, &Font::SMALL.shortened(&subtitle, plot::WIDTH - 24.0));
-    plot::key(
-        &mut picture,
-        plot::HEADING + 12.0,
-        &[
-            Key::Area("input 10 % lower", Colour::Caution, HOLLOW),
-            Key::Area("input 10 % higher", Colour::Main, FULL),
-            Key::Line("95 % interval", Colour::Ink, 1.2),
-        ],
-    );
-    let mut y = TOP;
+    let keys = [
+        Key::Area("input 10 % lower", Colour::Caution, HOLLOW),
+        Key::Area("input 10 % higher", Colour::Main, FULL),
+        Key::Line("95 % interval", Colour::Ink, 1.2),
+    ];
+    let mut y = plot::head(&mut picture, sheet, title, &subtitle, &keys) + 10.0;
     for panel in panels {
-        draw_panel(&mut picture, panel, y);
-        y += height(panel);
+        y = draw_panel(&mut picture, sheet, panel, y);
     }
-    picture
+    picture.end(y)
 }
 
-fn draw_panel(picture: &mut Picture, panel: &Panel<'_>, top: f64) {
+/// Draws a panel and returns where it ends.
+fn draw_panel(picture: &mut Picture, sheet: &Sheet, panel: &Panel<'_>, top: f64) -> f64 {
+    let (left, right) = sheet.pick((LEFT, RIGHT), (NARROW_SIDE, sheet.width - NARROW_SIDE));
+    // On a narrow sheet the name of an input stands above its bars.
+    let row_height = ROW + sheet.pick(0.0, NAME_ROW);
+
     let unit = panel.metric.unit();
     let base = panel.effects[0].base;
     let ends = panel.effects.iter().flat_map(|effect| [effect.lower, effect.higher]);
@@ -107,15 +106,21 @@ fn draw_panel(picture: &mut Picture, panel: &Panel<'_>, top: f64) {
     let low = ends.iter().copied().fold(0.0, f64::min);
     let high = ends.iter().copied().fold(0.0, f64::max);
     let range = if high > low { high - low } else { 1.0 };
-    let x_of = |change: f64| LEFT + (change - low) / range * (RIGHT - LEFT);
+    let x_of = |change: f64| left + (change - low) / range * (right - left);
     let heading = format!("{} – as planned {}", panel.metric.name(), number::value(unit, base));
     picture.label((12.0, top + 14.0), heading, Font::TEXT.bold(), Anchor::Start);
 
-    let bottom = top + HEAD + panel.effects.len() as f64 * ROW;
-    scale(picture, panel, (low, high), &x_of, (top + HEAD - 2.0, bottom + 2.0));
+    let bottom = top + HEAD + panel.effects.len() as f64 * row_height;
+    scale(picture, panel, (low, high), &x_of, (top + HEAD - 2.0, bottom + 2.0), sheet.pick(MOST_TICKS, 3.0));
+    let unit_at = (f64::midpoint(left, right), bottom + 30.0);
+    picture.label(unit_at, change_unit(panel, low, high), Font::SMALL, Anchor::Middle);
     for (index, effect) in panel.effects.iter().enumerate() {
-        let row = top + HEAD + index as f64 * ROW;
-        picture.label((NAMES, row + ROW / 2.0), effect.input, Font::TEXT, Anchor::End);
+        let row = top + HEAD + index as f64 * row_height + (row_height - ROW);
+        if sheet.is_narrow() {
+            picture.label((12.0, row - NAME_ROW / 2.0 + 4.0), effect.input, Font::TEXT, Anchor::Start);
+        } else {
+            picture.label((NAMES, row + ROW / 2.0), effect.input, Font::TEXT, Anchor::End);
+        }
         let half = (ROW - 8.0) / 2.0;
         for (position, shift, colour, opacity) in
             [(0.0, effect.lower, Colour::Caution, HOLLOW), (1.0, effect.higher, Colour::Main, FULL)]
@@ -143,7 +148,7 @@ fn draw_panel(picture: &mut Picture, panel: &Panel<'_>, top: f64) {
                 }
             }
             let text = change_in_words(panel.metric, effect.base, mean);
-            let font = Font { size: 13.0, ..Font::SMALL };
+            let font = sheet.pick(Font { size: 13.0, ..Font::SMALL }, Font::SMALL);
             let (at, anchor) = if mean < 0.0 {
                 (low.min(from) - 6.0, Anchor::End)
             } else {
@@ -154,6 +159,7 @@ fn draw_panel(picture: &mut Picture, panel: &Panel<'_>, top: f64) {
     }
     // The plan itself, on top of all bars.
     picture.line(vec![(x_of(0.0), top + HEAD - 2.0), (x_of(0.0), bottom + 2.0)], Colour::Ink, 1.6);
+    bottom + FOOT
 }
 
 /// Grid lines at round changes, with the numbers and the unit below.
@@ -163,9 +169,10 @@ fn scale(
     (low, high): (f64, f64),
     x_of: &impl Fn(f64) -> f64,
     (top, bottom): (f64, f64),
+    most_ticks: f64,
 ) {
-    let Scale { divisor, suffix } = number::scale(panel.metric.unit(), high.max(-low));
-    let step = decimal_step((high - low).max(f64::MIN_POSITIVE) / divisor, MOST_TICKS);
+    let Scale { divisor, .. } = number::scale(panel.metric.unit(), high.max(-low));
+    let step = decimal_step((high - low).max(f64::MIN_POSITIVE) / divisor, most_ticks);
     let (first, last) = ((low / divisor / step).ceil() as i64, (high / divisor / step).floor() as i64);
     for tick in first..=last {
         let shown = tick as f64 * step;
@@ -175,13 +182,17 @@ fn scale(
         let text = format!("{sign}{}", number::trimmed(shown, 6));
         picture.label((x, bottom + 12.0), text, Font::SMALL, Anchor::Middle);
     }
-    let unit = match (suffix.trim(), panel.metric.unit()) {
+}
+
+/// What a change is measured in.
+fn change_unit(panel: &Panel<'_>, low: f64, high: f64) -> String {
+    let suffix = number::scale(panel.metric.unit(), high.max(-low)).suffix;
+    match (suffix.trim(), panel.metric.unit()) {
         ("", Unit::Jobs) => "change (jobs)".to_owned(),
         ("", _) => "change".to_owned(),
         (_, Unit::Fraction) => "change (percentage points)".to_owned(),
         (suffix, _) => format!("change ({suffix})"),
-    };
-    picture.label(((LEFT + RIGHT) / 2.0, bottom + 30.0), unit, Font::SMALL, Anchor::Middle);
+    }
 }
 
 fn table(choice: &Choice) -> Table {
@@ -207,7 +218,6 @@ fn table(choice: &Choice) -> Table {
     )
 }
 
-const TOP: f64 = plot::HEADING + 30.0;
 const HEAD: f64 = 30.0;
 const ROW: f64 = 42.0;
 const FOOT: f64 = 54.0;
@@ -216,6 +226,10 @@ const NAMES: f64 = 150.0;
 /// Room on both sides for the widest change in words.
 const LEFT: f64 = 320.0;
 const RIGHT: f64 = 790.0;
+/// The same on a narrow sheet.
+const NARROW_SIDE: f64 = 122.0;
+/// Height of the name of an input above its bars.
+const NAME_ROW: f64 = 20.0;
 const FULL: f64 = 0.85;
 const HOLLOW: f64 = 0.3;
 const MOST_PANELS: usize = 4;

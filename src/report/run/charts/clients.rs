@@ -7,11 +7,12 @@ use crate::experiment::Findings;
 use crate::experiment::series::{DetailSeries, Series};
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::{self, Axis};
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::Picture;
 use crate::report::kit::plot::{self, Key, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::run::reading;
 use crate::scenario::Scenario;
 
@@ -39,7 +40,8 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
             rates.map(|rates| number::grouped(rates[index], 0)).to_vec()
         },
     );
-    Some(Chart { name: "clients", caption, table, picture: draw(scenario, findings, details, &title), title })
+    let drawn = Drawn::of(|sheet| draw(sheet, scenario, findings, details, &title));
+    Some(Chart { name: "clients", caption, table, drawn, title })
 }
 
 struct Rates {
@@ -64,48 +66,49 @@ impl Rates {
     }
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, details: &DetailSeries, title: &str) -> Picture {
+fn draw(
+    sheet: &Sheet,
+    scenario: &Scenario,
+    findings: &Findings,
+    details: &DetailSeries,
+    title: &str,
+) -> Picture {
     let rates = Rates::of(&findings.series, details, MOST_POINTS);
     let sent: Vec<f64> =
         rates.first.iter().zip(&rates.retries).map(|(first, retries)| first + retries).collect();
     let highest = axis::reach(sent.iter().chain(&rates.wasted).chain(&rates.abandoned).copied(), &[]);
     let mut y = Axis::linear(Unit::PerSecond, highest);
     y.unit = "per second".to_owned();
-    let frame = Plot::over_time(TOP, TOP + PLOT_HEIGHT, scenario.model.horizon.as_secs_f64(), y);
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
+    let mut picture = Picture::on(sheet);
     let summary = &findings.summary;
     let mean = |metric: Metric| summary.metric(metric).mean.unwrap_or(0.0);
-    let wasted = mean(Metric::Wasted) / mean(Metric::Completed).max(1.0);
+    let wasted_share = mean(Metric::Wasted) / mean(Metric::Completed).max(1.0);
     let subtitle = format!(
         "{} attempts for each request; {} of the completed work is wasted.",
         number::estimate(Unit::Count, summary.metric(Metric::Amplification)),
-        number::value(Unit::Fraction, wasted),
+        number::value(Unit::Fraction, wasted_share),
     );
-    plot::heading(&mut picture, title, &subtitle);
-    plot::key(
-        &mut picture,
-        plot::HEADING + 12.0,
-        &[
-            Key::Area("first attempts", Colour::Main, FILL),
-            Key::Area("retries", Colour::Caution, RETRY_FILL),
-            Key::Line("sent", Colour::Ink, 1.2),
-            Key::Line("wasted", Colour::Alert, 2.2),
-            Key::Dashes("given up", Colour::Limit, 1.8),
-        ],
-    );
+    let keys @ [first, retries, line, wasted, given_up] = [
+        Key::Area("first attempts", Colour::Main, FILL),
+        Key::Area("retries", Colour::Caution, RETRY_FILL),
+        Key::Line("sent", Colour::Ink, 1.2),
+        Key::Line("wasted", Colour::Alert, 2.2),
+        Key::Dashes("given up", Colour::Limit, 1.8),
+    ];
+    let top = plot::head(&mut picture, sheet, title, &subtitle, &keys) + plot::GAP;
+    let mut frame = Plot::over_time(sheet, top, PLOT_HEIGHT, scenario.model.horizon.as_secs_f64(), y);
+    frame.join(&mut picture, "time", title);
     frame.grid(&mut picture);
     let zero = vec![0.0; rates.seconds.len()];
-    frame.band(&mut picture, &rates.seconds, &zero, &rates.first, Colour::Main, FILL);
-    frame.band(&mut picture, &rates.seconds, &rates.first, &sent, Colour::Caution, RETRY_FILL);
-    frame.line(&mut picture, &rates.seconds, sent.iter().copied().map(Some), Colour::Ink, 1.2);
-    let points: Vec<_> = rates.seconds.iter().zip(&rates.abandoned).map(|(x, y)| frame.at(*x, *y)).collect();
-    picture.dashes(&points, Colour::Limit, 1.8);
-    frame.line(&mut picture, &rates.seconds, rates.wasted.iter().copied().map(Some), Colour::Alert, 2.2);
+    frame.layer(&mut picture, first, &rates.seconds, &zero, &rates.first);
+    frame.layer(&mut picture, retries, &rates.seconds, &rates.first, &sent);
+    frame.curve(&mut picture, line, &rates.seconds, sent.iter().copied().map(Some));
+    frame.curve(&mut picture, given_up, &rates.seconds, rates.abandoned.iter().copied().map(Some));
+    frame.curve(&mut picture, wasted, &rates.seconds, rates.wasted.iter().copied().map(Some));
     frame.base_line(&mut picture);
-    picture
+    picture.end(frame.bottom + plot::FOOT)
 }
 
-const TOP: f64 = plot::HEADING + 34.0;
 const PLOT_HEIGHT: f64 = 190.0;
 const MOST_POINTS: usize = 450;
 const FILL: f64 = 0.35;

@@ -6,12 +6,13 @@ use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::{self, Axis};
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::labels;
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
 use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::run::reading::{self, FaultPeriod, Trouble};
 use crate::scenario::Scenario;
 
@@ -25,12 +26,12 @@ pub(crate) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
         name: "depth",
         caption: caption(scenario, findings),
         table: table(&findings.series),
-        picture: draw(scenario, findings, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, scenario, findings, &title)),
         title,
     }
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
+fn draw(sheet: &Sheet, scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     let series = &findings.series;
     let many = findings.summary.replications > 1;
     let limits = limits(scenario);
@@ -38,36 +39,31 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     let highest = axis::reach(series.depth_max.iter().chain(&series.depth.p95).copied(), &limit_values);
     let markers = markers(scenario, findings);
 
+    let mut picture = Picture::on(sheet);
+    let peak = number::estimate(Unit::Jobs, findings.summary.metric(Metric::PeakDepth));
+    let basis = reading::basis(findings.summary.replications);
+    let subtitle = format!("Jobs waiting and in service. Peak {peak} jobs ({basis}).");
+    let keys @ [median, range, highest_of_step] = keys(many);
+    let entries: Vec<Key<'_>> =
+        keys.into_iter().filter(|key| many || !matches!(key, Key::Area(..))).collect();
+    let key_bottom = plot::head(&mut picture, sheet, title, &subtitle, &entries);
+
     // The labels of the markers take as many rows as they need; everything below moves down.
-    let frame =
-        Plot::over_time(0.0, 0.0, scenario.model.horizon.as_secs_f64(), Axis::linear(Unit::Jobs, highest));
-    let spans: Vec<(f64, f64)> = markers.iter().map(|marker| marker.span(&frame)).collect();
+    let horizon = scenario.model.horizon.as_secs_f64();
+    let frame = Plot::over_time(sheet, 0.0, 0.0, horizon, Axis::linear(Unit::Jobs, highest));
+    let spans: Vec<(f64, f64)> = markers.iter().map(|marker| marker.span(&frame, sheet)).collect();
     let rows = labels::rows(&spans);
     let row_count = rows.iter().max().map_or(0, |last| last + 1);
-    let key_y = plot::HEADING + 12.0;
     // Fault names go above the markers, whose lines would cross them otherwise.
-    let faults = FaultBars::of(scenario, &frame);
-    let faults_top = key_y + 18.0;
-    let first_row = key_y + 26.0 + faults.height();
+    let faults = FaultBars::of(scenario, &frame, sheet);
+    let faults_top = key_bottom + 10.0;
+    let first_row = key_bottom + 18.0 + faults.height();
     let lanes_top = first_row + row_count as f64 * MARKER_ROW - 4.0;
     let circuit = !limits.is_empty();
     let top = lanes_top + if circuit { LANES.len() as f64 * LANE + 6.0 } else { 6.0 };
-    let frame = Plot { top, bottom: top + PLOT_HEIGHT, ..frame };
-
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
-    let peak = number::estimate(Unit::Jobs, findings.summary.metric(Metric::PeakDepth));
-    let basis = reading::basis(findings.summary.replications);
-    plot::heading(&mut picture, title, &format!("Jobs waiting and in service. Peak {peak} jobs ({basis})."));
-    let mut entries = vec![Key::Line(if many { "median" } else { "depth" }, Colour::Main, 2.2)];
-    if many {
-        entries.push(Key::Area("5–95 % of replications", Colour::Main, BAND));
-    }
-    entries.push(Key::Line(
-        if many { "highest within the step, any replication" } else { "highest within the step" },
-        Colour::Faint,
-        1.0,
-    ));
-    plot::key(&mut picture, key_y, &entries);
+    let mut frame = frame;
+    (frame.top, frame.bottom) = (top, top + PLOT_HEIGHT);
+    frame.join(&mut picture, "time", title);
 
     faults.draw(&mut picture, &frame, faults_top);
     if circuit {
@@ -77,23 +73,35 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     frame.grid(&mut picture);
     frame.limits(&mut picture, &limits);
     if many {
-        frame.band(&mut picture, &series.seconds, &series.depth.p05, &series.depth.p95, Colour::Main, BAND);
+        frame.ribbon(&mut picture, range, &series.seconds, &series.depth.p05, &series.depth.p95);
     }
-    frame.line(&mut picture, &series.seconds, series.depth_max.iter().copied().map(Some), Colour::Faint, 1.0);
-    frame.line(&mut picture, &series.seconds, series.depth.p50.iter().copied().map(Some), Colour::Main, 2.2);
+    let all = |values: &[f64]| values.iter().copied().map(Some).collect::<Vec<_>>();
+    frame.curve(&mut picture, highest_of_step, &series.seconds, all(&series.depth_max));
+    frame.curve(&mut picture, median, &series.seconds, all(&series.depth.p50));
     for ((marker, row), (start, _)) in markers.iter().zip(&rows).zip(&spans) {
         let label_y = first_row + *row as f64 * MARKER_ROW;
         let x = frame.x_of(marker.seconds);
-        picture.dashed((x, label_y - 7.0), (x, frame.bottom), marker.colour, 1.2, 4.0, 4.0);
-        picture.label(
-            (start + MARKER_PADDING, label_y),
-            marker.label.clone(),
-            Font::SMALL.coloured(Colour::Ink),
-            Anchor::Start,
-        );
+        frame.moving(&mut picture, |picture| {
+            picture.dashed((x, label_y - 7.0), (x, frame.bottom), marker.colour, 1.2, 4.0, 4.0);
+            let at = (start + MARKER_PADDING, label_y);
+            picture.label(at, marker.label.clone(), Font::SMALL.coloured(Colour::Ink), Anchor::Start);
+        });
     }
     frame.base_line(&mut picture);
-    picture
+    picture.end(frame.bottom + plot::FOOT)
+}
+
+/// The median, the range over the replications, and the highest depth within each step.
+fn keys(many: bool) -> [Key<'static>; 3] {
+    let (median, highest) = match many {
+        true => ("median", "highest within the step, any replication"),
+        false => ("depth", "highest within the step"),
+    };
+    [
+        Key::Line(median, Colour::Main, 2.2),
+        Key::Area("5–95 % of replications", Colour::Main, BAND),
+        Key::Line(highest, Colour::Faint, 1.0),
+    ]
 }
 
 /// The thresholds of the policy as lines across a plot of depths.
@@ -115,9 +123,9 @@ struct Marker {
 
 impl Marker {
     /// Horizontal extent of the label: right of its line, but within the chart.
-    fn span(&self, frame: &Plot) -> (f64, f64) {
+    fn span(&self, frame: &Plot, sheet: &Sheet) -> (f64, f64) {
         let width = Font::SMALL.width_of(&self.label) + 2.0 * MARKER_PADDING;
-        let start = frame.x_of(self.seconds).min(plot::WIDTH - width);
+        let start = frame.x_of(self.seconds).min(sheet.width - width);
         (start, start + width)
     }
 }
@@ -159,13 +167,13 @@ struct FaultBars {
 }
 
 impl FaultBars {
-    fn of(scenario: &Scenario, frame: &Plot) -> Self {
+    fn of(scenario: &Scenario, frame: &Plot, sheet: &Sheet) -> Self {
         let periods = reading::faults(scenario);
         let named = periods.iter().take(MOST_FAULTS).map(|fault| {
             let name = Font::SMALL.shortened(&fault.name, LONGEST_FAULT);
             let width = Font::SMALL.width_of(&name) + 2.0 * MARKER_PADDING;
             // A name may begin before its bar, but must not extend beyond the chart.
-            let start = frame.x_of(fault.start).min(plot::WIDTH - width);
+            let start = frame.x_of(fault.start).min(sheet.width - width);
             let end = frame.x_of(fault.end).max(start + width);
             (name, (start, end))
         });
@@ -191,16 +199,20 @@ impl FaultBars {
     fn draw(&self, picture: &mut Picture, frame: &Plot, top: f64) {
         for fault in &self.periods {
             let (from, to) = self.places(fault, frame);
-            picture.rect((from, frame.top), (to, frame.bottom), Colour::Faint, FAULT_SHADE);
+            frame.moving(picture, |picture| {
+                picture.rect((from, frame.top), (to, frame.bottom), Colour::Faint, FAULT_SHADE);
+            });
         }
         for (fault, (row, name, start)) in self.periods.iter().zip(&self.names) {
             let (from, to) = self.places(fault, frame);
             let y = top + *row as f64 * FAULT_ROW;
-            picture.rect((from, y), (to, y + FAULT_ROW - 2.0), Colour::Faint, FAULT_BAR);
-            picture.line(vec![(from, y), (from, y + FAULT_ROW - 2.0)], Colour::Faint, 2.0);
-            let font = Font::SMALL.coloured(Colour::Ink);
-            let middle = y + (FAULT_ROW - 2.0) / 2.0;
-            picture.label((start + MARKER_PADDING, middle), name.clone(), font, Anchor::Start);
+            frame.moving(picture, |picture| {
+                picture.line(vec![(from, y), (from, y + FAULT_ROW - 2.0)], Colour::Faint, 2.0);
+                picture.rect((from, y), (to, y + FAULT_ROW - 2.0), Colour::Faint, FAULT_BAR);
+                let font = Font::SMALL.coloured(Colour::Ink);
+                let middle = y + (FAULT_ROW - 2.0) / 2.0;
+                picture.label((start + MARKER_PADDING, middle), name.clone(), font, Anchor::Start);
+            });
         }
         if self.rows > 0 {
             let middle = top + (FAULT_ROW - 2.0) / 2.0;
@@ -219,10 +231,12 @@ impl FaultBars {
 fn shade(picture: &mut Picture, frame: &Plot, series: &Series) {
     for (shares, colour) in [(&series.open_share, Colour::Alert), (&series.half_open_share, Colour::Caution)]
     {
-        for run in runs(series, shares) {
-            let (from, to) = (frame.x_of(run.start), frame.x_of(run.end));
-            picture.rect((from, frame.top), (to, frame.bottom), colour, run.share * SHADE);
-        }
+        frame.moving(picture, |picture| {
+            for run in runs(series, shares) {
+                let (from, to) = (frame.x_of(run.start), frame.x_of(run.end));
+                picture.rect((from, frame.top), (to, frame.bottom), colour, run.share * SHADE);
+            }
+        });
     }
 }
 
@@ -233,25 +247,29 @@ fn lanes(picture: &mut Picture, frame: &Plot, top: f64, series: &Series, trouble
     for (lane, ((label, colour), shares)) in LANES.iter().zip(shares).enumerate() {
         let y = top + lane as f64 * LANE;
         picture.rect((frame.left, y), (frame.right, y + LANE - 2.0), Colour::Grid, 0.45);
-        for run in runs(series, shares) {
-            let (from, to) = (frame.x_of(run.start), frame.x_of(run.end));
-            picture.rect((from, y), (to, y + LANE - 2.0), *colour, run.share);
-        }
+        frame.moving(picture, |picture| {
+            for run in runs(series, shares) {
+                let (from, to) = (frame.x_of(run.start), frame.x_of(run.end));
+                picture.rect((from, y), (to, y + LANE - 2.0), *colour, run.share);
+            }
+        });
         picture.label((frame.left - 8.0, y + LANE / 2.0 - 1.0), *label, Font::SMALL, Anchor::End);
     }
     let closed = top + (LANES.len() - 1) as f64 * LANE;
     for trouble in troubles {
         let from = frame.x_of(trouble.start);
         let to = frame.x_of(trouble.end).max(from + 2.0);
-        hatch(picture, (from, closed), (to, closed + LANE - 2.0));
-        let width = Font::SMALL.width_of(trouble.what);
-        if width + 12.0 < to - from {
-            let middle = f64::midpoint(from, to);
-            let (low, high) = (middle - width / 2.0 - 4.0, middle + width / 2.0 + 4.0);
-            picture.rect((low, closed), (high, closed + LANE - 2.0), Colour::Paper, 0.9);
-            let font = Font::SMALL.coloured(Colour::Ink);
-            picture.label((middle, closed + LANE / 2.0 - 1.0), trouble.what, font, Anchor::Middle);
-        }
+        frame.moving(picture, |picture| {
+            hatch(picture, (from, closed), (to, closed + LANE - 2.0));
+            let width = Font::SMALL.width_of(trouble.what);
+            if width + 12.0 < to - from {
+                let middle = f64::midpoint(from, to);
+                let (low, high) = (middle - width / 2.0 - 4.0, middle + width / 2.0 + 4.0);
+                picture.rect((low, closed), (high, closed + LANE - 2.0), Colour::Paper, 0.9);
+                let font = Font::SMALL.coloured(Colour::Ink);
+                picture.label((middle, closed + LANE / 2.0 - 1.0), trouble.what, font, Anchor::Middle);
+            }
+        });
     }
 }
 

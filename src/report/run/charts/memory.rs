@@ -5,11 +5,12 @@ use crate::experiment::series::Series;
 use crate::model::config::OnFull;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::{self, Axis};
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::Picture;
 use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::run::reading;
 use crate::scenario::Scenario;
 
@@ -32,12 +33,12 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
         name: "memory",
         caption,
         table: table(&findings.series),
-        picture: draw(scenario, findings, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, scenario, findings, &title)),
         title,
     }
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
+fn draw(sheet: &Sheet, scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
     let series = &findings.series;
     let many = findings.summary.replications > 1;
     let limits: Vec<Limit> = scenario
@@ -49,28 +50,23 @@ fn draw(scenario: &Scenario, findings: &Findings, title: &str) -> Picture {
         .collect();
     let limit_values: Vec<f64> = limits.iter().map(|limit| limit.value).collect();
     let highest = axis::reach(series.redis_bytes.p95.iter().copied(), &limit_values);
-    let frame = Plot::over_time(
-        TOP,
-        TOP + PLOT_HEIGHT,
-        scenario.model.horizon.as_secs_f64(),
-        Axis::linear(Unit::Bytes, highest),
-    );
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
-    plot::heading(&mut picture, title, &subtitle(scenario, findings));
-    let mut entries = vec![Key::Line(if many { "median" } else { "memory" }, Colour::Main, 2.2)];
-    if many {
-        entries.push(Key::Area("5–95 % of replications", Colour::Main, BAND));
-    }
-    plot::key(&mut picture, plot::HEADING + 12.0, &entries);
+    let mut picture = Picture::on(sheet);
+    let line = Key::Line(if many { "median" } else { "memory" }, Colour::Main, 2.2);
+    let range = Key::Area("5–95 % of replications", Colour::Main, BAND);
+    let entries = if many { vec![line, range] } else { vec![line] };
+    let top = plot::head(&mut picture, sheet, title, &subtitle(scenario, findings), &entries) + plot::GAP;
+    let y = Axis::linear(Unit::Bytes, highest);
+    let mut frame = Plot::over_time(sheet, top, PLOT_HEIGHT, scenario.model.horizon.as_secs_f64(), y);
+    frame.join(&mut picture, "time", title);
     frame.grid(&mut picture);
     frame.limits(&mut picture, &limits);
     let band = &series.redis_bytes;
     if many {
-        frame.band(&mut picture, &series.seconds, &band.p05, &band.p95, Colour::Main, BAND);
+        frame.ribbon(&mut picture, range, &series.seconds, &band.p05, &band.p95);
     }
-    frame.line(&mut picture, &series.seconds, band.p50.iter().copied().map(Some), Colour::Main, 2.2);
+    frame.curve(&mut picture, line, &series.seconds, band.p50.iter().copied().map(Some));
     frame.base_line(&mut picture);
-    picture
+    picture.end(frame.bottom + plot::FOOT)
 }
 
 fn subtitle(scenario: &Scenario, findings: &Findings) -> String {
@@ -98,6 +94,5 @@ fn table(series: &Series) -> Table {
     })
 }
 
-const TOP: f64 = plot::HEADING + 34.0;
 const PLOT_HEIGHT: f64 = 200.0;
 const BAND: f64 = 0.25;

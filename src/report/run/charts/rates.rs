@@ -9,11 +9,12 @@ use crate::experiment::Findings;
 use crate::experiment::series::Series;
 use crate::model::metric::Unit;
 use crate::report::kit::axis::{self, Axis};
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
 use crate::report::kit::plot::{self, Key, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::kit::text::printable;
 use crate::scenario::Scenario;
 
@@ -26,7 +27,7 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
                   has its own vertical scale. Mean over the replications."
             .to_owned(),
         table: table(&findings.series),
-        picture: draw(scenario, &panels(scenario, &findings.series), &title),
+        drawn: Drawn::of(|sheet| draw(sheet, scenario, &panels(scenario, &findings.series), &title)),
         title,
     }
 }
@@ -108,54 +109,31 @@ pub(super) fn per_second(totals: &[&Vec<f64>], ends: &[usize], seconds: &[f64]) 
     ends.iter().map(rate).collect()
 }
 
-fn draw(scenario: &Scenario, panels: &[Panel], title: &str) -> Picture {
+fn draw(sheet: &Sheet, scenario: &Scenario, panels: &[Panel], title: &str) -> Picture {
     let horizon = scenario.model.horizon.as_secs_f64();
-    let first_bottom = FIRST_TOP + FIRST_HEIGHT;
-    let grid_rows = (panels.len() - 1).div_ceil(2);
-    let bottom_of = |row: usize| first_bottom + (row + 1) as f64 * (PANEL_HEIGHT + PANEL_GAP);
-    let last_bottom = if grid_rows == 0 { first_bottom } else { bottom_of(grid_rows - 1) };
-    let mut picture = Picture::new(plot::WIDTH, last_bottom + plot::FOOT);
-
-    plot::heading(&mut picture, title, &subtitle(panels));
-    plot::key(
-        &mut picture,
-        plot::HEADING + 12.0,
-        &[
-            Key::Area("kept", Colour::Main, FILL),
-            Key::Area("lost", Colour::Ink, LOST_FILL),
-            Key::Area("refused", Colour::Alert, REFUSED_FILL),
-            Key::Line("offered", Colour::Ink, 1.2),
-            Key::Line("completed", Colour::Good, 1.8),
-        ],
-    );
+    let mut picture = Picture::on(sheet);
+    let mut top = plot::head(&mut picture, sheet, title, &subtitle(panels), &KEYS) + NAME_ROOM;
+    let mut bottom = top;
+    // Below one another, so that one moment stands at one place in all panels, and in all charts of the page.
     for (index, panel) in panels.iter().enumerate() {
         let highest = axis::reach(panel.offered.iter().chain(&panel.completed).copied(), &[]);
-        let mut frame =
-            Plot::over_time(FIRST_TOP, first_bottom, horizon, Axis::linear(Unit::PerSecond, highest));
-        let mut numbers = panels.len() == 1;
+        let height = if index == 0 { FIRST_HEIGHT } else { PANEL_HEIGHT };
+        let y = Axis::linear(Unit::PerSecond, highest);
+        let mut frame = Plot::over_time(sheet, top, height, horizon, y);
         if index > 0 {
-            let (row, column) = ((index - 1) / 2, (index - 1) % 2);
-            (frame.top, frame.bottom) = (bottom_of(row) - PANEL_HEIGHT, bottom_of(row));
-            (frame.left, frame.right) = if column == 0 {
-                (plot::LEFT, HALF_RIGHT)
-            } else {
-                (HALF_LEFT, HALF_LEFT + HALF_RIGHT - plot::LEFT)
-            };
-            // Numbers stand below a panel that has none under it.
-            numbers = index + 2 >= panels.len();
-            frame.thin();
-        } else {
-            frame.right = HALF_LEFT + HALF_RIGHT - plot::LEFT;
+            frame.y.thin();
         }
-        draw_panel(&mut picture, &frame, panel, numbers);
+        frame.join(&mut picture, "time", &panel.name);
+        draw_panel(&mut picture, &frame, panel, index + 1 == panels.len());
         if index == 0 {
-            picture.turned_label((18.0, (frame.top + frame.bottom) / 2.0), "jobs/s", Font::SMALL);
+            frame.y_unit(&mut picture);
         }
+        if index + 1 == panels.len() {
+            frame.x_unit(&mut picture);
+        }
+        (top, bottom) = (frame.bottom + PANEL_GAP, frame.bottom);
     }
-    let unit = Axis::time(horizon).unit;
-    let middle = (plot::LEFT + HALF_LEFT + HALF_RIGHT - plot::LEFT) / 2.0;
-    picture.label((middle, last_bottom + 42.0), unit, Font::SMALL, Anchor::Middle);
-    picture
+    picture.end(bottom + plot::FOOT)
 }
 
 fn subtitle(panels: &[Panel]) -> String {
@@ -169,23 +147,27 @@ fn draw_panel(picture: &mut Picture, frame: &Plot, panel: &Panel, numbers: bool)
     let zero = vec![0.0; panel.seconds.len()];
     frame.horizontal_grid(picture);
     frame.vertical_grid(picture, numbers);
-    frame.band(picture, &panel.seconds, &zero, &panel.kept, Colour::Main, FILL);
+    let [kept, lost, refused, offered, completed] = KEYS;
+    frame.layer(picture, kept, &panel.seconds, &zero, &panel.kept);
     if panel.lost.iter().any(|lost| *lost > 0.0) {
-        frame.band(picture, &panel.seconds, &panel.kept, &panel.admitted, Colour::Ink, LOST_FILL);
+        frame.layer(picture, lost, &panel.seconds, &panel.kept, &panel.admitted);
     }
-    frame.band(picture, &panel.seconds, &panel.admitted, &panel.offered, Colour::Alert, REFUSED_FILL);
-    frame.line(picture, &panel.seconds, panel.offered.iter().copied().map(Some), Colour::Ink, 1.2);
-    frame.line(picture, &panel.seconds, panel.completed.iter().copied().map(Some), Colour::Good, 1.8);
+    frame.layer(picture, refused, &panel.seconds, &panel.admitted, &panel.offered);
+    frame.curve(picture, offered, &panel.seconds, panel.offered.iter().copied().map(Some));
+    frame.curve(picture, completed, &panel.seconds, panel.completed.iter().copied().map(Some));
     for (index, &(second, jobs)) in panel.bursts.iter().enumerate() {
         let x = frame.x_of(second);
-        picture.line(vec![(x, frame.top), (x, frame.bottom)], Colour::Ink, 2.0);
-        // The first one has its number; where there are several, the table has the others.
-        if index == 0 {
-            let text = format!("{} lost", number::short_count(jobs.round()));
-            let is_right = x + 8.0 + Font::SMALL.width_of(&text) > frame.right;
-            let (place, anchor) = if is_right { (x - 6.0, Anchor::End) } else { (x + 6.0, Anchor::Start) };
-            picture.label((place, frame.top + 9.0), text, Font::SMALL.coloured(Colour::Ink), anchor);
-        }
+        frame.of_series(picture, "lost", |picture| {
+            picture.line(vec![(x, frame.top), (x, frame.bottom)], Colour::Ink, 2.0);
+            // The first one has its number; where there are several, the table has the others.
+            if index == 0 {
+                let text = format!("{} lost", number::short_count(jobs.round()));
+                let is_right = x + 8.0 + Font::SMALL.width_of(&text) > frame.right;
+                let (place, anchor) =
+                    if is_right { (x - 6.0, Anchor::End) } else { (x + 6.0, Anchor::Start) };
+                picture.label((place, frame.top + 9.0), text, Font::SMALL.coloured(Colour::Ink), anchor);
+            }
+        });
     }
     frame.base_line(picture);
     let font = Font::TEXT.bold();
@@ -211,12 +193,19 @@ fn table(series: &Series) -> Table {
 
 const MOST_CLASSES: usize = 12;
 const MOST_POINTS: usize = 450;
-const FIRST_TOP: f64 = plot::HEADING + 50.0;
+/// Above a panel, for its name.
+const NAME_ROOM: f64 = 30.0;
 const FIRST_HEIGHT: f64 = 190.0;
-const PANEL_HEIGHT: f64 = 104.0;
-const PANEL_GAP: f64 = 46.0;
-const HALF_RIGHT: f64 = 484.0;
-const HALF_LEFT: f64 = 544.0;
+const PANEL_HEIGHT: f64 = 84.0;
+const PANEL_GAP: f64 = 36.0;
+/// Every panel has the same series.
+const KEYS: [Key<'static>; 5] = [
+    Key::Area("kept", Colour::Main, FILL),
+    Key::Area("lost", Colour::Ink, LOST_FILL),
+    Key::Area("refused", Colour::Alert, REFUSED_FILL),
+    Key::Line("offered", Colour::Ink, 1.2),
+    Key::Line("completed", Colour::Good, 1.8),
+];
 const FILL: f64 = 0.35;
 const REFUSED_FILL: f64 = 0.55;
 const LOST_FILL: f64 = 0.75;

@@ -5,11 +5,12 @@
 use crate::experiment::Findings;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::Axis;
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
 use crate::report::kit::plot::{self, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::run::reading;
 use crate::scenario::Scenario;
 
@@ -28,7 +29,7 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
              replications that had recovered by then. A cross marks a replication that had not recovered when the run ended."
         ),
         table: table(&times),
-        picture: draw(scenario, findings, &times, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, scenario, findings, &times, &title)),
         title,
     })
 }
@@ -57,7 +58,7 @@ fn times(findings: &Findings) -> Vec<Time> {
     times
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, times: &[Time], title: &str) -> Picture {
+fn draw(sheet: &Sheet, scenario: &Scenario, findings: &Findings, times: &[Time], title: &str) -> Picture {
     let slowest = times.iter().map(|time| time.seconds).fold(0.0, f64::max);
     let goals: Vec<f64> = scenario
         .objectives()
@@ -67,24 +68,14 @@ fn draw(scenario: &Scenario, findings: &Findings, times: &[Time], title: &str) -
     let reach = crate::report::kit::axis::reach([slowest], &goals);
     let mut x = Axis::linear(Unit::Seconds, reach);
     x.unit = format!("recovery time ({})", x.unit);
-    let frame = Plot {
-        left: plot::LEFT,
-        right: plot::RIGHT,
-        top: TOP,
-        bottom: TOP + PLOT_HEIGHT,
-        x,
-        y: Axis::share(),
-    };
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
-    plot::heading(
-        &mut picture,
-        title,
-        &format!(
-            "Recovered by then, in % of {} replications. Mean {}.",
-            times.len(),
-            reading::recovery(scenario, &findings.summary)
-        ),
+    let mut picture = Picture::on(sheet);
+    let subtitle = format!(
+        "Recovered by then, in % of {} replications. Mean {}.",
+        times.len(),
+        reading::recovery(scenario, &findings.summary)
     );
+    let top = plot::heading(&mut picture, sheet, title, &subtitle) + GOAL_ROOM;
+    let frame = Plot::on(sheet, top, PLOT_HEIGHT, x, Axis::share());
     frame.grid(&mut picture);
     let count = times.len() as f64;
     for (rank, time) in times.iter().enumerate() {
@@ -102,7 +93,7 @@ fn draw(scenario: &Scenario, findings: &Findings, times: &[Time], title: &str) -
         picture.label((x, frame.top - 16.0), text, Font::SMALL.coloured(Colour::Ink), Anchor::Middle);
     }
     frame.base_line(&mut picture);
-    picture
+    picture.end(frame.bottom + plot::FOOT)
 }
 
 fn cross(picture: &mut Picture, (x, y): (f64, f64)) {
@@ -127,5 +118,6 @@ fn table(times: &[Time]) -> Table {
 }
 
 const DOT: f64 = 4.5;
-const TOP: f64 = plot::HEADING + 32.0;
+/// Above the plot, for the names of objectives.
+const GOAL_ROOM: f64 = 32.0;
 const PLOT_HEIGHT: f64 = 200.0;

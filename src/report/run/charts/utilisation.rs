@@ -5,11 +5,12 @@
 use crate::experiment::Findings;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::Axis;
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::Picture;
 use crate::report::kit::plot::{self, Key, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::run::reading;
 use crate::scenario::Scenario;
 
@@ -27,7 +28,7 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Chart {
         name: "utilisation",
         caption: caption(&others),
         table: table(findings, &others),
-        picture: draw(scenario, findings, &others, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, scenario, findings, &others, &title)),
         title,
     }
 }
@@ -88,13 +89,17 @@ fn caption(others: &[Resource]) -> String {
     )
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, others: &[Resource], title: &str) -> Picture {
+fn draw(
+    sheet: &Sheet,
+    scenario: &Scenario,
+    findings: &Findings,
+    others: &[Resource],
+    title: &str,
+) -> Picture {
     let series = &findings.series;
     let workers = &scenario.model.workers;
-    let (top, height) =
-        if others.is_empty() { (TOP, PLOT_HEIGHT) } else { (TOP_WITH_KEY, PLOT_HEIGHT_OF_MANY) };
-    let frame = Plot::over_time(top, top + height, scenario.model.horizon.as_secs_f64(), Axis::share());
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
+    let height = if others.is_empty() { PLOT_HEIGHT } else { PLOT_HEIGHT_OF_MANY };
+    let mut picture = Picture::on(sheet);
     let share = |metric| number::estimate(Unit::Fraction, findings.summary.metric(metric));
     let over_the_run = share(Metric::WorkerUtilisation);
     let subtitle = if others.is_empty() {
@@ -110,35 +115,34 @@ fn draw(scenario: &Scenario, findings: &Findings, others: &[Resource], title: &s
         let of_others = others.iter().map(|one| format!(", {} {}", one.name, share(one.metric)));
         format!("Over the run: workers {over_the_run}{}.", of_others.collect::<String>())
     };
-    plot::heading(&mut picture, title, &subtitle);
-    if !others.is_empty() {
-        let key = |one: &Resource| {
-            if one.is_dashed {
-                Key::Dashes(one.name, one.colour, 2.0)
-            } else {
-                Key::Line(one.name, one.colour, 1.6)
-            }
-        };
-        let workers = Key::Line("workers", Colour::Main, 2.0);
-        let entries: Vec<Key<'_>> = std::iter::once(workers).chain(others.iter().map(key)).collect();
-        plot::key(&mut picture, plot::HEADING + 12.0, &entries);
-    }
+    let workers = Key::Line("workers", Colour::Main, 2.0);
+    let key = |one: &Resource| {
+        if one.is_dashed {
+            Key::Dashes(one.name, one.colour, 2.0)
+        } else {
+            Key::Line(one.name, one.colour, 1.6)
+        }
+    };
+    let entries: Vec<Key<'_>> = match others {
+        [] => Vec::new(),
+        others => std::iter::once(workers).chain(others.iter().map(key)).collect(),
+    };
+    let top = plot::head(&mut picture, sheet, title, &subtitle, &entries) + plot::GAP;
+    let horizon = scenario.model.horizon.as_secs_f64();
+    let mut frame = Plot::over_time(sheet, top, height, horizon, Axis::share());
+    frame.join(&mut picture, "time", title);
     frame.grid(&mut picture);
     let zero = vec![0.0; series.seconds.len()];
     let filled: Vec<f64> = series.utilisation.iter().map(|share| share.unwrap_or(0.0)).collect();
-    frame.band(&mut picture, &series.seconds, &zero, &filled, Colour::Main, 0.2);
-    frame.line(&mut picture, &series.seconds, series.utilisation.iter().copied(), Colour::Main, 2.0);
+    frame.of_series(&mut picture, "workers", |picture| {
+        frame.band(picture, &series.seconds, &zero, &filled, Colour::Main, 0.2);
+    });
+    frame.curve(&mut picture, workers, &series.seconds, series.utilisation.iter().copied());
     for one in others {
-        if one.is_dashed {
-            let points: Vec<_> =
-                series.seconds.iter().zip(&one.share).map(|(x, y)| frame.at(*x, *y)).collect();
-            picture.dashes(&points, one.colour, 2.0);
-        } else {
-            frame.line(&mut picture, &series.seconds, one.share.iter().copied().map(Some), one.colour, 1.6);
-        }
+        frame.curve(&mut picture, key(one), &series.seconds, one.share.iter().copied().map(Some));
     }
     frame.base_line(&mut picture);
-    picture
+    picture.end(frame.bottom + plot::FOOT)
 }
 
 fn table(findings: &Findings, others: &[Resource]) -> Table {
@@ -152,7 +156,5 @@ fn table(findings: &Findings, others: &[Resource]) -> Table {
     })
 }
 
-const TOP: f64 = plot::HEADING + 14.0;
-const TOP_WITH_KEY: f64 = plot::HEADING + 34.0;
 const PLOT_HEIGHT: f64 = 150.0;
 const PLOT_HEIGHT_OF_MANY: f64 = 190.0;

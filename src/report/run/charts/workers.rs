@@ -4,11 +4,12 @@ use crate::experiment::Findings;
 use crate::experiment::series::DetailSeries;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::{self, Axis};
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::Picture;
 use crate::report::kit::plot::{self, Key, Limit, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::run::reading;
 use crate::scenario::Scenario;
 
@@ -29,12 +30,18 @@ pub(super) fn chart(scenario: &Scenario, findings: &Findings) -> Option<Chart> {
         name: "workers",
         caption,
         table: table(findings, details),
-        picture: draw(scenario, findings, details, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, scenario, findings, details, &title)),
         title,
     })
 }
 
-fn draw(scenario: &Scenario, findings: &Findings, details: &DetailSeries, title: &str) -> Picture {
+fn draw(
+    sheet: &Sheet,
+    scenario: &Scenario,
+    findings: &Findings,
+    details: &DetailSeries,
+    title: &str,
+) -> Picture {
     let series = &findings.series;
     let many = findings.summary.replications > 1;
     let limits: Vec<Limit> = scenario
@@ -55,8 +62,7 @@ fn draw(scenario: &Scenario, findings: &Findings, details: &DetailSeries, title:
     // Only whole processes.
     y.ticks.retain(|(value, _)| value.fract().abs() < 1e-9);
     y.unit = "processes".to_owned();
-    let frame = Plot::over_time(TOP, TOP + PLOT_HEIGHT, scenario.model.horizon.as_secs_f64(), y);
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
+    let mut picture = Picture::on(sheet);
     let mean = findings.summary.metric(Metric::WorkerProcesses);
     let most = details.workers.p95.iter().copied().fold(0.0, f64::max);
     let subtitle = format!(
@@ -65,42 +71,48 @@ fn draw(scenario: &Scenario, findings: &Findings, details: &DetailSeries, title:
         number::estimate(Unit::Count, mean),
         number::grouped(most, 0),
     );
-    plot::heading(&mut picture, title, &subtitle);
-    let mut entries =
-        vec![Key::Line(if many { "taking jobs: median" } else { "taking jobs" }, Colour::Main, 2.2)];
-    if many {
-        entries.push(Key::Area("5–95 % of replications", Colour::Main, BAND));
-    }
-    if !details.wanted.is_empty() {
-        entries.push(Key::Dashes("wanted", Colour::Ink, 1.6));
-    }
-    plot::key(&mut picture, plot::HEADING + 12.0, &entries);
+    let line = Key::Line(if many { "taking jobs: median" } else { "taking jobs" }, Colour::Main, 2.2);
+    let range = Key::Area("5–95 % of replications", Colour::Main, BAND);
+    let dashes = Key::Dashes("wanted", Colour::Ink, 1.6);
+    let mut entries = vec![line];
+    entries.extend(many.then_some(range));
+    entries.extend((!details.wanted.is_empty()).then_some(dashes));
+    let top = plot::head(&mut picture, sheet, title, &subtitle, &entries) + plot::GAP;
+    let mut frame = Plot::over_time(sheet, top, PLOT_HEIGHT, scenario.model.horizon.as_secs_f64(), y);
+    frame.join(&mut picture, "time", title);
     frame.grid(&mut picture);
     frame.limits(&mut picture, &limits);
-    let (xs, median) = steps(&series.seconds, start, &details.workers.p50);
+    let band = &details.workers;
     if many {
-        let (_, low) = steps(&series.seconds, start, &details.workers.p05);
-        let (_, high) = steps(&series.seconds, start, &details.workers.p95);
-        frame.band(&mut picture, &xs, &low, &high, Colour::Main, BAND);
+        let (xs, ends) = steps(&series.seconds, [start; 2], |index| [band.p05[index], band.p95[index]]);
+        let (low, high): (Vec<f64>, Vec<f64>) = ends.into_iter().map(|[low, high]| (low, high)).unzip();
+        frame.ribbon(&mut picture, range, &xs, &low, &high);
     }
-    frame.line(&mut picture, &xs, median.into_iter().map(Some), Colour::Main, 2.2);
+    let mut stairs = |key: Key<'_>, values: &[f64]| {
+        let (xs, values) = steps(&series.seconds, [start], |index| [values[index]]);
+        frame.curve(&mut picture, key, &xs, values.into_iter().map(|[value]| Some(value)));
+    };
+    stairs(line, &band.p50);
     if !details.wanted.is_empty() {
-        let (xs, wanted) = steps(&series.seconds, start, &details.wanted);
-        let points: Vec<_> = xs.iter().zip(wanted).map(|(x, y)| frame.at(*x, y)).collect();
-        picture.dashes(&points, Colour::Ink, 1.6);
+        stairs(dashes, &details.wanted);
     }
     frame.base_line(&mut picture);
-    picture
+    picture.end(frame.bottom + plot::FOOT)
 }
 
-/// A staircase: a value holds from its time until the next one.
-fn steps(seconds: &[f64], start: f64, values: &[f64]) -> (Vec<f64>, Vec<f64>) {
+/// Staircases: values hold from their time until the next ones, which may differ in any of them.
+fn steps<const N: usize>(
+    seconds: &[f64],
+    start: [f64; N],
+    values: impl Fn(usize) -> [f64; N],
+) -> (Vec<f64>, Vec<[f64; N]>) {
     let mut corners = vec![(0.0, start)];
     let mut before = start;
-    for (&second, &value) in seconds.iter().zip(values) {
-        if value.to_bits() != before.to_bits() {
-            corners.extend([(second, before), (second, value)]);
-            before = value;
+    for (index, &second) in seconds.iter().enumerate() {
+        let values = values(index);
+        if values.map(f64::to_bits) != before.map(f64::to_bits) {
+            corners.extend([(second, before), (second, values)]);
+            before = values;
         }
     }
     corners.extend(seconds.last().map(|&last| (last, before)));
@@ -120,7 +132,6 @@ fn table(findings: &Findings, details: &DetailSeries) -> Table {
     })
 }
 
-const TOP: f64 = plot::HEADING + 34.0;
 const PLOT_HEIGHT: f64 = 170.0;
 const BAND: f64 = 0.25;
 
@@ -130,8 +141,13 @@ mod tests {
 
     #[test]
     fn a_value_holds_until_the_next_one() {
-        let (xs, ys) = steps(&[1.0, 2.0, 3.0], 5.0, &[5.0, 2.0, 2.0]);
+        let values = [5.0, 2.0, 2.0];
+        let (xs, ys) = steps(&[1.0, 2.0, 3.0], [5.0], |index| [values[index]]);
         assert_eq!(xs, [0.0, 2.0, 2.0, 3.0]);
-        assert_eq!(ys, [5.0, 5.0, 2.0, 2.0]);
+        assert_eq!(ys, [[5.0], [5.0], [2.0], [2.0]]);
+        let high = [5.0, 6.0, 2.0];
+        let (xs, ys) = steps(&[1.0, 2.0, 3.0], [5.0; 2], |index| [values[index], high[index]]);
+        assert_eq!(xs.len(), ys.len(), "low and high have the same corners");
+        assert_eq!(ys.last(), Some(&[2.0, 2.0]));
     }
 }

@@ -3,10 +3,11 @@
 use crate::experiment::Findings;
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::{self, Axis};
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture};
 use crate::report::kit::plot::{self, Key, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::run::charts::depth;
 use crate::report::run::reading;
 use crate::report::sweep::view::View;
@@ -41,7 +42,7 @@ pub(super) fn chart(view: &View<'_>) -> Option<Chart> {
             }
         ),
         table: table(view, &panels),
-        picture: draw(view, &panels, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, view, &panels, &title)),
         title,
     })
 }
@@ -52,7 +53,7 @@ struct Panel<'v> {
     scenario: Scenario,
 }
 
-fn draw(view: &View<'_>, panels: &[Panel<'_>], title: &str) -> Picture {
+fn draw(sheet: &Sheet, view: &View<'_>, panels: &[Panel<'_>], title: &str) -> Picture {
     let horizon = panels.iter().map(|panel| panel.scenario.model.horizon.as_secs_f64()).fold(0.0, f64::max);
     let depths = || panels.iter().flat_map(|panel| panel.findings.series.depth.p95.iter().copied());
     let limits: Vec<f64> = panels
@@ -62,40 +63,46 @@ fn draw(view: &View<'_>, panels: &[Panel<'_>], title: &str) -> Picture {
         .collect();
     // Thresholds far above all depths would flatten them; arrows name those.
     let y = Axis::linear(Unit::Jobs, axis::reach(depths(), &limits));
-    let rows = panels.len().div_ceil(2);
-    let top_of = |row: usize| FIRST_TOP + row as f64 * (PANEL_HEIGHT + PANEL_GAP);
-    let mut picture = Picture::new(plot::WIDTH, top_of(rows - 1) + PANEL_HEIGHT + plot::FOOT);
-    plot::heading(&mut picture, title, "Jobs waiting and in service.");
-    let many = view.sweep.study.replications > 1;
-    let mut entries = vec![Key::Line(if many { "median" } else { "depth" }, Colour::Main, 2.2)];
-    if many {
-        entries.push(Key::Area("5–95 % of replications", Colour::Main, BAND));
-    }
-    plot::key(&mut picture, plot::HEADING + 10.0, &entries);
+    let columns = sheet.pick(2, 1);
+    let rows = panels.len().div_ceil(columns);
+    let mut picture = Picture::on(sheet);
+    let entries = keys(view);
+    let subtitle = "Jobs waiting and in service.";
+    let first_top = plot::head(&mut picture, sheet, title, subtitle, &entries) + PANEL_HEAD;
+    let top_of = |row: usize| first_top + row as f64 * (PANEL_HEIGHT + PANEL_GAP);
     let positions: Vec<usize> = panels.iter().map(|panel| panel.position).collect();
     let differing = view.differing(&positions);
     for (index, panel) in panels.iter().enumerate() {
-        let (row, column) = (index / 2, index % 2);
-        let left = if column == 0 { FIRST_LEFT } else { SECOND_LEFT };
-        let top = top_of(row);
-        let mut frame = Plot {
-            left,
-            right: left + PANEL_WIDTH,
-            top,
-            bottom: top + PANEL_HEIGHT,
-            x: Axis::time(horizon),
-            y: y.clone(),
-        };
-        frame.thin();
+        let (row, column) = (index / columns, index % columns);
+        let x = Axis::time(horizon, PANEL_TICKS);
+        let mut frame = Plot::on(sheet, top_of(row), PANEL_HEIGHT, x, y.clone());
+        if !sheet.is_narrow() {
+            frame.left = if column == 0 { FIRST_LEFT } else { SECOND_LEFT };
+            frame.right = frame.left + PANEL_WIDTH;
+        }
+        frame.y.thin();
+        frame.join(&mut picture, "time", &rank_and_settings(view, panel, &differing));
         // Numbers stand below a panel that has none under it.
-        let is_last = index + 2 >= panels.len();
+        let is_last = index + columns >= panels.len();
         draw_panel(&mut picture, view, panel, &frame, &differing, is_last);
+        if is_last {
+            frame.x_unit(&mut picture);
+        }
     }
-    let unit = Axis::time(horizon).unit;
-    let last = top_of(rows - 1) + PANEL_HEIGHT;
-    let middle = if panels.len() == 1 { FIRST_LEFT + PANEL_WIDTH / 2.0 } else { plot::WIDTH / 2.0 };
-    picture.label((middle, last + 42.0), unit, Font::SMALL, Anchor::Middle);
-    picture
+    picture.end(top_of(rows - 1) + PANEL_HEIGHT + plot::FOOT)
+}
+
+/// The median, and the range over the replications if there are several.
+fn keys(view: &View<'_>) -> Vec<Key<'static>> {
+    let many = view.sweep.study.replications > 1;
+    let line = Key::Line(if many { "median" } else { "depth" }, Colour::Main, 2.0);
+    let range = Key::Area("5–95 % of replications", Colour::Main, BAND);
+    std::iter::once(line).chain(many.then_some(range)).collect()
+}
+
+fn rank_and_settings(view: &View<'_>, panel: &Panel<'_>, differing: &[usize]) -> String {
+    let sign = if view.result(panel.position).passes() { "✓" } else { "✗" };
+    format!("{sign} {}. {}", view.rank(panel.position), view.settings(panel.position, differing))
 }
 
 fn draw_panel(
@@ -110,16 +117,15 @@ fn draw_panel(
     frame.horizontal_grid(picture);
     frame.vertical_grid(picture, numbers);
     frame.limits(picture, &depth::limits(&panel.scenario));
-    if view.sweep.study.replications > 1 {
-        frame.band(picture, &series.seconds, &series.depth.p05, &series.depth.p95, Colour::Main, BAND);
+    let keys = keys(view);
+    if let [_, range] = keys.as_slice() {
+        frame.ribbon(picture, *range, &series.seconds, &series.depth.p05, &series.depth.p95);
     }
-    frame.line(picture, &series.seconds, series.depth.p50.iter().copied().map(Some), Colour::Main, 2.0);
+    frame.curve(picture, keys[0], &series.seconds, series.depth.p50.iter().copied().map(Some));
     frame.base_line(picture);
     let result = view.result(panel.position);
-    let sign = if result.passes() { "✓" } else { "✗" };
-    let title =
-        format!("{sign} {}. {}", view.rank(panel.position), view.settings(panel.position, differing));
-    let room = PANEL_WIDTH + LABEL_ROOM - 8.0;
+    let title = rank_and_settings(view, panel, differing);
+    let room = (PANEL_WIDTH + LABEL_ROOM - 8.0).min(picture.width - frame.left - 8.0);
     let font = Font::TEXT.bold();
     picture.label((frame.left, frame.top - 32.0), font.shortened(&title, room), font, Anchor::Start);
     let facts = format!(
@@ -152,7 +158,9 @@ fn table(view: &View<'_>, panels: &[Panel<'_>]) -> Table {
     Table { header, rows: panels.iter().map(row).collect(), ..Table::default() }
 }
 
-const FIRST_TOP: f64 = plot::HEADING + 72.0;
+/// Above the first panels, for their names.
+const PANEL_HEAD: f64 = 54.0;
+const PANEL_TICKS: f64 = 5.0;
 const PANEL_HEIGHT: f64 = 130.0;
 const PANEL_GAP: f64 = 72.0;
 const FIRST_LEFT: f64 = 60.0;

@@ -2,11 +2,12 @@
 
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::{self, Axis};
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
-use crate::report::kit::picture::{Anchor, Font, Picture};
+use crate::report::kit::picture::{Anchor, Font, Picture, Point};
 use crate::report::kit::plot::{self, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::sweep::view::View;
 use crate::study::VariantResult;
 
@@ -22,7 +23,7 @@ pub(super) fn chart(view: &View<'_>) -> Chart {
             view.settings(view.best(), &view.varied)
         ),
         table: table(view, &panels),
-        picture: draw(view, &panels, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, view, &panels, &title)),
         title,
     }
 }
@@ -92,24 +93,27 @@ fn bar(view: &View<'_>, axis: usize, of: impl Fn(&VariantResult) -> Option<f64>)
     Some(Bar { axis, along: ends.len(), low, high })
 }
 
-fn draw(view: &View<'_>, panels: &[Panel], title: &str) -> Picture {
-    let height = |panel: &Panel| PANEL_HEAD + panel.bars.len() as f64 * ROW + PANEL_FOOT;
-    let mut top = plot::HEADING + 6.0;
-    let mut picture = Picture::new(plot::WIDTH, top + panels.iter().map(height).sum::<f64>());
-    plot::heading(&mut picture, title, "Range of the mean when one axis alone leaves the best variant.");
+fn draw(sheet: &Sheet, view: &View<'_>, panels: &[Panel], title: &str) -> Picture {
+    let mut picture = Picture::on(sheet);
+    let subtitle = "Range of the mean when one axis alone leaves the best variant.";
+    let mut top = plot::heading(&mut picture, sheet, title, subtitle) + 6.0;
     for panel in panels {
-        draw_panel(&mut picture, view, panel, top);
-        top += height(panel);
+        top = draw_panel(&mut picture, sheet, view, panel, top);
     }
-    picture
+    picture.end(top)
 }
 
-fn draw_panel(picture: &mut Picture, view: &View<'_>, panel: &Panel, top: f64) {
+/// Draws a panel and returns where it ends.
+fn draw_panel(picture: &mut Picture, sheet: &Sheet, view: &View<'_>, panel: &Panel, top: f64) -> f64 {
+    // On a narrow sheet the name of an axis, and what stands at the ends of its bar, are lines of their own.
+    let row_height = ROW + sheet.pick(0.0, 2.0 * LINE);
+    let edges = sheet.pick((LEFT, sheet.width - SIDE), (NARROW_EDGE, sheet.width - NARROW_EDGE));
     let highest = axis::reach(panel.bars.iter().map(|bar| bar.high.value), &[]);
-    let (first, last) = (top + PANEL_HEAD, top + PANEL_HEAD + panel.bars.len() as f64 * ROW);
+    let first = top + PANEL_HEAD;
+    let last = first + panel.bars.len() as f64 * row_height;
     let x = Axis::linear(panel.unit, highest);
     let unit = if x.unit.is_empty() { String::new() } else { format!(" ({})", x.unit) };
-    let frame = Plot { left: LEFT, right: RIGHT, top: first, bottom: last, x, y: Axis::share() };
+    let frame = Plot::between(edges, (first, last), x, Axis::share());
     picture.label((12.0, top + 12.0), format!("{}{unit}", panel.title), Font::TEXT.bold(), Anchor::Start);
     frame.vertical_grid(picture, true);
     let shown = |value: f64| match panel.is_cost {
@@ -117,10 +121,27 @@ fn draw_panel(picture: &mut Picture, view: &View<'_>, panel: &Panel, top: f64) {
         false => number::value(panel.unit, value),
     };
     let font = Font::SMALL.coloured(Colour::Ink);
+    let best = frame.x_of(panel.best);
+    let line_of_best = |picture: &mut Picture| {
+        picture.line(vec![(best, first - 2.0), (best, last)], Colour::Ink, 1.6);
+    };
+    // Texts stand between the bars of a narrow sheet, and no line may cross them.
+    let write = |picture: &mut Picture, at: Point, text: String, anchor: Anchor| {
+        if sheet.is_narrow() {
+            let width = font.width_of(&text);
+            let left = if anchor == Anchor::End { at.0 - width } else { at.0 };
+            picture.rect((left - 2.0, at.1 - 8.0), (left + width + 2.0, at.1 + 8.0), Colour::Paper, 1.0);
+        }
+        picture.label(at, text, font, anchor);
+    };
+    if sheet.is_narrow() {
+        line_of_best(picture);
+    }
     for (row, bar) in panel.bars.iter().enumerate() {
-        let y = first + (row as f64 + 0.5) * ROW;
-        let name = font.shortened(&view.axis(bar.axis).path, LEFT - SIDE - 24.0);
-        picture.label((12.0, y), name, font, Anchor::Start);
+        let y = first + row as f64 * row_height + ROW / 2.0 + sheet.pick(0.0, LINE);
+        let name_at = (12.0, y - sheet.pick(0.0, LINE));
+        let name = font.shortened(&view.axis(bar.axis).path, sheet.pick(LEFT - SIDE - 24.0, sheet.room()));
+        write(picture, name_at, name, Anchor::Start);
         let (from, to) = (frame.x_of(bar.low.value), frame.x_of(bar.high.value));
         if bar.range() <= 0.0 {
             let text = if bar.along < 2 { "no other value could be run" } else { "no effect" };
@@ -128,14 +149,21 @@ fn draw_panel(picture: &mut Picture, view: &View<'_>, panel: &Panel, top: f64) {
             continue;
         }
         picture.rect((from, y - ROW * 0.3), (to.max(from + 1.0), y + ROW * 0.3), Colour::Main, 0.75);
-        let label =
-            |end: &End| font.shortened(&format!("{}: {}", end.setting, shown(end.value)), SIDE - 12.0);
-        picture.label((from - 6.0, y), label(&bar.low), font, Anchor::End);
-        picture.label((to + 6.0, y), label(&bar.high), font, Anchor::Start);
+        let room = sheet.pick(SIDE - 12.0, sheet.room() / 2.0 - 6.0);
+        let label = |end: &End| font.shortened(&format!("{}: {}", end.setting, shown(end.value)), room);
+        if sheet.is_narrow() {
+            write(picture, (12.0, y + LINE), label(&bar.low), Anchor::Start);
+            write(picture, (sheet.width - 12.0, y + LINE), label(&bar.high), Anchor::End);
+        } else {
+            picture.label((from - 6.0, y), label(&bar.low), font, Anchor::End);
+            picture.label((to + 6.0, y), label(&bar.high), font, Anchor::Start);
+        }
     }
-    let best = frame.x_of(panel.best);
-    picture.line(vec![(best, first - 2.0), (best, last)], Colour::Ink, 1.6);
+    if !sheet.is_narrow() {
+        line_of_best(picture);
+    }
     frame.base_line(picture);
+    last + PANEL_FOOT
 }
 
 fn table(view: &View<'_>, panels: &[Panel]) -> Table {
@@ -169,4 +197,6 @@ const PANEL_FOOT: f64 = 48.0;
 /// Room for the label at either end of a bar.
 const SIDE: f64 = 150.0;
 const LEFT: f64 = 340.0;
-const RIGHT: f64 = plot::WIDTH - SIDE;
+const NARROW_EDGE: f64 = 20.0;
+/// Height of a line of text.
+const LINE: f64 = 19.0;

@@ -1,13 +1,14 @@
 //! What is traded for what: cost against loss, with the recovery time as colour, and the variants that none beats.
 
-use super::marks::star;
+use super::marks::{self, star};
 use crate::model::metric::{Metric, Unit};
 use crate::report::kit::axis::Axis;
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::{Colour, STEPS};
 use crate::report::kit::picture::{Anchor, Font, Picture, Point};
-use crate::report::kit::plot::{self, Plot};
+use crate::report::kit::plot::{self, Flow, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::sweep::view::{View, variants};
 use crate::study::sweep::trade;
 
@@ -25,7 +26,7 @@ pub(super) fn chart(view: &View<'_>) -> Chart {
             variants(view.sweep.results.len())
         ),
         table: table(view),
-        picture: draw(view, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, view, &title)),
         title,
     }
 }
@@ -36,7 +37,7 @@ struct Mark {
     at: Point,
 }
 
-fn draw(view: &View<'_>, title: &str) -> Picture {
+fn draw(sheet: &Sheet, view: &View<'_>, title: &str) -> Picture {
     let trades: Vec<[f64; 3]> = view.sweep.results.iter().map(trade).collect();
     let bounds = |index: usize| {
         let values = trades.iter().map(|trade| trade[index]).filter(|value| value.is_finite());
@@ -52,13 +53,19 @@ fn draw(view: &View<'_>, title: &str) -> Picture {
     };
     let mut y = Axis::linear(Unit::Fraction, bounds(1).1.max(LEAST_LOSS));
     y.unit = "loss (% of offered jobs)".to_owned();
-    let top = plot::HEADING + 40.0;
-    let frame = Plot { left: plot::LEFT, right: plot::WIDTH - 24.0, top, bottom: top + PLOT_HEIGHT, x, y };
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
+    let mut picture = Picture::on(sheet);
     let differing = view.differing(&view.sweep.front);
     let names: Vec<&str> = differing.iter().map(|&axis| view.name(axis)).collect();
     let subtitle = format!("Down and left is better. Labels: {}.", names.join(" · "));
-    plot::heading(&mut picture, title, &Font::SMALL.shortened(&subtitle, plot::WIDTH - 24.0));
+    let heading = plot::heading(&mut picture, sheet, title, &subtitle);
+    let in_front = || view.sweep.front.iter().filter(|&&position| trades[position][0].is_finite());
+    let recoveries = || in_front().map(|&position| trades[position][2]);
+    let (quickest, slowest) =
+        (recoveries().fold(f64::INFINITY, f64::min), recoveries().fold(f64::NEG_INFINITY, f64::max));
+    let is_logarithmic = quickest > 0.0 && slowest > quickest * WIDE;
+    let top = key(&mut picture, sheet, heading, view, (quickest, slowest), is_logarithmic) + plot::GAP;
+    let edges = (sheet.left, sheet.width - 24.0);
+    let frame = Plot::between(edges, (top, top + PLOT_HEIGHT), x, y);
     frame.grid(&mut picture);
 
     let mark = |position: usize| {
@@ -68,10 +75,6 @@ fn draw(view: &View<'_>, title: &str) -> Picture {
     let all = 0..view.sweep.results.len();
     dominated(&mut picture, view, all.filter(|&position| !view.is_in_front(position)).filter_map(mark));
     let front: Vec<Mark> = view.sweep.front.iter().copied().filter_map(mark).collect();
-    let recoveries = || front.iter().map(|mark| trades[mark.position][2]);
-    let (quickest, slowest) =
-        (recoveries().fold(f64::INFINITY, f64::min), recoveries().fold(f64::NEG_INFINITY, f64::max));
-    let is_logarithmic = quickest > 0.0 && slowest > quickest * WIDE;
     let colour = |position: usize| {
         let recovery = trades[position][2];
         let share = if slowest <= quickest {
@@ -101,8 +104,7 @@ fn draw(view: &View<'_>, title: &str) -> Picture {
     }
     labels(&mut picture, view, &frame, &front, &differing);
     frame.base_line(&mut picture);
-    key(&mut picture, view, quickest, slowest, is_logarithmic);
-    picture
+    picture.end(frame.bottom + plot::FOOT)
 }
 
 /// A disc or a triangle.
@@ -173,7 +175,7 @@ fn labels(picture: &mut Picture, view: &View<'_>, frame: &Plot, front: &[Mark], 
         let boxed = candidates.map(|(left, top)| (left, top, left + width, top + 2.0 * half));
         let fits = |place: &Box| {
             place.0 >= frame.left + 2.0
-                && place.2 <= plot::WIDTH - 2.0
+                && place.2 <= picture.width - 2.0
                 && place.1 >= frame.top
                 && place.3 <= frame.bottom - 1.0
                 && !taken.iter().any(|other| touches(place, other))
@@ -187,48 +189,46 @@ fn labels(picture: &mut Picture, view: &View<'_>, frame: &Plot, front: &[Mark], 
     }
 }
 
-fn key(picture: &mut Picture, view: &View<'_>, quickest: f64, slowest: f64, is_logarithmic: bool) {
-    let y = plot::HEADING + 14.0;
-    let mut x = 20.0;
-    let write = |picture: &mut Picture, x: &mut f64, text: &str, gap: f64| {
-        picture.label((*x, y), text, Font::SMALL, Anchor::Start);
-        *x += Font::SMALL.width_of(text) + gap;
-    };
+/// Says what colours and signs mean, and returns where that ends.
+fn key(
+    picture: &mut Picture,
+    sheet: &Sheet,
+    top: f64,
+    view: &View<'_>,
+    (quickest, slowest): (f64, f64),
+    is_logarithmic: bool,
+) -> f64 {
+    let mut flow = Flow::new(sheet, sheet.pick(20.0, 18.0), top);
     if quickest.is_finite() {
         let shown = |seconds: f64| number::value(Unit::Seconds, seconds);
         if slowest > quickest {
-            write(picture, &mut x, &format!("recovery {}", shown(quickest)), 8.0);
-            for step in 0..STEPS {
-                let from = x + f64::from(step) * 14.0;
-                picture.rect((from, y - 7.0), (from + 14.5, y + 7.0), Colour::Step(step), 1.0);
-            }
-            x += f64::from(STEPS) * 14.0 + 8.0;
-            let scale = if is_logarithmic { " (log scale)" } else { "" };
-            write(picture, &mut x, &format!("{}{scale}", shown(slowest)), 24.0);
+            let low = format!("recovery {}", shown(quickest));
+            let high = format!("{}{}", shown(slowest), if is_logarithmic { " (log scale)" } else { "" });
+            marks::scale(picture, &mut flow, (&low, &high), STEPS, 14.0);
         } else {
-            write(picture, &mut x, &format!("recovery {} throughout", shown(quickest)), 24.0);
+            let text = format!("recovery {} throughout", shown(quickest));
+            let at = flow.take(Font::SMALL.width_of(&text));
+            picture.label(at, text, Font::SMALL, Anchor::Start);
         }
     }
+    let mut entry = |text: &str, draw: &dyn Fn(&mut Picture, Point)| {
+        let (x, y) = flow.take(13.0 + Font::SMALL.width_of(text));
+        draw(picture, (x, y));
+        picture.label((x + 13.0, y), text, Font::SMALL, Anchor::Start);
+    };
     let middle = Colour::Step(2);
     let has = |passes: bool| view.sweep.results.iter().any(|result| result.passes() == passes);
     if has(true) && !view.grid().scenario().slo.is_empty() {
-        sign(picture, (x, y), RADIUS, middle, true);
-        x += 13.0;
-        write(picture, &mut x, "meets all", 24.0);
+        entry("meets all", &|picture, at| sign(picture, at, RADIUS, middle, true));
     }
     if has(false) {
-        sign(picture, (x, y), RADIUS, middle, false);
-        x += 13.0;
-        write(picture, &mut x, "misses an objective", 24.0);
+        entry("misses an objective", &|picture, at| sign(picture, at, RADIUS, middle, false));
     }
     if view.sweep.front.len() < view.sweep.results.len() {
-        picture.dot((x, y), 3.0, Colour::Faint, false);
-        x += 10.0;
-        write(picture, &mut x, "beaten", 24.0);
+        entry("beaten", &|picture, at| picture.dot(at, 3.0, Colour::Faint, false));
     }
-    star(picture, (x, y), RADIUS + 1.5);
-    x += 13.0;
-    write(picture, &mut x, "best", 0.0);
+    entry("best", &|picture, at| star(picture, at, RADIUS + 1.5));
+    flow.bottom()
 }
 
 fn table(view: &View<'_>) -> Table {

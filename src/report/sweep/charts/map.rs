@@ -5,13 +5,14 @@
 
 use std::ops::Range;
 
-use super::marks::{every, every_fitting, star};
+use super::marks::{self, every, every_fitting, star};
 use super::measure::Measure;
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::{Colour, STEPS};
 use crate::report::kit::picture::{Anchor, Font, Picture, Point};
-use crate::report::kit::plot;
+use crate::report::kit::plot::{self, Flow};
+use crate::report::kit::sheet::Sheet;
 use crate::report::sweep::view::View;
 
 pub(super) fn chart(view: &View<'_>, measure: &Measure) -> Chart {
@@ -23,7 +24,7 @@ pub(super) fn chart(view: &View<'_>, measure: &Measure) -> Chart {
         name: measure.file,
         caption: caption(view, measure, &map),
         table: table(view, measure, &map),
-        picture: draw(view, measure, &map, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, view, measure, &map, &title)),
         title,
     }
 }
@@ -146,15 +147,15 @@ struct Layout {
 }
 
 impl Layout {
-    fn of(map: &Map) -> Self {
+    fn of(sheet: &Sheet, top: f64, map: &Map) -> Self {
         let widest = map.rows.labels.iter().map(|label| Font::SMALL.width_of(label)).fold(0.0, f64::max);
-        let left = (widest.min(LONGEST_LABEL) + 44.0).max(plot::LEFT);
+        let left = (widest.min(LONGEST_LABEL) + 44.0).max(sheet.pick(sheet.left, 0.0));
         let (columns, rows) = (map.columns.len(), map.rows.len());
         let cell = (
-            ((plot::WIDTH - 16.0 - left) / columns as f64).min(WIDEST_CELL),
+            ((sheet.width - 16.0 - left) / columns as f64).min(WIDEST_CELL),
             (PLOT_HEIGHT / rows as f64).min(HIGHEST_CELL),
         );
-        Self { left, top: plot::HEADING + 40.0, cell, columns, rows }
+        Self { left, top, cell, columns, rows }
     }
 
     fn right(&self) -> f64 {
@@ -189,15 +190,11 @@ impl Layout {
     }
 }
 
-fn draw(view: &View<'_>, measure: &Measure, map: &Map, title: &str) -> Picture {
-    let layout = Layout::of(map);
-    let mut picture = Picture::new(plot::WIDTH, layout.bottom() + plot::FOOT);
-    plot::heading(
-        &mut picture,
-        &Font::TITLE.shortened(title, plot::WIDTH - 24.0),
-        &subtitle(view, measure, map),
-    );
-    key(&mut picture, measure, map);
+fn draw(sheet: &Sheet, view: &View<'_>, measure: &Measure, map: &Map, title: &str) -> Picture {
+    let mut picture = Picture::on(sheet);
+    let heading = plot::heading(&mut picture, sheet, title, &subtitle(view, measure, map));
+    let top = key(&mut picture, sheet, heading, measure, map) + plot::GAP;
+    let layout = Layout::of(sheet, top, map);
     paint_cells(&mut picture, map, &layout);
     hatch(&mut picture, map, &layout);
     let labelled = write_values(&mut picture, measure, map, &layout);
@@ -213,9 +210,14 @@ fn draw(view: &View<'_>, measure: &Measure, map: &Map, title: &str) -> Picture {
         } else {
             layout.centre(column, row)
         };
-        star(&mut picture, at, 8.0);
+        let is_tight = labelled && layout.cell.0 < 64.0;
+        if is_tight {
+            star(&mut picture, (left + 6.0, top + 6.0), 6.0);
+        } else {
+            star(&mut picture, at, 8.0);
+        }
     }
-    picture
+    picture.end(layout.bottom() + plot::FOOT)
 }
 
 /// Cells of one colour beside one another are one shape: large maps stay small files.
@@ -327,7 +329,7 @@ fn labels(picture: &mut Picture, view: &View<'_>, map: &Map, layout: &Layout) {
         let (x, _) = layout.centre(column, 0);
         let half = Font::SMALL.width_of(label) / 2.0;
         picture.label(
-            (x.min(plot::WIDTH - half), layout.bottom() + 17.0),
+            (x.min(picture.width - half), layout.bottom() + 17.0),
             label.clone(),
             Font::SMALL,
             Anchor::Middle,
@@ -346,9 +348,10 @@ fn labels(picture: &mut Picture, view: &View<'_>, map: &Map, layout: &Layout) {
     }
     let font = Font::SMALL;
     let middle = (layout.left + layout.right()) / 2.0;
-    let title = view.title(map.columns.axis);
+    let title = font.shortened(&view.title(map.columns.axis), picture.width - 24.0);
     let half = font.width_of(&title) / 2.0;
-    picture.label((middle.max(half + 12.0), layout.bottom() + 42.0), title, font, Anchor::Middle);
+    let middle = middle.min(picture.width - half - 12.0).max(half + 12.0);
+    picture.label((middle, layout.bottom() + 42.0), title, font, Anchor::Middle);
     // Turned, it must not reach beyond the picture either.
     let room = layout.bottom() - layout.top + 2.0 * 40.0;
     let title = view.title(map.rows.axis);
@@ -357,60 +360,42 @@ fn labels(picture: &mut Picture, view: &View<'_>, map: &Map, layout: &Layout) {
     picture.turned_label((16.0, (layout.top + layout.bottom()) / 2.0), title, font);
 }
 
-/// One row above the map: the scale of colours, and what the signs mean.
-fn key(picture: &mut Picture, measure: &Measure, map: &Map) {
-    let y = plot::HEADING + 14.0;
-    let mut x = 12.0;
-    let write = |picture: &mut Picture, x: &mut f64, text: &str| {
-        picture.label((*x, y), text, Font::SMALL, Anchor::Start);
-        *x += Font::SMALL.width_of(text) + 8.0;
-    };
+/// Above the map: the scale of colours, and what the signs mean. Returns where that ends.
+fn key(picture: &mut Picture, sheet: &Sheet, top: f64, measure: &Measure, map: &Map) -> f64 {
+    let mut flow = Flow::new(sheet, 12.0, top);
     if map.high.is_finite() {
-        write(picture, &mut x, &number::value(measure.unit, map.low));
         let steps = if map.high > map.low { STEPS } else { 1 };
-        for step in 0..steps {
-            let from = x + f64::from(step) * SWATCH;
-            picture.rect((from, y - 8.0), (from + SWATCH + 0.5, y + 8.0), Colour::Step(step), 1.0);
-        }
-        x += f64::from(steps) * SWATCH + 8.0;
-        if steps > 1 {
-            let scale = if map.is_logarithmic() { " (log scale)" } else { "" };
-            write(picture, &mut x, &format!("{}{scale}", number::value(measure.unit, map.high)));
-        }
+        let low = number::value(measure.unit, map.low);
+        let logarithmic = if map.is_logarithmic() { " (log scale)" } else { "" };
+        let high = format!("{}{logarithmic}", number::value(measure.unit, map.high));
+        marks::scale(picture, &mut flow, (&low, &high), steps, SWATCH);
     }
-    x += 18.0;
-    let cells = || map.cells.iter();
-    let boxed = |picture: &mut Picture, x: f64| {
-        let (right, top, bottom) = (x + 26.0, y - 8.0, y + 8.0);
-        picture.line(
-            vec![(x, top), (right, top), (right, bottom), (x, bottom), (x, top)],
-            Colour::Faint,
-            1.0,
-        );
+    let mut entry = |text: &str, width: f64, draw: &dyn Fn(&mut Picture, Point)| {
+        let (x, y) = flow.take(width + Font::SMALL.width_of(text));
+        draw(picture, (x, y));
+        picture.label((x + width, y), text, Font::SMALL, Anchor::Start);
     };
-    if cells().flatten().any(|cell| !cell.passes) {
+    let boxed = |picture: &mut Picture, (x, y): Point| {
+        let (right, top, bottom) = (x + 26.0, y - 8.0, y + 8.0);
+        let corners = vec![(x, top), (right, top), (right, bottom), (x, bottom), (x, top)];
+        picture.line(corners, Colour::Faint, 1.0);
+    };
+    let hatched = |picture: &mut Picture, (x, y): Point| {
         for line in 0..3 {
             let at = x + 1.0 + f64::from(line) * 8.0;
-            picture.line(
-                vec![(at, y + 8.0), ((at + 16.0).min(x + 26.0), y + 8.0 - (x + 26.0 - at).min(16.0))],
-                Colour::Ink,
-                1.0,
-            );
+            let end = (x + 26.0 - at).min(16.0);
+            picture.line(vec![(at, y + 8.0), (at + end, y + 8.0 - end)], Colour::Ink, 1.0);
         }
-        boxed(picture, x);
-        x += 34.0;
-        write(picture, &mut x, "an objective is missed");
-        x += 18.0;
+        boxed(picture, (x, y));
+    };
+    if map.cells.iter().flatten().any(|cell| !cell.passes) {
+        entry("an objective is missed", 34.0, &hatched);
     }
-    star(picture, (x + 8.0, y), 8.0);
-    x += 24.0;
-    write(picture, &mut x, "best variant");
-    x += 18.0;
-    if cells().any(Option::is_none) {
-        boxed(picture, x);
-        x += 34.0;
-        write(picture, &mut x, "excluded");
+    entry("best variant", 24.0, &|picture, (x, y)| star(picture, (x + 8.0, y), 8.0));
+    if map.cells.iter().any(Option::is_none) {
+        entry("excluded", 34.0, &boxed);
     }
+    flow.bottom()
 }
 
 fn subtitle(view: &View<'_>, measure: &Measure, map: &Map) -> String {

@@ -1,7 +1,8 @@
 //! Shared by the charts of a sweep: the star of the best variant, and the spacing of labels.
 
 use crate::report::kit::palette::Colour;
-use crate::report::kit::picture::{Font, Picture, Point};
+use crate::report::kit::picture::{Anchor, Font, Picture, Point};
+use crate::report::kit::plot::Flow;
 
 /// A five-pointed star that is visible on any colour.
 pub(super) fn star(picture: &mut Picture, (x, y): Point, radius: f64) {
@@ -16,6 +17,27 @@ pub(super) fn star(picture: &mut Picture, (x, y): Point, radius: f64) {
     picture.line(outline.clone(), Colour::Paper, 4.0);
     picture.area(points, Colour::Caution, 1.0);
     picture.line(outline, Colour::Ink, 1.2);
+}
+
+/// An entry of a key: the colours from a low to a high figure.
+pub(super) fn scale(
+    picture: &mut Picture,
+    flow: &mut Flow,
+    (low, high): (&str, &str),
+    steps: u8,
+    swatch: f64,
+) {
+    let [low_width, high_width] = [low, high].map(|text| Font::SMALL.width_of(text));
+    let colours = f64::from(steps) * swatch;
+    let (x, y) = flow.take(low_width + 8.0 + colours + if steps > 1 { 8.0 + high_width } else { 0.0 });
+    picture.label((x, y), low, Font::SMALL, Anchor::Start);
+    for step in 0..steps {
+        let from = x + low_width + 8.0 + f64::from(step) * swatch;
+        picture.rect((from, y - 8.0), (from + swatch + 0.5, y + 8.0), Colour::Step(step), 1.0);
+    }
+    if steps > 1 {
+        picture.label((x + low_width + colours + 16.0, y), high, Font::SMALL, Anchor::Start);
+    }
 }
 
 /// The smallest step at which labels beside one another, each in a place of that width, keep a gap.

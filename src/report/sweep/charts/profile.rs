@@ -3,11 +3,12 @@
 use super::marks::{every, star};
 use super::measure::Measure;
 use crate::report::kit::axis::{self, Axis};
-use crate::report::kit::chart::{Chart, Table};
+use crate::report::kit::chart::{Chart, Drawn, Table};
 use crate::report::kit::number;
 use crate::report::kit::palette::Colour;
 use crate::report::kit::picture::{Anchor, Font, Picture, Point};
 use crate::report::kit::plot::{self, Limit, Plot};
+use crate::report::kit::sheet::Sheet;
 use crate::report::sweep::view::View;
 
 pub(super) fn chart(view: &View<'_>, measure: &Measure, axis: usize) -> Chart {
@@ -26,32 +27,31 @@ pub(super) fn chart(view: &View<'_>, measure: &Measure, axis: usize) -> Chart {
             "{what}. The values of the axis stand at equal distances.{misses} The star is the best variant."
         ),
         table: table(view, measure, axis),
-        picture: draw(view, measure, axis, &title),
+        drawn: Drawn::of(|sheet| draw(sheet, view, measure, axis, &title)),
         title,
     }
 }
 
-fn draw(view: &View<'_>, measure: &Measure, axis: usize, title: &str) -> Picture {
+fn draw(sheet: &Sheet, view: &View<'_>, measure: &Measure, axis: usize, title: &str) -> Picture {
     let points = view.axis(axis).points.len();
     let labels: Vec<String> =
         (0..points).map(|index| Font::SMALL.shortened(&view.point(axis, index), LONGEST_LABEL)).collect();
-    let width = plot::RIGHT - plot::LEFT;
+    let width = sheet.right - sheet.left;
     let x = Axis::places(&labels, every(&labels, width / points as f64), view.title(axis));
     let values = view.sweep.results.iter().filter_map(|result| {
         Some(measure.of(result)? + measure.half_width(result).filter(|half| half.is_finite()).unwrap_or(0.0))
     });
     let limits: Vec<f64> = measure.limit.into_iter().collect();
     let y = Axis::linear(measure.unit, axis::reach(values, &limits));
-    let top = plot::HEADING + 14.0;
-    let frame = Plot { left: plot::LEFT, right: plot::RIGHT, top, bottom: top + PLOT_HEIGHT, x, y };
-    let mut picture = Picture::new(plot::WIDTH, frame.bottom + plot::FOOT);
+    let mut picture = Picture::on(sheet);
     let best = view.result(view.best());
     let subtitle = format!(
         "Best variant: {} at {}.",
         number::optional(measure.unit, measure.of(best)),
         view.settings(view.best(), &[axis])
     );
-    plot::heading(&mut picture, &Font::TITLE.shortened(title, plot::WIDTH - 24.0), &subtitle);
+    let top = plot::heading(&mut picture, sheet, title, &subtitle) + plot::GAP;
+    let frame = Plot::on(sheet, top, PLOT_HEIGHT, x, y);
     frame.grid(&mut picture);
     if let Some(value) = measure.limit {
         let label = format!("limit {}", number::value(measure.unit, value));
@@ -98,7 +98,7 @@ fn draw(view: &View<'_>, measure: &Measure, axis: usize, title: &str) -> Picture
         let middle = ((frame.left + frame.right) / 2.0, (frame.top + frame.bottom) / 2.0);
         picture.label(middle, "no variant has a value", Font::TEXT, Anchor::Middle);
     }
-    picture
+    picture.end(frame.bottom + plot::FOOT)
 }
 
 /// Stretches of points that all have a value.
