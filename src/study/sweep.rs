@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::{Criteria, Study, VariantResult};
-use crate::experiment::{self, Findings, Progress};
 use crate::experiment::summary::CONFIDENCE;
+use crate::experiment::{self, Findings, Progress};
 use crate::model::metric::Metric;
 use crate::stats::interval::Sample;
 use crate::stats::paired::PairedDifference;
@@ -221,8 +221,11 @@ mod tests {
         // Neighbours are within noise of each other, the ends are not.
         let step = |level: f64| [level, level + 0.010, level - 0.010];
         let noisy = |level: f64| [level - 0.010, level + 0.010, level];
-        let variants =
-            [variant(0, step(0.1), 1.0, 0.0), variant(0, noisy(0.11), 1.0, 0.0), variant(0, step(0.3), 1.0, 0.0)];
+        let variants = [
+            variant(0, step(0.1), 1.0, 0.0),
+            variant(0, noisy(0.11), 1.0, 0.0),
+            variant(0, step(0.3), 1.0, 0.0),
+        ];
         check(&variants, &[&[0, 1], &[2]]);
     }
 }

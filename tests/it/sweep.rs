@@ -277,7 +277,9 @@ fn the_page_says_what_is_best_first_and_loads_nothing() {
     // What the best does stands before the verdict.
     assert!(place("Best: policy.critical = 8k, workers.processes = 4") < place("✓ 16 OF 19 PASS"));
     assert!(place("✓ 16 OF 19 PASS") < place("simulate sweep tiny.toml --grid"));
-    assert!(place("✓ 16 OF 19 PASS") < place("The cheapest that meets every objective: critical 1k, processes 1"));
+    assert!(
+        place("✓ 16 OF 19 PASS") < place("The cheapest that meets every objective: critical 1k, processes 1")
+    );
     assert!(place("simulate sweep tiny.toml") < place("1 of 20 combinations were excluded"));
     assert!(place("were excluded") < place("<svg"));
     assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"));

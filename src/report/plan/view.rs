@@ -17,7 +17,7 @@ use crate::plan::proof::{Alarm, Proof, Tested};
 use crate::plan::scaling::Scaling;
 use crate::plan::spec::SpecVerdict;
 use crate::plan::what_if::{AfterLoss, AtLoad, Effect, WhatIf};
-use crate::plan::{Choice, Criterion, Fate, Plan, Screen};
+use crate::plan::{Choice, Criterion, Fate, Plan, Screen, SearchPath};
 use crate::report::kit::cost;
 use crate::report::kit::number::{self, bounded};
 use crate::report::kit::objective;
@@ -611,6 +611,7 @@ impl<'p> View<'p> {
             ));
         }
         parts.push(format!("{} simulated", plain(left("simulated"))));
+        parts.extend((path.spared > 0).then(|| format!("{} more must do the same", plain(path.spared))));
         parts.push(format!("{} meet the objectives", plain(left("meet the objectives"))));
         if let Some(choice) = &self.plan.choice {
             let guarantee = self.guarantee(choice);
@@ -649,7 +650,14 @@ impl<'p> View<'p> {
             .iter()
             .filter(|one| matches!(one.fate, Fate::Worse(_) | Fate::Equal | Fate::Open));
         if rivals.count() == 0 {
-            return "no other candidate of its cost meets the objectives".to_owned();
+            return match self.plan.path {
+                SearchPath { not_better: 1.., .. } => "no other candidate of its cost can be better",
+                SearchPath { spared: 1.., .. } => {
+                    "every other candidate of its cost that meets the objectives does the same"
+                }
+                _ => "no other candidate of its cost meets the objectives",
+            }
+            .to_owned();
         }
         let show = |delta: f64| match choice.criterion {
             Criterion::Cost => self.amount(delta),

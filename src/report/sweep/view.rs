@@ -160,7 +160,7 @@ impl<'s> View<'s> {
         let first = if scenario.slo.is_empty() { "" } else { "the objectives missed, then by " };
         let harm = if scenario.model.clients.is_some() { "given up or lost" } else { "refused or lost" };
         format!(
-            "Ranked by {first}the share {harm}, then {}, then {}; variants that the replications cannot tell apart are equal (=).",
+            "Ranked by {first}the share {harm}, then {}, then {}; = is what the replications cannot tell apart.",
             self.cost_name(),
             scenario.plan.tie_break.name()
         )
@@ -186,7 +186,10 @@ impl<'s> View<'s> {
     pub(crate) fn passing_sentence(&self) -> String {
         let all = self.sweep.results.len();
         if self.grid().scenario().slo.is_empty() {
-            return format!("No objective was set: the {} are ranked by what they refuse or lose", variants(all));
+            return format!(
+                "No objective was set: the {} are ranked by what they refuse or lose",
+                variants(all)
+            );
         }
         let every = if self.grid().scenario().slo.len() == 1 { "the objective" } else { "every objective" };
         match self.passing() {
