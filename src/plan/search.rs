@@ -54,13 +54,18 @@ impl Table {
     }
 
     /// The first replications of a variant, as far as they are there without a gap.
+    fn known(&self, variant: VariantId) -> impl Iterator<Item = &Replication> + Clone {
+        self.0.get(&variant).into_iter().flatten().map_while(Option::as_ref)
+    }
+
+    /// The same, to keep.
     fn of(&self, variant: VariantId) -> Vec<Replication> {
-        self.0.get(&variant).into_iter().flatten().map_while(Clone::clone).collect()
+        self.known(variant).cloned().collect()
     }
 
     /// Hashes of the first replications of a variant.
     fn digests(&self, variant: VariantId) -> Vec<u64> {
-        self.0.get(&variant).into_iter().flatten().map_while(|found| Some(found.as_ref()?.digest)).collect()
+        self.known(variant).map(|run| run.digest).collect()
     }
 
     /// Stops the search unless each of the variants has that many replications.
@@ -303,14 +308,15 @@ impl Search {
             while chunk.len() < self.base.plan.finalists && position < order.len() {
                 let (index, floor) = (order[position], floors[position]);
                 if chunk.iter().any(|&other| self.may_do_the_same(index, other)) {
-                    // What that one does may be all that need be known of this one.
+                    // What that one does may be all that need be known of this one: simulating dearer ones in the meantime would
+                    // mostly be for nothing.
                     break;
                 }
                 position += 1;
                 match incumbent {
                     Some(best) if floor > best.cost => verified.too_dear += 1,
                     Some(best) if self.cannot_win_the_tie(index, best, margins) => verified.not_better += 1,
-                    _ if self.is_spared(table, index, &mut verified) => {}
+                    _ if self.refusal(index).is_none() && self.is_spared(table, index, &mut verified) => {}
                     Some(best) if self.rivals(&verified, best) >= self.base.plan.finalists => {
                         verified.beyond_finalists += 1;
                     }
@@ -329,6 +335,12 @@ impl Search {
         Ok(verified)
     }
 
+    /// Why a candidate need not be simulated: it can never do what keeps coming, or its files were found to miss an objective.
+    fn refusal(&self, index: usize) -> Option<&String> {
+        let candidate = &self.candidates[index];
+        candidate.lasting_overload.as_ref().or_else(|| self.refused.get(&candidate.id))
+    }
+
     /// Whether two candidates cost the same and differ in levels alone.
     fn may_do_the_same(&self, index: usize, other: usize) -> bool {
         let (own, other) = (&self.candidates[index], &self.candidates[other]);
@@ -338,12 +350,14 @@ impl Search {
 
     /// Whether a candidate must do the same as one that was simulated; noted, with what became of that one, if so.
     fn is_spared(&self, table: &Table, index: usize, verified: &mut Verified) -> bool {
-        let does_the_same = |other: &usize| {
-            let (own, its) = (&self.candidates[index].dormant, &self.candidates[*other].dormant);
-            let runs = || table.of(self.candidates[*other].id);
-            self.may_do_the_same(index, *other)
-                && own.as_ref().zip(its.as_ref()).is_some_and(|(own, its)| own.does_the_same(its, &runs()))
-        };
+        let does_the_same =
+            |other: &usize| {
+                let (own, its) = (&self.candidates[index], &self.candidates[*other]);
+                own.monthly == its.monthly
+                    && own.dormant.as_ref().zip(its.dormant.as_ref()).is_some_and(|(levels, its_levels)| {
+                        levels.does_the_same(its_levels, table.known(its.id))
+                    })
+            };
         let Some(other) = verified.tried.iter().copied().find(does_the_same) else { return false };
         verified.does_as(index, other);
         verified.spared += 1;
@@ -359,11 +373,7 @@ impl Search {
     ) -> Result<Vec<usize>, Demand> {
         let all = self.base.replications;
         let mut alive = chunk;
-        let refused = |index: usize| {
-            let candidate = &self.candidates[index];
-            candidate.lasting_overload.as_ref().or_else(|| self.refused.get(&candidate.id))
-        };
-        alive.retain(|&index| match refused(index) {
+        alive.retain(|&index| match self.refusal(index) {
             Some(objective) => {
                 verified.fates.insert(index, Fate::Misses(objective.clone()));
                 false
@@ -384,10 +394,8 @@ impl Search {
                 }
                 misses.is_none()
             });
-            if look > 1 {
-                self.leave_out_equals(table, &mut alive, verified);
-            }
         }
+        self.leave_out_equals(table, &mut alive, verified);
         // A mean is not at its limit's good side for certain before its interval is.
         let mut replications = all;
         let mut open = self.open(table, &alive);
@@ -418,30 +426,30 @@ impl Search {
             None => true,
         });
         verified.tried.extend(simulated.iter().filter(|index| !verified.same_as.contains_key(index)));
-        // What became of a candidate afterwards became of those that are the same.
+        // What became of a candidate in further replications is open for those that are the same without them.
         for (index, other) in &verified.same_as {
-            if let Some(fate @ (Fate::Misses(_) | Fate::Undecided(_))) = verified.fates.get(other) {
-                verified.fates.insert(*index, fate.clone());
+            if let Some(Fate::Misses(missed) | Fate::Undecided(missed)) = verified.fates.get(other)
+                && verified.fates.get(index) == Some(&Fate::Equal)
+            {
+                let missed = missed.clone();
+                verified.fates.insert(*index, Fate::Undecided(missed));
             }
         }
         Ok(alive)
     }
 
-    /// Leaves out candidates that cost the same and whose every replication so far is the same, to the last count,
-    /// as that of one closer to the scenario's own settings.
+    /// Leaves out candidates that cost the same and whose every replication is the same, to the last count, as that of one
+    /// that is not out either.
     fn leave_out_equals(&self, table: &Table, alive: &mut Vec<usize>, verified: &mut Verified) {
-        let mut kept: Vec<usize> = verified.tried.clone();
+        let mut kept: Vec<usize> = verified.feasible.iter().map(|(index, _)| *index).collect();
         alive.sort_by(|&a, &b| self.nearer(a, b));
         alive.retain(|&index| {
             let candidate = &self.candidates[index];
             let own = table.digests(candidate.id);
             let is_equal = |&other: &usize| {
                 let other = &self.candidates[other];
-                let its = table.digests(other.id);
-                // One that was given up early is known by its first replications alone.
                 other.monthly == candidate.monthly
-                    && its.len() > 1
-                    && its.iter().zip(&own).all(|(a, b)| a == b)
+                    && table.digests(other.id).iter().zip(&own).all(|(a, b)| a == b)
             };
             let equal = kept.iter().copied().find(|other| is_equal(other));
             match equal {
@@ -765,7 +773,7 @@ impl Candidate {
             rejected: predicted(Metric::Rejected, None),
             tie_break: predicted(scenario.plan.tie_break, None),
             distance: distance(own, &grid.numbers(id)),
-            dormant: Dormant::of(grid.paths(), &grid.place(id), model),
+            dormant: Dormant::of(grid.paths(), &grid.values(id), model),
             lasting_overload: lasting_overload(scenario),
         }
     }

@@ -112,13 +112,17 @@ fn divide(results: &[VariantResult], positions: Vec<usize>, criterion: usize, gr
             continue;
         }
         let (mean, half_width, best) = left[first];
-        // Paired values vary no more than both together, so beyond this nobody is equal.
-        let near = left[first..].iter().take_while(|other| !(other.0 - mean > half_width + widest)).count();
         let mut equal = Vec::new();
-        for other in first..first + near {
-            if !is_taken[other] && is_equal(values(best), values(left[other].2)) {
+        // Paired values vary no more than both together, so beyond this nobody is equal.
+        for other in first..left.len() {
+            let (its_mean, its_half_width, position) = left[other];
+            if its_mean - mean > half_width + widest {
+                break;
+            }
+            let is_near = its_mean.total_cmp(&mean).is_eq() || its_mean - mean <= half_width + its_half_width;
+            if is_near && !is_taken[other] && is_equal(values(best), values(position)) {
                 is_taken[other] = true;
-                equal.push(left[other].2);
+                equal.push(position);
             }
         }
         equal.sort_unstable();
