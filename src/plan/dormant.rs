@@ -192,7 +192,11 @@ maxmemory = "100MiB"
 
     #[test]
     fn clients_that_follow_the_hint_tell_recovery_thresholds_apart() {
-        check("[clients]\ntimeout = \"1s\"\nretries = 3\nhonour_retry_after = true\n", &LEVELS);
+        // Jobs are shed from 18, 36 or 600 on, and no circuit opens: what the hint says is all that differs.
+        let shedding = "[policy]\nshed_at = 0.3\n[[class]]\nname = \"batch\"\npriority = 10\n";
+        let clients = "[clients]\ntimeout = \"1s\"\nretries = 3\nhonour_retry_after = true\n";
+        let axes = ["policy.critical=60,120,2000", "policy.warning=30,40", "policy.recovery=1,10,20"];
+        check(&format!("{shedding}{clients}"), &axes);
     }
 
     #[test]
