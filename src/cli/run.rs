@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use backpressure_sim::experiment::summary::Verdict;
+use backpressure_sim::experiment::earlier::Earlier;
+use backpressure_sim::experiment::summary::{Summary, Verdict};
 use backpressure_sim::experiment::{self, Findings, SLICES};
 use backpressure_sim::report;
 use backpressure_sim::report::run::explain::{self, Lever};
@@ -69,6 +70,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
         return Ok(exit::INTERRUPTED);
     };
     let options = report::Options { png: args.png, prometheus: args.prometheus.then_some(args.epoch) };
+    let folder = beside_earlier(folder, args.output.is_some(), &findings.summary);
     let page = report::run::write(&folder, &scenario, &findings, &options)?;
     let levers = if args.explain { levers(args, &scenario, &findings) } else { Vec::new() };
     print(&scenario, &findings, &page, args, &levers)?;
@@ -77,6 +79,27 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
         (false, Verdict::Pass) => exit::GOOD,
         (false, Verdict::Fail) => exit::GATE_FAILED,
     })
+}
+
+/// The folder to write to: a part of a run does not take the place of a whole one. Says so, and where a run of another scenario is
+/// replaced.
+fn beside_earlier(folder: PathBuf, is_asked_for: bool, summary: &Summary) -> PathBuf {
+    let Ok(earlier) = Earlier::read(&folder) else { return folder };
+    if summary.interrupted && !earlier.interrupted {
+        let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let beside = folder.with_file_name(format!("{name}-interrupted"));
+        eprintln!("`{}` has a complete run and stays as it is", folder.display());
+        return beside;
+    }
+    let file = |command: &str| command.split(' ').nth(1).map(str::to_owned);
+    if !is_asked_for && !earlier.command.is_empty() && file(&earlier.command) != file(&summary.command) {
+        eprintln!(
+            "note: `{}` held the report of `{}`, a scenario of the same name, and is replaced; -o FOLDER keeps both",
+            folder.display(),
+            earlier.command
+        );
+    }
+    folder
 }
 
 /// The settings worth trying, each with the scenario that has it; those that the scenario refuses are left out.

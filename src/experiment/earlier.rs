@@ -18,6 +18,9 @@ pub struct Earlier {
     schema: String,
     /// Name of the scenario.
     pub scenario: String,
+    /// The command that gives the same again, where the version that wrote it says so.
+    #[serde(default)]
+    pub command: String,
     /// Master seed.
     pub seed: u64,
     /// Replications that the figures rest on.

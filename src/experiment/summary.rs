@@ -28,6 +28,8 @@ pub struct Summary {
     pub version: &'static str,
     /// Name of the scenario.
     pub scenario: String,
+    /// The command that gives the same again.
+    pub command: String,
     /// Master seed.
     pub seed: u64,
     /// Replications that the figures rest on.
@@ -218,6 +220,7 @@ impl Summary {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             scenario: scenario.name.clone(),
+            command: scenario.command.clone(),
             seed: scenario.seed,
             replications: replications.len() as u32,
             digest: digest(replications),
@@ -461,7 +464,7 @@ mod tests {
         let slo = recovery(Statistic::Max, Relation::Less, 10.0);
         let result = judge(&slo, &[Replication::bare(0, Metrics::default(), Vec::new())]);
         assert_eq!((result.pass, result.judged, result.observed), (false, false, None));
-        assert_eq!(result.absent, "not disturbed: nothing to recover from");
+        assert_eq!(result.absent, "no spike or fault to recover from");
     }
 
     #[test]

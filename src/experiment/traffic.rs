@@ -233,6 +233,8 @@ impl Fates {
 
 impl Part {
     fn of(jobs: f64, all: f64) -> Self {
+        // The sum of nothing is minus zero, which would be told.
+        let jobs = jobs + 0.0;
         Self { jobs, share: if all > 0.0 { jobs / all } else { 0.0 } }
     }
 }

@@ -206,7 +206,7 @@ impl Metric {
     /// What it means that no replication has a value.
     pub const fn when_absent(self) -> &'static str {
         match self {
-            Metric::Recovery | Metric::NormalAgain => "not disturbed: nothing to recover from",
+            Metric::Recovery | Metric::NormalAgain => "no spike or fault to recover from",
             _ => "no value",
         }
     }

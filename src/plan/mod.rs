@@ -296,6 +296,8 @@ pub struct SearchPath {
     /// Survivors of the screen that must do the same as one that was simulated: none of the levels in which they differ was
     /// ever reached.
     pub spared: usize,
+    /// Survivors that can never do what keeps coming, while no objective allows what must be refused of it for ever.
+    pub overloaded: usize,
     /// Survivors of the screen that cost more than the chosen one does, whatever they would do.
     pub too_dear: usize,
     /// Survivors that cost as much, but cannot be better by more than the fluid limit errs.

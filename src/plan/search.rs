@@ -313,6 +313,11 @@ impl Search {
                     break;
                 }
                 position += 1;
+                if let Some(overload) = &self.candidates[index].lasting_overload {
+                    verified.fates.insert(index, Fate::Misses(overload.clone()));
+                    verified.overloaded += 1;
+                    continue;
+                }
                 match incumbent {
                     Some(best) if floor > best.cost => verified.too_dear += 1,
                     Some(best) if self.cannot_win_the_tie(index, best, margins) => verified.not_better += 1,
@@ -335,10 +340,9 @@ impl Search {
         Ok(verified)
     }
 
-    /// Why a candidate need not be simulated: it can never do what keeps coming, or its files were found to miss an objective.
+    /// The objective that the files of a candidate were found to miss, if they were.
     fn refusal(&self, index: usize) -> Option<&String> {
-        let candidate = &self.candidates[index];
-        candidate.lasting_overload.as_ref().or_else(|| self.refused.get(&candidate.id))
+        self.refused.get(&self.candidates[index].id)
     }
 
     /// Whether two candidates cost the same and differ in levels alone.
@@ -476,20 +480,20 @@ impl Search {
 
     /// Tells the finalists apart, at the stated probability.
     fn select(&self, table: &Table, verified: &Verified) -> Result<Option<Chosen>, Demand> {
-        let Some(best) = verified.feasible.iter().map(|(_, merit)| *merit).reduce(Merit::better) else {
+        let Some(best_merit) = verified.feasible.iter().map(|(_, merit)| *merit).reduce(Merit::better) else {
             return Ok(None);
         };
         let by_cost = self.costs_vary();
         let mut finalists: Vec<usize> = verified
             .feasible
             .iter()
-            .filter(|(_, merit)| by_cost || merit.cost <= best.cost)
+            .filter(|(_, merit)| by_cost || merit.cost <= best_merit.cost)
             .map(|(index, _)| *index)
             .collect();
         // Of equal ones the procedures keep the first: let that be the one closest to what there is.
         finalists.sort_by(|&a, &b| self.nearer(a, b));
         let criterion = if by_cost { Criterion::Cost } else { Criterion::TieBreak(self.base.plan.tie_break) };
-        let value = if by_cost { best.cost } else { best.tie_break };
+        let value = if by_cost { best_merit.cost } else { best_merit.tie_break };
         let delta = (self.base.plan.indifference * value.abs()).max(f64::MIN_POSITIVE.sqrt());
         let costs: Vec<Vec<f64>> = finalists
             .iter()
@@ -512,7 +516,13 @@ impl Search {
                     .iter()
                     .map(|replication| self.candidates[finalists[best]].monthly.cost(replication))
                     .collect();
-                let open = verified.fates.iter().filter(|(_, fate)| matches!(fate, Fate::Undecided(_)));
+                // One that costs more, whatever becomes of it, leaves nothing open.
+                let may_be_cheaper =
+                    |index: usize| by_cost || self.candidates[index].monthly.least() <= best_merit.cost;
+                let open = verified
+                    .fates
+                    .iter()
+                    .filter(|(index, fate)| matches!(fate, Fate::Undecided(_)) && may_be_cheaper(**index));
                 let mut undecided: Vec<VariantId> = undecided.into_iter().map(id).collect();
                 undecided.extend(open.map(|(&index, _)| self.candidates[index].id));
                 Ok(Some(Chosen { id: id(best), cost: estimate_of(&own, 0), criterion, guarantee, undecided }))
@@ -621,6 +631,7 @@ impl Search {
             excluded: self.excluded.clone(),
             screen,
             spared: verified.spared,
+            overloaded: verified.overloaded,
             too_dear: verified.too_dear,
             not_better: verified.not_better,
             beyond_finalists: verified.beyond_finalists,
@@ -897,6 +908,8 @@ struct Verified {
     same_as: BTreeMap<usize, usize>,
     /// How many of these were not even simulated.
     spared: usize,
+    /// How many can never do what keeps coming.
+    overloaded: usize,
     too_dear: usize,
     not_better: usize,
     beyond_finalists: usize,

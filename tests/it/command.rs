@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{SMALL, check_refusal, command, interrupt, repository, simulate, text, workplace};
+use crate::support::{
+    SMALL, check_code, check_refusal, command, interrupt, repository, simulate, text, workplace,
+};
 
 #[test]
 fn a_run_writes_its_report_and_says_where() {
@@ -154,6 +156,35 @@ fn an_interrupt_keeps_the_finished_replications() {
         assert_eq!(summary["interrupted"], true);
         assert!(summary["replications"].as_u64().unwrap() < 100_000);
     }
+}
+
+#[test]
+fn a_part_of_a_run_does_not_take_the_place_of_a_whole_one() {
+    let folder = workplace();
+    assert_eq!(simulate(folder.path(), &["small.toml", "-o", "out"]).status.code(), Some(0));
+    let whole = fs::read(folder.path().join("out/summary.json")).unwrap();
+    // Each replication takes some milliseconds, so that some have finished.
+    let long = ["small.toml", "-o", "out", "-j", "1", "--replications", "100000"];
+    let child = command(folder.path(), &long).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let output = interrupt(child, Duration::from_secs(3));
+    check_code(&output, 130, &["`out` has a complete run and stays as it is"]);
+    assert_eq!(fs::read(folder.path().join("out/summary.json")).unwrap(), whole);
+    let part = fs::read(folder.path().join("out-interrupted/summary.json")).unwrap();
+    let part: Value = serde_json::from_slice(&part).unwrap();
+    assert_eq!(part["interrupted"], true);
+}
+
+#[test]
+fn a_report_of_another_scenario_with_the_same_name_is_not_replaced_without_a_word() {
+    let folder = workplace();
+    fs::create_dir(folder.path().join("b")).unwrap();
+    fs::copy(folder.path().join("small.toml"), folder.path().join("b/small.toml")).unwrap();
+    let run = |arguments: &[&str]| text(&simulate(folder.path(), arguments).stderr).to_owned();
+    assert_eq!(run(&["small.toml"]), "");
+    let note = run(&["b/small.toml"]);
+    assert!(note.contains("`reports/small` held the report of `simulate small.toml`"), "{note}");
+    assert_eq!(run(&["b/small.toml"]), "");
+    assert_eq!(run(&["small.toml", "-o", "reports/small"]), "", "asked for by name");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn exhaustive(grid: Grid) -> Sweep {
 #[test]
 fn the_choice_is_what_an_exhaustive_run_finds() {
     let sweep = exhaustive(grid(SPIKE, &AXES, &[]));
-    let best = sweep.winner().expect("some variant meets the objectives");
+    let best = &sweep.results[sweep.cheapest().expect("some variant meets the objectives")];
     let decision = decide(&grid(SPIKE, &AXES, &[]));
     let chosen = decision.chosen.expect("it finds one too");
     let found = sweep.results.iter().find(|result| result.id == chosen.id).expect("it is of the same grid");
@@ -93,7 +93,12 @@ fn the_choice_is_what_an_exhaustive_run_finds() {
     assert!(matches!(chosen.guarantee, Guarantee::CorrectSelection { .. }), "{:?}", chosen.guarantee);
     // Nobody was forgotten: each candidate was discarded, left out for a reason, or simulated.
     let screen = path.screen.as_ref().expect("the fluid limit applies");
-    let accounted = screen.discarded + path.spared + path.too_dear + path.not_better + path.beyond_finalists;
+    let accounted = screen.discarded
+        + path.overloaded
+        + path.spared
+        + path.too_dear
+        + path.not_better
+        + path.beyond_finalists;
     let verified = path.simulated.iter().filter(|simulated| simulated.fate != Fate::Probe).count();
     let is_survivor_unverified = path.candidates - accounted;
     assert_eq!(is_survivor_unverified, verified, "{path:#?}");
@@ -119,7 +124,10 @@ fn what_was_discarded_would_have_missed() {
 fn prices_of_jobs_make_cost_a_matter_of_chance() {
     let priced = ["cost.worker=10", "cost.rejected_job=0.01", "cost.occurrences=2"];
     let sweep = exhaustive(grid(SPIKE, &AXES, &priced));
-    let best = sweep.winner().and_then(|best| best.cost.mean).expect("some variant meets the objectives");
+    let best = sweep
+        .cheapest()
+        .and_then(|best| sweep.results[best].cost.mean)
+        .expect("some variant meets the objectives");
     let decision = decide(&grid(SPIKE, &AXES, &priced));
     let chosen = decision.chosen.expect("it finds one too");
     assert_eq!(chosen.criterion, Criterion::Cost);

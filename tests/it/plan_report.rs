@@ -295,6 +295,7 @@ fn path(case: &Case, chosen: u32) -> SearchPath {
             widened: 1,
         }),
         spared: 0,
+        overloaded: 0,
         too_dear: 380,
         not_better: 20,
         beyond_finalists: 7,

@@ -313,6 +313,7 @@ fn findings(case: &Case) -> Findings {
         schema: SCHEMA,
         version: "0.1.0",
         scenario: "spike-20k".to_owned(),
+        command: "simulate scenarios/spike-20k.toml".to_owned(),
         seed: 42,
         replications: case.replications,
         digest: "9c41e07a".to_owned(),

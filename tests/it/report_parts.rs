@@ -291,7 +291,7 @@ fn recovery_counts_from_the_last_fault_or_spike() {
     let open = LOSS.replace("for = '10s'\n", "");
     let page = Run::of("", &open).page();
     assert!(page.contains("lasts until the end of the run") && page.contains("to the end</td>"));
-    assert!(Run::of("", "").terminal(100).contains("recovery  not disturbed"));
+    assert!(Run::of("", "").terminal(100).contains("recovery  no spike or fault to recover from"));
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub(super) fn card(view: &View<'_>) -> Card {
     let scenario = view.limit.scenario();
     let tone = match view.sound() {
         Sound::Good => Tone::Good,
+        Sound::Caution => Tone::Caution,
         Sound::Bad => Tone::Bad,
     };
     let at = view.bracket().and_then(|bracket| view.limit.point(bracket.limit));

@@ -39,6 +39,7 @@ fn answer(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     let rest = lines[0].trim_start().strip_prefix(word).unwrap_or_default().to_owned();
     let painted = match view.sound() {
         Sound::Good => paint.good(word),
+        Sound::Caution => paint.caution(word),
         Sound::Bad => paint.bad(word),
     };
     lines[0] = format!("{painted} {rest}");

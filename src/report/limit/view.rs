@@ -19,6 +19,8 @@ pub(crate) struct View<'l> {
 pub(crate) enum Sound {
     /// The scenario as it is meets its objectives.
     Good,
+    /// The same, but no objective limits what is refused or lost.
+    Caution,
     /// It does not.
     Bad,
 }
@@ -79,7 +81,22 @@ impl<'l> View<'l> {
     }
 
     pub(crate) fn sound(&self) -> Sound {
-        if meets_its_own(self.limit) { Sound::Good } else { Sound::Bad }
+        match (meets_its_own(self.limit), self.unjudged()) {
+            (false, _) => Sound::Bad,
+            (true, Some(_)) => Sound::Caution,
+            (true, None) => Sound::Good,
+        }
+    }
+
+    /// The worst that no objective limits, at the limit, or at any value where there is none.
+    pub(crate) fn unjudged(&self) -> Option<String> {
+        let limit = self.bracket().map(|bracket| bracket.limit.to_bits());
+        let points = self.limit.points.iter().filter(|point| point.pass);
+        let asked = points.filter(|point| limit.is_none_or(|limit| point.value.to_bits() == limit));
+        let harm =
+            |point: &Point| point.traffic.unlimited.iter().map(|one| one.part.share).fold(0.0, f64::max);
+        let worst = asked.max_by(|a, b| harm(a).total_cmp(&harm(b)))?;
+        Some(format!("At {}: {}", self.place(worst.value), traffic::unjudged(&worst.traffic)?))
     }
 
     /// One word for what was found.
@@ -204,7 +221,7 @@ impl<'l> View<'l> {
 
     /// Remarks on how far the answer can be trusted.
     pub(crate) fn remarks(&self) -> Vec<String> {
-        let mut remarks = Vec::new();
+        let mut remarks: Vec<String> = self.unjudged().into_iter().collect();
         if self
             .bracket()
             .is_some_and(|bracket| bracket.interval.low.is_none() || bracket.interval.high.is_none())

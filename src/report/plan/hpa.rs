@@ -168,7 +168,7 @@ impl Manifest {
         if scaling.derived.is_some() {
             let window = number::value(Unit::Seconds, down.window.as_secs_f64());
             let recovery = match choice.findings.summary.metric(Metric::Recovery).n {
-                0 => "nothing disturbs the plan".to_owned(),
+                0 => "there is no spike or fault".to_owned(),
                 _ => format!("95 % within {}", View::recovery_p95(&choice.findings.summary)),
             };
             self.comments(

@@ -53,11 +53,14 @@ fn head(views: &[View<'_>]) -> Markup {
 pub(super) fn card(views: &[View<'_>]) -> Card {
     let count = |ending| views.iter().filter(|view| view.ending() == ending).count();
     let refuted = count(Ending::Refuted);
+    let unlimited = views.iter().any(View::has_unlimited);
     let (tone, verdict) = match (count(Ending::Nothing), count(Ending::Undecided), views.len()) {
         (0, _, 1) if refuted > 0 => (Tone::Bad, "✗ FILES MISS THE OBJECTIVES".to_owned()),
         (0, _, n) if refuted > 0 => {
             (Tone::Bad, format!("✗ THE FILES OF {refuted} OF {n} MISS THE OBJECTIVES"))
         }
+        (0, 0, 1) if unlimited => (Tone::Caution, "! PLANNED".to_owned()),
+        (0, 0, n) if unlimited => (Tone::Caution, format!("! {n} PLANNED")),
         (0, 0, 1) => (Tone::Good, "✓ PLANNED".to_owned()),
         (0, 0, n) => (Tone::Good, format!("✓ {n} PLANNED")),
         (0, _, 1) => (Tone::Neutral, "? UNDECIDED".to_owned()),

@@ -92,6 +92,7 @@ fn cells(view: &View<'_>) -> [String; HEADER.len()] {
 fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<String> {
     let mut lines = vec![String::new()];
     let word = match view.ending() {
+        Ending::Planned if view.has_unlimited() => paint.caution("PLANNED"),
         Ending::Planned => paint.good("PLANNED"),
         Ending::Undecided => paint.bad("UNDECIDED"),
         Ending::Refuted => paint.bad("FILES MISS THE OBJECTIVES"),

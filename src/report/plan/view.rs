@@ -311,6 +311,11 @@ impl<'p> View<'p> {
         format!("{} refused, {} lost", traffic::share(total.refused), traffic::share(total.lost))
     }
 
+    /// Whether something is refused or lost that no objective limits, but at most a price.
+    pub(crate) fn has_unlimited(&self) -> bool {
+        self.plan.choice.as_ref().is_some_and(|choice| !choice.findings.summary.traffic.unlimited.is_empty())
+    }
+
     /// What became of all traffic, each as a sentence.
     pub(crate) fn traffic(choice: &Choice) -> Vec<String> {
         let summary = &choice.findings.summary;
@@ -466,7 +471,7 @@ impl<'p> View<'p> {
             (None, _) => String::new(),
         };
         format!(
-            "{} ({} refused, {} lost): {alerts}{used_up}.",
+            "{} ({} refused, {} lost with hpa.yaml): {alerts}{used_up}.",
             capitalised(&alarm.name),
             traffic::share(alarm.fates.refused),
             traffic::share(alarm.fates.lost)
@@ -543,6 +548,10 @@ impl<'p> View<'p> {
             name: "simulated",
             left: verified,
             notes: [
+                some(
+                    path.overloaded,
+                    "can never do what keeps coming, and no objective allows to refuse it for ever",
+                ),
                 some(path.spared, "do what a simulated one did: no level in which they differ was reached"),
                 some(path.too_dear, "cost more than the chosen one, whatever they do"),
                 some(path.not_better, "cost as much and cannot be better by more than the limit errs"),
@@ -610,8 +619,11 @@ impl<'p> View<'p> {
                 plain(screen.audited),
             ));
         }
+        parts.extend(
+            (path.overloaded > 0)
+                .then(|| format!("{} can never do what keeps coming", plain(path.overloaded))),
+        );
         parts.push(format!("{} simulated", plain(left("simulated"))));
-        parts.extend((path.spared > 0).then(|| format!("{} more must do the same", plain(path.spared))));
         parts.push(format!("{} meet the objectives", plain(left("meet the objectives"))));
         if let Some(choice) = &self.plan.choice {
             let guarantee = self.guarantee(choice);
@@ -650,14 +662,18 @@ impl<'p> View<'p> {
             .iter()
             .filter(|one| matches!(one.fate, Fate::Worse(_) | Fate::Equal | Fate::Open));
         if rivals.count() == 0 {
-            return match self.plan.path {
-                SearchPath { not_better: 1.., .. } => "no other candidate of its cost can be better",
-                SearchPath { spared: 1.., .. } => {
-                    "every other candidate of its cost that meets the objectives does the same"
-                }
-                _ => "no other candidate of its cost meets the objectives",
-            }
-            .to_owned();
+            let SearchPath { spared, not_better, beyond_finalists, .. } = self.plan.path;
+            let others = [
+                (spared, "must do what a simulated one did"),
+                (not_better, "cannot be better"),
+                (beyond_finalists, "of its cost were not tried"),
+            ];
+            let told = others.iter().filter(|(count, _)| *count > 0);
+            let told: Vec<String> = told.map(|(count, what)| format!("{} {what}", plain(*count))).collect();
+            return match told.as_slice() {
+                [] => "no other candidate of its cost meets the objectives".to_owned(),
+                told => format!("of the others {}", told.join(", ")),
+            };
         }
         let show = |delta: f64| match choice.criterion {
             Criterion::Cost => self.amount(delta),
@@ -736,8 +752,16 @@ impl<'p> View<'p> {
 
     /// Why there is no plan: what the nearest candidate misses, and by how much.
     pub(crate) fn why_nothing(&self) -> String {
+        let overloaded = match self.plan.path.overloaded {
+            0 => String::new(),
+            count => format!(
+                " {} can never do what keeps coming: they need more workers, or an objective that allows to refuse the rest for \
+                 ever, such as rejection_probability <= 50%.",
+                plain(count)
+            ),
+        };
         let Some(nearest) = &self.plan.nearest else {
-            return "No candidate meets the objectives.".to_owned();
+            return format!("No candidate is left to choose from.{overloaded}");
         };
         let missed: Vec<String> = nearest.slo.iter().filter(|slo| !slo.pass).map(missed_by).collect();
         let mut text =
@@ -749,7 +773,7 @@ impl<'p> View<'p> {
                 let _ = write!(text, "; it misses {}.", missed.join("; "));
             }
         }
-        text
+        text + &overloaded
     }
 
     /// Limits of the model that a reader must know before applying the plan.

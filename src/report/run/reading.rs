@@ -232,7 +232,7 @@ pub(crate) fn recovery(scenario: &Scenario, summary: &Summary) -> String {
     let shown = number::estimate(Unit::Seconds, estimate);
     let since = recovery_origin(scenario).0.since();
     match (estimate.censored, estimate.n) {
-        (_, 0) => "not disturbed".to_owned(),
+        (_, 0) => "no spike or fault to recover from".to_owned(),
         (0, _) => format!("{shown} {since}"),
         (censored, n) if censored >= n => "not within the run".to_owned(),
         (censored, n) => {
@@ -391,7 +391,7 @@ pub(crate) fn answer(scenario: &Scenario, findings: &Findings) -> String {
         "the circuit stays closed".to_owned()
     };
     let recovery = match summary.metric(Metric::Recovery).n {
-        0 => "nothing disturbs it".to_owned(),
+        0 => "there is no spike or fault to recover from".to_owned(),
         _ => format!("recovery {}", recovery(scenario, summary)),
     };
     let normal = normal_again(scenario, summary).map(|normal| format!("; normal again {normal}"));

@@ -79,7 +79,9 @@ pub(super) fn card(view: &View<'_>) -> Card {
         tone,
         verdict: format!("{}{verdict}", card::sign(tone)),
         remarks: Vec::new(),
-        lead: vec![answer(view)],
+        lead: std::iter::once(answer(view))
+            .chain(view.given_up(best).map(|share| format!("{share} of requests given up or lost.")))
+            .collect(),
         tiles: vec![
             tile(Metric::RejectionProbability, "of offered jobs refused"),
             tile(Metric::Lost, "jobs lost"),
@@ -154,7 +156,10 @@ fn ranking(view: &View<'_>) -> Markup {
     let slo = &view.grid().scenario().slo;
     let mut header = vec!["", "rank"];
     header.extend((0..view.grid().axes.len()).map(|axis| view.name(axis)));
-    header.extend([view.cost_name(), "recovery", "refused"]);
+    let has_clients = view.grid().scenario().model.clients.is_some();
+    header.push(view.cost_name());
+    header.extend(has_clients.then_some("given up or lost"));
+    header.extend(["recovery", "refused"]);
     if view.loses_jobs() {
         header.push("lost jobs");
     }
@@ -169,6 +174,7 @@ fn ranking(view: &View<'_>) -> Markup {
                 td { (view.rank(position)) }
                 @for value in view.values(position) { td { (value) } }
                 td { (view.cost(&result.cost)) }
+                @if let Some(share) = view.given_up(result) { td { (share) } }
                 td { (View::estimate(result, Metric::Recovery)) }
                 td { (View::estimate(result, Metric::RejectionProbability)) }
                 @if view.loses_jobs() { td { (View::estimate(result, Metric::Lost)) } }

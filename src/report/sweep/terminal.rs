@@ -66,6 +66,10 @@ fn table(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     }
     let settings = columns.len();
     columns.push(Column::new(view.cost_name(), rows().map(|(_, result)| view.cost(&result.cost))));
+    if rows().any(|(_, result)| view.given_up(result).is_some()) {
+        let given_up = rows().map(|(_, result)| view.given_up(result).unwrap_or_default());
+        columns.push(Column::new("given up or lost", given_up));
+    }
     columns.push(Column::new("recovery", rows().map(|(_, result)| View::estimate(result, Metric::Recovery))));
     let rejected = |result| View::estimate(result, Metric::RejectionProbability);
     columns.push(Column::new("refused", rows().map(|(_, result)| rejected(result))));
@@ -159,11 +163,11 @@ fn verdict(view: &View<'_>, width: usize, paint: Paint) -> Vec<String> {
     let which = if best.passes() { "The best" } else { "The nearest" };
     let cheapest = view.cheapest_sentence().map_or_else(String::new, |cheapest| format!(" {cheapest}."));
     let text = format!(
-        "{word}  {}. {which}: {}, {}, {} refused.{cheapest} {}",
+        "{word}  {}. {which}: {}, {}, {}.{cheapest} {}",
         view.passing_sentence(),
         view.settings(view.best(), &view.varied),
         view.cost_in_words(&best.cost),
-        View::estimate(best, Metric::RejectionProbability),
+        view.harm(best),
         view.order()
     );
     let mut lines = wrapped(&text, width - 1, "");

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::experiment::summary::Estimate;
-use crate::model::metric::Metric;
+use crate::experiment::summary::{Estimate, estimate_of};
+use crate::model::metric::{Metric, Unit};
 use crate::report::kit::setting::readable;
 use crate::report::kit::text::plural;
 use crate::report::kit::{cost, number};
@@ -119,7 +119,7 @@ impl<'s> View<'s> {
         let values = self.values(position);
         let parts: Vec<String> =
             axes.iter().map(|&axis| format!("{} {}", self.name(axis), values[axis])).collect();
-        parts.join(", ")
+        if parts.is_empty() { "the scenario as it is".to_owned() } else { parts.join(", ") }
     }
 
     /// The varied axes on which these variants differ; all varied axes for a single variant.
@@ -160,10 +160,30 @@ impl<'s> View<'s> {
         let first = if scenario.slo.is_empty() { "" } else { "the objectives missed, then by " };
         let harm = if scenario.model.clients.is_some() { "given up or lost" } else { "refused or lost" };
         format!(
-            "Ranked by {first}the share {harm}, then {}, then {}; = is what the replications cannot tell apart.",
+            "Ranked by {first}the share {harm}, then {}, then {}; {}.",
             self.cost_name(),
-            scenario.plan.tie_break.name()
+            scenario.plan.tie_break.name(),
+            match self.sweep.study.replications {
+                1 => "a single replication cannot tell differences from chance".to_owned(),
+                few @ ..FEW => format!("= is what {few} replications cannot tell apart, which is much"),
+                _ => "= is what the replications cannot tell apart".to_owned(),
+            }
         )
+    }
+
+    /// The share that variants are ranked by where clients send again: what they give up, or what is lost.
+    pub(crate) fn given_up(&self, result: &VariantResult) -> Option<String> {
+        self.grid().scenario().model.clients?;
+        let harm = estimate_of(&result.criteria.harm.iter().copied().collect(), 0);
+        Some(number::estimate(Unit::Fraction, &harm))
+    }
+
+    /// What a variant refuses: `7.2 % refused`, and with clients what they give up.
+    pub(crate) fn harm(&self, result: &VariantResult) -> String {
+        let given_up = self
+            .given_up(result)
+            .map_or_else(String::new, |share| format!("{share} of requests given up or lost, "));
+        format!("{given_up}{} refused", View::estimate(result, Metric::RejectionProbability))
     }
 
     /// The cheapest variant that meets every objective, where it is not the best: its settings and its cost.
@@ -175,10 +195,10 @@ impl<'s> View<'s> {
         }
         let differing = self.differing(&[cheapest, self.best()]);
         Some(format!(
-            "The cheapest that meets every objective: {} – {}, {} refused",
+            "The cheapest that meets every objective: {} – {}, {}",
             self.settings(cheapest, &differing),
             self.cost_in_words(&self.result(cheapest).cost),
-            View::estimate(self.result(cheapest), Metric::RejectionProbability),
+            self.harm(self.result(cheapest)),
         ))
     }
 
@@ -229,6 +249,9 @@ impl<'s> View<'s> {
             .collect()
     }
 }
+
+/// Fewer replications than this tell little apart: the interval of two is 13 standard errors wide, that of five 3.
+const FEW: u32 = 5;
 
 /// `1 variant`, `28 variants`.
 pub(crate) fn variants(count: usize) -> String {
