@@ -171,7 +171,7 @@ pub(super) fn read_plan(mut plan: Section<'_>) -> PlanSettings {
         .number(1e-6, 1.0)
         .or("0.01");
     let tie_break = plan
-        .key("tie_break", "The metric that decides between configurations of equal cost; less is better.")
+        .key("tie_break", "The metric that decides between configurations of equal cost, in a sweep also of equal refusal; less is better.")
         .typed(Kind::Text, metric_of)
         .or("rejection_probability");
     let finalists = plan

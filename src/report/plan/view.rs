@@ -21,7 +21,7 @@ use crate::plan::{Choice, Criterion, Fate, Plan, Screen, SearchPath};
 use crate::report::kit::cost;
 use crate::report::kit::number::{self, bounded};
 use crate::report::kit::objective;
-use crate::report::kit::text::capitalised;
+use crate::report::kit::text::{capitalised, plural};
 use crate::report::kit::traffic;
 use crate::report::run::clients::retry_capacity;
 use crate::scenario::{Hint, Prices, Scenario};
@@ -58,6 +58,9 @@ pub(crate) struct Recommended {
     /// Where to put it.
     pub(crate) place: String,
 }
+
+/// Where only prices judge a plan.
+const NONE_SET: &str = "no objective is set";
 
 /// A stage of the search: what is left of the candidates, and why the others are not.
 #[derive(Clone, Debug)]
@@ -424,6 +427,7 @@ impl<'p> View<'p> {
         let told = |tested: &Tested| {
             let missed: Vec<String> = tested.slo.iter().filter(|slo| !slo.pass).map(missed_by).collect();
             let result = match missed.as_slice() {
+                [] if tested.slo.is_empty() => NONE_SET.to_owned(),
                 [] => "every objective is met".to_owned(),
                 missed => format!("missed: {}", missed.join("; ")),
             };
@@ -720,7 +724,13 @@ impl<'p> View<'p> {
         let sentence = |verdict: &SpecVerdict| {
             let summary = &verdict.summary;
             let result = match summary.verdict {
-                Verdict::Pass => "meets every objective".to_owned(),
+                _ if summary.slo.is_empty() => NONE_SET.to_owned(),
+                Verdict::Pass => {
+                    format!(
+                        "meets every objective in {}",
+                        plural(summary.replications as usize, "replication")
+                    )
+                }
                 Verdict::Fail => {
                     let missed = summary.slo.iter().filter(|slo| !slo.pass).map(missed_by);
                     format!("misses {}", missed.collect::<Vec<_>>().join("; "))
