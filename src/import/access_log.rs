@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::input::Source;
 use super::recording::Recording;
 use super::time;
-use super::{ImportError, Options};
+use super::{ImportError, Options, no_way};
 
 /// The names that fields of JSON logs have.
 const TIMES: &[&str] = &[
@@ -24,7 +24,12 @@ const TIMES: &[&str] = &[
 const METHODS: &[&str] = &["request_method", "method", "RequestMethod", "http_method"];
 const PATHS: &[&str] = &["request_uri", "uri", "path", "url", "RequestPath"];
 const STATUSES: &[&str] = &["status", "response_code", "status_code", "DownstreamStatus"];
+const WAYS: &[&str] = &["method", "path", "status", "host", "none"];
 const DURATION: &str = "request_time";
+/// More kinds of answers are not told apart: in JSON logs a status may be any text.
+const MOST_STATUSES: usize = 1_000;
+/// So much of a status is kept.
+const LONGEST_STATUS: usize = 40;
 
 pub(super) fn recognise(head: &str) -> bool {
     let first = head.lines().next().unwrap_or_default();
@@ -58,7 +63,7 @@ pub(super) fn read(
 ) -> Result<(), ImportError> {
     let by = options.class_by.as_deref().unwrap_or("method");
     let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
-    let (mut lines, mut is_timed) = (0_u64, false);
+    let (mut lines, mut is_timed, mut others) = (0_u64, false, 0_u64);
     for source in sources.iter_mut() {
         while let Some((number, line)) = source.next_record()? {
             lines += 1;
@@ -78,14 +83,25 @@ pub(super) fn read(
             // `-` where there was no upstream, and in other places.
             let seconds = entry.seconds.as_deref().and_then(|text| time::decimal(text, 9));
             is_timed |= seconds.is_some();
-            *statuses.entry(entry.status).or_default() += 1;
+            let status: String = entry.status.chars().take(LONGEST_STATUS).collect();
+            if statuses.len() < MOST_STATUSES || statuses.contains_key(&status) {
+                *statuses.entry(status).or_default() += 1;
+            } else {
+                others += 1;
+            }
+            recording.good();
             let class = recording.class(&class, None);
-            recording.job(entry.at, class, seconds.map(|nanos| nanos as u64), None);
+            recording
+                .job(entry.at, class, seconds.map(|nanos| nanos as u64), None, || source.place(number))?;
         }
     }
     recording.read = format!("{lines} lines");
-    let list: Vec<String> =
+    let mut list: Vec<String> =
         statuses.iter().take(20).map(|(status, count)| format!("{status} {count}")).collect();
+    others += statuses.values().skip(20).sum::<u64>();
+    if others > 0 {
+        list.push(format!("others {others}"));
+    }
     recording.learnt.push(format!("Answers by status: {}. All of them count as jobs.", list.join(", ")));
     if by != "none" {
         recording
@@ -112,7 +128,7 @@ fn of_text(line: &str) -> Result<Entry, Fault> {
     let shown = || line.chars().filter(|c| !c.is_control()).take(60).collect::<String>();
     let (date, rest) =
         date_of(line).ok_or_else(|| bad(format!("`{}` is no line of an access log", shown())))?;
-    let at = time::date(date).and_then(|at| i64::try_from(at).ok());
+    let at = time::date(date).and_then(|at| i64::try_from(at).ok()).and_then(time::recorded);
     let at = at.ok_or_else(|| bad(format!("`{date}` is not a date")))?;
     let (request, rest) =
         quoted(rest).ok_or_else(|| bad(format!("the request of `{}` is not in quotes", shown())))?;
@@ -138,7 +154,8 @@ fn of_text(line: &str) -> Result<Entry, Fault> {
         }
     }
     tail.push_str(after);
-    let is_seconds = |text: &str| text.contains('.') && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    // An address such as that of the upstream has points as well, and is no number.
+    let is_seconds = |text: &str| text.contains('.') && time::decimal(text, 9).is_some();
     let seconds = tail.split_whitespace().skip(2).find_map(|word| {
         let word = word.strip_prefix("rt=").or_else(|| word.strip_prefix("request_time=")).unwrap_or(word);
         is_seconds(word).then(|| word.to_owned())
@@ -191,8 +208,9 @@ fn of_json(line: &str) -> Result<Entry, Fault> {
     let Some(written) = text(TIMES) else {
         return Err(bad("the line has no time".into(), format!("one of the fields {}", TIMES.join(", "))));
     };
-    let Some(at) = time::moment(&written) else {
-        return Err(bad(format!("`{written}` is not a time"), "a date, or a number since 1970".into()));
+    let Some(at) = time::moment(&written).and_then(time::recorded) else {
+        let help = "a date, or a number since 1970, before the year 2100";
+        return Err(bad(format!("`{written}` is not a time"), help.into()));
     };
     // Caddy has an object there, others the line of the request.
     let inner =
@@ -231,12 +249,12 @@ fn class_of(entry: &Entry, by: &str, is_json: bool) -> Result<String, Fault> {
                 let names: Vec<&str> = entry.fields.keys().map(String::as_str).take(20).collect();
                 return Err(Fault::Bad(
                     message,
-                    format!("allowed: method, path, status, host, none, {}", names.join(", ")),
+                    format!("allowed: {}, {}", WAYS.join(", "), names.join(", ")),
                 ));
             }
             None => {
-                let message = format!("`--class-by {field}` is not in an access log");
-                return Err(Fault::Option(message, "allowed: method, path, status, host, none".into()));
+                let (message, help) = no_way(field, WAYS, "an access log");
+                return Err(Fault::Option(message, help));
             }
         },
     })

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use backpressure_sim::import::FORMATS;
@@ -241,6 +241,73 @@ fn gaps_have_to_be_explained() {
     assert_eq!(told["jobs"], 60 + 75);
 }
 
+/// A matrix of one series, with these times as they are written.
+fn matrix_at(samples: &[(&str, &str)]) -> String {
+    let values: Vec<String> = samples.iter().map(|(at, value)| format!("[{at},\"{value}\"]")).collect();
+    let values = values.join(",");
+    format!(r#"{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{values}]}}]}}"#)
+}
+
+#[test]
+fn samples_may_come_sooner_than_usual() {
+    // The third step is half as long, as where an export begins again or a scrape was late.
+    let jitter = matrix_at(&["0", "15", "30", "37", "52"].map(|at| (at, "2")));
+    let (told, _folder) = import_text("j.json", &jitter, &[]);
+    assert_eq!(told["jobs"], 2 * (52 + 15));
+    let (told, _folder) = import_text("j.json", &jitter, &["--gaps", "hold"]);
+    assert_eq!(told["jobs"], 2 * (52 + 15));
+}
+
+#[test]
+fn times_and_counts_beyond_all_bounds_are_refused_at_their_place() {
+    let far = matrix_at(&[("0", "1"), ("8000000000", "1")]);
+    refuse("p.json", far.as_bytes(), &[], &["result[0].values[1]", "`8000000000` is not a time", "2100"]);
+    let far = matrix_at(&[("0", "1"), ("4000000000", "1")]);
+    refuse("p.json", far.as_bytes(), &[], &["p.json", "the step from sample to sample", "100 years"]);
+    let much = matrix_at(&["0", "15", "30"].map(|at| (at, "1e14")));
+    refuse("p.json", much.as_bytes(), &[], &["result[0].values[0]", "more than 1e15 jobs"]);
+    let rising = matrix_at(&[("0", "0"), ("15", "9e14"), ("30", "1"), ("45", "9e14")]);
+    refuse("p.json", rising.as_bytes(), &["--counter"], &["result[0].values[2]", "more than 1e15 jobs"]);
+
+    let invocations = |rows: &str| format!("app,func,end_timestamp,duration\n{rows}\n");
+    for (rows, expected) in [
+        ("a,f,1,9e9\na,f,8.9e9,0", ["i.csv:2", "duration: `9e9` is not a number of seconds"]),
+        ("a,f,1,0\na,f,8.9e9,0", ["i.csv:3", "end_timestamp: `8.9e9` is not a number of seconds"]),
+        ("a,f,1,4e9\na,f,4e9,0", ["i.csv", "it lasts more than 100 years"]),
+    ] {
+        refuse("i.csv", invocations(rows).as_bytes(), &[], &expected);
+    }
+
+    let minutes: Vec<String> = (1..=1440).map(|minute| minute.to_string()).collect();
+    let header = format!("HashOwner,HashApp,HashFunction,Trigger,{}\n", minutes.join(","));
+    let row = format!("o,a,f,http{}\n", ",1000000000000000".repeat(1440));
+    for words in [&[][..], &["--from", "2000-01-01T00:00:00Z"]] {
+        let table = format!("{header}{}", row.repeat(13));
+        refuse("f.csv", table.as_bytes(), words, &["f.csv:2", "more than 1e15 jobs"]);
+    }
+
+    let log = "h - - [03/May/2150:10:00:01 +0200] \"GET / HTTP/1.1\" 200 1\n";
+    refuse("a.log", log.as_bytes(), &[], &["a.log:1", "`03/May/2150:10:00:01 +0200` is not a date"]);
+    let json = "{\"time\":\"2150-05-03T10:00:00Z\",\"status\":200}\n";
+    refuse("a.log", json.as_bytes(), &[], &["a.log:1", "is not a time", "before the year 2100"]);
+    let jobs = r#"[{"name":"x","opts":{},"timestamp":8900000000000}]"#;
+    refuse("b.json", jobs.as_bytes(), &[], &["[0].timestamp", "before the year 2100"]);
+    let table = "metric_name,timestamp,metric_value\nhttp_reqs,8900000000,1\n";
+    refuse("k.csv", table.as_bytes(), &[], &["k.csv:2", "before the year 2100"]);
+}
+
+#[test]
+fn bins_are_bounded_while_a_file_is_read() {
+    // A line each hour of two days: 172,800,001 bins of a millisecond. The place is where they are too many.
+    let line = |day: u32, hour: u32| {
+        format!("h - - [{day:02}/May/2024:{hour:02}:00:01 +0200] \"GET / HTTP/1.1\" 200 1\n")
+    };
+    let log: String = (1..3).flat_map(|day| (0..24).map(move |hour| line(day, hour))).collect();
+    refuse("a.log", log.as_bytes(), &["--bin", "1ms"], &["a.log:2", "bins of 1ms are more than 1000000"]);
+    let (told, _folder) = import_text("a.log", &log, &["--bin", "1s"]);
+    assert_eq!(told["jobs"], 48);
+}
+
 #[test]
 fn answers_without_a_course_of_rates_are_told() {
     let cases: [(&str, &[&str]); 8] = [
@@ -287,6 +354,13 @@ fn access_logs_are_read_with_their_zones_and_sorted() {
         import_text("b.log", &fs::read_to_string(data("nginx.log")).unwrap(), &["--class-by", "path"]);
     assert_eq!(classes(&told), pairs(&[("/events", 2), ("/health", 1), ("/-", 1)]));
 
+    // The address of an upstream is no number of seconds, and what follows it may be one.
+    let upstream = "h - - [03/May/2024:10:00:01 +0200] \"GET / HTTP/1.1\" 200 17 10.0.0.5 0.123\n";
+    let (told, folder) = import_text("u.log", upstream, &[]);
+    assert!(told["learnt"].to_string().contains("upper bound"), "{told}");
+    let trace = written(&folder, "u.trace.csv");
+    assert!(trace.ends_with("service_ms\n0,123\n"), "{trace}");
+
     let json = fs::read_to_string(data("nginx.jsonl")).unwrap();
     let (told, folder) = import_text("j.log", &json, &["--class-by", "tenant"]);
     assert_eq!(classes(&told), pairs(&[("a___b_", 1), ("total-jobs", 1), ("größe", 1)]));
@@ -305,6 +379,17 @@ fn lines_that_cannot_be_read_are_refused_or_counted() {
     assert!(written(&folder, "a.toml").contains("a.log:2"));
     let mostly = format!("{}oops\noops\n", line(1));
     refuse("a.log", mostly.as_bytes(), &["--skip-bad"], &["2 of 3 records", "more than half", "a.log:2"]);
+    // A record is a row, a sample or a line, whatever it says of jobs.
+    let table = fs::read_to_string(data("azure_fn.csv")).unwrap();
+    let (told, _folder) = import_text("f.csv", &table.replace(",90,", ",-9,"), &["--skip-bad"]);
+    assert_eq!((told["jobs"].as_u64(), &told["left_out"][0]["count"]), (Some(22), &Value::from(1)));
+    let series = matrix(&[("", &["1", "x", "1", "1"])]);
+    let (told, _folder) = import_text("p.json", &series, &["--skip-bad", "--gaps", "hold"]);
+    assert_eq!((&told["jobs"], &told["left_out"][0]["count"]), (&Value::from(60), &Value::from(1)));
+    refuse("p.json", series.as_bytes(), &["--skip-bad"], &["values[0]", "one is missing"]);
+    let points = fs::read_to_string(data("k6.json")).unwrap();
+    let (told, _folder) = import_text("k.json", &format!("{points}oops\noops\noops\n"), &["--skip-bad"]);
+    assert_eq!((&told["jobs"], &told["left_out"][0]["count"]), (&Value::from(3), &Value::from(3)));
     let bad_date = format!("{}{}", line(1), line(2).replace("03/May", "33/May"));
     refuse("a.log", bad_date.as_bytes(), &[], &["a.log:2", "`33/May/2024:10:00:02 +0200` is not a date"]);
     refuse("a.log", line(1).as_bytes(), &["--class-by", "tenant"], &["--class-by tenant", "method, path"]);
@@ -462,6 +547,8 @@ fn bytes_are_text_however_they_are_packed() {
         );
     }
     refuse("p.json", &packed[..packed.len() - 12], &[], &["p.json", "gzip data are truncated or damaged"]);
+    let half = [b"\xff\xfe", &utf16[..], b"x"].concat();
+    refuse("p.json", &half, &[], &["p.json", "begins as UTF-16 and goes on as something else"]);
     refuse("p.bz2", b"BZh91AY", &[], &["compressed by bzip2", "bunzip2"]);
 
     // A long log that ends within its gzip data: the place is where it was read to.
@@ -473,16 +560,22 @@ fn bytes_are_text_however_they_are_packed() {
     refuse("a.log.gz", &packed[..packed.len() - 100], &[], &["a.log.gz, after line ", "truncated"]);
 }
 
+/// An import of what comes by standard input.
+fn import_piped(folder: &Path, content: &[u8]) -> Output {
+    let mut child = command(folder, &["import", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(content).unwrap();
+    child.wait_with_output().unwrap()
+}
+
 #[test]
 fn standard_input_is_read() {
     let folder = empty();
-    let mut child = command(folder.path(), &["import", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(&fs::read(data("nasa.log")).unwrap()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = import_piped(folder.path(), &fs::read(data("nasa.log")).unwrap());
     let told = text(&output.stdout);
     for part in
         ["read      standard input: an access log, 3 lines", "left out  nothing", "scenario  imported.toml"]
@@ -490,6 +583,12 @@ fn standard_input_is_read() {
         assert!(told.contains(part), "no `{part}` in\n{told}");
     }
     assert_eq!(files(folder.path()).len(), 2);
+
+    // A trace is one, and no file of the folder is meant.
+    let folder = empty();
+    let output = import_piped(folder.path(), b"time_s,count\n0,10\n");
+    check_code(&output, 3, &["this is a trace already", "file = \"FILE\""]);
+    assert!(!text(&output.stderr).contains("read `"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -544,6 +643,24 @@ fn few_jobs_or_all_at_once_are_a_scenario_too() {
 }
 
 #[test]
+fn one_record_cannot_take_all_memory() {
+    let more = "x".repeat(17 << 20);
+    let table =
+        format!("app,func,end_timestamp,duration\na,f,1,0\na,\"f,2,0\n{}", more.replace("xxxx", "xxx\n"));
+    refuse("i.csv", table.as_bytes(), &[], &["i.csv:3", "the record is longer than 16 MiB", "quote"]);
+    let jobs = format!("[{{\"timestamp\":1,\"opts\":{{}},\"name\":\"{more}");
+    refuse("j.json", jobs.as_bytes(), &[], &["j.json:1:", "record is longer than 16 MiB"]);
+
+    // A status may be any text, so those beyond a thousand are counted together.
+    let line = |status: usize| {
+        format!("{{\"time\":\"2024-05-03T10:00:00Z\",\"path\":\"/\",\"status\":\"failed {status}\"}}\n")
+    };
+    let log: String = (0..1_200).map(line).collect();
+    let (told, _folder) = import_text("a.log", &log, &[]);
+    assert!(told["learnt"].to_string().contains("others 1180."), "{told}");
+}
+
+#[test]
 fn smaller_classes_are_put_together() {
     let line = |path: usize| format!("h - - [03/May/2024:10:00:01 +0200] \"GET /{path} HTTP/1.1\" 200 1\n");
     let log: String = (0..20).flat_map(|path| (0..=path).map(move |_| line(path))).collect();
@@ -553,6 +670,17 @@ fn smaller_classes_are_put_together() {
     let lines: String = (0..1_500).map(line).collect();
     let (told, _folder) = import_text("a.log", &lines, &["--class-by", "path", "--top", "3"]);
     assert_eq!(told["jobs"], 1_500);
+    let told_of = |told: &Value| told["learnt"].to_string();
+    assert!(told_of(&told).contains("after the first 1000"), "{told}");
+    // With priorities as well, and names that are whole texts.
+    let job =
+        |name: &str| format!(r#"{{"name":"{name}","opts":{{"priority":3}},"timestamp":1700000000000}}"#);
+    let long = "x".repeat(1_001);
+    let jobs: Vec<String> =
+        (0..1_500).map(|name| job(&name.to_string())).chain([job(&long), job(&long)]).collect();
+    let (told, _folder) = import_text("jobs.json", &jobs.join("\n"), &["--top", "900"]);
+    assert_eq!(classes(&told)[0], ("other".to_owned(), 603));
+    assert!(told_of(&told).contains("102 smaller classes"), "1,000 names and one `other`: {told}");
 }
 
 #[test]
@@ -654,7 +782,16 @@ fn a_trace_reader_names_the_same_kinds_and_the_command() {
         let content = fs::read_to_string(data(file)).unwrap();
         let kind = backpressure_sim::import::recognise(&content).unwrap();
         assert!(FORMATS.iter().any(|format| format.kind == kind.kind));
+        // What that command would refuse is answered as it would.
         let command = format!("simulate import {file}");
-        check_refusal(folder.path(), &["a.toml"], 3, &[kind.what, &command, "a.toml:4:8"]);
+        let way_on = match file {
+            "k6-summary.json" => "k6 run --out json=k6.json SCRIPT",
+            "wiki.txt" => "a line for the sum of each hourly file",
+            _ => &command,
+        };
+        check_refusal(folder.path(), &["a.toml"], 3, &[kind.what, way_on, "a.toml:4:8"]);
     }
+    // Both look at no more of a file than at its beginning.
+    let late = format!("{{{}\"resultType\":\"matrix\"}}", " ".repeat(64 << 10));
+    assert!(backpressure_sim::import::recognise(&late).is_none());
 }
