@@ -354,14 +354,13 @@ impl Search {
 
     /// Whether a candidate must do the same as one that was simulated; noted, with what became of that one, if so.
     fn is_spared(&self, table: &Table, index: usize, verified: &mut Verified) -> bool {
-        let does_the_same =
-            |other: &usize| {
-                let (own, its) = (&self.candidates[index], &self.candidates[*other]);
-                own.monthly == its.monthly
-                    && own.dormant.as_ref().zip(its.dormant.as_ref()).is_some_and(|(levels, its_levels)| {
-                        levels.does_the_same(its_levels, table.known(its.id))
-                    })
-            };
+        let does_the_same = |other: &usize| {
+            let (own, its) = (&self.candidates[index], &self.candidates[*other]);
+            own.monthly == its.monthly
+                && own.dormant.as_ref().zip(its.dormant.as_ref()).is_some_and(|(levels, its_levels)| {
+                    levels.does_the_same(its_levels, &table.known(its.id))
+                })
+        };
         let Some(other) = verified.tried.iter().copied().find(does_the_same) else { return false };
         verified.does_as(index, other);
         verified.spared += 1;
