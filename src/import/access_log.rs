@@ -79,8 +79,10 @@ pub(super) fn read(
             let seconds = entry.seconds.as_deref().and_then(|text| time::decimal(text, 9));
             is_timed |= seconds.is_some();
             *statuses.entry(entry.status).or_default() += 1;
+            recording.good();
             let class = recording.class(&class, None);
-            recording.job(entry.at, class, seconds.map(|nanos| nanos as u64), None);
+            recording
+                .job(entry.at, class, seconds.map(|nanos| nanos as u64), None, || source.place(number))?;
         }
     }
     recording.read = format!("{lines} lines");
@@ -112,7 +114,7 @@ fn of_text(line: &str) -> Result<Entry, Fault> {
     let shown = || line.chars().filter(|c| !c.is_control()).take(60).collect::<String>();
     let (date, rest) =
         date_of(line).ok_or_else(|| bad(format!("`{}` is no line of an access log", shown())))?;
-    let at = time::date(date).and_then(|at| i64::try_from(at).ok());
+    let at = time::date(date).and_then(|at| i64::try_from(at).ok()).and_then(time::recorded);
     let at = at.ok_or_else(|| bad(format!("`{date}` is not a date")))?;
     let (request, rest) =
         quoted(rest).ok_or_else(|| bad(format!("the request of `{}` is not in quotes", shown())))?;
@@ -138,7 +140,8 @@ fn of_text(line: &str) -> Result<Entry, Fault> {
         }
     }
     tail.push_str(after);
-    let is_seconds = |text: &str| text.contains('.') && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    // An address such as that of the upstream has points as well, and is no number.
+    let is_seconds = |text: &str| text.contains('.') && time::decimal(text, 9).is_some();
     let seconds = tail.split_whitespace().skip(2).find_map(|word| {
         let word = word.strip_prefix("rt=").or_else(|| word.strip_prefix("request_time=")).unwrap_or(word);
         is_seconds(word).then(|| word.to_owned())
@@ -191,8 +194,9 @@ fn of_json(line: &str) -> Result<Entry, Fault> {
     let Some(written) = text(TIMES) else {
         return Err(bad("the line has no time".into(), format!("one of the fields {}", TIMES.join(", "))));
     };
-    let Some(at) = time::moment(&written) else {
-        return Err(bad(format!("`{written}` is not a time"), "a date, or a number since 1970".into()));
+    let Some(at) = time::moment(&written).and_then(time::recorded) else {
+        let help = "a date, or a number since 1970, before the year 2100";
+        return Err(bad(format!("`{written}` is not a time"), help.into()));
     };
     // Caddy has an object there, others the line of the request.
     let inner =

@@ -79,10 +79,11 @@ pub(super) fn read_minutes(
                 continue;
             }
             rows += 1;
+            recording.good();
             let class = recording.class(by.map_or("", |column| &table.row[column]), None);
             for (minute, count) in counts {
                 let begin = (minutes_before + minute - 1) * MINUTE;
-                recording.count(begin, begin + MINUTE, class, count);
+                recording.count(begin, begin + MINUTE, class, count, || table.place())?;
             }
         }
         minutes_before += minutes.iter().map(|(_, minute)| *minute).max().unwrap_or_default();
@@ -108,34 +109,25 @@ pub(super) fn read_invocations(
         return Err(ImportError::new(message, &*sources[0].shown, "allowed: func, app, none"));
     }
     let mut rows = 0_u64;
-    // An invocation that began before the recording has a time below zero, which waits until zero is known.
-    let mut early: Vec<(i64, String, u64)> = Vec::new();
     for source in sources.iter_mut() {
         let mut table = Table::of(source)?;
         let (end, length) = (table.column("end_timestamp")?, table.column("duration")?);
         let by = if by == "none" { None } else { Some(table.column(by)?) };
         while table.advance(recording)? {
             rows += 1;
-            let number = |column: usize| time::decimal(&table.row[column], 9);
+            let number = |column: usize| time::decimal(&table.row[column], 9).and_then(time::recorded);
             let (Some(at), Some(service)) = (number(end), number(length)) else {
                 let wrong = if number(end).is_none() { end } else { length };
                 let message =
                     format!("{}: `{}` is not a number of seconds", table.names[wrong], &table.row[wrong]);
-                recording.bad(table.error(message, "seconds, 0 or more"))?;
+                recording.bad(table.error(message, "seconds, 0 or more, before the year 2100"))?;
                 continue;
             };
-            let name = by.map_or("", |column| &table.row[column]);
-            if at < service {
-                early.push((at - service, name.to_owned(), service as u64));
-                continue;
-            }
-            let class = recording.class(name, None);
-            recording.job(at - service, class, Some(service as u64), None);
+            recording.good();
+            let class = recording.class(by.map_or("", |column| &table.row[column]), None);
+            // Below zero, if it began before the recording.
+            recording.job(at - service, class, Some(service as u64), None, || table.place())?;
         }
-    }
-    for (at, name, service) in early {
-        let class = recording.class(&name, None);
-        recording.job(at, class, Some(service), None);
     }
     recording.read = format!("{rows} invocations");
     recording
@@ -159,7 +151,7 @@ pub(super) fn read_llm(
         let at = table.column("TIMESTAMP")?;
         let tokens = [table.column("ContextTokens")?, table.column("GeneratedTokens")?];
         while table.advance(recording)? {
-            let Some(time) = time::moment(&table.row[at]) else {
+            let Some(time) = time::moment(&table.row[at]).and_then(time::recorded) else {
                 let message = format!("TIMESTAMP: `{}` is not a date", &table.row[at]);
                 recording.bad(table.error(message, "such as 2023-11-16 18:17:03.9799600"))?;
                 continue;
@@ -175,8 +167,9 @@ pub(super) fn read_llm(
             rows += 1;
             read += context;
             written += generated;
+            recording.good();
             let class = recording.class("", None);
-            recording.job(time, class, None, None);
+            recording.job(time, class, None, None, || table.place())?;
         }
     }
     recording.read = format!("{rows} requests");

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::input::Source;
 use super::recording::Recording;
-use super::{ImportError, Options, json};
+use super::{ImportError, Options, json, time};
 
 pub(super) fn recognise(head: &str) -> bool {
     let is_json = head.starts_with(['[', '{']);
@@ -37,10 +37,18 @@ pub(super) fn read(
         let is_array = source.head.trim_start().starts_with('[');
         let mut each = |index: usize, job: Value| {
             found.jobs += 1;
-            take(&job, by, &mut found, recording).or_else(|(path, message, help)| {
+            let place = |path: &str| {
                 let root = if is_array { format!("[{index}]") } else { format!("job {}", index + 1) };
-                recording.bad(ImportError::new(message, format!("{shown}: {root}{path}"), help))
-            })
+                format!("{shown}: {root}{path}")
+            };
+            match job_of(&job, by, &mut found) {
+                Ok(job) => {
+                    recording.good();
+                    let class = recording.class(&job.name, job.priority);
+                    recording.job(job.at, class, job.service, job.payload, || place(""))
+                }
+                Err((path, message, help)) => recording.bad(ImportError::new(message, place(path), help)),
+            }
         };
         if is_array {
             json::elements(source, &mut each)?;
@@ -69,7 +77,15 @@ pub(super) fn read(
 /// Path in the job, what is wrong there, and what is allowed.
 type Fault = (&'static str, String, String);
 
-fn take(job: &Value, by: &str, found: &mut Found, recording: &mut Recording) -> Result<(), Fault> {
+struct Job {
+    at: i64,
+    name: String,
+    priority: Option<u32>,
+    service: Option<u64>,
+    payload: Option<u64>,
+}
+
+fn job_of(job: &Value, by: &str, found: &mut Found) -> Result<Job, Fault> {
     if !job.is_object() {
         return Err((
             "",
@@ -116,12 +132,11 @@ fn take(job: &Value, by: &str, found: &mut Found, recording: &mut Recording) -> 
     found.unfinished += u64::from(service.is_none());
     found.retried += u64::from(attempts > 1);
     found.delayed += u64::from(delay > 0);
-    let class = recording.class(name, (by != "none").then_some(priority));
-    recording.job(added * 1_000_000, class, service, payload);
-    Ok(())
+    let priority = (by != "none").then_some(priority);
+    Ok(Job { at: added * 1_000_000, name: name.to_owned(), priority, service, payload })
 }
 
-const MILLISECONDS: &str = "whole milliseconds since 1970, from 0 to 9e12";
+const MILLISECONDS: &str = "whole milliseconds since 1970, before the year 2100";
 
 /// A time in milliseconds since 1970. As Redis has it, numbers may stand in quotes.
 fn milliseconds(job: &Value, key: &str, path: &'static str) -> Result<Option<i64>, Fault> {
@@ -130,7 +145,7 @@ fn milliseconds(job: &Value, key: &str, path: &'static str) -> Result<Option<i64
         Some(Value::String(text)) => text.parse().ok(),
         Some(value) => value.as_i64(),
     };
-    match number.filter(|number| (0..=9_000_000_000_000).contains(number)) {
+    match number.filter(|number| (0..time::LATEST / 1_000_000).contains(number)) {
         Some(number) => Ok(Some(number)),
         None => {
             let shown = json::brief(&job[key]);

@@ -57,12 +57,13 @@ pub(super) fn read(
                     continue;
                 }
             };
+            recording.good();
             match point {
                 Point::Request { at, count, class } => {
                     points += 1;
                     let class = recording.class(&class, None);
                     for _ in 0..count {
-                        recording.job(at, class, None, None);
+                        recording.job(at, class, None, None, || source.place(number))?;
                     }
                 }
                 Point::Latency(milliseconds) => {
@@ -107,11 +108,12 @@ pub(super) fn read_table(
         while table.advance(recording)? {
             if &table.row[metric] != "http_reqs" {
                 others += 1;
+                recording.good();
                 continue;
             }
-            let Some(time) = time::moment(&table.row[at]) else {
+            let Some(time) = time::moment(&table.row[at]).and_then(time::recorded) else {
                 let message = format!("timestamp: `{}` is not a time", &table.row[at]);
-                recording.bad(table.error(message, "seconds since 1970, or a date"))?;
+                recording.bad(table.error(message, "seconds since 1970, or a date, before the year 2100"))?;
                 continue;
             };
             let Some(count) = table.row[value].parse().ok().and_then(whole) else {
@@ -120,9 +122,10 @@ pub(super) fn read_table(
                 continue;
             };
             points += 1;
+            recording.good();
             let class = recording.class(by.map_or("", |column| &table.row[column]), None);
             for _ in 0..count {
-                recording.job(time, class, None, None);
+                recording.job(time, class, None, None, || table.place())?;
             }
         }
     }
@@ -167,8 +170,9 @@ fn point_of(line: &str, by: &str) -> Result<Point, (String, String)> {
     }
     let null = Value::Null;
     let written = data.and_then(|data| data.get("time")).unwrap_or(&null);
-    let at = written.as_str().and_then(time::moment).ok_or_else(|| {
-        (format!("data.time: `{}` is not a time", json::brief(written)), "a date in RFC 3339".to_owned())
+    let at = written.as_str().and_then(time::moment).and_then(time::recorded).ok_or_else(|| {
+        let message = format!("data.time: `{}` is not a time", json::brief(written));
+        (message, "a date in RFC 3339, before the year 2100".to_owned())
     })?;
     let written = data.and_then(|data| data.get("value")).unwrap_or(&null);
     let count = written.as_f64().and_then(whole);

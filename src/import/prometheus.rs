@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::input::Source;
-use super::recording::{LeftOut, MOST_JOBS, Recording};
+use super::recording::{LeftOut, MOST_JOBS, MOST_SPAN, Recording};
 use super::time;
 use super::{Gaps, ImportError, Options, json};
 
@@ -37,6 +37,10 @@ impl Series {
         let pairs: Vec<String> = pairs.map(|(label, value)| format!("{label}={value:?}")).collect();
         let name = self.labels.get("__name__").map_or("", String::as_str);
         format!("{name}{{{}}}", pairs.join(","))
+    }
+
+    fn place(&self, index: usize) -> String {
+        format!("{}[{index}]", self.path)
     }
 }
 
@@ -69,6 +73,10 @@ pub(super) fn read(
     let step = step(&series).ok_or_else(|| {
         ImportError::new("no series has two samples, so their step is unknown", &*place, HOW)
     })?;
+    if step > MOST_SPAN {
+        let message = format!("the step from sample to sample is {}, more than 100 years", time::span(step));
+        return Err(ImportError::new(message, &*place, HOW));
+    }
     let origin = series.iter().filter_map(|one| one.samples.first()).map(|(at, _)| *at).min();
     recording.counted(step, origin.unwrap_or_default(), &place)?;
     if is_counter {
@@ -143,7 +151,10 @@ fn series_of(
         for (index, pair) in values.iter().enumerate() {
             let place = || at(&format!("{path}[{index}]"));
             match sample(pair) {
-                Ok(sample) => samples.push(sample),
+                Ok(sample) => {
+                    recording.good();
+                    samples.push(sample);
+                }
                 Err((message, help)) => recording.bad(ImportError::new(message, place(), help))?,
             }
         }
@@ -161,11 +172,14 @@ fn sample(pair: &Value) -> Result<(i64, Option<f64>), (String, &'static str)> {
         return Err((format!("`{}` is not a sample", json::brief(pair)), "[time, \"value\"]"));
     };
     let time = match at {
-        Value::Number(number) => time::decimal(&number.to_string(), 9),
+        Value::Number(number) => time::decimal(&number.to_string(), 9).and_then(time::recorded),
         _ => None,
     };
     let Some(time) = time else {
-        return Err((format!("`{}` is not a time", json::brief(at)), "seconds since 1970"));
+        return Err((
+            format!("`{}` is not a time", json::brief(at)),
+            "seconds since 1970, before the year 2100",
+        ));
     };
     let number = match value {
         Value::String(text) => text.parse::<f64>().ok(),
@@ -282,6 +296,16 @@ fn step(series: &[Series]) -> Option<i64> {
     counts.into_iter().find(|(_, count)| *count == most).map(|(step, _)| step)
 }
 
+/// What a sample counts: a rate from a time to a time.
+struct Part<'s> {
+    begin: i64,
+    end: i64,
+    class: u32,
+    rate: f64,
+    series: &'s Series,
+    index: usize,
+}
+
 /// Turns amounts of jobs with fractions into whole ones whose sum is right.
 #[derive(Default)]
 struct Rounded {
@@ -307,16 +331,18 @@ fn count_rates(
 ) -> Result<(), ImportError> {
     let known: BTreeSet<i64> =
         series.iter().flat_map(|one| &one.samples).filter(|(_, v)| v.is_some()).map(|(at, _)| *at).collect();
-    let mut parts: Vec<(i64, i64, u32, f64)> = Vec::new();
+    let mut parts: Vec<Part> = Vec::new();
     let (mut nan, mut missing, mut absent) = (0, 0, 0);
     for (one, &class) in series.iter().zip(class_of) {
-        let mut last: Option<usize> = None;
+        let mut last = None;
         for (index, &(at, value)) in one.samples.iter().enumerate() {
             let next = one.samples.get(index + 1).map_or(at + step, |(next, _)| *next);
-            let usual = if next - at <= step + step / 2 { next } else { at + step };
-            let others_go_on = known.range(at + step / 2..next - step / 2).any(|time| *time > at);
+            // Samples of others count where this one has a gap. Between two that are closer there is no range to look at.
+            let is_gap = next - at > step + step / 2;
+            let others_go_on = is_gap && known.range(at + step / 2..next - step / 2).any(|time| *time > at);
+            let usual = if is_gap { at + step } else { next };
             let lost = (next - usual + step / 2) / step;
-            let place = || format!("{}[{index}]", one.path);
+            let place = || one.place(index);
             let help = "`--gaps empty`: no jobs came then; `--gaps hold`: the rate before it went on";
             if value.is_none() {
                 nan += 1;
@@ -342,18 +368,10 @@ fn count_rates(
             }
             let holds = gaps == Some(Gaps::Hold);
             let end = if lost > 0 && !others_go_on && holds { next } else { usual };
-            match (value, last) {
-                (Some(rate), _) => {
-                    last = Some(parts.len());
-                    parts.push((at, end, class, rate));
-                }
-                (None, Some(before)) if holds => {
-                    let rate = parts[before].3;
-                    parts.push((at, end, class, rate));
-                }
-                // The time passes, and nothing comes.
-                (None, _) => parts.push((at, end, class, 0.0)),
-            }
+            last = value.or(last);
+            // Where nothing is known, the time passes and nothing comes.
+            let rate = value.or(last.filter(|_| holds)).unwrap_or_default();
+            parts.push(Part { begin: at, end, class, rate, series: one, index });
         }
     }
     let meant = if gaps == Some(Gaps::Hold) { "the rate before went on" } else { "no jobs came then" };
@@ -371,11 +389,11 @@ fn count_rates(
         "The values are rates per second; each stands for the {} from its time on.",
         time::span(step)
     ));
-    parts.sort_by_key(|(begin, _, class, _)| (*begin, *class));
+    parts.sort_by_key(|part| (part.begin, part.class));
     let mut rounded: BTreeMap<u32, Rounded> = BTreeMap::new();
-    for (begin, end, class, rate) in parts {
+    for Part { begin, end, class, rate, series, index } in parts {
         let jobs = rounded.entry(class).or_default().take(rate * ((end - begin) as f64 / 1e9));
-        recording.count(begin, end, class, jobs);
+        recording.count(begin, end, class, jobs, || series.place(index))?;
     }
     Ok(())
 }
@@ -390,15 +408,16 @@ fn count_differences(
     for (one, &class) in series.iter().zip(class_of) {
         let mut rounded = Rounded::default();
         nan += one.samples.iter().filter(|(_, value)| value.is_none()).count();
-        let values: Vec<(i64, f64)> =
-            one.samples.iter().filter_map(|(at, value)| value.map(|value| (*at, value))).collect();
+        let samples = one.samples.iter().enumerate();
+        let values: Vec<(usize, i64, f64)> =
+            samples.filter_map(|(index, (at, value))| value.map(|value| (index, *at, value))).collect();
         for pair in values.windows(2) {
-            let [(begin, before), (end, after)] = [pair[0], pair[1]];
+            let [(index, begin, before), (_, end, after)] = [pair[0], pair[1]];
             // As `increase` of Prometheus: a counter that falls began again at zero.
             resets += usize::from(after < before);
             let rise = if after < before { after } else { after - before };
             bridged += usize::from(end - begin > step + step / 2);
-            recording.count(begin, end, class, rounded.take(rise));
+            recording.count(begin, end, class, rounded.take(rise), || one.place(index))?;
         }
     }
     recording

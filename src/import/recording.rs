@@ -18,10 +18,12 @@ const MOST_BINS: i64 = 5_000;
 const MOST_GIVEN_BINS: i64 = 1_000_000;
 /// The most jobs of a line of a trace, and of all.
 pub(super) const MOST_JOBS: u64 = 1_000_000_000_000_000;
+/// The most counts that are kept, each of a bin and a class: they take some 300 MB.
+const MOST_CELLS: usize = 10_000_000;
 /// Names beyond this many are `other` at once.
 const MOST_NAMES: usize = 1_000;
 /// A scenario lasts no longer than 100 years.
-const MOST_SPAN: i64 = 3_155_760_000 * SECOND;
+pub(super) const MOST_SPAN: i64 = 3_155_760_000 * SECOND;
 /// Lengths of bins, each of which divides the next.
 const WIDTHS: &[i64] = &[
     SECOND,
@@ -167,8 +169,6 @@ pub(super) struct Recording {
     out_of_order: u64,
     cut: u64,
     unnamed: u64,
-    /// Whether a count is of a time that no bins can hold.
-    is_too_long: bool,
     pub(super) read: String,
     pub(super) learnt: Vec<String>,
     pub(super) left_out: Vec<LeftOut>,
@@ -178,19 +178,41 @@ struct Bins {
     width: i64,
     is_given: bool,
     origin: i64,
+    /// The first and the last bin, also where nothing came in them: the recording keeps its length.
+    ends: Option<(i64, i64)>,
     counts: BTreeMap<(i64, u32), u64>,
 }
 
 impl Bins {
-    fn add(&mut self, at: i64, class: u32, count: u64) {
-        *self.counts.entry(((at - self.origin).div_euclid(self.width), class)).or_default() += count;
+    fn new(width: i64, is_given: bool, origin: i64) -> Self {
+        Self { width, is_given, origin, ends: None, counts: BTreeMap::new() }
+    }
+
+    /// Counts, or says what there would be too much of, and what helps. Where the length of a bin is free, there is room.
+    fn add(&mut self, at: i64, class: u32, count: u64) -> Result<(), (String, &'static str)> {
+        let bin = (at - self.origin).div_euclid(self.width);
+        self.ends = Some(self.ends.map_or((bin, bin), |(first, last)| (first.min(bin), last.max(bin))));
+        if count > 0 {
+            *self.counts.entry((bin, class)).or_default() += count;
+        }
+        if !self.is_given {
+            self.coarsen();
+        }
+        let extent = self.extent();
+        if extent > MOST_GIVEN_BINS {
+            let width = time::span(self.width);
+            let message = format!("{extent} bins of {width} are more than {MOST_GIVEN_BINS}");
+            return Err((message, "a longer `--bin`, or a shorter time: `--from` and `--to`"));
+        }
+        if self.counts.len() > MOST_CELLS {
+            let message = format!("there are more than {MOST_CELLS} counts of a bin and a class");
+            return Err((message, "a longer `--bin`, or fewer classes: `--class-by`"));
+        }
+        Ok(())
     }
 
     fn extent(&self) -> i64 {
-        match (self.counts.first_key_value(), self.counts.last_key_value()) {
-            (Some((first, _)), Some((last, _))) => last.0 - first.0 + 1,
-            _ => 0,
-        }
+        self.ends.map_or(0, |(first, last)| last - first + 1)
     }
 
     /// Puts bins together until they are few.
@@ -199,9 +221,11 @@ impl Bins {
             && let Some(&wider) = WIDTHS.iter().find(|&&wider| wider > self.width)
         {
             let (width, counts) = (self.width, std::mem::take(&mut self.counts));
+            let widened = |bin: i64| (bin * width).div_euclid(wider);
             self.width = wider;
+            self.ends = self.ends.map(|(first, last)| (widened(first), widened(last)));
             for ((bin, class), count) in counts {
-                *self.counts.entry(((bin * width).div_euclid(wider), class)).or_default() += count;
+                *self.counts.entry((widened(bin), class)).or_default() += count;
             }
         }
     }
@@ -227,7 +251,6 @@ impl Recording {
             out_of_order: 0,
             cut: 0,
             unnamed: 0,
-            is_too_long: false,
             read: String::new(),
             learnt: Vec::new(),
             left_out: Vec::new(),
@@ -262,12 +285,23 @@ impl Recording {
         number
     }
 
-    /// One job, with its seconds of service in nanoseconds and its bytes where they are known.
-    pub(super) fn job(&mut self, at: i64, class: u32, service: Option<u64>, payload: Option<u64>) {
+    /// A record that could be read, whatever it says: one that could not is [`bad`](Self::bad).
+    pub(super) fn good(&mut self) {
         self.good += 1;
+    }
+
+    /// One job, with its seconds of service in nanoseconds and its bytes where they are known.
+    pub(super) fn job(
+        &mut self,
+        at: i64,
+        class: u32,
+        service: Option<u64>,
+        payload: Option<u64>,
+        place: impl FnOnce() -> String,
+    ) -> Result<(), ImportError> {
         if self.is_cut(at) {
             self.cut += 1;
-            return;
+            return Ok(());
         }
         self.out_of_order += u64::from(at < self.latest);
         self.latest = self.latest.max(at);
@@ -282,21 +316,19 @@ impl Recording {
         }
         if self.bins.is_none() && self.width.is_none() && self.jobs.len() < MOST_EXACT {
             self.jobs.push((at, class, service));
-            return;
+            return Ok(());
         }
-        let bins = self.bins.get_or_insert_with(|| Bins {
-            width: self.width.unwrap_or(WIDTHS[0]),
-            is_given: self.width.is_some(),
-            origin: self.from.unwrap_or_default(),
-            counts: BTreeMap::new(),
+        let bins = self.bins.get_or_insert_with(|| {
+            let width = self.width.unwrap_or(WIDTHS[0]);
+            Bins::new(width, self.width.is_some(), self.from.unwrap_or_default())
         });
-        for (at, class, _) in self.jobs.drain(..) {
-            bins.add(at, class, 1);
+        let before = self.jobs.drain(..).map(|(at, class, _)| (at, class));
+        for (at, class) in before.chain([(at, class)]) {
+            if let Err((message, help)) = bins.add(at, class, 1) {
+                return Err(ImportError::new(message, place(), help));
+            }
         }
-        bins.add(at, class, 1);
-        if !bins.is_given {
-            bins.coarsen();
-        }
+        Ok(())
     }
 
     /// Says that what follows are counts, each of a step of this length, the first at that time.
@@ -311,34 +343,50 @@ impl Recording {
             return Err(ImportError::new(message, place, format!("--bin {} or longer", time::span(step))));
         }
         let origin = self.from.map_or(origin, |from| from.max(origin));
-        self.bins.get_or_insert(Bins { width, is_given: true, origin, counts: BTreeMap::new() });
+        self.bins.get_or_insert(Bins::new(width, true, origin));
         Ok(())
     }
 
     /// So many jobs between two times. Those of a bin are as many as its part of the time has, and their sum is exact.
-    pub(super) fn count(&mut self, begin: i64, end: i64, class: u32, count: u64) {
+    pub(super) fn count(
+        &mut self,
+        begin: i64,
+        end: i64,
+        class: u32,
+        count: u64,
+        place: impl FnOnce() -> String,
+    ) -> Result<(), ImportError> {
+        // Those that are cut as well, so that their number is right when it is told.
+        if (self.total + self.cut).saturating_add(count) > MOST_JOBS {
+            let message = format!("the counts add up to more than {MOST_JOBS:e} jobs");
+            return Err(ImportError::new(message, place(), format!("at most {MOST_JOBS}")));
+        }
         if self.is_cut(begin) {
             self.cut += count;
-            return;
+            return Ok(());
         }
-        self.total = self.total.saturating_add(count);
+        self.total += count;
         self.classes[class as usize].jobs += count;
-        let Some(bins) = &mut self.bins else { return };
+        let Some(bins) = &mut self.bins else { return Ok(()) };
         if (end - begin) / bins.width > MOST_GIVEN_BINS {
-            self.is_too_long = true;
-            return;
+            let message = format!("a gap between two samples is longer than {MOST_GIVEN_BINS} steps");
+            let help = "a shorter time: cut it with `--from` and `--to`";
+            return Err(ImportError::new(message, place(), help));
         }
         let (whole, length) = (u128::from(count), (end - begin).max(1));
         let up_to = |at: i64| (whole * (at - begin) as u128 / length as u128) as u64;
         let mut at = begin;
         while at < end {
-            let next = (at - bins.origin).div_euclid(bins.width) * bins.width + bins.width + bins.origin;
-            let next = next.min(end);
+            let into = (at - bins.origin).rem_euclid(bins.width);
+            let next = at.saturating_add(bins.width - into).min(end);
             let part = up_to(next) - up_to(at);
             // Also where nothing comes, so that the recording keeps its length.
-            bins.add(at, class, part);
+            if let Err((message, help)) = bins.add(at, class, part) {
+                return Err(ImportError::new(message, place(), help));
+            }
             at = next;
         }
+        Ok(())
     }
 
     /// A record that cannot be read: an error, or counted if the user wants to go on.
@@ -375,20 +423,12 @@ impl Recording {
                 format!("records that cannot be read, the first at {}: {}", first.place, first.message);
             self.left_out.push(LeftOut { count: self.bad, what });
         }
-        if self.is_too_long {
-            let message = format!("a gap between two samples is longer than {MOST_GIVEN_BINS} steps");
-            return Err(ImportError::new(message, place, "a shorter time: cut it with `--from` and `--to`"));
-        }
         if self.total == 0 {
             let message = match self.cut {
                 0 => format!("there are no jobs in it ({})", self.read),
                 cut => format!("none of its {cut} jobs lies between `--from` and `--to`"),
             };
             return Err(ImportError::new(message, place, "at least one"));
-        }
-        if self.total > MOST_JOBS {
-            let message = format!("the counts add up to more than {MOST_JOBS:e} jobs");
-            return Err(ImportError::new(message, place, format!("at most {MOST_JOBS}")));
         }
         if self.cut > 0 {
             let what = "jobs before `--from` or from `--to` on".to_owned();
@@ -407,7 +447,7 @@ impl Recording {
         }
         let renamed = self.fold(options.top);
         let first = match &self.bins {
-            Some(bins) => bins.counts.first_key_value().map(|((bin, _), _)| bins.origin + bin * bins.width),
+            Some(bins) => bins.ends.map(|(first, _)| bins.origin + first * bins.width),
             None => self.jobs.iter().map(|(at, ..)| *at).min(),
         };
         let first = first.unwrap_or_default();
@@ -418,18 +458,11 @@ impl Recording {
                 for ((bin, class), count) in &bins.counts {
                     *counts.entry((*bin, renamed[*class as usize])).or_default() += count;
                 }
-                let extent = bins.extent();
-                if extent > MOST_GIVEN_BINS {
-                    let message = format!(
-                        "{extent} bins of {} are more than {MOST_GIVEN_BINS}",
-                        time::span(bins.width)
-                    );
-                    return Err(ImportError::new(message, place, "a longer `--bin`"));
-                }
                 let row = |((bin, class), count)| (bins.origin + bin * bins.width - zero, class, count);
-                let rows: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).map(row).collect();
-                let last_bin = bins.counts.last_key_value().map_or(0, |((bin, _), _)| *bin);
-                (Jobs::Counts(bins.width, rows), bins.origin + (last_bin + 1) * bins.width)
+                let rows: Vec<_> = counts.into_iter().map(row).collect();
+                let (_, last) = bins.ends.unwrap_or_default();
+                let end = bins.origin.saturating_add((last + 1).saturating_mul(bins.width));
+                (Jobs::Counts(bins.width, rows), end)
             }
             None => {
                 let mut jobs = std::mem::take(&mut self.jobs);

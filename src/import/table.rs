@@ -47,8 +47,13 @@ impl<'s> Table<'s> {
         Ok(false)
     }
 
+    /// Where the row is.
+    pub(super) fn place(&self) -> String {
+        format!("{}:{}", self.shown, self.line)
+    }
+
     pub(super) fn error(&self, message: impl Into<String>, help: impl Into<String>) -> ImportError {
-        ImportError::new(message, format!("{}:{}", self.shown, self.line), help)
+        ImportError::new(message, self.place(), help)
     }
 }
 

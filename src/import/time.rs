@@ -7,6 +7,13 @@ use jiff::tz::TimeZone;
 pub(super) const SECOND: i64 = 1_000_000_000;
 /// A recording that begins later is not of a run: the times are since 1970. It is 1973 there.
 const LEAST_DATE: i64 = 100_000_000 * SECOND;
+/// No recording goes on until the year 2100. With earlier times, the sums of a time and a step are far from what an `i64` holds.
+pub(super) const LATEST: i64 = 4_102_444_800 * SECOND;
+
+/// The time or length, if it is one of a recording. Messages say what is allowed: before the year 2100.
+pub(super) fn recorded(nanos: i64) -> Option<i64> {
+    (nanos < LATEST).then_some(nanos)
+}
 
 /// A date in nanoseconds since 1970: ISO 8601 with or without a zone (which is then UTC), or as access logs have it.
 pub fn date(text: &str) -> Option<u64> {

@@ -241,6 +241,73 @@ fn gaps_have_to_be_explained() {
     assert_eq!(told["jobs"], 60 + 75);
 }
 
+/// A matrix of one series, with these times as they are written.
+fn matrix_at(samples: &[(&str, &str)]) -> String {
+    let values: Vec<String> = samples.iter().map(|(at, value)| format!("[{at},\"{value}\"]")).collect();
+    let values = values.join(",");
+    format!(r#"{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{values}]}}]}}"#)
+}
+
+#[test]
+fn samples_may_come_sooner_than_usual() {
+    // The third step is half as long, as where an export begins again or a scrape was late.
+    let jitter = matrix_at(&["0", "15", "30", "37", "52"].map(|at| (at, "2")));
+    let (told, _folder) = import_text("j.json", &jitter, &[]);
+    assert_eq!(told["jobs"], 2 * (52 + 15));
+    let (told, _folder) = import_text("j.json", &jitter, &["--gaps", "hold"]);
+    assert_eq!(told["jobs"], 2 * (52 + 15));
+}
+
+#[test]
+fn times_and_counts_beyond_all_bounds_are_refused_at_their_place() {
+    let far = matrix_at(&[("0", "1"), ("8000000000", "1")]);
+    refuse("p.json", far.as_bytes(), &[], &["result[0].values[1]", "`8000000000` is not a time", "2100"]);
+    let far = matrix_at(&[("0", "1"), ("4000000000", "1")]);
+    refuse("p.json", far.as_bytes(), &[], &["p.json", "the step from sample to sample", "100 years"]);
+    let much = matrix_at(&["0", "15", "30"].map(|at| (at, "1e14")));
+    refuse("p.json", much.as_bytes(), &[], &["result[0].values[0]", "more than 1e15 jobs"]);
+    let rising = matrix_at(&[("0", "0"), ("15", "9e14"), ("30", "1"), ("45", "9e14")]);
+    refuse("p.json", rising.as_bytes(), &["--counter"], &["result[0].values[2]", "more than 1e15 jobs"]);
+
+    let invocations = |rows: &str| format!("app,func,end_timestamp,duration\n{rows}\n");
+    for (rows, expected) in [
+        ("a,f,1,9e9\na,f,8.9e9,0", ["i.csv:2", "duration: `9e9` is not a number of seconds"]),
+        ("a,f,1,0\na,f,8.9e9,0", ["i.csv:3", "end_timestamp: `8.9e9` is not a number of seconds"]),
+        ("a,f,1,4e9\na,f,4e9,0", ["i.csv", "it lasts more than 100 years"]),
+    ] {
+        refuse("i.csv", invocations(rows).as_bytes(), &[], &expected);
+    }
+
+    let minutes: Vec<String> = (1..=1440).map(|minute| minute.to_string()).collect();
+    let header = format!("HashOwner,HashApp,HashFunction,Trigger,{}\n", minutes.join(","));
+    let row = format!("o,a,f,http{}\n", ",1000000000000000".repeat(1440));
+    for words in [&[][..], &["--from", "2000-01-01T00:00:00Z"]] {
+        let table = format!("{header}{}", row.repeat(13));
+        refuse("f.csv", table.as_bytes(), words, &["f.csv:2", "more than 1e15 jobs"]);
+    }
+
+    let log = "h - - [03/May/2150:10:00:01 +0200] \"GET / HTTP/1.1\" 200 1\n";
+    refuse("a.log", log.as_bytes(), &[], &["a.log:1", "`03/May/2150:10:00:01 +0200` is not a date"]);
+    let json = "{\"time\":\"2150-05-03T10:00:00Z\",\"status\":200}\n";
+    refuse("a.log", json.as_bytes(), &[], &["a.log:1", "is not a time", "before the year 2100"]);
+    let jobs = r#"[{"name":"x","opts":{},"timestamp":8900000000000}]"#;
+    refuse("b.json", jobs.as_bytes(), &[], &["[0].timestamp", "before the year 2100"]);
+    let table = "metric_name,timestamp,metric_value\nhttp_reqs,8900000000,1\n";
+    refuse("k.csv", table.as_bytes(), &[], &["k.csv:2", "before the year 2100"]);
+}
+
+#[test]
+fn bins_are_bounded_while_a_file_is_read() {
+    // A line each hour of two days: 172,800,001 bins of a millisecond. The place is where they are too many.
+    let line = |day: u32, hour: u32| {
+        format!("h - - [{day:02}/May/2024:{hour:02}:00:01 +0200] \"GET / HTTP/1.1\" 200 1\n")
+    };
+    let log: String = (1..3).flat_map(|day| (0..24).map(move |hour| line(day, hour))).collect();
+    refuse("a.log", log.as_bytes(), &["--bin", "1ms"], &["a.log:2", "bins of 1ms are more than 1000000"]);
+    let (told, _folder) = import_text("a.log", &log, &["--bin", "1s"]);
+    assert_eq!(told["jobs"], 48);
+}
+
 #[test]
 fn answers_without_a_course_of_rates_are_told() {
     let cases: [(&str, &[&str]); 8] = [
@@ -287,6 +354,13 @@ fn access_logs_are_read_with_their_zones_and_sorted() {
         import_text("b.log", &fs::read_to_string(data("nginx.log")).unwrap(), &["--class-by", "path"]);
     assert_eq!(classes(&told), pairs(&[("/events", 2), ("/health", 1), ("/-", 1)]));
 
+    // The address of an upstream is no number of seconds, and what follows it may be one.
+    let upstream = "h - - [03/May/2024:10:00:01 +0200] \"GET / HTTP/1.1\" 200 17 10.0.0.5 0.123\n";
+    let (told, folder) = import_text("u.log", upstream, &[]);
+    assert!(told["learnt"].to_string().contains("upper bound"), "{told}");
+    let trace = written(&folder, "u.trace.csv");
+    assert!(trace.ends_with("service_ms\n0,123\n"), "{trace}");
+
     let json = fs::read_to_string(data("nginx.jsonl")).unwrap();
     let (told, folder) = import_text("j.log", &json, &["--class-by", "tenant"]);
     assert_eq!(classes(&told), pairs(&[("a___b_", 1), ("total-jobs", 1), ("größe", 1)]));
@@ -305,6 +379,17 @@ fn lines_that_cannot_be_read_are_refused_or_counted() {
     assert!(written(&folder, "a.toml").contains("a.log:2"));
     let mostly = format!("{}oops\noops\n", line(1));
     refuse("a.log", mostly.as_bytes(), &["--skip-bad"], &["2 of 3 records", "more than half", "a.log:2"]);
+    // A record is a row, a sample or a line, whatever it says of jobs.
+    let table = fs::read_to_string(data("azure_fn.csv")).unwrap();
+    let (told, _folder) = import_text("f.csv", &table.replace(",90,", ",-9,"), &["--skip-bad"]);
+    assert_eq!((told["jobs"].as_u64(), &told["left_out"][0]["count"]), (Some(22), &Value::from(1)));
+    let series = matrix(&[("", &["1", "x", "1", "1"])]);
+    let (told, _folder) = import_text("p.json", &series, &["--skip-bad", "--gaps", "hold"]);
+    assert_eq!((&told["jobs"], &told["left_out"][0]["count"]), (&Value::from(60), &Value::from(1)));
+    refuse("p.json", series.as_bytes(), &["--skip-bad"], &["values[0]", "one is missing"]);
+    let points = fs::read_to_string(data("k6.json")).unwrap();
+    let (told, _folder) = import_text("k.json", &format!("{points}oops\noops\noops\n"), &["--skip-bad"]);
+    assert_eq!((&told["jobs"], &told["left_out"][0]["count"]), (&Value::from(3), &Value::from(3)));
     let bad_date = format!("{}{}", line(1), line(2).replace("03/May", "33/May"));
     refuse("a.log", bad_date.as_bytes(), &[], &["a.log:2", "`33/May/2024:10:00:02 +0200` is not a date"]);
     refuse("a.log", line(1).as_bytes(), &["--class-by", "tenant"], &["--class-by tenant", "method, path"]);
