@@ -30,7 +30,7 @@ impl std::error::Error for FileError {
 /// # Errors
 ///
 /// If the file system refuses; nothing has changed then but for new folders.
-pub fn replace(path: &Path, text: &str) -> Result<(), FileError> {
+pub fn replace(path: &Path, content: impl AsRef<[u8]>) -> Result<(), FileError> {
     let failed = |source| FileError { path: path.to_owned(), source };
     // Through links, so that it is the file itself that is replaced and the link stays.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -40,7 +40,7 @@ pub fn replace(path: &Path, text: &str) -> Result<(), FileError> {
     let name = target.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
     // A name that no other process uses.
     let draft = target.with_file_name(format!(".{}.partial-{}", name.to_string_lossy(), std::process::id()));
-    let written = write(&draft, text).and_then(|()| fs::rename(&draft, &target));
+    let written = write(&draft, content.as_ref()).and_then(|()| fs::rename(&draft, &target));
     if written.is_err() {
         let _ = fs::remove_file(&draft);
     }
@@ -52,9 +52,9 @@ pub fn gunzip<R: Read>(packed: R) -> MultiGzDecoder<R> {
     MultiGzDecoder::new(packed)
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content)?;
     // Otherwise a crash soon after could leave the new name with no content.
     file.sync_all()
 }

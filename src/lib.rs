@@ -99,6 +99,7 @@
 //! | 1 | [`fluid`] | solves the fluid limit of a queue behind the circuit: no noise, exact |
 //! | 1 | [`selection`] | selects the best of many candidates with a stated probability |
 //! | 1 | [`files`] | replaces files as a whole |
+//! | 1 | [`text`] | writes plurals and strings of TOML |
 //!
 //! To read the code, begin with [`model`], where one `match` handles all events, and go on to [`experiment::run`].
 
@@ -118,4 +119,5 @@ pub mod scenario;
 pub mod selection;
 pub mod stats;
 pub mod study;
+pub mod text;
 pub mod units;

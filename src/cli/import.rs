@@ -10,6 +10,7 @@ use backpressure_sim::files;
 use backpressure_sim::import::{self, Gaps, Options, Recorded};
 use backpressure_sim::model::config::ArrivalProcess;
 use backpressure_sim::scenario::{self, Diagnostic, ScenarioError, for_shell};
+use backpressure_sim::text::quoted;
 use backpressure_sim::units::{Quantity, fmt_duration, fmt_rate};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
@@ -236,8 +237,10 @@ fn check(recorded: &Recorded, text: &str, trace: &str, trace_name: &str) -> Resu
 
 /// What is wrong with a trace, other than that it names classes that a scenario has to have.
 fn mistakes_of_a_trace(files: &[PathBuf]) -> Option<ScenarioError> {
-    let path = std::path::absolute(files.first()?).ok()?;
-    let file = import::quoted(path.to_str()?);
+    // What came by standard input is gone.
+    let file = files.first().filter(|file| *file != Path::new("-"))?;
+    let path = std::path::absolute(file).ok()?;
+    let file = quoted(path.to_str()?);
     let text = format!(
         "duration = \"36525d\"\n[arrivals]\nprocess = \"trace\"\nfile = {file}\n[workers]\nservice_time = \"1s\"\n"
     );
@@ -247,15 +250,19 @@ fn mistakes_of_a_trace(files: &[PathBuf]) -> Option<ScenarioError> {
     (!mistakes.is_empty()).then_some(ScenarioError::Invalid(mistakes))
 }
 
-/// Writes both, or neither where there were none before.
+/// Writes both or neither: an old scenario would not run with a new trace.
 fn write_both(trace: (&Path, &str), scenario: (&Path, &str)) -> Result<()> {
-    let was_there = trace.0.exists();
+    let read = || fs::read(trace.0).with_context(|| format!("failed to read `{}`", trace.0.display()));
+    let before = trace.0.exists().then(read).transpose()?;
     files::replace(trace.0, trace.1)?;
-    let written = files::replace(scenario.0, scenario.1);
-    if written.is_err() && !was_there {
-        let _ = fs::remove_file(trace.0);
+    let Err(error) = files::replace(scenario.0, scenario.1) else { return Ok(()) };
+    match before {
+        Some(before) => files::replace(trace.0, before).context("the old trace could not be put back")?,
+        None => {
+            fs::remove_file(trace.0).with_context(|| format!("failed to remove `{}`", trace.0.display()))?
+        }
     }
-    Ok(written?)
+    Err(error.into())
 }
 
 fn tell(args: &ImportArgs, recorded: &Recorded, scenario: &Path, trace: &Path) -> Result<()> {
@@ -334,5 +341,26 @@ fn bin(text: &str) -> Result<i64, String> {
     match (seconds * 1e9).round() as i64 {
         0..1_000_000 => Err("a bin is at least 1ms long".to_owned()),
         nanos => Ok(nanos),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_that_cannot_be_written_leaves_the_old_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let [trace, scenario] = ["a.trace.csv", "a.toml"].map(|name| folder.path().join(name));
+        // A folder in the way of the scenario.
+        fs::create_dir(&scenario).unwrap();
+        assert!(write_both((&trace, "new"), (&scenario, "new")).is_err());
+        assert!(!trace.exists());
+        fs::write(&trace, b"old\xff").unwrap();
+        assert!(write_both((&trace, "new"), (&scenario, "new")).is_err());
+        assert_eq!(fs::read(&trace).unwrap(), b"old\xff");
+        fs::remove_dir(&scenario).unwrap();
+        write_both((&trace, "new"), (&scenario, "new")).unwrap();
+        assert_eq!(fs::read(&trace).unwrap(), b"new");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::input::Source;
 use super::recording::Recording;
 use super::time;
-use super::{ImportError, Options};
+use super::{ImportError, Options, no_way};
 
 /// The names that fields of JSON logs have.
 const TIMES: &[&str] = &[
@@ -24,7 +24,12 @@ const TIMES: &[&str] = &[
 const METHODS: &[&str] = &["request_method", "method", "RequestMethod", "http_method"];
 const PATHS: &[&str] = &["request_uri", "uri", "path", "url", "RequestPath"];
 const STATUSES: &[&str] = &["status", "response_code", "status_code", "DownstreamStatus"];
+const WAYS: &[&str] = &["method", "path", "status", "host", "none"];
 const DURATION: &str = "request_time";
+/// More kinds of answers are not told apart: in JSON logs a status may be any text.
+const MOST_STATUSES: usize = 1_000;
+/// So much of a status is kept.
+const LONGEST_STATUS: usize = 40;
 
 pub(super) fn recognise(head: &str) -> bool {
     let first = head.lines().next().unwrap_or_default();
@@ -58,7 +63,7 @@ pub(super) fn read(
 ) -> Result<(), ImportError> {
     let by = options.class_by.as_deref().unwrap_or("method");
     let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
-    let (mut lines, mut is_timed) = (0_u64, false);
+    let (mut lines, mut is_timed, mut others) = (0_u64, false, 0_u64);
     for source in sources.iter_mut() {
         while let Some((number, line)) = source.next_record()? {
             lines += 1;
@@ -78,7 +83,12 @@ pub(super) fn read(
             // `-` where there was no upstream, and in other places.
             let seconds = entry.seconds.as_deref().and_then(|text| time::decimal(text, 9));
             is_timed |= seconds.is_some();
-            *statuses.entry(entry.status).or_default() += 1;
+            let status: String = entry.status.chars().take(LONGEST_STATUS).collect();
+            if statuses.len() < MOST_STATUSES || statuses.contains_key(&status) {
+                *statuses.entry(status).or_default() += 1;
+            } else {
+                others += 1;
+            }
             recording.good();
             let class = recording.class(&class, None);
             recording
@@ -86,8 +96,12 @@ pub(super) fn read(
         }
     }
     recording.read = format!("{lines} lines");
-    let list: Vec<String> =
+    let mut list: Vec<String> =
         statuses.iter().take(20).map(|(status, count)| format!("{status} {count}")).collect();
+    others += statuses.values().skip(20).sum::<u64>();
+    if others > 0 {
+        list.push(format!("others {others}"));
+    }
     recording.learnt.push(format!("Answers by status: {}. All of them count as jobs.", list.join(", ")));
     if by != "none" {
         recording
@@ -235,12 +249,12 @@ fn class_of(entry: &Entry, by: &str, is_json: bool) -> Result<String, Fault> {
                 let names: Vec<&str> = entry.fields.keys().map(String::as_str).take(20).collect();
                 return Err(Fault::Bad(
                     message,
-                    format!("allowed: method, path, status, host, none, {}", names.join(", ")),
+                    format!("allowed: {}, {}", WAYS.join(", "), names.join(", ")),
                 ));
             }
             None => {
-                let message = format!("`--class-by {field}` is not in an access log");
-                return Err(Fault::Option(message, "allowed: method, path, status, host, none".into()));
+                let (message, help) = no_way(field, WAYS, "an access log");
+                return Err(Fault::Option(message, help));
             }
         },
     })

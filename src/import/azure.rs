@@ -36,16 +36,9 @@ pub(super) fn read_minutes(
     const MINUTE: i64 = 60 * SECOND;
     const WAYS: &[(&str, &str)] =
         &[("trigger", "Trigger"), ("function", "HashFunction"), ("app", "HashApp"), ("owner", "HashOwner")];
-    let asked = options.class_by.as_deref().unwrap_or("trigger");
+    let asked =
+        options.way(&["trigger", "function", "app", "owner", "none"], "a table of functions", sources)?;
     let by = WAYS.iter().find(|(name, _)| *name == asked).map(|(_, column)| *column);
-    if by.is_none() && asked != "none" {
-        let message = format!("`--class-by {asked}` is not a column of functions");
-        return Err(ImportError::new(
-            message,
-            &*sources[0].shown,
-            "allowed: trigger, function, app, owner, none",
-        ));
-    }
     recording.counted(MINUTE, 0, &sources[0].shown)?;
     let (mut rows, mut minutes_before) = (0_u64, 0);
     for source in sources.iter_mut() {
@@ -103,11 +96,7 @@ pub(super) fn read_invocations(
     options: &Options,
     recording: &mut Recording,
 ) -> Result<(), ImportError> {
-    let by = options.class_by.as_deref().unwrap_or("func");
-    if !matches!(by, "func" | "app" | "none") {
-        let message = format!("`--class-by {by}` is not a column of invocations");
-        return Err(ImportError::new(message, &*sources[0].shown, "allowed: func, app, none"));
-    }
+    let by = options.way(&["func", "app", "none"], "a table of invocations", sources)?;
     let mut rows = 0_u64;
     for source in sources.iter_mut() {
         let mut table = Table::of(source)?;
@@ -141,10 +130,7 @@ pub(super) fn read_llm(
     options: &Options,
     recording: &mut Recording,
 ) -> Result<(), ImportError> {
-    if let Some(by) = options.class_by.as_deref().filter(|by| *by != "none") {
-        let message = format!("`--class-by {by}`: requests of this trace have no classes");
-        return Err(ImportError::new(message, &*sources[0].shown, "allowed: none"));
-    }
+    options.way(&["none"], "a trace of LLM requests, which have no classes", sources)?;
     let (mut rows, mut read, mut written) = (0_u64, 0_u64, 0_u64);
     for source in sources.iter_mut() {
         let mut table = Table::of(source)?;

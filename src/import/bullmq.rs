@@ -26,11 +26,7 @@ pub(super) fn read(
     options: &Options,
     recording: &mut Recording,
 ) -> Result<(), ImportError> {
-    let by = options.class_by.as_deref().unwrap_or("name");
-    if !matches!(by, "name" | "none" | "priority") {
-        let message = format!("`--class-by {by}` is not of a BullMQ job");
-        return Err(ImportError::new(message, &*sources[0].shown, "allowed: name, priority, none"));
-    }
+    let by = options.way(&["name", "priority", "none"], "a job of BullMQ", sources)?;
     let mut found = Found::default();
     for source in sources.iter_mut() {
         let shown = source.shown.clone();
@@ -54,8 +50,10 @@ pub(super) fn read(
             json::elements(source, &mut each)?;
         } else {
             let shown = source.shown.clone();
-            let jobs = serde_json::Deserializer::from_reader(source.reader()).into_iter::<Value>();
+            let (reader, record) = source.records();
+            let jobs = serde_json::Deserializer::from_reader(reader).into_iter::<Value>();
             for (index, job) in jobs.enumerate() {
+                record.ends();
                 each(index, job.map_err(|error| json::syntax(&shown, &error))?)?;
             }
         }

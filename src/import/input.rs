@@ -1,15 +1,17 @@
 //! The bytes of a file as text: gzip by content, byte order marks, UTF-16, lines with their numbers.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use super::ImportError;
 use crate::files::gunzip;
 
 /// So much of a file tells what it is.
-const HEAD: u64 = 64 << 10;
-/// A line that is longer is none.
+pub(super) const HEAD: u64 = 64 << 10;
+/// A line or a record that is longer is none.
 const MOST_LINE: u64 = 16 << 20;
 /// What is not read line by line is kept as a whole.
 const MOST_DOCUMENT: u64 = 256 << 20;
@@ -20,6 +22,9 @@ const PACKED: &[(&[u8], &str, &str)] = &[
     (b"\xfd7zXZ", "xz", "unxz"),
     (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
 ];
+
+/// How a record is refused that is longer than a line may be.
+pub(super) const TOO_LONG: io::ErrorKind = io::ErrorKind::FileTooLarge;
 
 /// A file that is open, with its beginning.
 pub(super) struct Source {
@@ -61,13 +66,7 @@ impl Source {
             [([0xff, 0xfe], u16::from_le_bytes as fn([u8; 2]) -> u16), ([0xfe, 0xff], u16::from_be_bytes)]
         {
             if head.starts_with(&mark) {
-                let mut bytes = Vec::new();
-                reader.take(MOST_DOCUMENT).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-                let words: Vec<u16> = bytes[2..]
-                    .chunks(2)
-                    .map(|pair| word([pair[0], pair.get(1).copied().unwrap_or_default()]))
-                    .collect();
-                let text = String::from_utf16(&words).map_err(|_| {
+                let text = utf16(&whole(reader, MOST_DOCUMENT, &shown)?[2..], word).ok_or_else(|| {
                     let message = "it begins as UTF-16 and goes on as something else";
                     ImportError::new(message, &*shown, "save it as UTF-8")
                 })?;
@@ -113,28 +112,70 @@ impl Source {
 
     /// All of it.
     pub(super) fn text(&mut self) -> Result<String, ImportError> {
-        let mut bytes = Vec::new();
-        let read = (&mut self.reader).take(MOST_DOCUMENT + 1).read_to_end(&mut bytes);
-        read.map_err(|error| damaged(&self.shown, 0, &error))?;
-        if bytes.len() as u64 > MOST_DOCUMENT {
-            let message = format!("the document is larger than {} MiB", MOST_DOCUMENT >> 20);
-            return Err(ImportError::new(message, &*self.shown, "export a shorter time, or a larger step"));
-        }
-        String::from_utf8(bytes).map_err(|error| {
+        String::from_utf8(whole(&mut self.reader, MOST_DOCUMENT, &self.shown)?).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             let line = 1 + error.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count();
             ImportError::new("the file is not UTF-8 text", self.place(line), "save it as UTF-8")
         })
     }
 
-    /// The rest of its bytes.
-    pub(super) fn reader(&mut self) -> &mut dyn BufRead {
-        &mut self.reader
+    /// The rest of its bytes, for who finds the ends of the records.
+    pub(super) fn records(&mut self) -> (Records<'_>, Record) {
+        let record = Record(Rc::new(Cell::new(MOST_LINE)));
+        (Records { reader: &mut self.reader, record: record.clone() }, record)
     }
 
     pub(super) fn place(&self, line: usize) -> String {
         format!("{}:{line}", self.shown)
     }
+}
+
+/// Bytes of records none of which is too long: an open quote would take the rest of the file for one.
+pub(super) struct Records<'s> {
+    reader: &'s mut dyn BufRead,
+    record: Record,
+}
+
+/// How many more bytes the record may have that is read.
+#[derive(Clone)]
+pub(super) struct Record(Rc<Cell<u64>>);
+
+impl Record {
+    /// Says that the next one begins.
+    pub(super) fn ends(&self) {
+        self.0.set(MOST_LINE);
+    }
+}
+
+impl Read for Records<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.record.0.get();
+        if left == 0 && !self.reader.fill_buf()?.is_empty() {
+            return Err(io::Error::new(TOO_LONG, format!("record is longer than {} MiB", MOST_LINE >> 20)));
+        }
+        let most = buffer.len().min(left as usize);
+        let read = self.reader.read(&mut buffer[..most])?;
+        self.record.0.set(left - read as u64);
+        Ok(read)
+    }
+}
+
+/// All bytes, if they are not too many.
+fn whole(reader: impl Read, most: u64, shown: &str) -> Result<Vec<u8>, ImportError> {
+    let mut bytes = Vec::new();
+    reader.take(most + 1).read_to_end(&mut bytes).map_err(|error| damaged(shown, 0, &error))?;
+    if bytes.len() as u64 > most {
+        let message = format!("the document is larger than {} MiB", most >> 20);
+        return Err(ImportError::new(message, shown, "export a shorter time, or a larger step"));
+    }
+    Ok(bytes)
+}
+
+/// The text, if it is one to its last byte.
+fn utf16(bytes: &[u8], word: fn([u8; 2]) -> u16) -> Option<String> {
+    let (pairs, rest) = bytes.as_chunks();
+    let words: Vec<u16> = pairs.iter().copied().map(word).collect();
+    rest.is_empty().then(|| String::from_utf16(&words).ok())?
 }
 
 fn damaged(shown: &str, line: usize, error: &io::Error) -> ImportError {
@@ -154,4 +195,18 @@ fn behead(mut input: Box<dyn Read>) -> io::Result<(Vec<u8>, Box<dyn BufRead>)> {
     (&mut input).take(HEAD).read_to_end(&mut head)?;
     let all = Cursor::new(head.clone()).chain(BufReader::with_capacity(1 << 16, input));
     Ok((head, Box::new(all)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_cut_silently() {
+        assert_eq!(whole(&b"12345678"[..], 8, "a").unwrap(), b"12345678");
+        let error = whole(&vec![0; (1 << 20) + 1][..], 1 << 20, "a").unwrap_err();
+        assert_eq!(error.message, "the document is larger than 1 MiB");
+        assert_eq!(utf16(b"a\0b\0", u16::from_le_bytes).as_deref(), Some("ab"));
+        assert_eq!(utf16(b"a\0b", u16::from_le_bytes), None, "half a character");
+    }
 }

@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::ImportError;
-use super::input::Source;
+use super::input::{Record, Source, TOO_LONG};
 
 /// The whole file as one document.
 pub(super) fn document(source: &mut Source) -> Result<Value, ImportError> {
@@ -17,6 +17,9 @@ pub(super) fn document(source: &mut Source) -> Result<Value, ImportError> {
 /// What is wrong with the syntax, and where.
 pub(super) fn syntax(shown: &str, error: &serde_json::Error) -> ImportError {
     let place = format!("{shown}:{}:{}", error.line(), error.column());
+    if error.io_error_kind() == Some(TOO_LONG) {
+        return ImportError::new(format!("after that the {error}"), place, "an end of each job");
+    }
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or_default();
     let (message, help) = if error.is_eof() {
@@ -44,8 +47,9 @@ pub(super) fn elements(
 ) -> Result<(), ImportError> {
     let shown = source.shown.clone();
     let mut found = None;
-    let mut reader = serde_json::Deserializer::from_reader(source.reader());
-    let read = Each { each, found: &mut found }.deserialize(&mut reader).and_then(|()| reader.end());
+    let (reader, record) = source.records();
+    let mut reader = serde_json::Deserializer::from_reader(reader);
+    let read = Each { each, record, found: &mut found }.deserialize(&mut reader).and_then(|()| reader.end());
     match (found, read) {
         (Some(error), _) => Err(error),
         (None, read) => read.map_err(|error| syntax(&shown, &error)),
@@ -54,6 +58,7 @@ pub(super) fn elements(
 
 struct Each<'a> {
     each: &'a mut dyn FnMut(usize, Value) -> Result<(), ImportError>,
+    record: Record,
     found: &'a mut Option<ImportError>,
 }
 
@@ -75,6 +80,7 @@ impl<'de> Visitor<'de> for Each<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         let mut index = 0;
         while let Some(value) = elements.next_element::<Value>()? {
+            self.record.ends();
             if let Err(error) = (self.each)(index, value) {
                 *self.found = Some(error);
                 return Err(serde::de::Error::custom("stopped"));

@@ -10,7 +10,7 @@ use super::table::Table;
 use super::time;
 use super::{ImportError, Options};
 
-const RECORD: &str = "record the requests: k6 run --out json=k6.json SCRIPT";
+pub(super) const RECORD: &str = "record the requests: k6 run --out json=k6.json SCRIPT";
 
 pub(super) fn recognise(head: &str) -> bool {
     let first = head.lines().next().unwrap_or_default();

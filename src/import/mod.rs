@@ -24,7 +24,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use recording::{ClassFound, Jobs, LeftOut, Measured, Recorded};
-pub use scenario_text::{quoted, scenario_text, trace_text};
+pub use scenario_text::{scenario_text, trace_text};
 pub use time::{date, moment, shown as shown_time};
 pub use trace::TIMES;
 
@@ -52,6 +52,27 @@ pub struct Options {
     pub counter: Option<bool>,
     /// What a gap in the samples of Prometheus means; without, it is an error.
     pub gaps: Option<Gaps>,
+}
+
+impl Options {
+    /// What tells the classes apart, of the ways that a kind of file has; the first where nobody has said.
+    fn way(
+        &self,
+        ways: &[&'static str],
+        kind: &str,
+        sources: &[Source],
+    ) -> Result<&'static str, ImportError> {
+        let Some(asked) = self.class_by.as_deref() else { return Ok(ways[0]) };
+        ways.iter().copied().find(|way| *way == asked).ok_or_else(|| {
+            let (message, help) = no_way(asked, ways, kind);
+            ImportError::new(message, &*sources[0].shown, help)
+        })
+    }
+}
+
+/// What is wrong with a `--class-by` that a kind of file has not, and what is allowed.
+fn no_way(asked: &str, ways: &[&str], kind: &str) -> (String, String) {
+    (format!("`--class-by {asked}` is not of {kind}"), format!("allowed: {}", ways.join(", ")))
 }
 
 /// What a gap in samples means.
@@ -102,6 +123,8 @@ pub struct Format {
     pub is_trace: bool,
     /// Whether it tells when jobs came, so that there is something to import.
     pub has_times: bool,
+    /// What to do in place of an import, where there is nothing to import.
+    pub instead: &'static str,
     recognise: fn(&str) -> bool,
     read: fn(&mut [Source], &Options, &mut Recording) -> Result<(), ImportError>,
 }
@@ -113,6 +136,7 @@ pub const FORMATS: &[Format] = &[
         what: "an answer of Prometheus",
         is_trace: false,
         has_times: true,
+        instead: "",
         recognise: prometheus::recognise,
         read: prometheus::read,
     },
@@ -121,6 +145,7 @@ pub const FORMATS: &[Format] = &[
         what: "JSON lines of k6",
         is_trace: false,
         has_times: true,
+        instead: "",
         recognise: k6::recognise,
         read: k6::read,
     },
@@ -129,6 +154,7 @@ pub const FORMATS: &[Format] = &[
         what: "a table of k6",
         is_trace: false,
         has_times: true,
+        instead: "",
         recognise: k6::recognise_table,
         read: k6::read_table,
     },
@@ -137,6 +163,7 @@ pub const FORMATS: &[Format] = &[
         what: "the summary of a run of k6",
         is_trace: false,
         has_times: false,
+        instead: k6::RECORD,
         recognise: k6::recognise_summary,
         read: k6::refuse_summary,
     },
@@ -145,6 +172,7 @@ pub const FORMATS: &[Format] = &[
         what: "a list of BullMQ jobs",
         is_trace: false,
         has_times: true,
+        instead: "",
         recognise: bullmq::recognise,
         read: bullmq::read,
     },
@@ -153,6 +181,7 @@ pub const FORMATS: &[Format] = &[
         what: "a table of Azure Functions with a column for each minute",
         is_trace: false,
         has_times: true,
+        instead: "",
         recognise: azure::recognise_minutes,
         read: azure::read_minutes,
     },
@@ -161,6 +190,7 @@ pub const FORMATS: &[Format] = &[
         what: "a table of Azure Functions with a line for each invocation",
         is_trace: false,
         has_times: true,
+        instead: "",
         recognise: azure::recognise_invocations,
         read: azure::read_invocations,
     },
@@ -169,6 +199,7 @@ pub const FORMATS: &[Format] = &[
         what: "an Azure trace of LLM requests",
         is_trace: true,
         has_times: true,
+        instead: "",
         recognise: azure::recognise_llm,
         read: azure::read_llm,
     },
@@ -177,6 +208,7 @@ pub const FORMATS: &[Format] = &[
         what: "an access log",
         is_trace: false,
         has_times: true,
+        instead: "",
         recognise: access_log::recognise,
         read: access_log::read,
     },
@@ -185,6 +217,7 @@ pub const FORMATS: &[Format] = &[
         what: "a table of page views",
         is_trace: false,
         has_times: false,
+        instead: pageviews::SUMS,
         recognise: pageviews::recognise,
         read: pageviews::refuse,
     },
@@ -193,6 +226,7 @@ pub const FORMATS: &[Format] = &[
         what: "a trace already",
         is_trace: true,
         has_times: false,
+        instead: "",
         recognise: trace::recognise,
         read: trace::refuse,
     },
@@ -200,7 +234,9 @@ pub const FORMATS: &[Format] = &[
 
 /// What a text is, by how it begins.
 pub fn recognise(text: &str) -> Option<&'static Format> {
-    let head = text.trim_start_matches('\u{feff}').trim_start();
+    // Readers of traces pass a whole file, and some kinds are searched for words.
+    let head = &text[..text.floor_char_boundary(input::HEAD as usize)];
+    let head = head.trim_start_matches('\u{feff}').trim_start();
     FORMATS.iter().find(|format| (format.recognise)(head))
 }
 

@@ -4,6 +4,8 @@ use super::input::Source;
 use super::recording::Recording;
 use super::{ImportError, Options};
 
+pub(super) const SUMS: &str = "write a CSV file with the header `time_s,count` and a line for the sum of each hourly file, such as `0,24219`";
+
 pub(super) fn recognise(head: &str) -> bool {
     let mut lines = head.lines().take(3).peekable();
     let is_row = |line: &str| {
@@ -22,6 +24,5 @@ pub(super) fn refuse(sources: &mut [Source], _: &Options, _: &mut Recording) -> 
     let message = format!(
         "these are the page views of one hour, {sum} together, and the file does not say when they came"
     );
-    let help = "write a CSV file with the header `time_s,count` and a line for the sum of each hourly file, such as `0,24219`";
-    Err(ImportError::new(message, &*source.shown, help))
+    Err(ImportError::new(message, &*source.shown, SUMS))
 }

@@ -12,6 +12,7 @@ use super::input::Source;
 use super::recording::{LeftOut, MOST_JOBS, MOST_SPAN, Recording};
 use super::time;
 use super::{Gaps, ImportError, Options, json};
+use crate::text::plural;
 
 const HOW: &str = "ask /api/v1/query_range with start, end and step, and save its answer";
 /// Fewer whole numbers do not look like a counter, however they rise.
@@ -56,7 +57,7 @@ pub(super) fn read(
     }
     let place = sources[0].shown.clone();
     let samples: usize = series.iter().map(|one| one.samples.len()).sum();
-    recording.read = format!("{} of {} series", number(samples, "sample"), series.len());
+    recording.read = format!("{} of {} series", plural(samples, "sample"), series.len());
     let mut twice = 0;
     for one in &mut series {
         one.samples.sort_by_key(|(at, _)| *at);
@@ -489,8 +490,4 @@ fn count_differences(
         recording.left_out.push(LeftOut { count: nan as u64, what });
     }
     Ok(())
-}
-
-fn number(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -22,6 +22,8 @@ pub(super) const MOST_JOBS: u64 = 1_000_000_000_000_000;
 const MOST_CELLS: usize = 10_000_000;
 /// Names beyond this many are `other` at once.
 const MOST_NAMES: usize = 1_000;
+/// And names that are longer than this many bytes.
+const LONGEST_NAME: usize = 1_000;
 /// A scenario lasts no longer than 100 years.
 pub(super) const MOST_SPAN: i64 = 3_155_760_000 * SECOND;
 /// Lengths of bins, each of which divides the next.
@@ -259,29 +261,24 @@ impl Recording {
 
     /// The number of a class.
     pub(super) fn class(&mut self, name: &str, priority: Option<u32>) -> u32 {
-        let key = (name.to_owned(), priority);
+        let mut key = (name.to_owned(), priority);
+        let is_full = self.classes.len() >= MOST_NAMES && !self.index.contains_key(&key);
+        if is_full || name.len() > LONGEST_NAME {
+            self.unnamed += 1;
+            key = (OTHER.to_owned(), None);
+        }
         if let Some(&found) = self.index.get(&key) {
             return found;
         }
-        let name = if self.classes.len() < MOST_NAMES {
-            name
-        } else {
-            self.unnamed += 1;
-            let key = (OTHER.to_owned(), None);
-            if let Some(&found) = self.index.get(&key) {
-                return found;
-            }
-            OTHER
-        };
         let number = self.classes.len() as u32;
         self.classes.push(ClassFound {
-            name: name.to_owned(),
+            name: key.0.clone(),
             jobs: 0,
-            priority,
+            priority: key.1,
             service: Measured::default(),
             payload: Measured::default(),
         });
-        self.index.insert((name.to_owned(), priority), number);
+        self.index.insert(key, number);
         number
     }
 
@@ -436,7 +433,7 @@ impl Recording {
         }
         if self.unnamed > 0 {
             self.learnt.push(format!(
-                "There are more than {MOST_NAMES} names of classes; those that came later are `{OTHER}`."
+                "Names of classes after the first {MOST_NAMES}, or of more than {LONGEST_NAME} bytes, are `{OTHER}`."
             ));
         }
         if self.out_of_order > 0 {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::recording::{ClassFound, Jobs, Measured, Recorded};
 use super::time::{self, SECOND};
+use crate::text::quoted;
 use crate::units::{fmt_duration, fmt_rate};
 
 /// The share of the slots that the peak keeps busy, where nobody has said how many workers there are.
@@ -237,21 +238,6 @@ fn spread(measured: &Measured, unit: &str, scale: f64) -> String {
     } else {
         format!("{{ distribution = \"lognormal\", mean = \"{mean}{unit}\", cv = {cv} }}")
     }
-}
-
-/// A string of TOML.
-pub fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", c as u32);
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
 }
 
 fn one_line(text: &str) -> String {

@@ -1,14 +1,15 @@
 //! CSV with places: the rows of a file, each with its line.
 
 use super::ImportError;
-use super::input::Source;
+use super::input::{Record, Records, Source, TOO_LONG};
 use super::recording::Recording;
 
 /// The rows of a CSV file, each with its line.
 pub(super) struct Table<'s> {
     pub(super) shown: String,
     pub(super) names: Vec<String>,
-    reader: csv::Reader<&'s mut dyn std::io::BufRead>,
+    reader: csv::Reader<Records<'s>>,
+    record: Record,
     pub(super) row: csv::StringRecord,
     line: u64,
 }
@@ -16,11 +17,11 @@ pub(super) struct Table<'s> {
 impl<'s> Table<'s> {
     pub(super) fn of(source: &'s mut Source) -> Result<Self, ImportError> {
         let shown = source.shown.clone();
-        let mut reader =
-            csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(source.reader());
-        let names = reader.headers().map_err(|error| failed(&shown, &error))?;
+        let (records, record) = source.records();
+        let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(records);
+        let names = reader.headers().map_err(|error| failed(&shown, 1, &error))?;
         let names = names.iter().map(str::to_owned).collect();
-        Ok(Self { shown, names, reader, row: csv::StringRecord::new(), line: 1 })
+        Ok(Self { shown, names, reader, record, row: csv::StringRecord::new(), line: 1 })
     }
 
     /// Where the column stands.
@@ -35,7 +36,13 @@ impl<'s> Table<'s> {
 
     /// Reads the next row that has as many fields as the header.
     pub(super) fn advance(&mut self, recording: &mut Recording) -> Result<bool, ImportError> {
-        while self.reader.read_record(&mut self.row).map_err(|error| failed(&self.shown, &error))? {
+        loop {
+            self.record.ends();
+            let begin = self.reader.position().line();
+            let read = self.reader.read_record(&mut self.row);
+            if !read.map_err(|error| failed(&self.shown, begin, &error))? {
+                return Ok(false);
+            }
             self.line = self.row.position().map_or(0, csv::Position::line);
             if self.row.len() == self.names.len() {
                 return Ok(true);
@@ -44,7 +51,6 @@ impl<'s> Table<'s> {
             let message = format!("the line has {fields} fields, but the header has {expected}");
             recording.bad(self.error(message, format!("{expected} fields")))?;
         }
-        Ok(false)
     }
 
     /// Where the row is.
@@ -57,7 +63,12 @@ impl<'s> Table<'s> {
     }
 }
 
-fn failed(shown: &str, error: &csv::Error) -> ImportError {
+fn failed(shown: &str, begin: u64, error: &csv::Error) -> ImportError {
+    if let csv::ErrorKind::Io(error) = error.kind()
+        && error.kind() == TOO_LONG
+    {
+        return ImportError::new(format!("the {error}"), format!("{shown}:{begin}"), "an end of each quote");
+    }
     let line = error.position().map(|at| format!(":{}", at.line())).unwrap_or_default();
     let message = match error.kind() {
         csv::ErrorKind::Io(error) => format!("its gzip data are truncated or damaged: {error}"),

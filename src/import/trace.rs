@@ -22,7 +22,7 @@ pub(super) fn refuse(sources: &mut [Source], _: &Options, _: &mut Recording) -> 
     let help = format!(
         "write in the scenario, with a [[class]] for each name of its column `class`, if it has one:\n\n    \
          [arrivals]\n    process = \"trace\"\n    file = {}\n",
-        super::scenario_text::quoted(file)
+        crate::text::quoted(file)
     );
     let message = "this is a trace already, and nothing has to be converted";
     Err(ImportError { is_a_trace: true, ..ImportError::new(message, &*source.shown, help) })

@@ -290,7 +290,10 @@ fn what_is_no_trace_is_named_with_the_way_to_convert_it() {
             r#"[{"id":"1","timestamp":1700000000123,"processedOn":1,"finishedOn":2}]"#,
             &["BullMQ jobs", "simulate import"],
         ),
-        (r#"{"metrics":{"http_reqs":{"count":45765}}}"#, &["k6", "simulate import"]),
+        (
+            r#"{"metrics":{"http_reqs":{"count":45765}}}"#,
+            &["the summary of a run of k6", "k6 run --out json"],
+        ),
         (
             "h - - [01/Jul/1995:00:00:01 -0400] \"GET /a/ HTTP/1.0\" 200 6245\n",
             &["an access log", "simulate import"],

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use backpressure_sim::import::FORMATS;
@@ -547,6 +547,8 @@ fn bytes_are_text_however_they_are_packed() {
         );
     }
     refuse("p.json", &packed[..packed.len() - 12], &[], &["p.json", "gzip data are truncated or damaged"]);
+    let half = [b"\xff\xfe", &utf16[..], b"x"].concat();
+    refuse("p.json", &half, &[], &["p.json", "begins as UTF-16 and goes on as something else"]);
     refuse("p.bz2", b"BZh91AY", &[], &["compressed by bzip2", "bunzip2"]);
 
     // A long log that ends within its gzip data: the place is where it was read to.
@@ -558,16 +560,22 @@ fn bytes_are_text_however_they_are_packed() {
     refuse("a.log.gz", &packed[..packed.len() - 100], &[], &["a.log.gz, after line ", "truncated"]);
 }
 
+/// An import of what comes by standard input.
+fn import_piped(folder: &Path, content: &[u8]) -> Output {
+    let mut child = command(folder, &["import", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(content).unwrap();
+    child.wait_with_output().unwrap()
+}
+
 #[test]
 fn standard_input_is_read() {
     let folder = empty();
-    let mut child = command(folder.path(), &["import", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(&fs::read(data("nasa.log")).unwrap()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = import_piped(folder.path(), &fs::read(data("nasa.log")).unwrap());
     let told = text(&output.stdout);
     for part in
         ["read      standard input: an access log, 3 lines", "left out  nothing", "scenario  imported.toml"]
@@ -575,6 +583,12 @@ fn standard_input_is_read() {
         assert!(told.contains(part), "no `{part}` in\n{told}");
     }
     assert_eq!(files(folder.path()).len(), 2);
+
+    // A trace is one, and no file of the folder is meant.
+    let folder = empty();
+    let output = import_piped(folder.path(), b"time_s,count\n0,10\n");
+    check_code(&output, 3, &["this is a trace already", "file = \"FILE\""]);
+    assert!(!text(&output.stderr).contains("read `"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -629,6 +643,24 @@ fn few_jobs_or_all_at_once_are_a_scenario_too() {
 }
 
 #[test]
+fn one_record_cannot_take_all_memory() {
+    let more = "x".repeat(17 << 20);
+    let table =
+        format!("app,func,end_timestamp,duration\na,f,1,0\na,\"f,2,0\n{}", more.replace("xxxx", "xxx\n"));
+    refuse("i.csv", table.as_bytes(), &[], &["i.csv:3", "the record is longer than 16 MiB", "quote"]);
+    let jobs = format!("[{{\"timestamp\":1,\"opts\":{{}},\"name\":\"{more}");
+    refuse("j.json", jobs.as_bytes(), &[], &["j.json:1:", "record is longer than 16 MiB"]);
+
+    // A status may be any text, so those beyond a thousand are counted together.
+    let line = |status: usize| {
+        format!("{{\"time\":\"2024-05-03T10:00:00Z\",\"path\":\"/\",\"status\":\"failed {status}\"}}\n")
+    };
+    let log: String = (0..1_200).map(line).collect();
+    let (told, _folder) = import_text("a.log", &log, &[]);
+    assert!(told["learnt"].to_string().contains("others 1180."), "{told}");
+}
+
+#[test]
 fn smaller_classes_are_put_together() {
     let line = |path: usize| format!("h - - [03/May/2024:10:00:01 +0200] \"GET /{path} HTTP/1.1\" 200 1\n");
     let log: String = (0..20).flat_map(|path| (0..=path).map(move |_| line(path))).collect();
@@ -638,6 +670,17 @@ fn smaller_classes_are_put_together() {
     let lines: String = (0..1_500).map(line).collect();
     let (told, _folder) = import_text("a.log", &lines, &["--class-by", "path", "--top", "3"]);
     assert_eq!(told["jobs"], 1_500);
+    let told_of = |told: &Value| told["learnt"].to_string();
+    assert!(told_of(&told).contains("after the first 1000"), "{told}");
+    // With priorities as well, and names that are whole texts.
+    let job =
+        |name: &str| format!(r#"{{"name":"{name}","opts":{{"priority":3}},"timestamp":1700000000000}}"#);
+    let long = "x".repeat(1_001);
+    let jobs: Vec<String> =
+        (0..1_500).map(|name| job(&name.to_string())).chain([job(&long), job(&long)]).collect();
+    let (told, _folder) = import_text("jobs.json", &jobs.join("\n"), &["--top", "900"]);
+    assert_eq!(classes(&told)[0], ("other".to_owned(), 603));
+    assert!(told_of(&told).contains("102 smaller classes"), "1,000 names and one `other`: {told}");
 }
 
 #[test]
@@ -739,7 +782,16 @@ fn a_trace_reader_names_the_same_kinds_and_the_command() {
         let content = fs::read_to_string(data(file)).unwrap();
         let kind = backpressure_sim::import::recognise(&content).unwrap();
         assert!(FORMATS.iter().any(|format| format.kind == kind.kind));
+        // What that command would refuse is answered as it would.
         let command = format!("simulate import {file}");
-        check_refusal(folder.path(), &["a.toml"], 3, &[kind.what, &command, "a.toml:4:8"]);
+        let way_on = match file {
+            "k6-summary.json" => "k6 run --out json=k6.json SCRIPT",
+            "wiki.txt" => "a line for the sum of each hourly file",
+            _ => &command,
+        };
+        check_refusal(folder.path(), &["a.toml"], 3, &[kind.what, way_on, "a.toml:4:8"]);
     }
+    // Both look at no more of a file than at its beginning.
+    let late = format!("{{{}\"resultType\":\"matrix\"}}", " ".repeat(64 << 10));
+    assert!(backpressure_sim::import::recognise(&late).is_none());
 }

@@ -301,6 +301,84 @@ async function touch() {
   await done();
 }
 
+// A second finger on a chart neither moves the first drag nor ends it, and two fingers may zoom the page.
+async function fingers() {
+  const { page, done } = await open("run", { width: 1280 });
+  const whole = await timeTicks(page);
+  const depth = (await areas(page)).find((area) => area.figure === "depth");
+  await scrollTo(page, depth);
+  const send = (steps) => page.evaluate((steps) => {
+    const area = [...document.querySelectorAll("#depth .area")].find((one) => one.getBoundingClientRect().width > 0);
+    // Pointers that no hand has cannot be captured.
+    area.setPointerCapture = () => {};
+    const { left, top, width, height } = area.getBoundingClientRect();
+    for (const [type, pointerId, share] of steps) {
+      const place = { clientX: left + width * share, clientY: top + height / 2 };
+      area.dispatchEvent(new PointerEvent(type, { pointerId, pointerType: "touch", button: 0, bubbles: true, ...place }));
+    }
+    return getComputedStyle(area).touchAction;
+  }, steps);
+  const allowed = await send([["pointerdown", 11, 0.2], ["pointerdown", 12, 0.8], ["pointermove", 12, 0.7], ["pointerup", 12, 0.7], ["pointerup", 11, 0.2]]);
+  assert.deepEqual(await timeTicks(page), whole, "two fingers zoom by accident");
+  assert.equal(allowed, "pan-y pinch-zoom");
+  await send([["pointerdown", 11, 0.2], ["pointerdown", 12, 0.8], ["pointerup", 12, 0.8], ["pointermove", 11, 0.4], ["pointerup", 11, 0.4]]);
+  const zoomed = (await timeTicks(page))[0].map(([text]) => Number(text));
+  const horizon = column("run", "time_seconds").at(-1);
+  check(Math.min(...zoomed) >= 0.2 * horizon - 1 && Math.max(...zoomed) <= 0.4 * horizon + 1, `the first finger zooms to ${zoomed}`);
+  checks += 2;
+  await done();
+}
+
+// Escape in a plot is for its axis; the next one, and one elsewhere, is for all.
+async function axes() {
+  const { page, done } = await open("plan");
+  const all = await areas(page);
+  const load = all.find((area) => area.figure === "load");
+  const other = all.find((area) => area.figure !== "load");
+  check(load && other, `a plan has two axes: ${all.map((area) => area.figure)}`);
+  const zooms = () => page.evaluate(() => [...document.querySelectorAll("figure")]
+    .filter((figure) => figure.querySelector(".ticks-of-zoom, .reset:not([hidden])")).map((figure) => figure.id));
+  await drag(page, other, 0.2, 0.6);
+  const before = await zooms();
+  await drag(page, load, 0.2, 0.6);
+  check((await zooms()).length > before.length, "both axes are zoomed");
+  await page.keyboard.press("Escape");
+  assert.deepEqual(await zooms(), before, "Escape in a plot resets its axis alone");
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press("Escape");
+  assert.deepEqual(await zooms(), [], "Escape on the page resets all");
+  checks += 2;
+  await done();
+}
+
+// The moment is written with the digits of its step, however late it is: the page of a run, moved by hours.
+async function late() {
+  const LATER = 12_300;
+  const report = fs.readFileSync(path.join(folder, "run", "report.html"), "utf8");
+  const moved = report.replace(/(<script type="application\/json">)(.*?)(<\/script>)/gs, (_, begin, text, end) => {
+    const json = JSON.parse(text);
+    for (const plot of json.plots) {
+      if (plot.axis !== "time") continue;
+      plot.x.from += LATER;
+      plot.x.to += LATER;
+    }
+    json.xs = json.xs.map((xs) => (Array.isArray(xs) ? xs.map((x) => x + LATER) : { ...xs, first: xs.first + LATER }));
+    return begin + JSON.stringify(json) + end;
+  });
+  assert(moved !== report, "the page has no data");
+  fs.mkdirSync(path.join(folder, "late"), { recursive: true });
+  fs.writeFileSync(path.join(folder, "late", "report.html"), moved);
+  const { page, done } = await open("late");
+  const depth = (await areas(page)).find((area) => area.figure === "depth");
+  const seconds = column("run", "time_seconds");
+  for (const at of [44, 45, 46]) {
+    await hover(page, depth, at / seconds.at(-1));
+    const { head } = await tip(page, "depth");
+    check(head.replace(/\s/g, " ").endsWith(`at 12 ${LATER - 12_000 + at} s`), `${head} at ${LATER + at} s`);
+  }
+  await done();
+}
+
 // ---- without script, and on paper
 
 // The page hears of its medium with the next frame.
@@ -357,6 +435,9 @@ try {
   await use(1280);
   await use(390);
   await touch();
+  await fingers();
+  await axes();
+  await late();
   await still();
 } finally {
   await browser.close();

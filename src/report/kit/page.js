@@ -73,20 +73,32 @@
 
   // ---- numbers
 
-  // Four significant digits, with a space between groups of three.
-  function written(value) {
+  // Four significant digits, or as many as are asked for, with a space between groups of three.
+  function written(value, significant = 4) {
     if (value === 0) return "0";
-    const decimals = clamp(3 - Math.floor(Math.log10(Math.abs(value))), 0, 12);
-    const [whole, rest] = Math.abs(Number(value.toPrecision(4))).toFixed(decimals).split(".");
+    const decimals = clamp(significant - 1 - Math.floor(Math.log10(Math.abs(value))), 0, 12);
+    const [whole, rest] = Math.abs(Number(value.toPrecision(significant))).toFixed(decimals).split(".");
     const grouped = whole.replace(/\B(?=(\d{3})+$)/g, "\u00a0");
     const digits = rest ? rest.replace(/0+$/, "") : "";
     return (value < 0 ? "\u2212" : "") + grouped + (digits ? "." + digits : "");
   }
 
-  function withUnit(value, unit) {
-    if (unit === " s" && value !== 0 && Math.abs(value) < 1e-3) return written(value * 1e6) + " \u00b5s";
-    if (unit === " s" && value !== 0 && Math.abs(value) < 1) return written(value * 1e3) + " ms";
-    return written(value) + unit;
+  function withUnit(value, unit, significant) {
+    if (unit === " s" && value !== 0 && Math.abs(value) < 1e-3) return written(value * 1e6, significant) + " \u00b5s";
+    if (unit === " s" && value !== 0 && Math.abs(value) < 1) return written(value * 1e3, significant) + " ms";
+    return written(value, significant) + unit;
+  }
+
+  // The digits that a point of a series needs, so that those beside it are not written the same.
+  function digitsOf(xs, index) {
+    const steps = [xs[index] - xs[index - 1], xs[index + 1] - xs[index]].filter((step) => step > 0);
+    if (steps.length === 0 || xs[index] === 0) return 4;
+    const step = Math.min(...steps);
+    const first = Math.floor(Math.log10(step) + 1e-9);
+    // One more where the step is no single digit, such as 2.5 or a second on an axis of minutes.
+    const parts = step / 10 ** first;
+    const last = Math.abs(parts - Math.round(parts)) > 1e-6 ? first - 1 : first;
+    return clamp(Math.floor(Math.log10(Math.abs(xs[index]))) - last + 1, 4, 12);
   }
 
   // The numbers below a plot between two values, each with its text.
@@ -211,19 +223,21 @@
       return ((event.clientX - box.left) / box.width) * sheet.svg.viewBox.baseVal.width;
     };
     area.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
-      start = { screen: event.clientX, value: valueAt(plot, at(event)) };
+      // A second finger is not a second drag.
+      if (event.button !== 0 || start) return;
+      start = { pointer: event.pointerId, screen: event.clientX, value: valueAt(plot, at(event)) };
       area.setPointerCapture(event.pointerId);
       moveCursor(sheet, plot, start.value);
     });
     area.addEventListener("pointermove", (event) => {
+      if (start && event.pointerId !== start.pointer) return;
       const value = valueAt(plot, at(event));
       moveCursor(sheet, plot, value);
       const isDrag = start && Math.abs(event.clientX - start.screen) >= SHORTEST_DRAG;
       drawRange(plot, isDrag ? [start.value, value] : null);
     });
     const end = (event) => {
-      if (!start) return;
+      if (!start || event.pointerId !== start.pointer) return;
       const [from, to] = [start.value, valueAt(plot, at(event))].sort((a, b) => a - b);
       const isDrag = Math.abs(event.clientX - start.screen) >= SHORTEST_DRAG;
       start = null;
@@ -232,6 +246,8 @@
     };
     area.addEventListener("pointerup", end);
     area.addEventListener("pointercancel", end);
+    // Without it a drag whose end went elsewhere would never end.
+    area.addEventListener("lostpointercapture", end);
     area.addEventListener("pointerleave", (event) => {
       if (event.pointerType === "mouse" && !start) moveCursor(sheet, plot, null);
     });
@@ -259,10 +275,12 @@
       "+": () => zoom(plot, close(0.5)),
       "=": () => zoom(plot, close(0.5)),
       "-": () => zoom(plot, close(2)),
-      Escape: () => (zooms.has(plot.axis) ? zoom(plot, null) : moveCursor(sheet, plot, null)),
+      Escape: zooms.has(plot.axis) ? () => zoom(plot, null) : here && (() => moveCursor(sheet, plot, null)),
     };
     if (!actions[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
+    // Escape elsewhere on the page resets all axes.
+    event.stopPropagation();
     actions[event.key]();
   }
 
@@ -458,9 +476,11 @@
     if (!told) return;
     const { plot, cursor } = told;
     const all = readings(chart, plot);
-    const moment = all.length ? all[0].x[nearest(all[0].x, cursor.value)] : cursor.value;
+    const xs = all.length ? all[0].x : [cursor.value];
+    const place = nearest(xs, cursor.value);
+    const moment = withUnit(xs[place], plot.x.unit, digitsOf(xs, place));
     const name = plot.axis === "time" ? "at " : "";
-    const rows = [htmlElement("strong", "", (sheet.plots.length > 1 ? plot.title + " " : "") + name + withUnit(moment, plot.x.unit))];
+    const rows = [htmlElement("strong", "", (sheet.plots.length > 1 ? plot.title + " " : "") + name + moment)];
     for (const one of all) {
       const index = nearest(one.x, cursor.value);
       const row = htmlElement("span", "row");

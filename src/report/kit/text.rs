@@ -1,9 +1,6 @@
 //! Text: plain English, and escaping for file formats in which some characters have a meaning.
 
-/// `1 metric`, `3 metrics`.
-pub(crate) fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
+pub(crate) use crate::text::plural;
 
 pub(crate) fn capitalised(text: &str) -> String {
     let mut characters = text.chars();

@@ -22,7 +22,10 @@ pub(super) fn recognise(text: &str, path: &str) -> Option<Mistake> {
         Mistake::new(Code::File, format!("`{path}` is {what}, not a trace in CSV"), how)
     };
     if let Some(format) = import::recognise(text) {
-        let how = format!("convert it: simulate import {}", for_shell(path));
+        let how = match format.instead {
+            "" => format!("convert it: simulate import {}", for_shell(path)),
+            instead => instead.to_owned(),
+        };
         return (!format.is_trace).then(|| mistake(format.what, how));
     }
     let is_json = text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']);
