@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::input::Source;
-use super::recording::Recording;
+use super::recording::{LeftOut, Recording};
 use super::time;
 use super::{ImportError, Options, no_way};
+use crate::text::plural;
 
 /// The names that fields of JSON logs have.
 const TIMES: &[&str] = &[
@@ -64,6 +65,7 @@ pub(super) fn read(
     let by = options.class_by.as_deref().unwrap_or("method");
     let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
     let (mut lines, mut is_timed, mut others) = (0_u64, false, 0_u64);
+    let (mut untimed, mut unread, mut first_unread) = (0_u64, 0_u64, None);
     for source in sources.iter_mut() {
         while let Some((number, line)) = source.next_record()? {
             lines += 1;
@@ -80,9 +82,18 @@ pub(super) fn read(
                     return Err(ImportError::new(message, source.place(number), help));
                 }
             };
-            // `-` where there was no upstream, and in other places.
-            let seconds = entry.seconds.as_deref().and_then(|text| time::decimal(text, 9));
+            let seconds = entry.seconds.as_deref().and_then(seconds_of);
             is_timed |= seconds.is_some();
+            match entry.seconds {
+                _ if seconds.is_some() => {}
+                // `-` where there was no upstream, and in other places.
+                None => untimed += 1,
+                Some(text) if text == "-" || text.is_empty() => untimed += 1,
+                Some(text) => {
+                    unread += 1;
+                    first_unread.get_or_insert_with(|| (text, source.place(number)));
+                }
+            }
             let status: String = entry.status.chars().take(LONGEST_STATUS).collect();
             if statuses.len() < MOST_STATUSES || statuses.contains_key(&status) {
                 *statuses.entry(status).or_default() += 1;
@@ -95,7 +106,20 @@ pub(super) fn read(
                 .job(entry.at, class, seconds.map(|nanos| nanos as u64), None, || source.place(number))?;
         }
     }
-    recording.read = format!("{lines} lines");
+    recording.read = plural(lines as usize, "line");
+    if let Some((text, place)) = first_unread.filter(|_| is_timed) {
+        let text: String = text.chars().take(40).collect();
+        let what = format!(
+            "request times that are no seconds as nginx writes them, such as 0.012; the first at {place}: `{text}`. \
+             The service times of these lines are drawn from those of the others"
+        );
+        recording.left_out.push(LeftOut { count: unread, what });
+    }
+    if is_timed && untimed > 0 {
+        recording.learnt.push(format!(
+            "Lines without a request time: {untimed}; their service times are drawn from those of the others."
+        ));
+    }
     let mut list: Vec<String> =
         statuses.iter().take(20).map(|(status, count)| format!("{status} {count}")).collect();
     others += statuses.values().skip(20).sum::<u64>();
@@ -155,13 +179,20 @@ fn of_text(line: &str) -> Result<Entry, Fault> {
     }
     tail.push_str(after);
     // An address such as that of the upstream has points as well, and is no number.
-    let is_seconds = |text: &str| text.contains('.') && time::decimal(text, 9).is_some();
-    let seconds = tail.split_whitespace().skip(2).find_map(|word| {
-        let word = word.strip_prefix("rt=").or_else(|| word.strip_prefix("request_time=")).unwrap_or(word);
-        is_seconds(word).then(|| word.to_owned())
+    let is_seconds = |text: &str| text.contains('.') && seconds_of(text).is_some();
+    let words = tail.split_whitespace().skip(2);
+    let mut words = words.map(|word: &str| {
+        word.strip_prefix("rt=").or_else(|| word.strip_prefix("request_time=")).unwrap_or(word)
     });
+    // Or what stands in its place.
+    let first = words.clone().next();
+    let seconds = words.find(|word| is_seconds(word)).or(first).map(str::to_owned);
     let host = line.split_whitespace().next().unwrap_or_default().to_owned();
     Ok(Entry { at, method, path, status: status.to_owned(), host, seconds, fields: Map::new() })
+}
+
+fn seconds_of(text: &str) -> Option<i64> {
+    time::decimal(text, 9)
 }
 
 /// The first text in quotes, where `\"` is no end, and what follows it.
