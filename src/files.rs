@@ -30,7 +30,16 @@ impl std::error::Error for FileError {
 /// # Errors
 ///
 /// If the file system refuses; nothing has changed then but for new folders.
-pub fn replace(path: &Path, content: impl AsRef<[u8]>) -> Result<(), FileError> {
+pub fn replace(path: &Path, text: &str) -> Result<(), FileError> {
+    replace_bytes(path, text.as_bytes())
+}
+
+/// [`replace`] for what need not be text.
+///
+/// # Errors
+///
+/// As of [`replace`].
+pub fn replace_bytes(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let failed = |source| FileError { path: path.to_owned(), source };
     // Through links, so that it is the file itself that is replaced and the link stays.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -40,7 +49,7 @@ pub fn replace(path: &Path, content: impl AsRef<[u8]>) -> Result<(), FileError> 
     let name = target.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
     // A name that no other process uses.
     let draft = target.with_file_name(format!(".{}.partial-{}", name.to_string_lossy(), std::process::id()));
-    let written = write(&draft, content.as_ref()).and_then(|()| fs::rename(&draft, &target));
+    let written = write(&draft, content).and_then(|()| fs::rename(&draft, &target));
     if written.is_err() {
         let _ = fs::remove_file(&draft);
     }

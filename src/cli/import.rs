@@ -267,9 +267,11 @@ fn write_both(trace: (&Path, &str), scenario: (&Path, &str)) -> Result<()> {
     files::replace(trace.0, trace.1)?;
     let Err(error) = files::replace(scenario.0, scenario.1) else { return Ok(()) };
     match before {
-        Some(before) => files::replace(trace.0, before).context("the old trace could not be put back")?,
+        Some(before) => {
+            files::replace_bytes(trace.0, &before).context("the old trace could not be put back")?;
+        }
         None => {
-            fs::remove_file(trace.0).with_context(|| format!("failed to remove `{}`", trace.0.display()))?
+            fs::remove_file(trace.0).with_context(|| format!("failed to remove `{}`", trace.0.display()))?;
         }
     }
     Err(error.into())

@@ -235,8 +235,11 @@ pub const FORMATS: &[Format] = &[
 /// What a text is, by how it begins.
 pub fn recognise(text: &str) -> Option<&'static Format> {
     // Readers of traces pass a whole file, and some kinds are searched for words.
-    let head = &text[..text.floor_char_boundary(input::HEAD as usize)];
-    let head = head.trim_start_matches('\u{feff}').trim_start();
+    let mut end = text.len().min(input::HEAD as usize);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let head = text[..end].trim_start_matches('\u{feff}').trim_start();
     FORMATS.iter().find(|format| (format.recognise)(head))
 }
 
