@@ -53,7 +53,8 @@ struct Entry {
     path: String,
     status: String,
     host: String,
-    seconds: Option<String>,
+    /// The request time in nanoseconds, or what stands in its place.
+    took: Option<Result<i64, String>>,
     fields: Map<String, Value>,
 }
 
@@ -82,18 +83,19 @@ pub(super) fn read(
                     return Err(ImportError::new(message, source.place(number), help));
                 }
             };
-            let seconds = entry.seconds.as_deref().and_then(seconds_of);
-            is_timed |= seconds.is_some();
-            match entry.seconds {
-                _ if seconds.is_some() => {}
-                // `-` where there was no upstream, and in other places.
-                None => untimed += 1,
-                Some(text) if text == "-" || text.is_empty() => untimed += 1,
-                Some(text) => {
+            let took = match entry.took {
+                Some(Ok(nanos)) => Some(nanos as u64),
+                Some(Err(text)) => {
                     unread += 1;
                     first_unread.get_or_insert_with(|| (text, source.place(number)));
+                    None
                 }
-            }
+                None => {
+                    untimed += 1;
+                    None
+                }
+            };
+            is_timed |= took.is_some();
             let status: String = entry.status.chars().take(LONGEST_STATUS).collect();
             if statuses.len() < MOST_STATUSES || statuses.contains_key(&status) {
                 *statuses.entry(status).or_default() += 1;
@@ -102,8 +104,7 @@ pub(super) fn read(
             }
             recording.good();
             let class = recording.class(&class, None);
-            recording
-                .job(entry.at, class, seconds.map(|nanos| nanos as u64), None, || source.place(number))?;
+            recording.job(entry.at, class, took, None, || source.place(number))?;
         }
     }
     recording.read = plural(lines as usize, "line");
@@ -179,20 +180,21 @@ fn of_text(line: &str) -> Result<Entry, Fault> {
     }
     tail.push_str(after);
     // An address such as that of the upstream has points as well, and is no number.
-    let is_seconds = |text: &str| text.contains('.') && seconds_of(text).is_some();
+    let seconds = |text: &str| if text.contains('.') { time::decimal(text, 9) } else { None };
     let words = tail.split_whitespace().skip(2);
     let mut words = words.map(|word: &str| {
         word.strip_prefix("rt=").or_else(|| word.strip_prefix("request_time=")).unwrap_or(word)
     });
     // Or what stands in its place.
     let first = words.clone().next();
-    let seconds = words.find(|word| is_seconds(word)).or(first).map(str::to_owned);
+    let took = words.find_map(seconds).map(Ok).or_else(|| not_seconds(first?));
     let host = line.split_whitespace().next().unwrap_or_default().to_owned();
-    Ok(Entry { at, method, path, status: status.to_owned(), host, seconds, fields: Map::new() })
+    Ok(Entry { at, method, path, status: status.to_owned(), host, took, fields: Map::new() })
 }
 
-fn seconds_of(text: &str) -> Option<i64> {
-    time::decimal(text, 9)
+/// What cannot be read as a time, unless it says that there is none, as where there was no upstream.
+fn not_seconds(text: &str) -> Option<Result<i64, String>> {
+    (!matches!(text, "" | "-" | "null")).then(|| Err(text.to_owned()))
 }
 
 /// The first text in quotes, where `\"` is no end, and what follows it.
@@ -254,7 +256,10 @@ fn of_json(line: &str) -> Result<Entry, Fault> {
         path: text(PATHS).or(second).or_else(|| inner("uri")).unwrap_or_else(|| "-".into()),
         status: text(STATUSES).unwrap_or_else(|| "-".into()),
         host: text(&["host", "server_name", "remote_addr"]).unwrap_or_else(|| "-".into()),
-        seconds: text(&[DURATION]),
+        took: text(&[DURATION]).and_then(|text| match time::decimal(&text, 9) {
+            Some(nanos) => Some(Ok(nanos)),
+            None => not_seconds(&text),
+        }),
         fields,
     };
     Ok(entry)

@@ -20,6 +20,7 @@ mod table;
 mod time;
 mod trace;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -283,12 +284,9 @@ pub fn read(paths: &[PathBuf], options: &Options) -> Result<Recorded, ImportErro
 
 /// A file that is there twice, whatever leads to it.
 fn twice(paths: &[PathBuf]) -> Option<&PathBuf> {
+    let mut files = BTreeSet::new();
     let file = |path: &PathBuf| std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-    paths
-        .iter()
-        .enumerate()
-        .find(|(index, path)| paths[..*index].iter().any(|other| file(other) == file(path)))
-        .map(|(_, path)| path)
+    paths.iter().find(|path| !files.insert(file(path)))
 }
 
 fn unknown(source: &Source) -> ImportError {

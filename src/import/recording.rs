@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::input::Source;
 use super::time::{self, SECOND};
 use super::{Format, ImportError, Options};
-use crate::model::MOST_LINES;
 
 /// Beyond this many jobs their exact times are not kept.
 const MOST_EXACT: usize = 1_000_000;
@@ -25,6 +24,8 @@ const MOST_CELLS: usize = 10_000_000;
 const MOST_NAMES: usize = 1_000;
 /// And names that are longer than this many bytes.
 const LONGEST_NAME: usize = 1_000;
+/// A scenario has no more priorities in its queue.
+const MOST_PRIORITIES: usize = 64;
 /// A scenario lasts no longer than 100 years.
 pub(super) const MOST_SPAN: i64 = 3_155_760_000 * SECOND;
 /// Lengths of bins, each of which divides the next.
@@ -267,7 +268,7 @@ impl Recording {
         if is_full || name.len() > LONGEST_NAME {
             self.unnamed += 1;
             // With its priority: it says who goes first. Beyond what a scenario has, the import is refused anyway.
-            let is_far_too_full = self.classes.len() >= MOST_NAMES + 2 * MOST_LINES;
+            let is_far_too_full = self.classes.len() >= MOST_NAMES + 2 * MOST_PRIORITIES;
             key = (OTHER.to_owned(), priority.filter(|_| !is_far_too_full));
         }
         if let Some(&found) = self.index.get(&key) {
@@ -452,10 +453,10 @@ impl Recording {
         }
         let priorities: BTreeSet<u32> =
             self.classes.iter().filter(|class| class.jobs > 0).filter_map(|class| class.priority).collect();
-        if priorities.len() > MOST_LINES {
-            let message = format!("its jobs have more than {MOST_LINES} different priorities");
+        if priorities.len() > MOST_PRIORITIES {
+            let message = format!("its jobs have more than {MOST_PRIORITIES} different priorities");
             let help = format!(
-                "at most {MOST_LINES}, as a scenario has; `--class-by none` for one class without them"
+                "at most {MOST_PRIORITIES}, as a scenario has; `--class-by none` for one class without them"
             );
             return Err(ImportError::new(message, place, help));
         }
