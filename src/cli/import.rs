@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use backpressure_sim::files;
@@ -89,6 +90,9 @@ Kinds:
   azure-llm          TIMESTAMP,ContextTokens,GeneratedTokens (2023, 2024)
   access-log         common, combined, nginx with $request_time, or JSON lines";
 
+/// An interrupt is heard by then.
+const HEARD: Duration = Duration::from_millis(100);
+
 /// Set while there are files that an end of the process would leave behind.
 static WRITING: AtomicBool = AtomicBool::new(false);
 /// Set by an interrupt while files are written.
@@ -116,7 +120,12 @@ pub(super) fn import(args: &ImportArgs) -> Result<u8> {
     for path in [&scenario_path, &trace_path] {
         check_free(path, args)?;
     }
-    let recorded = match import::read(&args.files, &options) {
+    let recorded = import::read(&args.files, &options);
+    if args.files.iter().any(|file| file == Path::new("-")) {
+        // What feeds standard input may have ended by the same interrupt: let that be heard first.
+        std::thread::sleep(HEARD);
+    }
+    let recorded = match recorded {
         Ok(recorded) => recorded,
         Err(error) => {
             match mistakes_of_a_trace(&args.files).filter(|_| error.is_a_trace()) {
@@ -197,7 +206,8 @@ fn name(args: &ImportArgs) -> Result<String> {
 
 /// A file that is there is only replaced on request, and never if it is read.
 fn check_free(path: &Path, args: &ImportArgs) -> Result<()> {
-    if !path.exists() {
+    // Also a link that leads nowhere.
+    if path.symlink_metadata().is_err() {
         return Ok(());
     }
     let same = |file: &&PathBuf| {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::input::Source;
-use super::recording::Recording;
+use super::recording::{LeftOut, Recording};
 use super::time;
 use super::{ImportError, Options, no_way};
+use crate::text::plural;
 
 /// The names that fields of JSON logs have.
 const TIMES: &[&str] = &[
@@ -52,7 +53,8 @@ struct Entry {
     path: String,
     status: String,
     host: String,
-    seconds: Option<String>,
+    /// The request time in nanoseconds, or what stands in its place.
+    took: Option<Result<i64, String>>,
     fields: Map<String, Value>,
 }
 
@@ -64,6 +66,7 @@ pub(super) fn read(
     let by = options.class_by.as_deref().unwrap_or("method");
     let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
     let (mut lines, mut is_timed, mut others) = (0_u64, false, 0_u64);
+    let (mut untimed, mut unread, mut first_unread) = (0_u64, 0_u64, None);
     for source in sources.iter_mut() {
         while let Some((number, line)) = source.next_record()? {
             lines += 1;
@@ -80,9 +83,19 @@ pub(super) fn read(
                     return Err(ImportError::new(message, source.place(number), help));
                 }
             };
-            // `-` where there was no upstream, and in other places.
-            let seconds = entry.seconds.as_deref().and_then(|text| time::decimal(text, 9));
-            is_timed |= seconds.is_some();
+            let took = match entry.took {
+                Some(Ok(nanos)) => Some(nanos as u64),
+                Some(Err(text)) => {
+                    unread += 1;
+                    first_unread.get_or_insert_with(|| (text, source.place(number)));
+                    None
+                }
+                None => {
+                    untimed += 1;
+                    None
+                }
+            };
+            is_timed |= took.is_some();
             let status: String = entry.status.chars().take(LONGEST_STATUS).collect();
             if statuses.len() < MOST_STATUSES || statuses.contains_key(&status) {
                 *statuses.entry(status).or_default() += 1;
@@ -91,11 +104,23 @@ pub(super) fn read(
             }
             recording.good();
             let class = recording.class(&class, None);
-            recording
-                .job(entry.at, class, seconds.map(|nanos| nanos as u64), None, || source.place(number))?;
+            recording.job(entry.at, class, took, None, || source.place(number))?;
         }
     }
-    recording.read = format!("{lines} lines");
+    recording.read = plural(lines as usize, "line");
+    if let Some((text, place)) = first_unread.filter(|_| is_timed) {
+        let text: String = text.chars().take(40).collect();
+        let what = format!(
+            "request times that are no seconds as nginx writes them, such as 0.012; the first at {place}: `{text}`. \
+             The service times of these lines are drawn from those of the others"
+        );
+        recording.left_out.push(LeftOut { count: unread, what });
+    }
+    if is_timed && untimed > 0 {
+        recording.learnt.push(format!(
+            "Lines without a request time: {untimed}; their service times are drawn from those of the others."
+        ));
+    }
     let mut list: Vec<String> =
         statuses.iter().take(20).map(|(status, count)| format!("{status} {count}")).collect();
     others += statuses.values().skip(20).sum::<u64>();
@@ -155,13 +180,21 @@ fn of_text(line: &str) -> Result<Entry, Fault> {
     }
     tail.push_str(after);
     // An address such as that of the upstream has points as well, and is no number.
-    let is_seconds = |text: &str| text.contains('.') && time::decimal(text, 9).is_some();
-    let seconds = tail.split_whitespace().skip(2).find_map(|word| {
-        let word = word.strip_prefix("rt=").or_else(|| word.strip_prefix("request_time=")).unwrap_or(word);
-        is_seconds(word).then(|| word.to_owned())
+    let seconds = |text: &str| if text.contains('.') { time::decimal(text, 9) } else { None };
+    let words = tail.split_whitespace().skip(2);
+    let mut words = words.map(|word: &str| {
+        word.strip_prefix("rt=").or_else(|| word.strip_prefix("request_time=")).unwrap_or(word)
     });
+    // Or what stands in its place.
+    let first = words.clone().next();
+    let took = words.find_map(seconds).map(Ok).or_else(|| not_seconds(first?));
     let host = line.split_whitespace().next().unwrap_or_default().to_owned();
-    Ok(Entry { at, method, path, status: status.to_owned(), host, seconds, fields: Map::new() })
+    Ok(Entry { at, method, path, status: status.to_owned(), host, took, fields: Map::new() })
+}
+
+/// What cannot be read as a time, unless it says that there is none, as where there was no upstream.
+fn not_seconds(text: &str) -> Option<Result<i64, String>> {
+    (!matches!(text, "" | "-" | "null")).then(|| Err(text.to_owned()))
 }
 
 /// The first text in quotes, where `\"` is no end, and what follows it.
@@ -223,7 +256,10 @@ fn of_json(line: &str) -> Result<Entry, Fault> {
         path: text(PATHS).or(second).or_else(|| inner("uri")).unwrap_or_else(|| "-".into()),
         status: text(STATUSES).unwrap_or_else(|| "-".into()),
         host: text(&["host", "server_name", "remote_addr"]).unwrap_or_else(|| "-".into()),
-        seconds: text(&[DURATION]),
+        took: text(&[DURATION]).and_then(|text| match time::decimal(&text, 9) {
+            Some(nanos) => Some(Ok(nanos)),
+            None => not_seconds(&text),
+        }),
         fields,
     };
     Ok(entry)

@@ -5,6 +5,7 @@ use super::recording::{MOST_JOBS, Recording};
 use super::table::Table;
 use super::time::{self, SECOND};
 use super::{ImportError, Options};
+use crate::text::plural;
 
 fn header(head: &str) -> Vec<String> {
     let first = head.lines().next().unwrap_or_default();
@@ -81,7 +82,8 @@ pub(super) fn read_minutes(
         }
         minutes_before += minutes.iter().map(|(_, minute)| *minute).max().unwrap_or_default();
     }
-    recording.read = format!("{rows} functions over {minutes_before} minutes");
+    recording.read =
+        format!("{} over {}", plural(rows as usize, "function"), plural(minutes_before as usize, "minute"));
     if sources.len() > 1 {
         recording.learnt.push("The files follow one another in the order given.".to_owned());
     }
@@ -118,7 +120,7 @@ pub(super) fn read_invocations(
             recording.job(at - service, class, Some(service as u64), None, || table.place())?;
         }
     }
-    recording.read = format!("{rows} invocations");
+    recording.read = plural(rows as usize, "invocation");
     recording
         .learnt
         .push("An invocation came at end_timestamp - duration; the duration is its service time.".to_owned());
@@ -158,7 +160,7 @@ pub(super) fn read_llm(
             recording.job(time, class, None, None, || table.place())?;
         }
     }
-    recording.read = format!("{rows} requests");
+    recording.read = plural(rows as usize, "request");
     if rows > 0 {
         recording.learnt.push(format!(
             "A request has {:.1} tokens of context and {:.1} generated tokens in the mean; the service time is what your \

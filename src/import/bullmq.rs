@@ -1,11 +1,15 @@
 //! Jobs of BullMQ as JSON, an array or one after another: `timestamp` is when a job was added, `finishedOn - processedOn` how
 //! long a worker took, `name` its class, `opts.priority` its priority, and `data` its payload.
 
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use serde_json::Value;
 
 use super::input::Source;
-use super::recording::Recording;
+use super::recording::{LeftOut, Recording};
 use super::{ImportError, Options, json, time};
+use crate::text::plural;
 
 pub(super) fn recognise(head: &str) -> bool {
     let is_json = head.starts_with(['[', '{']);
@@ -15,6 +19,10 @@ pub(super) fn recognise(head: &str) -> bool {
 
 #[derive(Default)]
 struct Found {
+    /// When each job with an id was added, and a hash of its id and name: a queue has an id once.
+    ids: BTreeSet<(i64, u64)>,
+    twice: u64,
+    first_twice: Option<String>,
     jobs: u64,
     unfinished: u64,
     retried: u64,
@@ -38,7 +46,13 @@ pub(super) fn read(
                 format!("{shown}: {root}{path}")
             };
             match job_of(&job, by, &mut found) {
-                Ok(job) => {
+                Ok(None) => {
+                    recording.good();
+                    found.twice += 1;
+                    found.first_twice.get_or_insert_with(|| place(""));
+                    Ok(())
+                }
+                Ok(Some(job)) => {
                     recording.good();
                     let class = recording.class(&job.name, job.priority);
                     recording.job(job.at, class, job.service, job.payload, || place(""))
@@ -58,10 +72,22 @@ pub(super) fn read(
             }
         }
     }
-    recording.read = format!("{} jobs", found.jobs);
-    recording.learnt.push("Service times are finishedOn - processedOn, of the last attempt.".to_owned());
+    recording.read = plural(found.jobs as usize, "job");
+    if let Some(first) = found.first_twice {
+        let what = format!(
+            "jobs that are listed a second time with the same id, name and timestamp, the first at {first}"
+        );
+        recording.left_out.push(LeftOut { count: found.twice, what });
+    }
+    let is_any_finished = recording.knows_service();
+    let meaning = if is_any_finished {
+        recording.learnt.push("Service times are finishedOn - processedOn, of the last attempt.".to_owned());
+        "their service times are drawn from those of the others"
+    } else {
+        "no service time is known"
+    };
     for (count, what, meaning) in [
-        (found.unfinished, "are not finished", "their service times are drawn from those of the others"),
+        (found.unfinished, "are not finished", meaning),
         (found.retried, "took more than one attempt", "each counts as one arrival"),
         (found.delayed, "were delayed", "they count when they were added, not when they were due"),
     ] {
@@ -83,7 +109,8 @@ struct Job {
     payload: Option<u64>,
 }
 
-fn job_of(job: &Value, by: &str, found: &mut Found) -> Result<Job, Fault> {
+/// The job; `None` for one that was listed before.
+fn job_of(job: &Value, by: &str, found: &mut Found) -> Result<Option<Job>, Fault> {
     if !job.is_object() {
         return Err((
             "",
@@ -127,14 +154,21 @@ fn job_of(job: &Value, by: &str, found: &mut Found) -> Result<Job, Fault> {
         Value::String(text) => text.len() as u64,
         value => value.to_string().len() as u64,
     });
+    if let Some(id) = job.get("id").filter(|id| !id.is_null()) {
+        let mut hash = DefaultHasher::new();
+        (id.to_string(), job.get("name").and_then(Value::as_str)).hash(&mut hash);
+        if !found.ids.insert((added, hash.finish())) {
+            return Ok(None);
+        }
+    }
     found.unfinished += u64::from(service.is_none());
     found.retried += u64::from(attempts > 1);
     found.delayed += u64::from(delay > 0);
     let priority = (by != "none").then_some(priority);
-    Ok(Job { at: added * 1_000_000, name: name.to_owned(), priority, service, payload })
+    Ok(Some(Job { at: added * 1_000_000, name: name.to_owned(), priority, service, payload }))
 }
 
-const MILLISECONDS: &str = "whole milliseconds since 1970, before the year 2100";
+const MILLISECONDS: &str = "whole milliseconds since 1970, from 1973 on and before the year 2100";
 
 /// A time in milliseconds since 1970. As Redis has it, numbers may stand in quotes.
 fn milliseconds(job: &Value, key: &str, path: &'static str) -> Result<Option<i64>, Fault> {
@@ -143,11 +177,17 @@ fn milliseconds(job: &Value, key: &str, path: &'static str) -> Result<Option<i64
         Some(Value::String(text)) => text.parse().ok(),
         Some(value) => value.as_i64(),
     };
-    match number.filter(|number| (0..time::LATEST / 1_000_000).contains(number)) {
+    match number.filter(|number| (time::LEAST_DATE / 1_000_000..time::LATEST / 1_000_000).contains(number)) {
         Some(number) => Ok(Some(number)),
         None => {
             let shown = json::brief(&job[key]);
-            Err((path, format!("`{shown}` is not a time"), MILLISECONDS.to_owned()))
+            let seconds = time::LEAST_DATE / time::SECOND..time::LATEST / time::SECOND;
+            let looks = if number.is_some_and(|number| seconds.contains(&number)) {
+                ": it looks like seconds"
+            } else {
+                ""
+            };
+            Err((path, format!("`{shown}` is not a time{looks}"), MILLISECONDS.to_owned()))
         }
     }
 }

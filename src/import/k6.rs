@@ -9,6 +9,7 @@ use super::recording::Recording;
 use super::table::Table;
 use super::time;
 use super::{ImportError, Options};
+use crate::text::plural;
 
 pub(super) const RECORD: &str = "record the requests: k6 run --out json=k6.json SCRIPT";
 
@@ -74,8 +75,10 @@ pub(super) fn read(
             }
         }
     }
-    recording.read = format!("{points} points of http_reqs");
-    recording.learnt.push(format!("{others} lines of other metrics say nothing of arrivals."));
+    recording.read = format!("{} of http_reqs", plural(points as usize, "point"));
+    if others > 0 {
+        recording.learnt.push(format!("Lines of other metrics, which say nothing of arrivals: {others}."));
+    }
     if by != "none" {
         recording.learnt.push(format!("The classes are the values of the tag `{by}`."));
     }
@@ -129,10 +132,13 @@ pub(super) fn read_table(
             }
         }
     }
-    recording.read = format!("{points} points of http_reqs");
-    recording.learnt.push(format!(
-        "{others} lines of other metrics say nothing of arrivals; http_req_duration is what clients saw, and no service time."
-    ));
+    recording.read = format!("{} of http_reqs", plural(points as usize, "point"));
+    if others > 0 {
+        recording.learnt.push(format!(
+            "Lines of other metrics, which say nothing of arrivals: {others}; http_req_duration is what clients saw, and no \
+             service time."
+        ));
+    }
     Ok(())
 }
 
@@ -186,11 +192,11 @@ fn point_of(line: &str, by: &str) -> Result<Point, (String, String)> {
             match tags.and_then(|tags| tags.get(tag)?.as_str()) {
                 Some(text) => text.to_owned(),
                 None => {
-                    let names: Vec<&str> =
-                        tags.into_iter().flat_map(|tags| tags.keys()).map(String::as_str).collect();
+                    let tags = tags.into_iter().flat_map(|tags| tags.keys()).map(String::as_str);
+                    let names: Vec<&str> = ["none"].into_iter().chain(tags).collect();
                     let message =
                         format!("the point has no tag `{tag}`, by which `--class-by` tells classes apart");
-                    return Err((message, format!("allowed: none, {}", names.join(", "))));
+                    return Err((message, format!("allowed: {}", names.join(", "))));
                 }
             }
         }

@@ -20,6 +20,7 @@ mod table;
 mod time;
 mod trace;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -249,6 +250,10 @@ pub fn recognise(text: &str) -> Option<&'static Format> {
 ///
 /// What cannot be read, with its place.
 pub fn read(paths: &[PathBuf], options: &Options) -> Result<Recorded, ImportError> {
+    if let Some(path) = twice(paths) {
+        let message = "the file is given twice, so that its jobs would count twice";
+        return Err(ImportError::new(message, path.display().to_string(), "each file once"));
+    }
     let mut sources = paths.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>, _>>()?;
     let asked = options.kind.as_deref().and_then(|kind| FORMATS.iter().find(|format| format.kind == kind));
     let mut kinds = Vec::new();
@@ -275,6 +280,13 @@ pub fn read(paths: &[PathBuf], options: &Options) -> Result<Recorded, ImportErro
     let mut recording = Recording::new(format, options);
     (format.read)(&mut sources, options, &mut recording)?;
     recording.finish(&sources, options)
+}
+
+/// A file that is there twice, whatever leads to it.
+fn twice(paths: &[PathBuf]) -> Option<&PathBuf> {
+    let mut files = BTreeSet::new();
+    let file = |path: &PathBuf| std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+    paths.iter().find(|path| !files.insert(file(path)))
 }
 
 fn unknown(source: &Source) -> ImportError {

@@ -1,8 +1,8 @@
 //! Answers of Prometheus to `query_range`: rates per second, or with `--counter` a counter whose differences count.
 //!
 //! A sample stands for the time until the next one. Rates times time are summed before they are rounded, so that the total is
-//! that of the file to within one job a class. A sample that is missing is no zero: what it means has to be said, unless other
-//! series have one at that time, for then this series had nothing to count.
+//! that of the file to within one job a class. A sample that is missing is no zero, also where other series have one: what it
+//! means has to be said. Before a series begins and after it ends it has nothing to count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ use super::{Gaps, ImportError, Options, json};
 use crate::text::plural;
 
 const HOW: &str = "ask /api/v1/query_range with start, end and step, and save its answer";
-/// A number of samples that rise by chance is smaller.
-const CLEARLY_A_COUNTER: usize = 10;
+/// Fewer whole numbers do not look like a counter, however they rise.
+const LEAST_OF_A_COUNTER: usize = 3;
 
 pub(super) fn recognise(head: &str) -> bool {
     head.starts_with('{')
@@ -70,20 +70,23 @@ pub(super) fn read(
         recording.left_out.push(LeftOut { count: twice as u64, what });
     }
     let class_of = classes(&series, options, &place, recording)?;
-    let is_counter = is_counter(&series, options)?;
-    let step = step(&series).ok_or_else(|| {
+    let steps = steps(&series).ok_or_else(|| {
         ImportError::new("no series has two samples, so their step is unknown", &*place, HOW)
     })?;
-    if step > MOST_SPAN {
-        let message = format!("the step from sample to sample is {}, more than 100 years", time::span(step));
+    let longest = steps.iter().copied().max().unwrap_or_default();
+    if longest > MOST_SPAN {
+        let step = time::span(longest);
+        let message = format!("the step from sample to sample is {step}, more than 100 years");
         return Err(ImportError::new(message, &*place, HOW));
     }
+    let is_counter = is_counter(&series, &steps, options)?;
     let origin = series.iter().filter_map(|one| one.samples.first()).map(|(at, _)| *at).min();
-    recording.counted(step, origin.unwrap_or_default(), &place)?;
+    let shortest = steps.iter().copied().min().unwrap_or_default();
+    recording.counted(shortest, origin.unwrap_or_default(), &place)?;
     if is_counter {
-        count_differences(&series, &class_of, step, recording)
+        count_differences(&series, &class_of, &steps, recording)
     } else {
-        count_rates(&series, &class_of, step, options.gaps, recording)
+        count_rates(&series, &class_of, &steps, options.gaps, recording)
     }
 }
 
@@ -214,9 +217,10 @@ fn classes(
         Some("none") => None,
         Some(label) if labels.iter().any(|known| *known == label) => Some(label),
         Some(label) => {
-            let names: Vec<_> = labels.iter().map(|label| label.as_str()).collect();
+            let names: Vec<_> =
+                ["none"].into_iter().chain(labels.iter().map(|label| label.as_str())).collect();
             let message = format!("no series has the label `{label}` of `--class-by`");
-            return Err(ImportError::new(message, place, format!("allowed: none, {}", names.join(", "))));
+            return Err(ImportError::new(message, place, format!("allowed: {}", names.join(", "))));
         }
         None if differing.len() > 1 => {
             let list: Vec<_> =
@@ -247,7 +251,7 @@ fn classes(
 }
 
 /// Whether the values are of a counter. What looks like one is not taken for a rate unless the user says so.
-fn is_counter(series: &[Series], options: &Options) -> Result<bool, ImportError> {
+fn is_counter(series: &[Series], steps: &[i64], options: &Options) -> Result<bool, ImportError> {
     for one in series {
         let values: Vec<f64> = one.samples.iter().filter_map(|(_, value)| *value).collect();
         let falls = values.windows(2).filter(|pair| pair[1] < pair[0]).count();
@@ -267,34 +271,83 @@ fn is_counter(series: &[Series], options: &Options) -> Result<bool, ImportError>
         }
         let name = one.labels.get("__name__").map_or("", String::as_str);
         let is_named = ["_total", "_count", "_sum", "_bucket"].iter().any(|ending| name.ends_with(ending));
-        let rises = values.len() >= CLEARLY_A_COUNTER
-            && falls * 20 <= values.len()
-            && last > first
-            && values.iter().all(|value| value.fract() == 0.0);
-        if options.counter.is_none() && (is_named || rises) {
-            let why = if is_named {
-                "its name and its values".to_owned()
-            } else {
-                "whole numbers that only rise".to_owned()
+        if options.counter.is_none() && (is_named || rises(&values)) {
+            let why = match falls {
+                _ if is_named => "its name and its values".to_owned(),
+                0 => "whole numbers that only rise".to_owned(),
+                1 => "whole numbers that only rise, but for one fall to almost nothing".to_owned(),
+                _ => format!("whole numbers that only rise, but for {falls} falls to almost nothing"),
             };
             let message = format!("{} looks like a counter ({why}, {range}), not like a rate", one.shown());
-            let help = "`--counter` counts the differences; `--rate` takes the values as jobs per second";
+            let (as_counter, as_rate) = sums(series, steps);
+            let help = format!(
+                "`--counter` counts the differences, {as_counter:.0} jobs in all; `--rate` takes the values as jobs per \
+                 second, {as_rate:.0} jobs"
+            );
             return Err(ImportError::new(message, &*one.path, help));
         }
     }
     Ok(options.counter == Some(true))
 }
 
-/// The usual time from one sample to the next; the shorter one of two that are as usual.
-fn step(series: &[Series]) -> Option<i64> {
-    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
-    for one in series {
-        for pair in one.samples.windows(2) {
-            *counts.entry(pair[1].0 - pair[0].0).or_default() += 1;
+/// Whole numbers that rise, and fall only as a counter does that begins again: far, and rarely.
+fn rises(values: &[f64]) -> bool {
+    let pairs = || values.windows(2).map(|pair| (pair[0], pair[1]));
+    let falls = pairs().filter(|(before, after)| after < before).count();
+    values.len() >= LEAST_OF_A_COUNTER
+        && values.iter().all(|value| value.fract() == 0.0)
+        && pairs().any(|(before, after)| after > before)
+        && pairs().all(|(before, after)| after >= before || after < before / 10.0)
+        && falls <= (values.len() / 10).max(1)
+}
+
+/// The jobs of all series if they are counters, and if they are rates.
+fn sums(series: &[Series], steps: &[i64]) -> (f64, f64) {
+    let (mut as_counter, mut as_rate) = (0.0, 0.0);
+    for (one, &step) in series.iter().zip(steps) {
+        let values: Vec<f64> = one.samples.iter().filter_map(|(_, value)| *value).collect();
+        as_counter += values.windows(2).map(|pair| rise(pair[0], pair[1])).sum::<f64>();
+        for (index, (at, value)) in one.samples.iter().enumerate() {
+            let length = one.samples.get(index + 1).map_or(step, |(next, _)| (next - at).min(step));
+            as_rate += value.unwrap_or_default() * (length as f64 / 1e9);
         }
     }
+    (as_counter, as_rate)
+}
+
+/// How far a counter rose. As `increase` of Prometheus has it, one that fell began again at zero.
+fn rise(before: f64, after: f64) -> f64 {
+    if after < before { after } else { after - before }
+}
+
+/// The usual time from one sample to the next of each series, or of all where a series has too few samples to tell.
+fn steps(series: &[Series]) -> Option<Vec<i64>> {
+    let lengths = |one: &Series| one.samples.windows(2).map(|pair| pair[1].0 - pair[0].0).collect::<Vec<_>>();
+    let (of_all, _) = usual(series.iter().flat_map(lengths))?;
+    let of_one = |one: &Series| match usual(lengths(one).into_iter()) {
+        Some((step, count)) if count > 1 => step,
+        _ => of_all,
+    };
+    Some(series.iter().map(of_one).collect())
+}
+
+/// The most frequent length and how often there is one; the shorter of two that are as frequent.
+fn usual(lengths: impl Iterator<Item = i64>) -> Option<(i64, usize)> {
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    lengths.for_each(|length| *counts.entry(length).or_default() += 1);
     let most = counts.values().copied().max()?;
-    counts.into_iter().find(|(_, count)| *count == most).map(|(step, _)| step)
+    counts.into_iter().find(|(_, count)| *count == most)
+}
+
+/// The steps of the series, for people: those that differ with the number of series that have them.
+fn shown(steps: &[i64]) -> String {
+    let distinct: BTreeSet<i64> = steps.iter().copied().collect();
+    if let (Some(only), 1) = (distinct.first(), distinct.len()) {
+        return time::span(*only);
+    }
+    let one =
+        |step: i64| format!("{} ({} series)", time::span(step), steps.iter().filter(|s| **s == step).count());
+    distinct.into_iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// What a sample counts: a rate from a time to a time.
@@ -326,21 +379,25 @@ impl Rounded {
 fn count_rates(
     series: &[Series],
     class_of: &[u32],
-    step: i64,
+    steps: &[i64],
     gaps: Option<Gaps>,
     recording: &mut Recording,
 ) -> Result<(), ImportError> {
-    let known: BTreeSet<i64> =
-        series.iter().flat_map(|one| &one.samples).filter(|(_, v)| v.is_some()).map(|(at, _)| *at).collect();
+    let ends = |one: &Series| Some((one.samples.first()?.0, one.samples.last()?.0));
+    let first = series.iter().filter_map(ends).map(|(first, _)| first).min().unwrap_or_default();
+    let last = series.iter().zip(steps).filter_map(|(one, step)| Some(ends(one)?.1 + step)).max();
+    let last = last.unwrap_or_default();
     let mut parts: Vec<Part> = Vec::new();
-    let (mut nan, mut missing, mut absent) = (0, 0, 0);
-    for (one, &class) in series.iter().zip(class_of) {
-        let mut last = None;
+    let (mut nan, mut missing, mut shorter) = (0, 0, 0);
+    for ((one, &class), &step) in series.iter().zip(class_of).zip(steps) {
+        // The longest step, so that the last samples of two that differ in it are no difference.
+        let slack = steps.iter().copied().max().unwrap_or_default();
+        shorter +=
+            usize::from(ends(one).is_some_and(|(begin, end)| begin > first || end + step + slack <= last));
+        let mut known = None;
         for (index, &(at, value)) in one.samples.iter().enumerate() {
             let next = one.samples.get(index + 1).map_or(at + step, |(next, _)| *next);
-            // Samples of others count where this one has a gap. Between two that are closer there is no range to look at.
             let is_gap = next - at > step + step / 2;
-            let others_go_on = is_gap && known.range(at + step / 2..next - step / 2).any(|time| *time > at);
             let usual = if is_gap { at + step } else { next };
             let lost = (next - usual + step / 2) / step;
             let place = || one.place(index);
@@ -352,9 +409,7 @@ fn count_rates(
                     return Err(ImportError::new(message, place(), help));
                 }
             }
-            if lost > 0 && others_go_on {
-                absent += lost;
-            } else if lost > 0 {
+            if lost > 0 {
                 missing += lost;
                 if gaps.is_none() {
                     let message = format!(
@@ -368,10 +423,10 @@ fn count_rates(
                 }
             }
             let holds = gaps == Some(Gaps::Hold);
-            let end = if lost > 0 && !others_go_on && holds { next } else { usual };
-            last = value.or(last);
+            let end = if lost > 0 && holds { next } else { usual };
+            known = value.or(known);
             // Where nothing is known, the time passes and nothing comes.
-            let rate = value.or(last.filter(|_| holds)).unwrap_or_default();
+            let rate = value.or(known.filter(|_| holds)).unwrap_or_default();
             parts.push(Part { begin: at, end, class, rate, series: one, index });
         }
     }
@@ -381,14 +436,14 @@ fn count_rates(
             recording.left_out.push(LeftOut { count: count as u64, what: format!("{what}: {meant}") });
         }
     }
-    if absent > 0 {
+    if shorter > 0 {
         recording.learnt.push(format!(
-            "Samples that a series has not where others have one: {absent}; no jobs of its class came then."
+            "Series that begin later or end earlier than others: {shorter}; no jobs of theirs came before and after."
         ));
     }
     recording.learnt.push(format!(
         "The values are rates per second; each stands for the {} from its time on.",
-        time::span(step)
+        shown(steps)
     ));
     parts.sort_by_key(|part| (part.begin, part.class));
     let mut rounded: BTreeMap<u32, Rounded> = BTreeMap::new();
@@ -402,11 +457,11 @@ fn count_rates(
 fn count_differences(
     series: &[Series],
     class_of: &[u32],
-    step: i64,
+    steps: &[i64],
     recording: &mut Recording,
 ) -> Result<(), ImportError> {
     let (mut resets, mut bridged, mut nan) = (0, 0, 0);
-    for (one, &class) in series.iter().zip(class_of) {
+    for ((one, &class), &step) in series.iter().zip(class_of).zip(steps) {
         let mut rounded = Rounded::default();
         nan += one.samples.iter().filter(|(_, value)| value.is_none()).count();
         let samples = one.samples.iter().enumerate();
@@ -414,11 +469,9 @@ fn count_differences(
             samples.filter_map(|(index, (at, value))| value.map(|value| (index, *at, value))).collect();
         for pair in values.windows(2) {
             let [(index, begin, before), (_, end, after)] = [pair[0], pair[1]];
-            // As `increase` of Prometheus: a counter that falls began again at zero.
             resets += usize::from(after < before);
-            let rise = if after < before { after } else { after - before };
             bridged += usize::from(end - begin > step + step / 2);
-            recording.count(begin, end, class, rounded.take(rise), || one.place(index))?;
+            recording.count(begin, end, class, rounded.take(rise(before, after)), || one.place(index))?;
         }
     }
     recording

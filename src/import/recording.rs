@@ -4,7 +4,7 @@
 //! divides the next, so bins are put together without a remainder and the total stays exact.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::input::Source;
 use super::time::{self, SECOND};
@@ -24,6 +24,8 @@ const MOST_CELLS: usize = 10_000_000;
 const MOST_NAMES: usize = 1_000;
 /// And names that are longer than this many bytes.
 const LONGEST_NAME: usize = 1_000;
+/// A scenario has no more priorities in its queue.
+const MOST_PRIORITIES: usize = 64;
 /// A scenario lasts no longer than 100 years.
 pub(super) const MOST_SPAN: i64 = 3_155_760_000 * SECOND;
 /// Lengths of bins, each of which divides the next.
@@ -142,7 +144,7 @@ pub struct Recorded {
     pub total: u64,
     /// Time zero.
     pub zero: i64,
-    /// From time zero to the end of the last bin, or just behind the last job.
+    /// From time zero to the end of the last bin, or of the second of the last job.
     pub span: i64,
     /// The most jobs in a window of the length beside it.
     pub peak: (u64, i64),
@@ -265,7 +267,9 @@ impl Recording {
         let is_full = self.classes.len() >= MOST_NAMES && !self.index.contains_key(&key);
         if is_full || name.len() > LONGEST_NAME {
             self.unnamed += 1;
-            key = (OTHER.to_owned(), None);
+            // With its priority: it says who goes first. Beyond what a scenario has, the import is refused anyway.
+            let is_far_too_full = self.classes.len() >= MOST_NAMES + 2 * MOST_PRIORITIES;
+            key = (OTHER.to_owned(), priority.filter(|_| !is_far_too_full));
         }
         if let Some(&found) = self.index.get(&key) {
             return found;
@@ -285,6 +289,11 @@ impl Recording {
     /// A record that could be read, whatever it says: one that could not is [`bad`](Self::bad).
     pub(super) fn good(&mut self) {
         self.good += 1;
+    }
+
+    /// Whether a service time was read.
+    pub(super) fn knows_service(&self) -> bool {
+        self.classes.iter().any(|class| class.service.count > 0)
     }
 
     /// One job, with its seconds of service in nanoseconds and its bytes where they are known.
@@ -442,6 +451,15 @@ impl Recording {
                 self.out_of_order
             ));
         }
+        let priorities: BTreeSet<u32> =
+            self.classes.iter().filter(|class| class.jobs > 0).filter_map(|class| class.priority).collect();
+        if priorities.len() > MOST_PRIORITIES {
+            let message = format!("its jobs have more than {MOST_PRIORITIES} different priorities");
+            let help = format!(
+                "at most {MOST_PRIORITIES}, as a scenario has; `--class-by none` for one class without them"
+            );
+            return Err(ImportError::new(message, place, help));
+        }
         let renamed = self.fold(options.top);
         let first = match &self.bins {
             Some(bins) => bins.ends.map(|(first, _)| bins.origin + first * bins.width),
@@ -470,7 +488,8 @@ impl Recording {
                 // Stable: records of the same time stay in the order of the file.
                 jobs.sort_by_key(|(at, ..)| *at);
                 let last = jobs.last().map_or(0, |(at, ..)| *at);
-                (Jobs::Exact(jobs), last + zero + 1)
+                // A time that is written in whole seconds is one within that second.
+                (Jobs::Exact(jobs), (last / SECOND + 1) * SECOND + zero)
             }
         };
         let span = last - zero;
@@ -503,24 +522,43 @@ impl Recording {
         let is_folded = order.len() > top + 1;
         let mut renamed = vec![0; self.classes.len()];
         let mut kept: Vec<ClassFound> = Vec::new();
+        // One for each priority, so that nobody goes ahead of somebody more urgent.
+        let mut others: BTreeMap<Option<u32>, usize> = BTreeMap::new();
+        let is_other = |rank: usize, class: &ClassFound| is_folded && (rank >= top || class.name == OTHER);
+        let of_others = order.iter().enumerate().map(|(rank, &index)| (rank, &self.classes[index]));
+        let priorities: BTreeSet<Option<u32>> = of_others
+            .filter(|(rank, class)| is_other(*rank, class))
+            .map(|(_, class)| class.priority)
+            .collect();
+        let unused = |name: &str, kept: &[ClassFound]| {
+            let mut free = name.to_owned();
+            let mut number = 2;
+            while kept.iter().any(|class| class.name == free) {
+                free = format!("{name}-{number}");
+                number += 1;
+            }
+            free
+        };
+        let mut folded = 0;
         let same = |name: &str, classes: &[ClassFound]| classes.iter().filter(|c| c.name == name).count();
         for (rank, &index) in order.iter().enumerate() {
             let class = &self.classes[index];
-            if is_folded && (rank >= top || class.name == OTHER) {
-                let other = match kept.iter().position(|class| class.name == OTHER) {
-                    Some(found) => found,
-                    None => {
-                        let empty = Measured::default();
-                        kept.push(ClassFound {
-                            name: OTHER.to_owned(),
-                            jobs: 0,
-                            priority: None,
-                            service: empty,
-                            payload: empty,
-                        });
-                        kept.len() - 1
-                    }
-                };
+            if is_other(rank, class) {
+                folded += 1;
+                let other = *others.entry(class.priority).or_insert_with(|| {
+                    let name = match class.priority {
+                        Some(priority) if priorities.len() > 1 => format!("{OTHER}:p{priority}"),
+                        _ => OTHER.to_owned(),
+                    };
+                    kept.push(ClassFound {
+                        name: unused(&name, &kept),
+                        jobs: 0,
+                        priority: class.priority,
+                        service: Measured::default(),
+                        payload: Measured::default(),
+                    });
+                    kept.len() - 1
+                });
                 kept[other].jobs += class.jobs;
                 kept[other].service.merge(&class.service);
                 kept[other].payload.merge(&class.payload);
@@ -533,12 +571,7 @@ impl Recording {
                     _ => class.name.clone(),
                 };
                 let plain = plain_name(&wanted);
-                let mut name = plain.clone();
-                let mut number = 2;
-                while kept.iter().any(|class| class.name == name) {
-                    name = format!("{plain}-{number}");
-                    number += 1;
-                }
+                let name = unused(&plain, &kept);
                 if name != wanted && !wanted.is_empty() {
                     let shown: String = wanted.chars().flat_map(char::escape_debug).take(200).collect();
                     self.learnt.push(format!("The class `{shown}` is called `{name}`, as names allow."));
@@ -548,9 +581,9 @@ impl Recording {
             }
         }
         if is_folded {
+            let each = if priorities.len() > 1 { ", one for each priority" } else { "" };
             self.learnt.push(format!(
-                "{} smaller classes are together in `{OTHER}`; `--top` names more.",
-                order.len() - kept.len() + 1
+                "{folded} smaller classes are together in `{OTHER}`{each}; `--top` names more."
             ));
         }
         self.classes = kept;

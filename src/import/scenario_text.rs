@@ -15,9 +15,9 @@ const GUESS: f64 = 0.010;
 const SLOTS: f64 = 20.0;
 
 impl Recorded {
-    /// Jobs per second over the whole time.
+    /// Jobs per second over the whole time. The last window of the peak may reach beyond it.
     pub fn mean_rate(&self) -> f64 {
-        self.total as f64 / (self.span as f64 / 1e9).max(1.0)
+        (self.total as f64 / (self.span as f64 / 1e9).max(1.0)).min(self.peak_rate())
     }
 
     /// Jobs per second of the busiest window.
@@ -27,7 +27,7 @@ impl Recorded {
 
     /// How long it lasted, for people.
     pub fn lasted(&self) -> String {
-        if self.span <= 1 { "an instant".to_owned() } else { fmt_duration(self.span as f64 / 1e9) }
+        fmt_duration(self.span as f64 / 1e9)
     }
 
     /// When time zero is, for people; `None` where the file has no dates.

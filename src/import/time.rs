@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 pub(super) const SECOND: i64 = 1_000_000_000;
 /// A recording that begins later is not of a run: the times are since 1970. It is 1973 there.
-const LEAST_DATE: i64 = 100_000_000 * SECOND;
+pub(super) const LEAST_DATE: i64 = 100_000_000 * SECOND;
 /// No recording goes on until the year 2100. With earlier times, the sums of a time and a step are far from what an `i64` holds.
 pub(super) const LATEST: i64 = 4_102_444_800 * SECOND;
 

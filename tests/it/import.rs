@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use backpressure_sim::import::FORMATS;
@@ -206,6 +206,40 @@ fn a_counter_is_not_taken_for_a_rate() {
         &["--counter"],
         &["this is no counter"],
     );
+    // One reset, without a name: 1,151 jobs, not 39 million.
+    let restarted = fs::read(data("counter-reset.json")).unwrap();
+    let expected = [
+        "one fall to almost nothing, from 123456 to",
+        "`--counter` counts the differences, 1151 jobs",
+        "`--rate` takes the values as jobs per second, 39",
+    ];
+    refuse("c.json", &restarted, &[], &expected);
+    let (told, _folder) = import_text("c.json", text(&restarted), &["--counter"]);
+    assert_eq!(told["jobs"], 1_151);
+    // Two processes that both began again, and one that was named otherwise.
+    let both =
+        matrix(&[(r#""pod":"a""#, &["90", "95", "2", "4"]), (r#""pod":"b""#, &["80", "85", "1", "4"])]);
+    refuse("c.json", both.as_bytes(), &[], &[r#"{pod="a"} looks like a counter"#, ", 18 jobs in all"]);
+    let short = matrix(&[("", &["100", "130", "160", "190", "220"])]);
+    refuse(
+        "c.json",
+        short.as_bytes(),
+        &[],
+        &["only rise, from 100 to 220", ", 120 jobs in all", ", 12000 jobs"],
+    );
+    refuse("c.json", matrix(&[("", &["1", "1", "2"])]).as_bytes(), &[], &["looks like a counter"]);
+    // Rates: parts of a job, a fall that is no reset, too many falls, no rise, too few to tell.
+    let rates: [&[&str]; 6] = [
+        &["1", "2.5", "4"],
+        &["10", "20", "5"],
+        &["50", "1", "50", "1", "50"],
+        &["7", "7", "7"],
+        &["7", "6", "5"],
+        &["1", "2"],
+    ];
+    for values in rates {
+        import_text("c.json", &matrix(&[("", values)]), &[]);
+    }
 }
 
 #[test]
@@ -219,17 +253,17 @@ fn gaps_have_to_be_explained() {
     );
     let gap = text(&gap);
     let (told, folder) = import_text("g.json", gap, &["--gaps", "empty"]);
-    assert_eq!(told["jobs"].as_u64(), Some(15 * (120 + 131 + 250)));
+    assert_eq!(told["jobs"].as_u64(), Some(15 * (131 + 120 + 250)));
     assert_eq!(told["left_out"][0]["count"], 1);
     assert!(written(&folder, "g.toml").contains("# - 1 × samples that are NaN: no jobs came then"));
     let (told, _folder) = import_text("g.json", gap, &["--gaps", "hold"]);
-    assert_eq!(told["jobs"].as_u64(), Some(15 * (120 + 131 + 131 + 250)));
+    assert_eq!(told["jobs"].as_u64(), Some(15 * (131 + 120 + 120 + 250)));
 
     let missing = matrix(&[("", &["1", "1", "1", "1", "1"])]).replace("[1714730430,\"1\"],", "");
     refuse("g.json", missing.as_bytes(), &[], &["values[1]", "one is missing", "the step is 15s"]);
     let (told, _folder) = import_text("g.json", &missing, &["--gaps", "hold"]);
     assert_eq!(told["jobs"], 75);
-    // Another class has a sample then: this one had nothing to count.
+    // The same where another class has a sample then.
     let two = format!("{missing}#").replace(
         "]}]}}#",
         &format!(
@@ -237,8 +271,32 @@ fn gaps_have_to_be_explained() {
             "[1714730400,\"1\"],[1714730415,\"1\"],[1714730430,\"1\"],[1714730445,\"1\"],[1714730460,\"1\"]"
         ),
     );
-    let (told, _folder) = import_text("g.json", &two, &[]);
-    assert_eq!(told["jobs"], 60 + 75);
+    refuse("g.json", two.as_bytes(), &[], &["result[0].values[1]", "one is missing", "--gaps hold"]);
+    for (gaps, jobs) in [("empty", 60 + 75), ("hold", 75 + 75)] {
+        let (told, _folder) = import_text("g.json", &two, &["--gaps", gaps]);
+        assert_eq!((&told["jobs"], &told["left_out"][0]["count"]), (&Value::from(jobs), &Value::from(1)));
+    }
+    // A series that lacks 20 of 40 samples, where the other has all.
+    let hole = fs::read(data("hole.json")).unwrap();
+    refuse("h.json", &hole, &[], &["data.result[1].values[9]", "20 are missing"]);
+    let (told, _folder) = import_text("h.json", text(&hole), &["--gaps", "hold"]);
+    assert_eq!(classes(&told), pairs(&[("b", 600_000), ("a", 6_000)]));
+    let (told, _folder) = import_text("h.json", text(&hole), &["--gaps", "empty"]);
+    assert_eq!(classes(&told), pairs(&[("b", 300_000), ("a", 6_000)]));
+}
+
+#[test]
+fn each_series_has_its_own_step() {
+    let steps = fs::read_to_string(data("two-steps.json")).unwrap();
+    let (told, _folder) = import_text("s.json", &steps, &[]);
+    assert_eq!(classes(&told), pairs(&[("b", 2 * 180), ("a", 150)]));
+    assert!(told["learnt"].to_string().contains("15s (1 series), 60s (1 series)"), "{told}");
+    // One that begins later has no jobs before.
+    let late = matrix(&[(r#""c":"a""#, &["1", "1", "1", "1"]), (r#""c":"b""#, &["9", "9", "2", "2"])])
+        .replace("[1714730400,\"9\"],[1714730415,\"9\"],", "");
+    let (told, _folder) = import_text("s.json", &late, &[]);
+    assert_eq!(classes(&told), pairs(&[("a", 60), ("b", 60)]));
+    assert!(told["learnt"].to_string().contains("begin later or end earlier than others: 1;"), "{told}");
 }
 
 /// A matrix of one series, with these times as they are written.
@@ -486,6 +544,119 @@ fn jobs_of_bullmq_bring_service_times_priorities_and_payloads() {
 }
 
 #[test]
+fn jobs_of_bullmq_that_are_put_together_keep_their_priorities() {
+    let job = |name: usize, priority: u32| {
+        format!(r#"{{"name":"job{name}","opts":{{"priority":{priority}}},"timestamp":1700000000000}}"#)
+    };
+    // Ten classes in the middle, and smaller ones that are more and less urgent.
+    let mut list: Vec<String> = (0..10).flat_map(|name| vec![job(name, 10); 9]).collect();
+    list.extend([job(10, 1), job(11, 1), job(10, 1_000), job(12, 1_000), job(13, 1_000), job(14, 10)]);
+    let (told, folder) = import_text("o.json", &format!("[{}]", list.join(",")), &[]);
+    let found = classes(&told);
+    assert_eq!(found[10..], pairs(&[("other:p1", 2), ("other:p1000", 3), ("other:p10", 1)]), "{found:?}");
+    assert!(told["learnt"].to_string().contains("in `other`, one for each priority"), "{told}");
+    let scenario = written(&folder, "o.toml");
+    for (class, gateway, queue) in [("p1", "1 ", "1 "), ("p10", "10 ", "10 "), ("p1000", "10 ", "1000 ")] {
+        let own = scenario.split(&format!("name = \"other:{class}\"\n")).nth(1).unwrap();
+        let mut lines = own.lines();
+        assert!(lines.next().unwrap().starts_with(&format!("priority = {gateway}")), "{scenario}");
+        assert!(lines.next().unwrap().starts_with(&format!("queue_priority = {queue}")), "{scenario}");
+    }
+    // One priority: one class.
+    let same: Vec<String> = (0..20).map(|name| job(name, 4)).collect();
+    let (told, folder) = import_text("o.json", &format!("[{}]", same.join(",")), &["--top", "2"]);
+    assert_eq!(classes(&told)[2..], pairs(&[("other", 18)]));
+    assert_eq!(written(&folder, "o.toml").matches("queue_priority = 4 ").count(), 3);
+    // As many as a scenario has, and more.
+    let many: Vec<String> = (0..64).map(|priority| job(0, priority)).collect();
+    let (told, _folder) = import_text("o.json", &many.join("\n"), &[]);
+    assert_eq!(told["classes"].as_array().unwrap().len(), 64);
+    let many: Vec<String> = (0..65).map(|priority| job(0, priority)).collect();
+    refuse(
+        "o.json",
+        many.join("\n").as_bytes(),
+        &[],
+        &["more than 64 different priorities", "--class-by none"],
+    );
+    let many: Vec<String> = (0..3_000).map(|name| job(name, name as u32)).collect();
+    refuse("o.json", many.join("\n").as_bytes(), &[], &["more than 64 different priorities"]);
+}
+
+#[test]
+fn what_is_listed_twice_or_cannot_be_used_is_told() {
+    let job = |id: u32, at: &str| format!(r#"{{"id":"{id}","name":"x","opts":{{}},"timestamp":{at}}}"#);
+    let (first, again) = (job(1, "1714730400000"), job(1, "1714730401000"));
+    // Twice the same, and an id that was used again later.
+    let list = format!("[{first},{},{first},{again},{first}]", job(2, "1714730400000"));
+    let (told, folder) = import_text("b.json", &list, &[]);
+    assert_eq!((&told["jobs"], &told["left_out"][0]["count"]), (&Value::from(3), &Value::from(2)));
+    assert!(written(&folder, "b.toml").contains("b.json: [2]"));
+    let learnt = told["learnt"].to_string();
+    assert!(learnt.contains("not finished: 3; no service time is known"), "{learnt}");
+    assert!(!learnt.contains("drawn from") && !learnt.contains("finishedOn"), "{learnt}");
+
+    let seconds = format!("[{first},{}]", job(3, "1714730402"));
+    refuse(
+        "b.json",
+        seconds.as_bytes(),
+        &[],
+        &["b.json: [1].timestamp", "`1714730402` is not a time: it looks like seconds", "milliseconds"],
+    );
+    let (told, _folder) = import_text("b.json", &seconds, &["--skip-bad"]);
+    assert_eq!(told["jobs"], 1);
+
+    let log = fs::read_to_string(data("request-times.log")).unwrap();
+    let (told, folder) = import_text("r.log", &log, &[]);
+    assert_eq!((&told["jobs"], &told["left_out"][0]["count"]), (&Value::from(7), &Value::from(3)));
+    let what = told["left_out"][0]["what"].as_str().unwrap();
+    assert!(what.contains("the first at r.log:5: `-1`"), "{what}");
+    assert!(told["learnt"].to_string().contains("without a request time: 1;"), "{told}");
+    assert!(written(&folder, "r.trace.csv").ends_with("4,\n5,\n6,\n"));
+    for odd in ["1e308", "nan", "1234", "99999999"] {
+        let (told, _folder) = import_text("r.log", &log.replace(" -1\n", &format!(" {odd}\n")), &[]);
+        assert!(
+            told["left_out"][0]["what"].as_str().unwrap().contains(&format!("r.log:5: `{odd}`")),
+            "{told}"
+        );
+    }
+
+    let folder = empty();
+    fs::write(folder.path().join("r.log"), &log).unwrap();
+    check_refusal(folder.path(), &["import", "r.log", "./r.log"], 3, &["the file is given twice", "./r.log"]);
+}
+
+#[test]
+fn the_mean_is_no_more_than_the_busiest_second() {
+    let line =
+        |second: u32| format!("h - - [03/May/2024:10:00:{second:02} +0200] \"GET / HTTP/1.1\" 200 1\n");
+    for (seconds, mean) in [(1, 1.0), (2, 1.0), (40, 1.0)] {
+        let log: String = (0..seconds).map(line).collect();
+        let (told, _folder) = import_text("a.log", &log, &[]);
+        assert_eq!((told["mean_rate"].as_f64(), told["peak_rate"].as_f64()), (Some(mean), Some(1.0)));
+        assert_eq!(told["seconds"].as_f64(), Some(f64::from(seconds)));
+    }
+    // 7,201 s are 1,441 windows of 5 s, the last of which is not over.
+    let hours = |hour: u32| format!("h - - [03/May/2024:{hour:02}:00:00 +0200] \"GET / HTTP/1.1\" 200 1\n");
+    let (told, _folder) = import_text("a.log", &(10..13).map(hours).collect::<String>(), &[]);
+    assert!(told["mean_rate"].as_f64() <= told["peak_rate"].as_f64(), "{told}");
+}
+
+#[test]
+fn texts_count_as_english_does() {
+    let line = "h - - [03/May/2024:10:00:01 +0200] \"GET / HTTP/1.1\" 200 1\n";
+    let (told, _folder) = import_text("a.log", line, &[]);
+    assert_eq!(told["read"], "1 line");
+    let table = "metric_name,timestamp,metric_value\nhttp_reqs,1714723199,1\n";
+    let (told, _folder) = import_text("k.csv", table, &[]);
+    assert_eq!(told["read"], "1 point of http_reqs");
+    assert!(!told["learnt"].to_string().contains("other metrics"), "{told}");
+    let folder = empty();
+    fs::write(folder.path().join("p.json"), matrix(&[("", &["2", "1"])])).unwrap();
+    let output = simulate(folder.path(), &["import", "p.json", "--class-by", "nope"]);
+    check_code(&output, 3, &["`nope`", "allowed: none\n"]);
+}
+
+#[test]
 fn tables_of_functions_are_counts_by_the_minute() {
     let folder = empty();
     import(folder.path(), &[&data("azure_fn.csv")]);
@@ -624,7 +795,7 @@ fn few_jobs_or_all_at_once_are_a_scenario_too() {
     assert_eq!(told["jobs"], 1);
     assert!(written(&folder, "long.toml").contains("takes 1 slots"));
     let gap = matrix(&[("", &["1", "2"])]).replace("]]}", "],[4000000000,\"5\"]]}");
-    for words in [&["--counter"][..], &["--gaps", "hold"], &["--gaps", "empty"]] {
+    for words in [&["--counter"][..], &["--rate", "--gaps", "hold"], &["--rate", "--gaps", "empty"]] {
         refuse("gap.json", gap.as_bytes(), words, &["gap.json", "1000000"]);
     }
     let line = "h - - [03/May/2024:10:00:01 +0200] \"GET / HTTP/1.1\" 200 1\n";
@@ -735,6 +906,15 @@ fn files_that_exist_are_not_touched() {
     assert_eq!(files(folder.path())["nasa.toml"], before["nasa.toml"]);
     let told = import(folder.path(), &[words[1], "--name", "nasa", "--force"]);
     assert_eq!(told["jobs"], 2);
+    // Nor a link that leads nowhere yet.
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("nowhere", folder.path().join("linked.toml")).unwrap();
+        let words = ["import", words[1], "--name", "linked"];
+        check_refusal(folder.path(), &words, 1, &["`linked.toml` exists already", "--force"]);
+        assert!(fs::symlink_metadata(folder.path().join("linked.toml")).unwrap().is_symlink());
+        fs::remove_file(folder.path().join("linked.toml")).unwrap();
+    }
     // What is read is not replaced, whatever is asked.
     fs::copy(data("nasa.log"), folder.path().join("own.toml")).unwrap();
     check_refusal(
@@ -757,6 +937,30 @@ fn an_interrupt_leaves_nothing() {
     drop(input);
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(files(folder.path()).len(), 0);
+}
+
+#[test]
+fn an_interrupt_that_ends_the_input_too_is_an_interrupt() {
+    for content in ["", "h - - [03/May/2024:10:00:01 +0200] \"GET / HTTP/1.1\" 200 1\n"] {
+        let folder = empty();
+        let mut child = command(folder.path(), &["import", "-"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(content.as_bytes()).unwrap();
+        // As of a pipe all of which Ctrl-C ends: with the signal the input is over.
+        let feeder = Command::new("sh")
+            .args(["-c", &format!("sleep 1; kill -INT {}", child.id())])
+            .stdout(input)
+            .status();
+        assert!(feeder.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        assert_eq!(text(&output.stderr), "interrupted; nothing was written\n");
+        assert_eq!(files(folder.path()).len(), 0);
+    }
 }
 
 #[test]
