@@ -55,7 +55,7 @@ Exit codes:
 
 /// The flight simulator of queue-backed services: does this configuration survive its spike?
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = EXIT_CODES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(name = "simulate", version, about, after_help = EXIT_CODES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

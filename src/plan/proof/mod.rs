@@ -20,7 +20,7 @@ use crate::engine::time::{MONTH, SimTime};
 use crate::experiment::replication::Replication;
 use crate::experiment::summary::{SloResult, Summary};
 use crate::experiment::traffic::Fates;
-use crate::experiment::{self, Findings, Progress};
+use crate::experiment::{self, Findings, Progress, parallel};
 use crate::model::config::{AlertRule, AutoscalerConfig, ModelConfig, Quantity, Severity};
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
@@ -113,12 +113,16 @@ impl Proof {
             let planned = Alarm::of("as planned", &with_hpa, &as_planned, &[]);
             let false_alarms: Vec<bool> = planned.fired.iter().map(Option::is_some).collect();
             incidents.push(planned);
-            for Incident { name, change } in incidents::all(&with_hpa.model) {
+            // Side by side: where one replication is enough, each would keep a single thread busy.
+            let all = incidents::all(&with_hpa.model);
+            let alarms = parallel::map(all.len(), |index| {
+                let Incident { name, change } = &all[index];
                 let mut scenario = with_hpa.clone();
                 scenario.replications = incidents::replications(&scenario);
                 change.apply(&mut scenario.model);
-                incidents.push(Alarm::of(&name, &scenario, &run(&scenario, progress)?, &false_alarms));
-            }
+                Some(Alarm::of(name, &scenario, &run(&scenario, progress)?, &false_alarms))
+            })?;
+            incidents.extend(alarms);
         }
         Some(Self { unreadable: None, manifests, rules, incidents })
     }

@@ -329,10 +329,16 @@ fn loads(choice: &Choice) -> Markup {
     };
     html! {
         (table(&["load", "limits reached, in order", "refused", "lost", "recovery", "objectives"], rows))
-        p {
-            "Redis is full after " (View::oom(choice)) "; without the policy after "
-            (View::oom_unprotected(choice)) "."
-        } "\n"
+        p { (full("Redis", &View::oom(choice))) "; " (full("without the policy it", &View::oom_unprotected(choice))) "." } "\n"
+    }
+}
+
+/// `Redis never fills up`.
+fn full(what: &str, after: &str) -> String {
+    match after {
+        "never" => format!("{what} never fills up"),
+        "no limit" => format!("{what} has no limit"),
+        after => format!("{what} is full after {after}"),
     }
 }
 
