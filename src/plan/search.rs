@@ -650,7 +650,8 @@ impl Search {
     ) -> Simulated {
         let candidate = &self.candidates[index];
         let replications = table.of(candidate.id);
-        let Merit { cost, tie_break } = self.merit(table, index);
+        // What does the same costs the same, however many replications were spared.
+        let Merit { cost, tie_break } = self.merit(table, *verified.same_as.get(&index).unwrap_or(&index));
         let is_feasible = verified.feasible.iter().any(|(other, _)| *other == index);
         let fate = match (verified.fates.get(&index), chosen) {
             (Some(fate), _) => fate.clone(),
