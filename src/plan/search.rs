@@ -307,7 +307,7 @@ impl Search {
             let mut chunk = Vec::new();
             while chunk.len() < self.base.plan.finalists && position < order.len() {
                 let (index, floor) = (order[position], floors[position]);
-                if chunk.iter().any(|&other| self.may_do_the_same(index, other)) {
+                if chunk.iter().any(|&other| self.levels_of_alike(index, other).is_some()) {
                     // What that one does may be all that need be known of this one: simulating dearer ones in the meantime would
                     // mostly be for nothing.
                     break;
@@ -345,21 +345,18 @@ impl Search {
         self.refused.get(&self.candidates[index].id)
     }
 
-    /// Whether two candidates cost the same and differ in levels alone.
-    fn may_do_the_same(&self, index: usize, other: usize) -> bool {
+    /// The levels of two candidates that cost the same and differ in levels alone; `None` of others.
+    fn levels_of_alike(&self, index: usize, other: usize) -> Option<(&Dormant, &Dormant)> {
         let (own, other) = (&self.candidates[index], &self.candidates[other]);
-        let is_like = own.dormant.as_ref().zip(other.dormant.as_ref()).is_some_and(|(a, b)| a.is_like(b));
-        is_like && own.monthly == other.monthly
+        let levels = own.dormant.as_ref().zip(other.dormant.as_ref());
+        levels.filter(|(levels, its)| own.monthly == other.monthly && levels.is_like(its))
     }
 
     /// Whether a candidate must do the same as one that was simulated; noted, with what became of that one, if so.
     fn is_spared(&self, table: &Table, index: usize, verified: &mut Verified) -> bool {
-        let does_the_same = |other: &usize| {
-            let (own, its) = (&self.candidates[index], &self.candidates[*other]);
-            own.monthly == its.monthly
-                && own.dormant.as_ref().zip(its.dormant.as_ref()).is_some_and(|(levels, its_levels)| {
-                    levels.does_the_same(its_levels, &table.known(its.id))
-                })
+        let does_the_same = |&other: &usize| {
+            let runs = table.known(self.candidates[other].id);
+            self.levels_of_alike(index, other).is_some_and(|(levels, its)| levels.does_the_same(its, &runs))
         };
         let Some(other) = verified.tried.iter().copied().find(does_the_same) else { return false };
         verified.does_as(index, other);

@@ -110,7 +110,7 @@ impl Effect {
 }
 
 impl Shift {
-    /// The ends of the interval, or twice the mean where there is none.
+    /// The ends of the interval; both the mean where there is none.
     pub fn ends(self) -> (f64, f64) {
         let half_width = self.half_width.unwrap_or(0.0);
         (self.mean - half_width, self.mean + half_width)
