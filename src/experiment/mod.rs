@@ -106,25 +106,25 @@ pub fn run_all(
     replications: u32,
     progress: &impl Progress,
 ) -> Option<Vec<Vec<Replication>>> {
-    let counts = vec![replications; scenarios.len()];
-    run_numbers(scenarios, &counts, progress)
+    let all: Vec<(&Scenario, u32)> = scenarios.iter().map(|&scenario| (scenario, replications)).collect();
+    run_numbers(&all, progress)
 }
 
 /// The same with as many replications of each as it asks for itself.
 pub fn run_each(scenarios: &[&Scenario], progress: &impl Progress) -> Option<Vec<Vec<Replication>>> {
-    let counts: Vec<u32> = scenarios.iter().map(|scenario| scenario.replications).collect();
-    run_numbers(scenarios, &counts, progress)
+    let all: Vec<(&Scenario, u32)> =
+        scenarios.iter().map(|&scenario| (scenario, scenario.replications)).collect();
+    run_numbers(&all, progress)
 }
 
-fn run_numbers(
-    scenarios: &[&Scenario],
-    counts: &[u32],
+/// The same with that many of each.
+pub fn run_numbers(
+    scenarios: &[(&Scenario, u32)],
     progress: &impl Progress,
 ) -> Option<Vec<Vec<Replication>>> {
     let tasks: Vec<(&Scenario, u32)> = scenarios
         .iter()
-        .zip(counts)
-        .flat_map(|(scenario, &count)| (0..count).map(move |index| (*scenario, index)))
+        .flat_map(|&(scenario, count)| (0..count).map(move |index| (scenario, index)))
         .collect();
     let mut flat = parallel::map(tasks.len(), |task| {
         let (scenario, index) = tasks[task];
@@ -132,5 +132,5 @@ fn run_numbers(
         Some(Replication::of(&outcome, &scenario.model))
     })?
     .into_iter();
-    Some(counts.iter().map(|&count| flat.by_ref().take(count as usize).collect()).collect())
+    Some(scenarios.iter().map(|&(_, count)| flat.by_ref().take(count as usize).collect()).collect())
 }

@@ -233,6 +233,11 @@ pub fn run(config: &ModelConfig, seed: u64, replication: u32) -> Outcome {
     Simulation::new(config, seed, replication, NoProbe).run()
 }
 
+/// Whether a replication of these settings runs on the detailed level.
+pub fn needs_detail(config: &ModelConfig) -> bool {
+    Detailed::is_needed(config)
+}
+
 /// The same on the detailed level, even if the settings do not need it: for tests that compare the levels.
 pub fn run_detailed(config: &ModelConfig, seed: u64, replication: u32) -> Outcome {
     let mut run: Run<'_, NoProbe, Detailed> = Run::new(config, seed, replication, NoProbe);
@@ -243,7 +248,7 @@ pub fn run_detailed(config: &ModelConfig, seed: u64, replication: u32) -> Outcom
 impl<'a, P: Probe> Simulation<'a, P> {
     /// Sets the stage at time zero.
     pub fn new(config: &'a ModelConfig, seed: u64, replication: u32, probe: P) -> Self {
-        Self(if Detailed::is_needed(config) {
+        Self(if needs_detail(config) {
             AtLevel::Detailed(Run::new(config, seed, replication, probe))
         } else {
             AtLevel::Plain(Run::new(config, seed, replication, probe))

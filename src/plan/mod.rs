@@ -22,6 +22,7 @@
 pub mod axes;
 mod dormant;
 pub mod forecast;
+mod horizon;
 pub mod incidents;
 pub mod limits;
 pub mod proof;
@@ -163,7 +164,10 @@ impl Choice {
                 Some(_) => scenario.model.queue.queues,
                 None => (busiest / scenario.plan.redis_throughput).ceil().max(1.0) as u32,
             },
-            what_if: WhatIf::of(&limits::yardstick(grid, &overrides, &findings.replications), progress)?,
+            what_if: {
+                let yardstick = limits::yardstick(grid, &overrides, &findings.replications);
+                WhatIf::of(&yardstick, &findings.replications, progress)?
+            },
             overrides,
             scenario,
             findings,

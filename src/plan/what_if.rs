@@ -1,6 +1,7 @@
 //! What becomes of a configuration when things change: more load, fewer workers, no policy, inputs that were
 //! measured wrongly. All of it on common random numbers with the configuration itself.
 
+use super::horizon;
 use super::incidents::{self, Change};
 use crate::engine::time::SimDuration;
 use crate::experiment::replication::Replication;
@@ -30,6 +31,9 @@ pub struct WhatIf {
     pub oom_unprotected: Option<f64>,
     /// Effects of inputs 10% lower and 10% higher, the largest first.
     pub tornado: Vec<Effect>,
+    /// The part of the run that stands for all of it, where changes of a steady load are simulated for no longer; those near
+    /// saturation, and those of which a backlog grows, are run in full.
+    pub part: Option<SimDuration>,
 }
 
 /// A configuration at a multiple of its load.
@@ -140,33 +144,39 @@ impl WhatIf {
         self.loads.iter().filter(|load| load.factor < 1.0 && !load.missed.is_empty())
     }
 
-    /// Runs everything, in the current rayon pool; `None` if interrupted. The objectives of `choice` judge it.
-    pub fn of(choice: &Scenario, progress: &impl Progress) -> Option<Self> {
-        let replications = incidents::replications(choice);
+    /// Runs everything, in the current rayon pool; `None` if interrupted. The objectives of `choice` judge it, and `whole` are
+    /// its own replications.
+    pub fn of(choice: &Scenario, whole: &[Replication], progress: &impl Progress) -> Option<Self> {
+        let part = part_of(choice, whole, progress)?;
+        let runner = Runner { choice, part };
         let mut cases = Vec::new();
-        cases.extend(LOADS.iter().map(|&factor| Case::new(choice, |model| model.scale_load(factor))));
+        cases.extend(LOADS.iter().map(|&factor| runner.case(|model| model.scale_load(factor))));
         let losses = incidents::losses(&choice.model);
         cases.extend(
-            losses.iter().map(|(_, left)| Case::new(choice, |model| Change::WorkersLeft(*left).apply(model))),
+            losses.iter().map(|(_, left)| runner.case(|model| Change::WorkersLeft(*left).apply(model))),
         );
-        cases.push(Case::new(choice, |model| model.policy.config = model.policy.config.with_enabled(false)));
+        cases.push(runner.case(|model| model.policy.config = model.policy.config.with_enabled(false)));
         let inputs: Vec<&Input> = INPUTS.iter().filter(|input| input.applies(choice)).collect();
         for input in &inputs {
-            cases.extend(CHANGES.map(|factor| Case::new(choice, |model| (input.scale)(model, factor))));
+            cases.extend(CHANGES.map(|factor| runner.case(|model| (input.scale)(model, factor))));
         }
-        let found = run(&cases, replications, progress)?;
+        let found = runner.run(&cases, progress)?;
         let (at_loads, rest) = found.split_at(LOADS.len());
         let (after_losses, rest) = rest.split_at(losses.len());
         let (unprotected, changed) = rest.split_first().expect("a case for each");
 
-        let mut loads: Vec<AtLoad> =
-            LOADS.iter().zip(at_loads).map(|(&factor, runs)| AtLoad::of(choice, factor, runs)).collect();
-        let headroom = refine_headroom(choice, &mut loads, replications, progress)?;
-        let base = &at_loads[LOADS.iter().position(|&factor| is_one(factor)).expect("1 is among them")];
+        let mut loads: Vec<AtLoad> = LOADS
+            .iter()
+            .zip(at_loads)
+            .map(|(&factor, runs)| AtLoad::of(choice, factor, &runs.replications))
+            .collect();
+        let headroom = runner.refine_headroom(&mut loads, progress)?;
+        let planned = &at_loads[LOADS.iter().position(|&factor| is_one(factor)).expect("1 is among them")];
+        let bases = Bases { planned, whole };
         let mut tornado: Vec<Effect> = inputs
             .iter()
             .zip(changed.chunks(CHANGES.len()))
-            .flat_map(|(input, runs)| effects(choice, input.name, base, runs))
+            .flat_map(|(input, runs)| effects(choice, input.name, &bases, runs))
             .collect();
         let size = |effect: &Effect| effect.size() / effect.base.abs().max(f64::MIN_POSITIVE);
         tornado.sort_by(|a, b| size(b).total_cmp(&size(a)));
@@ -180,14 +190,15 @@ impl WhatIf {
                 .map(|((name, processes), runs)| AfterLoss {
                     name,
                     processes,
-                    missed: missed(choice, runs),
-                    rejected: mean(runs, Metric::RejectionProbability),
-                    lost: lost(runs),
-                    recovery: recovery(runs),
+                    missed: missed(choice, &runs.replications),
+                    rejected: mean(&runs.replications, Metric::RejectionProbability),
+                    lost: lost(&runs.replications),
+                    recovery: recovery(&runs.replications),
                 })
                 .collect(),
-            oom_unprotected: oom(unprotected),
+            oom_unprotected: oom(&unprotected.replications),
             tornado,
+            part,
         })
     }
 }
@@ -199,20 +210,92 @@ const RESOLUTION: f64 = 0.05;
 /// Inputs are changed by a tenth in both directions.
 const CHANGES: [f64; 2] = [0.9, 1.1];
 
-/// A scenario with something changed.
-struct Case(Scenario);
+/// The length that stands for the whole of a steady scenario, if the plan itself shows in it what it shows in full. The outer
+/// `None` is an interruption.
+fn part_of(choice: &Scenario, whole: &[Replication], progress: &impl Progress) -> Option<Option<SimDuration>> {
+    let Some(part) = horizon::shorter(&choice.model) else { return Some(None) };
+    let mut shorter = choice.clone();
+    shorter.model.horizon = part;
+    let found = experiment::run_all(&[&shorter], 1, progress)?;
+    let agrees = whole.first().is_some_and(|whole| horizon::agree(choice, &found[0][0], whole));
+    Some(agrees.then_some(part))
+}
 
-impl Case {
-    fn new(choice: &Scenario, change: impl FnOnce(&mut ModelConfig)) -> Self {
-        let mut scenario = choice.clone();
-        change(&mut scenario.model);
-        Self(scenario)
+/// Simulates changes of a configuration.
+struct Runner<'a> {
+    choice: &'a Scenario,
+    /// Where changes may be simulated for a part of the run.
+    part: Option<SimDuration>,
+}
+
+/// A scenario with something changed.
+struct Case {
+    scenario: Scenario,
+    replications: u32,
+}
+
+/// What became of it.
+struct Runs {
+    replications: Vec<Replication>,
+    horizon: SimDuration,
+}
+
+/// What changes are compared with: the configuration as planned, over as much of the run as they were simulated.
+struct Bases<'a> {
+    planned: &'a Runs,
+    whole: &'a [Replication],
+}
+
+impl Bases<'_> {
+    fn of(&self, changed: &Runs) -> &[Replication] {
+        let same = if changed.horizon == self.planned.horizon { &self.planned.replications } else { self.whole };
+        &same[..changed.replications.len().min(same.len())]
     }
 }
 
-fn run(cases: &[Case], replications: u32, progress: &impl Progress) -> Option<Vec<Vec<Replication>>> {
-    let scenarios: Vec<&Scenario> = cases.iter().map(|case| &case.0).collect();
-    experiment::run_all(&scenarios, replications, progress)
+impl Runner<'_> {
+    fn case(&self, change: impl FnOnce(&mut ModelConfig)) -> Case {
+        let mut scenario = self.choice.clone();
+        change(&mut scenario.model);
+        let part = self.part.and_then(|_| horizon::shorter(&scenario.model));
+        if let Some(part) = part {
+            scenario.model.horizon = part;
+        }
+        let replications = incidents::replications(&scenario);
+        Case { scenario, replications }
+    }
+
+    fn run(&self, cases: &[Case], progress: &impl Progress) -> Option<Vec<Runs>> {
+        let scenarios: Vec<(&Scenario, u32)> =
+            cases.iter().map(|case| (&case.scenario, case.replications)).collect();
+        let found = experiment::run_numbers(&scenarios, progress)?;
+        let runs = found.into_iter().zip(cases).map(|(replications, case)| {
+            let horizon = case.scenario.model.horizon;
+            Runs { replications, horizon }
+        });
+        Some(runs.collect())
+    }
+
+    /// Halves the interval between the largest load that passes and the smallest above it that fails, until it is
+    /// narrow; the loads tried on the way join the others.
+    fn refine_headroom(&self, loads: &mut Vec<AtLoad>, progress: &impl Progress) -> Option<Option<f64>> {
+        loop {
+            let planned = loads.iter().position(|load| is_one(load.factor)).expect("1 is among them");
+            let heavier = &loads[planned..];
+            let (low, high) = match heavier.iter().position(|load| !load.missed.is_empty()) {
+                None => return Some(heavier.last().map(|load| load.factor)),
+                Some(0) => return Some(None),
+                Some(first) => (heavier[first - 1].factor, heavier[first].factor),
+            };
+            if high - low <= RESOLUTION + 1e-9 {
+                return Some(Some(low));
+            }
+            let factor = f64::midpoint(low, high);
+            let runs = self.run(&[self.case(|model| model.scale_load(factor))], progress)?;
+            loads.push(AtLoad::of(self.choice, factor, &runs[0].replications));
+            loads.sort_by(|a, b| a.factor.total_cmp(&b.factor));
+        }
+    }
 }
 
 impl AtLoad {
@@ -232,32 +315,6 @@ impl AtLoad {
             redis_peak: mean(runs, Metric::RedisPeak),
             oom: oom(runs),
         }
-    }
-}
-
-/// Halves the interval between the largest load that passes and the smallest above it that fails, until it is
-/// narrow; the loads tried on the way join the others.
-fn refine_headroom(
-    choice: &Scenario,
-    loads: &mut Vec<AtLoad>,
-    replications: u32,
-    progress: &impl Progress,
-) -> Option<Option<f64>> {
-    loop {
-        let planned = loads.iter().position(|load| is_one(load.factor)).expect("1 is among them");
-        let heavier = &loads[planned..];
-        let (low, high) = match heavier.iter().position(|load| !load.missed.is_empty()) {
-            None => return Some(heavier.last().map(|load| load.factor)),
-            Some(0) => return Some(None),
-            Some(first) => (heavier[first - 1].factor, heavier[first].factor),
-        };
-        if high - low <= RESOLUTION + 1e-9 {
-            return Some(Some(low));
-        }
-        let factor = f64::midpoint(low, high);
-        let runs = run(&[Case::new(choice, |model| model.scale_load(factor))], replications, progress)?;
-        loads.push(AtLoad::of(choice, factor, &runs[0]));
-        loads.sort_by(|a, b| a.factor.total_cmp(&b.factor));
     }
 }
 
@@ -329,8 +386,8 @@ const INPUTS: [Input; 6] = [
 fn effects(
     choice: &Scenario,
     input: &'static str,
-    base: &[Replication],
-    runs: &[Vec<Replication>],
+    bases: &Bases<'_>,
+    runs: &[Runs],
 ) -> Vec<Effect> {
     let mut metrics = vec![Metric::Recovery, Metric::RejectionProbability];
     let further = choice.slo.iter().filter(|slo| slo.class.is_none()).filter_map(Slo::metric);
@@ -343,9 +400,10 @@ fn effects(
         runs.iter().filter_map(|run| run.get(metric)).collect()
     };
     let effect_on = |metric: Metric| {
-        let own = values(base, metric);
-        let change = |runs: &[Replication]| Shift::of(&own, &values(runs, metric));
-        let base = own.iter().copied().collect::<Sample>().mean()?;
+        let change = |runs: &Runs| {
+            Shift::of(&values(bases.of(runs), metric), &values(&runs.replications, metric))
+        };
+        let base = values(&bases.planned.replications, metric).into_iter().collect::<Sample>().mean()?;
         let (lower, higher) = (change(&runs[0])?, change(&runs[1])?);
         Some(Effect { input, metric, base, lower, higher })
     };

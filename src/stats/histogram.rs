@@ -12,7 +12,6 @@ use crate::engine::digest::Digest;
 pub struct Histogram {
     /// As many octaves as the values so far need: short waits take little memory.
     buckets: Vec<u64>,
-    count: u64,
     sum: u128,
     /// The smallest value; `u64::MAX` of none.
     least: u64,
@@ -29,7 +28,7 @@ const BUCKETS_PER_OCTAVE: usize = 1 << BITS;
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: Vec::new(), count: 0, sum: 0, least: u64::MAX, most: 0 }
+        Self { buckets: Vec::new(), sum: 0, least: u64::MAX, most: 0 }
     }
 }
 
@@ -50,7 +49,6 @@ impl Histogram {
             Some(inside) => *inside += 1,
             None => self.record_in_new_octave(bucket),
         }
-        self.count += 1;
         self.sum += u128::from(value);
         self.least = self.least.min(value);
         self.most = self.most.max(value);
@@ -64,9 +62,14 @@ impl Histogram {
         Bucket(octave as usize * BUCKETS_PER_OCTAVE + within)
     }
 
-    /// How many values were recorded.
+    /// Whether nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.least > self.most
+    }
+
+    /// How many values were recorded. Nobody asks while a run is under way, so it is added up and not kept.
     pub fn count(&self) -> u64 {
-        self.count
+        self.buckets.iter().sum()
     }
 
     /// Exact sum of the values.
@@ -76,17 +79,17 @@ impl Histogram {
 
     /// The smallest value; `None` of no values.
     pub fn least(&self) -> Option<u64> {
-        (self.count > 0).then_some(self.least)
+        (!self.is_empty()).then_some(self.least)
     }
 
     /// The largest value; `None` of no values.
     pub fn most(&self) -> Option<u64> {
-        (self.count > 0).then_some(self.most)
+        (!self.is_empty()).then_some(self.most)
     }
 
     /// Exact mean in the unit of the values; `None` of no values.
     pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
+        (!self.is_empty()).then(|| self.sum as f64 / self.count() as f64)
     }
 
     /// How many values were exactly zero.
@@ -96,7 +99,7 @@ impl Histogram {
 
     /// The value at or below which a share `level` of the values lies; `None` of no values.
     pub fn quantile(&self, level: f64) -> Option<f64> {
-        self.quantile_among(level, self.count)
+        self.quantile_among(level, self.count())
     }
 
     /// The same where the values recorded are the smallest of `population`, and the others are larger than all of them;
@@ -118,7 +121,7 @@ impl Histogram {
 
     /// The share of values at or below `value`, interpolated inside its bucket; `None` of no values.
     pub fn share_at_most(&self, value: f64) -> Option<f64> {
-        if self.count == 0 {
+        if self.is_empty() {
             return None;
         }
         if value < self.least as f64 {
@@ -137,14 +140,13 @@ impl Histogram {
             };
             below += share * inside as f64;
         }
-        Some(below / self.count as f64)
+        Some(below / self.count() as f64)
     }
 
     /// Adds the values of another histogram.
     pub fn merge(&mut self, other: &Histogram) {
         self.buckets.resize(self.buckets.len().max(other.buckets.len()), 0);
         self.buckets.iter_mut().zip(&other.buckets).for_each(|(mine, theirs)| *mine += theirs);
-        self.count += other.count;
         self.sum += other.sum;
         self.least = self.least.min(other.least);
         self.most = self.most.max(other.most);
@@ -153,7 +155,6 @@ impl Histogram {
     /// Forgets all values but keeps the memory.
     pub fn clear(&mut self) {
         self.buckets.fill(0);
-        self.count = 0;
         self.sum = 0;
         self.least = u64::MAX;
         self.most = 0;
@@ -161,7 +162,7 @@ impl Histogram {
 
     /// Adds all that was recorded to a digest. The smallest and the largest value are those of the same records.
     pub fn digest(&self, digest: &mut Digest) {
-        digest.add_all([self.count, self.sum as u64, (self.sum >> 64) as u64]);
+        digest.add_all([self.count(), self.sum as u64, (self.sum >> 64) as u64]);
         digest.add_all(self.occupied().flat_map(|(bucket, inside)| [bucket as u64, inside]));
     }
 
