@@ -10,7 +10,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use backpressure_sim::experiment::Unattended;
-use backpressure_sim::plan::search::{Decision, Search, Table};
+use backpressure_sim::plan::search::{Decision, Search};
+use backpressure_sim::plan::table::Table;
 use backpressure_sim::plan::{self, Plan};
 use backpressure_sim::study::grid::{Grid, GridSource};
 use backpressure_sim::study::sweep::Sweep;

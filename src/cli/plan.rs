@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use backpressure_sim::plan::rounds::{Rounds, Step};
-use backpressure_sim::plan::search::{Search, Table};
+use backpressure_sim::plan::search::Search;
+use backpressure_sim::plan::table::Table;
 use backpressure_sim::plan::{self, Plan, axes};
 use backpressure_sim::report;
 use backpressure_sim::study::grid::Grid;
@@ -113,10 +114,7 @@ fn run_all(questions: Vec<Question>, folder: &Path, args: &PlanArgs) -> Result<u
         refuse_nothing(&search)?;
         let mut table = Table::default();
         let path = beside(folder, &format!("{index}.partial.jsonl"));
-        let mut journal =
-            Journal::open(&path, &Header::of(&grid, None), |Entry { variant, replication, result }| {
-                table.add(variant, replication, result);
-            })?;
+        let mut journal = Journal::open(&path, &Header::of(&grid, None), |entry| table.add(entry))?;
         let mut failure = None;
         let record = |entry: &Entry| failure = failure.take().or(journal.append(entry).err());
         let emit = &report::plan::emitted;

@@ -5,6 +5,7 @@
 //! batch and then dropped: memory does not grow with the number of replications but for a few numbers each.
 
 pub mod earlier;
+pub mod foregone;
 mod named;
 pub mod parallel;
 pub mod replication;

@@ -1,22 +1,39 @@
 //! What one replication found, in numbers: all but its course over time. The unit in which results are
 //! folded, compared, kept in files and sent between machines.
 
+use std::ops::ControlFlow;
+
 use serde::{Deserialize, Serialize};
 
+use super::foregone::{Foregone, Watch};
 use crate::alerts::{self, AlertCourse};
+use crate::engine::stream::mix;
 use crate::engine::time::SimTime;
-use crate::model::Simulation;
 use crate::model::answer::{Answer, answers};
 use crate::model::config::ModelConfig;
 use crate::model::limits::LimitsReached;
 use crate::model::metric::{Metric, Metrics};
 use crate::model::nearness::Nearness;
-use crate::model::outcome::{Outcome, class_metrics};
+use crate::model::outcome::{ClassCounts, Outcome, class_metrics};
 use crate::model::probe::NoProbe;
+use crate::model::{Simulation, SoFar};
 use crate::scenario::Scenario;
 use crate::scenario::slo::{Slo, Subject};
 
 use super::{Progress, SLICES};
+
+/// How much of a replication is simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Extent {
+    /// All of it.
+    #[default]
+    Whole,
+    /// All of it, unless an objective is certain to be missed before.
+    WhileOpen,
+    /// The part of a steady run that shows what the whole does.
+    Part,
+}
 
 /// The numbers of one replication.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +57,9 @@ pub struct Replication {
     pub alerts: Vec<AlertCourse>,
     /// The answers to `ModelConfig::questions`.
     pub answers: Vec<Option<Answer>>,
+    /// That it was given up before its end, if it was; then only peaks, rejected and lost jobs are known, so far.
+    #[serde(default)]
+    pub foregone: Option<Foregone>,
 }
 
 impl Replication {
@@ -55,6 +75,7 @@ impl Replication {
             first_loss: outcome.first_loss,
             alerts: alerts::courses(&config.monitoring, &outcome.scrapes, config.horizon),
             answers: answers(outcome, config),
+            foregone: None,
         }
     }
 
@@ -63,7 +84,31 @@ impl Replication {
         let (limits, nearness) = (LimitsReached::default(), Nearness::default());
         let (alerts, answers) = (Vec::new(), Vec::new());
         let (first_refusal, first_loss) = (None, None);
-        Self { digest, system, classes, limits, nearness, first_refusal, first_loss, alerts, answers }
+        let foregone = None;
+        Self {
+            digest,
+            system,
+            classes,
+            limits,
+            nearness,
+            first_refusal,
+            first_loss,
+            alerts,
+            answers,
+            foregone,
+        }
+    }
+
+    /// What is known of one that was given up.
+    fn given_up(so_far: &SoFar<'_>, foregone: Foregone) -> Self {
+        let all = ClassCounts::sum(so_far.classes);
+        let mut system = Metrics::default();
+        system.set(Metric::PeakDepth, so_far.peak_depth as f64);
+        system.set(Metric::RedisPeak, so_far.redis_peak as f64);
+        system.set(Metric::Rejected, all.rejected() as f64);
+        system.set(Metric::Lost, all.lost as f64);
+        let digest = mix(mix(foregone.at.0) ^ foregone.objective as u64);
+        Self { foregone: Some(foregone), ..Self::bare(digest, system, Vec::new()) }
     }
 
     /// The metrics of a class, or of the whole system.
@@ -90,6 +135,35 @@ impl Replication {
 
 /// Runs one replication slice by slice; `None` if interrupted.
 pub(crate) fn simulate(scenario: &Scenario, replication: u32, progress: &impl Progress) -> Option<Outcome> {
+    run(scenario, replication, progress, |_| ControlFlow::Continue(())).map(|ended| match ended {
+        ControlFlow::Continue(outcome) => outcome,
+        ControlFlow::Break(()) => unreachable!("nothing ends it early"),
+    })
+}
+
+/// The numbers of one replication, which is given up as soon as an objective is certain to be missed; `None` if interrupted.
+pub(crate) fn simulate_while_open(
+    scenario: &Scenario,
+    replication: u32,
+    progress: &impl Progress,
+) -> Option<Replication> {
+    let watch = Watch::of(scenario);
+    let look = |so_far: &SoFar<'_>| match watch.look(so_far) {
+        Some(foregone) => ControlFlow::Break(Replication::given_up(so_far, foregone)),
+        None => ControlFlow::Continue(()),
+    };
+    Some(match run(scenario, replication, progress, look)? {
+        ControlFlow::Continue(outcome) => Replication::of(&outcome, &scenario.model),
+        ControlFlow::Break(given_up) => given_up,
+    })
+}
+
+fn run<B>(
+    scenario: &Scenario,
+    replication: u32,
+    progress: &impl Progress,
+    look: impl Fn(&SoFar<'_>) -> ControlFlow<B>,
+) -> Option<ControlFlow<B, Outcome>> {
     let mut simulation = Simulation::new(&scenario.model, scenario.seed, replication, NoProbe);
     let horizon = u128::from(scenario.model.horizon.0);
     for slice in 1..=SLICES {
@@ -99,6 +173,10 @@ pub(crate) fn simulate(scenario: &Scenario, replication: u32, progress: &impl Pr
             return None;
         }
         progress.advanced();
+        if let ControlFlow::Break(why) = look(&simulation.so_far()) {
+            (slice..SLICES).for_each(|_| progress.advanced());
+            return Some(ControlFlow::Break(why));
+        }
     }
-    Some(simulation.finish())
+    Some(ControlFlow::Continue(simulation.finish()))
 }

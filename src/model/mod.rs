@@ -59,7 +59,7 @@ use disturbance::Disturbance;
 use job::Job;
 pub(crate) use line::MOST_LINES;
 use line::WaitingLine;
-use outcome::Outcome;
+use outcome::{ClassCounts, Outcome};
 use plain::Plain;
 use probe::{NoProbe, Probe};
 use recorder::{Recorder, Stage};
@@ -210,6 +210,15 @@ struct Opening {
     sum: f64,
 }
 
+/// What has happened in a run that goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SoFar<'r> {
+    pub(crate) now: SimTime,
+    pub(crate) classes: &'r [ClassCounts],
+    pub(crate) peak_depth: u64,
+    pub(crate) redis_peak: u64,
+}
+
 /// Steps between two questions whether to go on. None takes longer than some milliseconds, most take some 100 ns.
 const STEPS_UNASKED: u32 = 64;
 
@@ -272,6 +281,14 @@ impl<'a, P: Probe> Simulation<'a, P> {
         match &mut self.0 {
             AtLevel::Plain(run) => run.advance(until, goes_on),
             AtLevel::Detailed(run) => run.advance(until, goes_on),
+        }
+    }
+
+    /// What has happened.
+    pub(crate) fn so_far(&self) -> SoFar<'_> {
+        match &self.0 {
+            AtLevel::Plain(run) => run.so_far(),
+            AtLevel::Detailed(run) => run.so_far(),
         }
     }
 
@@ -401,6 +418,15 @@ impl<'a, P: Probe, L: Level> Run<'a, P, L> {
         self.recorder.settle(next, self.depth, L::waiting(self), &self.circuits);
         self.probe.settled(next, self.depth);
         true
+    }
+
+    fn so_far(&self) -> SoFar<'_> {
+        SoFar {
+            now: self.now,
+            classes: self.recorder.classes(),
+            peak_depth: self.recorder.peak_depth(),
+            redis_peak: self.redis.peak(),
+        }
     }
 
     fn finish(mut self) -> Outcome {

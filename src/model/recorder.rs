@@ -36,6 +36,8 @@ pub(crate) struct Recorder {
     slots: TimeIntegral,
     shed_at: u64,
     recovery: RecoveryWatch,
+    /// Whether something waits for the end of a recovery.
+    is_watching: bool,
     pub(crate) normal: NormalWatch,
     series: RunSeries,
     step: StepEstimators,
@@ -45,6 +47,8 @@ pub(crate) struct Recorder {
     parts: Vec<PartCounts>,
     /// One for each question; mostly none.
     tallies: Vec<Tally>,
+    /// Whether there are parts or questions.
+    is_asked: bool,
     inverted: u64,
     /// What the detailed level counts besides.
     pub(crate) details: DetailCounts,
@@ -151,6 +155,7 @@ impl Recorder {
                 hold: config.recovery_hold,
                 found: None,
             },
+            is_watching: false,
             normal: NormalWatch::new(config),
             series: RunSeries::default(),
             step: StepEstimators {
@@ -166,11 +171,22 @@ impl Recorder {
             second: vec![Flow::default(); config.classes.len()],
             parts: config.parts.iter().map(|span| PartCounts::new(span, config)).collect(),
             tallies: config.questions.iter().map(|question| Tally::new(question, config)).collect(),
+            is_asked: !config.parts.is_empty() || !config.questions.is_empty(),
             inverted: 0,
             details: DetailCounts::default(),
             decisions: Vec::new(),
             scrapes: Vec::new(),
         }
+    }
+
+    /// Counts so far, by class.
+    pub(crate) fn classes(&self) -> &[ClassCounts] {
+        &self.classes
+    }
+
+    /// Largest depth so far.
+    pub(crate) fn peak_depth(&self) -> u64 {
+        self.peak_depth
     }
 
     #[inline]
@@ -188,7 +204,7 @@ impl Recorder {
     #[inline(always)]
     fn count(&mut self, class: u16, arrived: SimTime, add: impl Fn(&mut ClassCounts, bool)) {
         add(&mut self.classes[usize::from(class)], arrived >= self.measured_from);
-        if !self.parts.is_empty() {
+        if self.is_asked {
             self.count_in_parts(class, arrived, add);
         }
     }
@@ -260,7 +276,7 @@ impl Recorder {
     /// A wait or a sojourn has ended, or is so long at the end of the run.
     #[inline(always)]
     fn tally(&mut self, span: Span, job: Who, time: SimDuration, is_open: bool) {
-        if !self.tallies.is_empty() {
+        if self.is_asked {
             self.tally_each(span, job, time, is_open);
         }
     }
@@ -354,16 +370,23 @@ impl Recorder {
     /// An event is complete: has the system recovered with it?
     #[inline]
     pub(crate) fn settle(&mut self, now: SimTime, depth: u64, waiting: u64, circuits: &Circuits) {
-        if self.recovery.counting_from.is_some() {
-            self.recovery.look(now, depth <= self.recovery.depth && circuits.all_closed());
+        if self.is_watching {
+            self.watch(now, depth, waiting, circuits.all_closed());
         }
+    }
+
+    #[inline(never)]
+    fn watch(&mut self, now: SimTime, depth: u64, waiting: u64, all_closed: bool) {
+        self.recovery.look(now, depth <= self.recovery.depth && all_closed);
         if self.normal.is_on() {
-            self.normal.look(now, waiting > self.normal.level(), circuits.all_closed());
+            self.normal.look(now, waiting > self.normal.level(), all_closed);
         }
+        self.is_watching = self.recovery.counting_from.is_some() || self.normal.is_on();
     }
 
     pub(crate) fn spike_ends(&mut self, now: SimTime) {
         self.recovery.counting_from = Some(now);
+        self.is_watching = true;
         self.normal.begin(now);
     }
 

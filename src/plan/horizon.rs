@@ -25,7 +25,7 @@ const MOST: f64 = 0.5;
 /// Times that the part is as long as the queue needs to forget.
 const MEMORIES: f64 = 200.0;
 /// Part and whole differ by less, relative to the larger of both.
-pub(super) const TOLERANCE: f64 = 0.02;
+pub const TOLERANCE: f64 = 0.02;
 
 /// The length that shows the same as the whole of a steady scenario; `None` if it has to be run in full.
 pub(super) fn shorter(model: &ModelConfig) -> Option<SimDuration> {
@@ -50,12 +50,12 @@ fn steady_rate(model: &ModelConfig) -> Option<f64> {
             ArrivalProcess::Constant | ArrivalProcess::Poisson | ArrivalProcess::Renewal(_) => true,
             ArrivalProcess::Modulated(_) | ArrivalProcess::Trace(_) | ArrivalProcess::Batches { .. } => false,
         };
-        let lasts = |phase: &Phase| {
-            phase.curve == Curve::Flat && !phase.spike && phase.end.0 >= model.horizon.0
-        };
+        let lasts =
+            |phase: &Phase| phase.curve == Curve::Flat && !phase.spike && phase.end.0 >= model.horizon.0;
         flat(&source.process) && matches!(&source.phases[..], [phase] if lasts(phase))
     };
-    let asks_of_all = model.parts.is_empty() && model.questions.iter().all(|question| question.part.is_none());
+    let asks_of_all =
+        model.parts.is_empty() && model.questions.iter().all(|question| question.part.is_none());
     let is_plain = !model::needs_detail(model) && model.start.jobs == 0 && asks_of_all;
     let rate = model.last_rate()?;
     (is_plain && rate > 0.0 && model.sources.iter().all(is_steady)).then_some(rate)

@@ -22,7 +22,7 @@
 pub mod axes;
 mod dormant;
 pub mod forecast;
-mod horizon;
+pub mod horizon;
 pub mod incidents;
 pub mod limits;
 pub mod proof;
@@ -30,9 +30,10 @@ pub mod rounds;
 pub mod scaling;
 pub mod search;
 pub mod spec;
+pub mod table;
 pub mod what_if;
 
-use crate::experiment::replication::{Replication, simulate};
+use crate::experiment::replication::{Extent, Replication, simulate, simulate_while_open};
 use crate::experiment::summary::{Estimate, SloResult, judge};
 use crate::experiment::{self, Findings, Progress, parallel};
 use crate::model::metric::Metric;
@@ -41,8 +42,9 @@ use crate::selection::Guarantee;
 use crate::study::grid::{Grid, VariantId};
 use crate::study::journal::Entry;
 use proof::{Files, Proof};
-use search::{Decision, Demand, Search, Table};
+use search::{Decision, Search};
 use spec::SpecVerdict;
+use table::{Table, Task};
 use what_if::WhatIf;
 
 /// The plan for one scenario at one rate.
@@ -178,30 +180,45 @@ impl Choice {
 
 /// Runs the replications that a search needs next, in the current rayon pool, and hands each over as soon as it
 /// is done. False if interrupted.
-pub fn run(
-    grid: &Grid,
-    tasks: &[(VariantId, u32)],
-    take: impl FnMut(Entry) + Send,
-    progress: &impl Progress,
-) -> bool {
+pub fn run(grid: &Grid, tasks: &[Task], take: impl FnMut(Entry) + Send, progress: &impl Progress) -> bool {
     let mut take = take;
-    let mut variants: Vec<VariantId> = tasks.iter().map(|(variant, _)| *variant).collect();
+    let mut variants: Vec<VariantId> = tasks.iter().map(|task| task.variant).collect();
     variants.dedup();
     let read = |id: &VariantId| grid.variant(*id).expect("a variant that was looked at can be read");
     let scenarios: Vec<Scenario> = variants.iter().map(read).collect();
     parallel::run(
         tasks.len(),
         |task| {
-            let (variant, replication) = tasks[task];
+            let Task { variant, replication, extent } = tasks[task];
             let position = variants.iter().position(|id| *id == variant).expect("it is among them");
-            let scenario = &scenarios[position];
-            Some(Replication::of(&simulate(scenario, replication, progress)?, &scenario.model))
+            replicate(&scenarios[position], replication, extent, progress)
         },
         |task, result| {
-            let (variant, replication) = tasks[task];
-            take(Entry { variant, replication, result });
+            let Task { variant, replication, extent } = tasks[task];
+            take(Entry { variant, replication, extent, result });
         },
     )
+}
+
+/// As much of a replication as is asked for; `None` if interrupted.
+fn replicate(
+    scenario: &Scenario,
+    replication: u32,
+    extent: Extent,
+    progress: &impl Progress,
+) -> Option<Replication> {
+    let whole = |scenario: &Scenario| {
+        Some(Replication::of(&simulate(scenario, replication, progress)?, &scenario.model))
+    };
+    match extent {
+        Extent::Whole => whole(scenario),
+        Extent::WhileOpen => simulate_while_open(scenario, replication, progress),
+        Extent::Part => {
+            let mut part = scenario.clone();
+            part.model.horizon = horizon::shorter(&scenario.model).unwrap_or(scenario.model.horizon);
+            whole(&part)
+        }
+    }
 }
 
 /// Searches for a configuration whose files meet the objectives too, in the current rayon pool; each result also goes to
@@ -237,11 +254,11 @@ pub fn search(
     loop {
         match search.decide(table) {
             Ok(decision) => return Some(decision),
-            Err(Demand(demand)) => {
-                let tasks = table.missing(&Demand(demand));
+            Err(demand) => {
+                let tasks = table.missing(&demand);
                 let take = |entry: Entry| {
                     record(&entry);
-                    table.add(entry.variant, entry.replication, entry.result);
+                    table.add(entry);
                 };
                 if !run(grid, &tasks, take, progress) {
                     return None;
@@ -351,10 +368,13 @@ pub struct Simulated {
     pub id: VariantId,
     /// Replications of it.
     pub replications: u32,
-    /// Mean cost over them.
+    /// Seconds of the run that were simulated, where not all of it was: a pilot of a steady run, or one that was certain to miss
+    /// an objective.
+    pub seconds: Option<f64>,
+    /// Mean cost over them; of a part of a run, the least that it can be.
     pub cost: f64,
-    /// Mean of the tie-break metric.
-    pub tie_break: f64,
+    /// Mean of the tie-break metric; `None` of a part of a run.
+    pub tie_break: Option<f64>,
     /// What became of it.
     pub fate: Fate,
 }

@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::search::{Decision, Search, Table};
+use super::search::{Decision, Search};
+use super::table::{Table, Task};
 use crate::experiment::Progress;
 use crate::files::{self, FileError};
-use crate::study::grid::{Grid, VariantId};
+use crate::study::grid::Grid;
 use crate::study::journal::{self, Entry, Header, Journal, JournalError};
 use crate::study::shard::Shard;
 
@@ -54,8 +55,8 @@ struct Round {
     round: u32,
     /// Hash of all that results depend on.
     fingerprint: String,
-    /// Variant and replication of each task.
-    tasks: Vec<(VariantId, u32)>,
+    /// The replications to simulate.
+    tasks: Vec<Task>,
 }
 
 const SCHEMA: &str = "backpressure-sim/round/1";
@@ -163,11 +164,11 @@ impl<'a> Rounds<'a> {
         let mut known = Vec::new();
         let mut journal =
             Journal::open(&self.folder.join(name), &Header::of(self.grid, Some(shard)), |entry| {
-                known.push((entry.variant, entry.replication));
+                let Entry { variant, replication, extent, result: _ } = entry;
+                known.push(Task { variant, replication, extent });
             })?;
         let own = round.tasks.iter().enumerate().filter(|(index, _)| shard.has(*index as u64));
-        let left: Vec<(VariantId, u32)> =
-            own.map(|(_, task)| *task).filter(|task| !known.contains(task)).collect();
+        let left: Vec<Task> = own.map(|(_, task)| *task).filter(|task| !known.contains(task)).collect();
         let mut failure = None;
         let take = |entry| failure = failure.take().or(journal.append(&entry).err());
         let is_complete = super::run(self.grid, &left, take, progress);
@@ -202,9 +203,7 @@ impl<'a> Rounds<'a> {
             if journal::header(&path)?.fingerprint != self.grid.fingerprint() {
                 return Err(RoundError::Foreign(path));
             }
-            journal::read(&path, |_, Entry { variant, replication, result }| {
-                table.add(variant, replication, result);
-            })?;
+            journal::read(&path, |_, entry| table.add(entry))?;
         }
         Ok(table)
     }

@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::dormant::Dormant;
 use super::forecast::Forecast;
+use super::horizon;
+use super::table::{Demand, Table};
 use super::{Criterion, Fate, Screen, ScreenedObjective, SearchPath, Simulated};
-use crate::experiment::replication::Replication;
+use crate::experiment::replication::{Extent, Replication};
 use crate::experiment::summary::{CONFIDENCE, Estimate, estimate_of, judge};
 use crate::model::metric::Metric;
 use crate::scenario::Scenario;
@@ -20,65 +22,6 @@ use crate::stats::interval::Sample;
 use crate::study::cost::Monthly;
 use crate::study::grid::{Grid, VariantId};
 use crate::units::fmt_rate;
-
-/// Simulated replications by variant, each from the first on.
-#[derive(Clone, Debug, Default)]
-pub struct Table(BTreeMap<VariantId, Vec<Option<Replication>>>);
-
-/// Replications that the search cannot go on without: for each variant how many in all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Demand(pub Vec<(VariantId, u32)>);
-
-impl Table {
-    /// Adds a result; one that is there already stays.
-    pub fn add(&mut self, variant: VariantId, replication: u32, result: Replication) {
-        let known = self.0.entry(variant).or_default();
-        if known.len() <= replication as usize {
-            known.resize(replication as usize + 1, None);
-        }
-        known[replication as usize].get_or_insert(result);
-    }
-
-    /// The replications of a demand that are missing.
-    pub fn missing(&self, Demand(demand): &Demand) -> Vec<(VariantId, u32)> {
-        let lacks = |&(variant, replication): &(VariantId, u32)| self.get(variant, replication).is_none();
-        demand
-            .iter()
-            .flat_map(|&(variant, all)| (0..all).map(move |index| (variant, index)))
-            .filter(lacks)
-            .collect()
-    }
-
-    fn get(&self, variant: VariantId, replication: u32) -> Option<&Replication> {
-        self.0.get(&variant)?.get(replication as usize)?.as_ref()
-    }
-
-    /// The first replications of a variant, as far as they are there without a gap.
-    fn known(&self, variant: VariantId) -> impl Iterator<Item = &Replication> + Clone {
-        self.0.get(&variant).into_iter().flatten().map_while(Option::as_ref)
-    }
-
-    /// The same, to keep.
-    fn of(&self, variant: VariantId) -> Vec<Replication> {
-        self.known(variant).cloned().collect()
-    }
-
-    /// Hashes of the first replications of a variant.
-    fn digests(&self, variant: VariantId) -> Vec<u64> {
-        self.known(variant).map(|run| run.digest).collect()
-    }
-
-    /// Stops the search unless each of the variants has that many replications.
-    fn need(&self, variants: &[VariantId], replications: u32) -> Result<(), Demand> {
-        let demand = Demand(variants.iter().map(|&variant| (variant, replications)).collect());
-        if self.missing(&demand).is_empty() { Ok(()) } else { Err(demand) }
-    }
-
-    /// How many replications there are.
-    fn len(&self) -> u64 {
-        self.0.values().flatten().flatten().count() as u64
-    }
-}
 
 /// Candidates, what is asked of them, and what the fluid limit says of each.
 #[derive(Clone, Debug)]
@@ -97,18 +40,27 @@ struct Candidate {
     id: VariantId,
     /// What it costs.
     monthly: Monthly,
-    /// For each objective what the fluid limit says, and what noise may make of it.
-    objectives: Vec<Option<Predicted>>,
-    /// Jobs rejected.
-    rejected: Option<Predicted>,
-    /// The tie-break metric.
-    tie_break: Option<Predicted>,
+    /// What the fluid limit says of a run.
+    whole: Predictions,
+    /// The same of the part of a steady run that shows what the whole does, and how many seconds that is.
+    part: Option<(f64, Predictions)>,
     /// How far it is from the scenario's own settings: axes that differ, and how much.
     distance: (u32, f64),
     /// Up to where its levels decide nothing.
     dormant: Option<Dormant>,
     /// That it can never do what keeps coming, if so.
     lasting_overload: Option<String>,
+}
+
+/// What the fluid limit says, and what noise may make of it.
+#[derive(Clone, Debug)]
+struct Predictions {
+    /// For each objective.
+    objectives: Vec<Option<Predicted>>,
+    /// Jobs rejected.
+    rejected: Option<Predicted>,
+    /// The tie-break metric.
+    tie_break: Option<Predicted>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -149,6 +101,8 @@ const PILOTS: usize = 12;
 const AUDITED: usize = 8;
 /// Errors beyond those seen that margins allow for.
 const SAFETY: f64 = 2.0;
+/// Candidates nearest to the objectives by the fluid limit that are simulated in full where none meets them.
+const NEAREST: usize = 5;
 /// Replications at which hopeless candidates are given up, before all are run.
 const FIRST_LOOKS: [u32; 2] = [1, 3];
 /// First stage of the selection procedures, which assume about normal costs and estimate their variance.
@@ -189,7 +143,10 @@ impl Search {
     /// The decision, or the replications that it takes to come to one.
     pub fn decide(&self, table: &Table) -> Result<Decision, Demand> {
         let pilots = self.pilots();
-        table.need(&pilots.iter().map(|&index| self.candidates[index].id).collect::<Vec<_>>(), 1)?;
+        let (parts, whole): (Vec<usize>, Vec<usize>) =
+            pilots.iter().partition(|&&index| self.candidates[index].part.is_some());
+        table.need(&self.ids(&parts), 1, Extent::Part)?;
+        table.need(&self.ids(&whole), 1, Extent::Whole)?;
         let mut margins = self.margins(table, &pilots);
         let mut widened = 0;
         loop {
@@ -207,7 +164,7 @@ impl Search {
                         audited: audited.len(),
                         widened,
                     });
-                return Ok(self.decision(table, &verified, chosen, screen));
+                return self.decision(table, &verified, chosen, screen);
             }
             margins.widen();
             widened += 1;
@@ -217,7 +174,7 @@ impl Search {
     /// Candidates all over the grid, and those that the forecast sees nearest to an objective's limit.
     fn pilots(&self) -> Vec<usize> {
         let forecast: Vec<usize> = (0..self.candidates.len())
-            .filter(|&index| self.candidates[index].objectives.iter().any(Option::is_some))
+            .filter(|&index| self.candidates[index].whole.objectives.iter().any(Option::is_some))
             .collect();
         let forecast = self.distinct(forecast);
         let spread = PILOTS / 2;
@@ -230,7 +187,7 @@ impl Search {
                 |(slo, predicted): (&Slo, &Option<Predicted>)| Some(relative(slo, (*predicted)?.value).abs());
             self.slo
                 .iter()
-                .zip(&self.candidates[index].objectives)
+                .zip(&self.candidates[index].whole.objectives)
                 .filter_map(excess)
                 .fold(f64::INFINITY, f64::min)
         };
@@ -244,27 +201,30 @@ impl Search {
 
     /// How much the forecast errs at the pilots, with a factor for what they have not shown.
     fn margins(&self, table: &Table, pilots: &[usize]) -> Margins {
-        let worst = |error: &dyn Fn(&Candidate, &Replication) -> Option<f64>| {
+        let worst = |error: &dyn Fn(&Predictions, &Replication) -> Option<f64>| {
             let errors = pilots.iter().filter_map(|&index| {
                 let candidate = &self.candidates[index];
-                error(candidate, table.get(candidate.id, 0)?)
+                match &candidate.part {
+                    Some((_, predictions)) => error(predictions, table.part(candidate.id)?),
+                    None => error(&candidate.whole, table.get(candidate.id, 0)?),
+                }
             });
             errors.reduce(f64::max).map(|worst| SAFETY * worst)
         };
         let objectives = self.slo.iter().enumerate().map(|(position, slo)| {
-            worst(&|candidate, replication| {
-                let predicted = candidate.objectives[position]?;
+            worst(&|predictions, replication| {
+                let predicted = predictions.objectives[position]?;
                 let simulated = replication.answer(slo)?.least;
                 Some(error(predicted, simulated, slo.limit))
             })
         });
         Margins {
             objectives: objectives.collect(),
-            rejected: worst(&|candidate, replication| {
-                Some(error(candidate.rejected?, replication.get(Metric::Rejected)?, 0.0))
+            rejected: worst(&|predictions, replication| {
+                Some(error(predictions.rejected?, replication.get(Metric::Rejected)?, 0.0))
             }),
-            tie_break: worst(&|candidate, replication| {
-                Some(error(candidate.tie_break?, replication.get(self.base.plan.tie_break)?, 0.0))
+            tie_break: worst(&|predictions, replication| {
+                Some(error(predictions.tie_break?, replication.get(self.base.plan.tie_break)?, 0.0))
             }),
         }
     }
@@ -275,7 +235,7 @@ impl Search {
         for (index, candidate) in self.candidates.iter().enumerate() {
             let misses = |position: usize| {
                 let (slo, margin) = (&self.slo[position], margins.objectives[position]?);
-                let excess = missed_by(slo, candidate.objectives[position]?, margin)?;
+                let excess = missed_by(slo, candidate.whole.objectives[position]?, margin)?;
                 Some(Discarded { index, objective: position, excess })
             };
             match (0..self.slo.len()).find_map(misses) {
@@ -291,7 +251,7 @@ impl Search {
         let mut order = survivors;
         let key = |index: &usize| {
             let candidate = &self.candidates[*index];
-            let tie = candidate.tie_break.map_or(0.0, |predicted| predicted.value);
+            let tie = candidate.whole.tie_break.map_or(0.0, |predicted| predicted.value);
             (self.cost_forecast(candidate), tie)
         };
         order.sort_by(|a, b| {
@@ -382,12 +342,16 @@ impl Search {
         });
         let simulated = alive.clone();
         for look in FIRST_LOOKS.into_iter().filter(|&look| look < all).chain([all]) {
-            table.need(&self.ids(&alive), look)?;
+            table.need(&self.ids(&alive), look, Extent::WhileOpen)?;
             alive.retain(|&index| {
-                let replications = table.of(self.candidates[index].id);
-                let misses = match look == all {
-                    true => self.slo.iter().find(|slo| !judge(slo, &replications[..all as usize]).pass),
-                    false => self.slo.iter().find(|slo| fails_for_certain(slo, &replications, all)),
+                let id = self.candidates[index].id;
+                let replications = table.of(id);
+                let misses = match table.foregone(id) {
+                    Some(foregone) => Some(&self.slo[foregone.objective]),
+                    None if look == all => {
+                        self.slo.iter().find(|slo| !judge(slo, &replications[..all as usize]).pass)
+                    }
+                    None => self.slo.iter().find(|slo| fails_for_certain(slo, &replications, all)),
                 };
                 if let Some(slo) = misses {
                     verified.fates.insert(index, Fate::Misses(slo.expression.clone()));
@@ -401,7 +365,7 @@ impl Search {
         let mut open = self.open(table, &alive);
         while !open.is_empty() && replications < self.base.plan.most_replications {
             replications = (2 * replications).min(self.base.plan.most_replications);
-            table.need(&self.ids(&open), replications)?;
+            table.need(&self.ids(&open), replications, Extent::Whole)?;
             open = self.open(table, &open);
         }
         for &index in &open {
@@ -503,7 +467,7 @@ impl Search {
                 let id = |finalist: usize| self.candidates[finalists[finalist]].id;
                 let (best, guarantee) = match by_cost {
                     true => cheapest(&costs, best, guarantee).map_err(|(lacking, all)| {
-                        Demand(lacking.into_iter().map(|finalist| (id(finalist), all)).collect())
+                        Demand::whole(lacking.into_iter().map(|finalist| (id(finalist), all)))
                     })?,
                     false => (best, guarantee),
                 };
@@ -525,7 +489,7 @@ impl Search {
             }
             Step::Replicate(demand) => {
                 let of = |(finalist, all): (usize, u32)| (self.candidates[finalists[finalist]].id, all);
-                Err(Demand(demand.into_iter().map(of).collect()))
+                Err(Demand::whole(demand.into_iter().map(of)))
             }
         }
     }
@@ -575,7 +539,10 @@ impl Search {
         let bits = |predicted: &Option<Predicted>| predicted.map(|predicted| predicted.value.to_bits());
         let is_new = |index: &usize| {
             let candidate = &self.candidates[*index];
-            let forecasts = candidate.objectives.iter().chain([&candidate.rejected, &candidate.tie_break]);
+            let forecasts = {
+                let Predictions { objectives, rejected, tie_break } = &candidate.whole;
+                objectives.iter().chain([rejected, tie_break])
+            };
             seen.insert(forecasts.map(bits).collect::<Vec<_>>())
         };
         indices.into_iter().filter(is_new).collect()
@@ -586,8 +553,11 @@ impl Search {
         let all = self.base.replications;
         let mut alive = ids.to_vec();
         for look in FIRST_LOOKS.into_iter().filter(|&look| look < all).chain([all]) {
-            table.need(&alive, look)?;
-            alive.retain(|&id| !self.slo.iter().any(|slo| fails_for_certain(slo, &table.of(id), all)));
+            table.need(&alive, look, Extent::WhileOpen)?;
+            alive.retain(|&id| {
+                let is_foregone = table.foregone(id).is_some();
+                !is_foregone && !self.slo.iter().any(|slo| fails_for_certain(slo, &table.of(id), all))
+            });
         }
         alive.retain(|&id| self.slo.iter().all(|slo| judge(slo, &table.of(id)[..all as usize]).pass));
         Ok(alive.is_empty())
@@ -611,17 +581,17 @@ impl Search {
         verified: &Verified,
         chosen: Option<Chosen>,
         screen: Option<Screen>,
-    ) -> Decision {
-        let simulated: Vec<Simulated> = table
-            .0
-            .keys()
-            .filter_map(|&id| self.candidates.binary_search_by_key(&id, |candidate| candidate.id).ok())
-            .map(|index| self.simulated(table, index, verified, chosen.as_ref()))
-            .collect();
+    ) -> Result<Decision, Demand> {
         let nearest = match chosen {
             Some(_) => None,
-            None => self.nearest(table),
+            None => self.nearest(table)?,
         };
+        let simulated: Vec<Simulated> = table
+            .variants()
+            .into_iter()
+            .filter_map(|id| self.candidates.binary_search_by_key(&id, |candidate| candidate.id).ok())
+            .map(|index| self.simulated(table, index, verified, chosen.as_ref()))
+            .collect();
         let path = SearchPath {
             candidates: self.candidates.len(),
             excluded: self.excluded.clone(),
@@ -635,7 +605,7 @@ impl Search {
             replications: table.len(),
             exhaustive: self.candidates.len() as u64 * u64::from(self.base.replications),
         };
-        Decision { chosen, path, nearest }
+        Ok(Decision { chosen, path, nearest })
     }
 
     fn simulated(
@@ -648,7 +618,8 @@ impl Search {
         let candidate = &self.candidates[index];
         let replications = table.of(candidate.id);
         // What does the same costs the same, however many replications were spared.
-        let Merit { cost, tie_break } = self.merit(table, *verified.same_as.get(&index).unwrap_or(&index));
+        let known = *verified.same_as.get(&index).unwrap_or(&index);
+        let (seconds, Merit { cost, tie_break }) = self.merit_as_far(table, known);
         let is_feasible = verified.feasible.iter().any(|(other, _)| *other == index);
         let fate = match (verified.fates.get(&index), chosen) {
             (Some(fate), _) => fate.clone(),
@@ -672,26 +643,45 @@ impl Search {
             }
             _ => Fate::Probe,
         };
-        Simulated { id: candidate.id, replications: replications.len() as u32, cost, tie_break, fate }
+        Simulated {
+            id: candidate.id,
+            replications: replications.len().max(1) as u32,
+            seconds,
+            cost,
+            tie_break: seconds.is_none().then_some(tie_break),
+            fate,
+        }
     }
 
-    /// The simulated candidate that misses fewest objectives, and those by least.
-    fn nearest(&self, table: &Table) -> Option<VariantId> {
-        let missed = |id: VariantId| {
-            let replications = table.of(id);
-            let excess = self.slo.iter().filter_map(|slo| {
-                let judged = judge(slo, &replications);
-                (!judged.pass)
-                    .then(|| judged.observed.map_or(f64::INFINITY, |observed| relative(slo, observed).abs()))
-            });
-            let excess: Vec<f64> = excess.collect();
-            (excess.len(), excess.iter().sum::<f64>())
+    /// The simulated candidate that misses fewest objectives, and those by least. Of those that were given up or simulated in part
+    /// the fluid limit names the nearest, which are then simulated as well.
+    fn nearest(&self, table: &Table) -> Result<Option<VariantId>, Demand> {
+        let is_whole = |id: VariantId| table.get(id, 0).is_some() && table.foregone(id).is_none();
+        let (whole, mut others): (Vec<VariantId>, Vec<VariantId>) =
+            table.variants().into_iter().partition(|&id| is_whole(id));
+        let miss =
+            |slo: &Slo, value: f64| (!slo.relation.holds(value, slo.limit)).then(|| relative(slo, value));
+        let of_forecast = |id: VariantId| {
+            let predicted = self.candidate(id).map_or(&[][..], |candidate| &candidate.whole.objectives);
+            let values = self.slo.iter().zip(predicted);
+            Excess::of(values.filter_map(|(slo, predicted)| miss(slo, (*predicted)?.value)))
         };
-        let ids = table.0.keys().copied();
-        ids.min_by(|&a, &b| {
-            let ((count_a, sum_a), (count_b, sum_b)) = (missed(a), missed(b));
-            count_a.cmp(&count_b).then(sum_a.total_cmp(&sum_b))
-        })
+        others.sort_by(|&a, &b| of_forecast(a).cmp(of_forecast(b)).then(a.cmp(&b)));
+        others.truncate(NEAREST);
+        table.need(&others, 1, Extent::Whole)?;
+        let of_runs = |id: VariantId| {
+            let replications = table.of(id);
+            let judged = self.slo.iter().map(|slo| (slo, judge(slo, &replications)));
+            Excess::of(judged.filter(|(_, judged)| !judged.pass).map(|(slo, judged)| {
+                judged.observed.map_or(f64::INFINITY, |observed| relative(slo, observed))
+            }))
+        };
+        Ok(whole.into_iter().chain(others).min_by(|&a, &b| of_runs(a).cmp(of_runs(b)).then(a.cmp(&b))))
+    }
+
+    fn candidate(&self, id: VariantId) -> Option<&Candidate> {
+        let index = self.candidates.binary_search_by_key(&id, |candidate| candidate.id).ok()?;
+        Some(&self.candidates[index])
     }
 
     fn ids(&self, indices: &[usize]) -> Vec<VariantId> {
@@ -704,7 +694,7 @@ impl Search {
     }
 
     fn cost_forecast(&self, candidate: &Candidate) -> f64 {
-        let rejected = candidate.rejected.map_or(0.0, |predicted| predicted.value);
+        let rejected = candidate.whole.rejected.map_or(0.0, |predicted| predicted.value);
         candidate.monthly.least_with_jobs(rejected, 0.0)
     }
 
@@ -721,7 +711,7 @@ impl Search {
 
     /// The least that a candidate can cost, as far as the forecast may err.
     fn cost_floor(&self, candidate: &Candidate, margins: &Margins) -> f64 {
-        let rejected = match (candidate.rejected, margins.rejected) {
+        let rejected = match (candidate.whole.rejected, margins.rejected) {
             (Some(Predicted { value, noise }), Some(margin)) => (value * (1.0 - margin) - noise).max(0.0),
             _ => 0.0,
         };
@@ -731,7 +721,7 @@ impl Search {
     /// Whether a candidate of the same cost as the best so far is worse at the tie-break whatever the error.
     fn cannot_win_the_tie(&self, index: usize, best: Merit, margins: &Margins) -> bool {
         let candidate = &self.candidates[index];
-        let least = match (candidate.tie_break, margins.tie_break) {
+        let least = match (candidate.whole.tie_break, margins.tie_break) {
             (Some(Predicted { value, noise }), Some(margin)) => value * (1.0 - margin) - noise,
             _ => return false,
         };
@@ -741,6 +731,20 @@ impl Search {
     fn merit(&self, table: &Table, index: usize) -> Merit {
         let candidate = &self.candidates[index];
         self.merit_of(candidate, &table.of(candidate.id))
+    }
+
+    /// The merit by what was simulated, and how many seconds of the run that is, where it is not all of it.
+    fn merit_as_far(&self, table: &Table, index: usize) -> (Option<f64>, Merit) {
+        let candidate = &self.candidates[index];
+        if let Some(foregone) = table.foregone(candidate.id) {
+            return (Some(foregone.at.as_secs_f64()), self.merit(table, index));
+        }
+        match (&candidate.part, table.part(candidate.id)) {
+            (Some((seconds, _)), Some(part)) if table.get(candidate.id, 0).is_none() => {
+                (Some(*seconds), self.merit_of(candidate, std::slice::from_ref(part)))
+            }
+            _ => (None, self.merit(table, index)),
+        }
     }
 
     fn merit_of(&self, candidate: &Candidate, replications: &[Replication]) -> Merit {
@@ -768,6 +772,26 @@ impl Search {
 impl Candidate {
     fn of(grid: &Grid, id: VariantId, scenario: &Scenario, own: &[Option<f64>]) -> Self {
         let model = &scenario.model;
+        let part = horizon::shorter(model).map(|part| {
+            let mut shorter = scenario.clone();
+            shorter.model.horizon = part;
+            (part.as_secs_f64(), Predictions::of(&shorter))
+        });
+        Self {
+            id,
+            monthly: Monthly::of(scenario),
+            whole: Predictions::of(scenario),
+            part,
+            distance: distance(own, &grid.numbers(id)),
+            dormant: Dormant::of(grid.paths(), &grid.values(id), model),
+            lasting_overload: lasting_overload(scenario),
+        }
+    }
+}
+
+impl Predictions {
+    fn of(scenario: &Scenario) -> Self {
+        let model = &scenario.model;
         let forecast = Forecast::of(model);
         let predicted = |metric, class| {
             let forecast = forecast.as_ref()?;
@@ -775,14 +799,9 @@ impl Candidate {
             Some(Predicted { value, noise: forecast.noise(model, metric) })
         };
         Self {
-            id,
-            monthly: Monthly::of(scenario),
             objectives: scenario.slo.iter().map(|slo| predicted(slo.metric()?, slo.class)).collect(),
             rejected: predicted(Metric::Rejected, None),
             tie_break: predicted(scenario.plan.tie_break, None),
-            distance: distance(own, &grid.numbers(id)),
-            dormant: Dormant::of(grid.paths(), &grid.values(id), model),
-            lasting_overload: lasting_overload(scenario),
         }
     }
 }
@@ -875,6 +894,26 @@ struct Discarded {
     index: usize,
     objective: usize,
     excess: f64,
+}
+
+/// How many objectives a candidate misses, and by how much in all.
+#[derive(Clone, Copy, Debug)]
+struct Excess {
+    missed: usize,
+    sum: f64,
+}
+
+impl Excess {
+    fn of(excesses: impl Iterator<Item = f64>) -> Self {
+        excesses.fold(Self { missed: 0, sum: 0.0 }, |Self { missed, sum }, excess| Self {
+            missed: missed + 1,
+            sum: sum + excess.abs(),
+        })
+    }
+
+    fn cmp(self, other: Self) -> Ordering {
+        self.missed.cmp(&other.missed).then(self.sum.total_cmp(&other.sum))
+    }
 }
 
 /// The criterion among candidates that meet the objectives; less is better.

@@ -41,6 +41,8 @@ pub struct WhatIf {
 pub struct AtLoad {
     /// The multiple.
     pub factor: f64,
+    /// How much of the run was simulated.
+    pub simulated: SimDuration,
     /// Peak rate in jobs per second.
     pub peak_rate: f64,
     /// Objectives that are missed.
@@ -165,11 +167,8 @@ impl WhatIf {
         let (after_losses, rest) = rest.split_at(losses.len());
         let (unprotected, changed) = rest.split_first().expect("a case for each");
 
-        let mut loads: Vec<AtLoad> = LOADS
-            .iter()
-            .zip(at_loads)
-            .map(|(&factor, runs)| AtLoad::of(choice, factor, &runs.replications))
-            .collect();
+        let mut loads: Vec<AtLoad> =
+            LOADS.iter().zip(at_loads).map(|(&factor, runs)| AtLoad::of(choice, factor, runs)).collect();
         let headroom = runner.refine_headroom(&mut loads, progress)?;
         let planned = &at_loads[LOADS.iter().position(|&factor| is_one(factor)).expect("1 is among them")];
         let bases = Bases { planned, whole };
@@ -212,7 +211,11 @@ const CHANGES: [f64; 2] = [0.9, 1.1];
 
 /// The length that stands for the whole of a steady scenario, if the plan itself shows in it what it shows in full. The outer
 /// `None` is an interruption.
-fn part_of(choice: &Scenario, whole: &[Replication], progress: &impl Progress) -> Option<Option<SimDuration>> {
+fn part_of(
+    choice: &Scenario,
+    whole: &[Replication],
+    progress: &impl Progress,
+) -> Option<Option<SimDuration>> {
     let Some(part) = horizon::shorter(&choice.model) else { return Some(None) };
     let mut shorter = choice.clone();
     shorter.model.horizon = part;
@@ -248,7 +251,8 @@ struct Bases<'a> {
 
 impl Bases<'_> {
     fn of(&self, changed: &Runs) -> &[Replication] {
-        let same = if changed.horizon == self.planned.horizon { &self.planned.replications } else { self.whole };
+        let same =
+            if changed.horizon == self.planned.horizon { &self.planned.replications } else { self.whole };
         &same[..changed.replications.len().min(same.len())]
     }
 }
@@ -292,17 +296,18 @@ impl Runner<'_> {
             }
             let factor = f64::midpoint(low, high);
             let runs = self.run(&[self.case(|model| model.scale_load(factor))], progress)?;
-            loads.push(AtLoad::of(self.choice, factor, &runs[0].replications));
+            loads.push(AtLoad::of(self.choice, factor, &runs[0]));
             loads.sort_by(|a, b| a.factor.total_cmp(&b.factor));
         }
     }
 }
 
 impl AtLoad {
-    fn of(choice: &Scenario, factor: f64, runs: &[Replication]) -> Self {
+    fn of(choice: &Scenario, factor: f64, Runs { replications: runs, horizon }: &Runs) -> Self {
         let limits = limits_reached(runs);
         Self {
             factor,
+            simulated: *horizon,
             peak_rate: choice.model.peak_rate() * factor,
             missed: missed(choice, runs),
             limits: limits.iter().map(|reached| (reached.limit, reached.seconds)).collect(),
@@ -383,12 +388,7 @@ const INPUTS: [Input; 6] = [
 ];
 
 /// Effects of an input on each metric with an objective, and on rejection and recovery.
-fn effects(
-    choice: &Scenario,
-    input: &'static str,
-    bases: &Bases<'_>,
-    runs: &[Runs],
-) -> Vec<Effect> {
+fn effects(choice: &Scenario, input: &'static str, bases: &Bases<'_>, runs: &[Runs]) -> Vec<Effect> {
     let mut metrics = vec![Metric::Recovery, Metric::RejectionProbability];
     let further = choice.slo.iter().filter(|slo| slo.class.is_none()).filter_map(Slo::metric);
     for metric in further {
@@ -400,9 +400,8 @@ fn effects(
         runs.iter().filter_map(|run| run.get(metric)).collect()
     };
     let effect_on = |metric: Metric| {
-        let change = |runs: &Runs| {
-            Shift::of(&values(bases.of(runs), metric), &values(&runs.replications, metric))
-        };
+        let change =
+            |runs: &Runs| Shift::of(&values(bases.of(runs), metric), &values(&runs.replications, metric));
         let base = values(&bases.planned.replications, metric).into_iter().collect::<Sample>().mean()?;
         let (lower, higher) = (change(&runs[0])?, change(&runs[1])?);
         Some(Effect { input, metric, base, lower, higher })

@@ -50,8 +50,11 @@ impl Histogram {
             None => self.record_in_new_octave(bucket),
         }
         self.sum += u128::from(value);
-        self.least = self.least.min(value);
-        self.most = self.most.max(value);
+        // Rarely so: the extremes are read far more often than written.
+        if (value < self.least) | (value > self.most) {
+            self.least = self.least.min(value);
+            self.most = self.most.max(value);
+        }
     }
 
     /// The bucket that a value falls into.
@@ -70,6 +73,11 @@ impl Histogram {
     /// How many values were recorded. Nobody asks while a run is under way, so it is added up and not kept.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
+    }
+
+    /// How many values are above `value` for certain: those in higher buckets than its own.
+    pub fn surely_above(&self, value: u64) -> u64 {
+        self.buckets.iter().skip(Self::bucket_of(value).0 + 1).sum()
     }
 
     /// Exact sum of the values.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grid::{Grid, GridSource, VariantId};
 use super::shard::Shard;
-use crate::experiment::replication::Replication;
+use crate::experiment::replication::{Extent, Replication};
 
 /// The first line: what the results are of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Entry {
     pub variant: VariantId,
     /// Which replication.
     pub replication: u32,
+    /// How much of it was to be simulated.
+    #[serde(default)]
+    pub extent: Extent,
     /// Its numbers.
     pub result: Replication,
 }

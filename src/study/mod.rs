@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::experiment::replication::{Replication, simulate};
+use crate::experiment::replication::{Extent, Replication, simulate};
 use crate::experiment::summary::{Estimate, digest, estimate, estimate_of, judge};
 use crate::experiment::{Progress, parallel};
 use crate::model::metric::Metric;
@@ -185,7 +185,7 @@ impl Study {
                 let variant = self.variants.ids[tasks[index] / each];
                 let replication = (tasks[index] % each) as u32;
                 if failure.is_none() {
-                    failure = take(Entry { variant, replication, result }).err();
+                    failure = take(Entry { variant, replication, extent: Extent::Whole, result }).err();
                     failed.store(failure.is_some(), Ordering::Relaxed);
                 }
             },

@@ -4,7 +4,8 @@
 use std::fs;
 
 use backpressure_sim::experiment::Unattended;
-use backpressure_sim::plan::search::{Decision, Search, Table};
+use backpressure_sim::plan::search::{Decision, Search};
+use backpressure_sim::plan::table::Table;
 use backpressure_sim::plan::{self, Criterion, Fate};
 use backpressure_sim::selection::Guarantee;
 use backpressure_sim::study::grid::{Grid, GridSource};

@@ -197,6 +197,7 @@ fn plan(scenario: Scenario, queues: u32) -> Plan {
             losses: Vec::new(),
             tornado: Vec::new(),
             oom_unprotected: None,
+            part: None,
         },
         proof: Proof::default(),
     };

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use backpressure_sim::engine::time::SimDuration;
 use backpressure_sim::experiment::replication::Replication;
 use backpressure_sim::experiment::summary::{Estimate, SloResult, Summary};
 use backpressure_sim::experiment::{self, Unattended};
@@ -265,8 +266,9 @@ fn path(case: &Case, chosen: u32) -> SearchPath {
     let one = |id: u32, cost: f64, fate: Fate| Simulated {
         id,
         replications: 4,
+        seconds: (id % 8 == 3).then_some(12.5),
         cost,
-        tie_break: 0.01 * f64::from(id),
+        tie_break: (id % 8 != 3).then(|| 0.01 * f64::from(id)),
         fate,
     };
     let fate = |id: u32| match (id, case.ending) {
@@ -308,6 +310,7 @@ fn path(case: &Case, chosen: u32) -> SearchPath {
 fn what_if(objective: &str) -> WhatIf {
     let load = |factor: f64, sojourn_p95: f64, rejected: f64| AtLoad {
         factor,
+        simulated: SimDuration::from_secs_f64(30.0),
         peak_rate: 2_000.0 * factor,
         missed: if factor > 1.3 { vec![objective.to_owned()] } else { Vec::new() },
         limits: if factor > 1.05 {
@@ -333,6 +336,7 @@ fn what_if(objective: &str) -> WhatIf {
         higher: shift(higher),
     };
     WhatIf {
+        part: Some(SimDuration::from_secs_f64(30.0)),
         loads: vec![
             load(0.5, 0.09, 0.0),
             load(0.7, 0.11, 0.0),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::files::files;
 use super::view::{Ending, View};
 
+use crate::engine::time::SimDuration;
 use crate::experiment::summary::{Estimate, Named, SloResult, Summary};
 use crate::experiment::traffic::Fates;
 use crate::model::config::TargetType;
@@ -199,8 +200,12 @@ struct Simulated<'a> {
     id: VariantId,
     settings: Named<String>,
     replications: u32,
+    /// Seconds of the run that were simulated, where not all of it was.
+    seconds: Option<f64>,
+    /// Of a part of the run the least that it can be.
     cost: f64,
-    tie_break: f64,
+    /// Of a part of the run unknown.
+    tie_break: Option<f64>,
     fate: &'static str,
     /// The objective that it misses, or may miss.
     objective: Option<&'a str>,
@@ -213,6 +218,8 @@ struct Changes<'a> {
     /// Largest multiple of the load that meets the objectives.
     headroom: Option<f64>,
     knee: Option<f64>,
+    /// The part that stands for the whole of a steady run; `null` where every change was simulated in full.
+    part_seconds: Option<f64>,
     oom_unprotected_seconds: Option<f64>,
     loads: Vec<Load<'a>>,
     losses: Vec<Loss<'a>>,
@@ -222,6 +229,7 @@ struct Changes<'a> {
 #[derive(Serialize)]
 struct Load<'a> {
     factor: f64,
+    simulated_seconds: f64,
     peak_rate_per_second: f64,
     missed: &'a [String],
     limits_reached: Vec<Reached>,
@@ -461,6 +469,7 @@ fn path<'a>(plan: &Plan, path: &'a SearchPath) -> Path<'a> {
             id: one.id,
             settings: settings_of(plan, one.id),
             replications: one.replications,
+            seconds: one.seconds,
             cost: one.cost,
             tie_break: one.tie_break,
             fate,
@@ -486,6 +495,7 @@ fn path<'a>(plan: &Plan, path: &'a SearchPath) -> Path<'a> {
 fn changes(what_if: &WhatIf) -> Changes<'_> {
     let loads = what_if.loads.iter().map(|load| Load {
         factor: load.factor,
+        simulated_seconds: load.simulated.as_secs_f64(),
         peak_rate_per_second: load.peak_rate,
         missed: &load.missed,
         limits_reached: load.limits.iter().map(|&(limit, seconds)| Reached { limit, seconds }).collect(),
@@ -521,6 +531,7 @@ fn changes(what_if: &WhatIf) -> Changes<'_> {
     Changes {
         headroom: what_if.headroom,
         knee: what_if.knee,
+        part_seconds: what_if.part.map(SimDuration::as_secs_f64),
         oom_unprotected_seconds: what_if.oom_unprotected,
         loads: loads.collect(),
         losses: losses.collect(),

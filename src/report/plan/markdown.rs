@@ -114,6 +114,9 @@ fn applied(view: &View<'_>, choice: &Choice) -> String {
         ),
     );
     item("Headroom", &view.headroom_sentence(choice));
+    if let Some(part) = View::part_sentence(choice) {
+        item("Changes", &part);
+    }
     if let Some(capacity) = View::capacity_sentence(choice) {
         item("Capacity", &capacity);
     }

@@ -193,6 +193,7 @@ fn plan(view: &View<'_>, charts: &[Chart], several: bool) -> Markup {
             (section("Objectives", objectives(choice)))
             (section("What it withstands", html! {
                 (loads(choice))
+                @if let Some(part) = View::part_sentence(choice) { p { (part) } "\n" }
                 (drawn("load"))
                 @for loss in &choice.what_if.losses { p { (View::loss_sentence(loss)) } "\n" }
                 (drawn("tornado"))

@@ -122,6 +122,9 @@ fn story(view: &View<'_>, several: bool, width: usize, paint: Paint) -> Vec<Stri
                 say("open", &view.variant(id));
             }
             say("headroom", &view.headroom_sentence(choice));
+            if let Some(part) = View::part_sentence(choice) {
+                say("changes", &part);
+            }
             if let Some(knee) = choice.what_if.knee {
                 say(
                     "knee",

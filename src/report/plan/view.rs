@@ -9,10 +9,12 @@ use contract::variables::{
     QUEUE_REOPEN_THRESHOLD, QUEUE_SHED_PERCENT, QUEUE_WARNING_THRESHOLD, RULE_ENGINE_WORKER_CONCURRENCY,
 };
 
+use crate::engine::time::SimDuration;
 use crate::experiment::summary::{Estimate, SloResult, Summary, Verdict};
 use crate::experiment::traffic::{Fates, Part};
 use crate::model::config::{AutoscalerConfig, Discipline};
 use crate::model::metric::{Metric, Unit};
+use crate::plan::horizon;
 use crate::plan::proof::{Alarm, Proof, Tested};
 use crate::plan::scaling::Scaling;
 use crate::plan::spec::SpecVerdict;
@@ -368,6 +370,19 @@ impl<'p> View<'p> {
             [] => up_to,
             lighter => format!("{up_to} BUT A LIGHTER LOAD MISSES: {}.", lighter.join(", ")),
         }
+    }
+
+    /// How much of the run the changes were simulated for, where not in full.
+    pub(crate) fn part_sentence(choice: &Choice) -> Option<String> {
+        let part = choice.what_if.part?;
+        let span = |span: SimDuration| number::value(Unit::Seconds, span.as_secs_f64());
+        Some(format!(
+            "Steady loads away from saturation were simulated for {} of the {}: the plan itself shows the same in it, to within {} % in \
+             every objective.",
+            span(part),
+            span(choice.scenario.model.horizon),
+            number::trimmed(100.0 * horizon::TOLERANCE, 1),
+        ))
     }
 
     /// Advertised and hidden capacity, where clients send again.

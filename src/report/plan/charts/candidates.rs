@@ -181,13 +181,18 @@ fn table(view: &View<'_>) -> Table {
         Fate::Dearer => "costs more".to_owned(),
         Fate::Probe => "probe".to_owned(),
     };
+    let outcome = |one: &Simulated| match one.seconds {
+        Some(seconds) => format!("{}; {} simulated", fate(one), number::value(Unit::Seconds, seconds)),
+        None => fate(one),
+    };
     let row = |one: &Simulated| {
         vec![
             view.variant(one.id),
             one.replications.to_string(),
             view.amount(one.cost),
-            number::value(tie_break.unit(), one.tie_break),
-            fate(one),
+            one.tie_break
+                .map_or_else(|| number::MISSING.to_owned(), |value| number::value(tie_break.unit(), value)),
+            outcome(one),
         ]
     };
     let simulated = &view.plan.path.simulated;
