@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use backpressure_sim::experiment::Unattended;
+use backpressure_sim::plan::recent::Recent;
 use backpressure_sim::plan::search::{Decision, Search};
 use backpressure_sim::plan::table::Table;
 use backpressure_sim::plan::{self, Plan};
@@ -153,8 +154,15 @@ fn ten_thousand_candidates() {
     let decision = decide(&grid);
     let searched = begin.0.elapsed().as_secs_f64();
     let (candidates, replications) = (decision.path.candidates, decision.path.replications);
-    let plan = Plan::of(&grid, None, decision, &backpressure_sim::report::plan::emitted, &Unattended)
-        .expect("nothing interrupts it");
+    let plan = Plan::of(
+        &grid,
+        None,
+        decision,
+        &backpressure_sim::report::plan::emitted,
+        &Recent::default(),
+        &Unattended,
+    )
+    .expect("nothing interrupts it");
     let choice = plan.choice.expect("some candidate meets the objectives");
     println!(
         "spike-20k, {candidates} candidates: {searched:.1} s for the search ({replications} replications), {:.1} s with everything else, {:.1} s of processor time: {}",
@@ -166,7 +174,8 @@ fn ten_thousand_candidates() {
 
 fn decide(grid: &Grid) -> Decision {
     let search = Search::of(grid);
-    plan::search(grid, &search, &mut Table::default(), |_| {}, &Unattended).expect("nothing interrupts it")
+    plan::search(grid, &search, &mut Table::default(), |_| {}, &Recent::default(), &Unattended)
+        .expect("nothing interrupts it")
 }
 
 fn grid(seed: u64, small: &[&str]) -> Grid {

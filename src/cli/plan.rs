@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
+use backpressure_sim::plan::recent::Recent;
 use backpressure_sim::plan::rounds::{Rounds, Step};
 use backpressure_sim::plan::search::Search;
 use backpressure_sim::plan::table::Table;
@@ -175,7 +176,7 @@ fn next_round(question: Question, rounds: &Path, folder: &Path, args: &PlanArgs)
             Step::Decided(decision) => decision,
         };
         check_output(folder)?;
-        let plan = Plan::of(&grid, rate, *decision, &report::plan::emitted, &attended);
+        let plan = Plan::of(&grid, rate, *decision, &report::plan::emitted, &Recent::default(), &attended);
         attended.finish();
         let Some(plan) = plan else { return Ok(exit::INTERRUPTED) };
         match plan.refuted() {

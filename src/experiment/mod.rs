@@ -60,6 +60,15 @@ const BATCH: u32 = 64;
 /// Runs all replications in the current rayon pool. Interrupted, it finds what the replications finished
 /// by then say, or nothing if there is none.
 pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
+    run_with(scenario, |_| None, progress)
+}
+
+/// The same where the outcomes of some replications may be `known`.
+pub(crate) fn run_with(
+    scenario: &Scenario,
+    known: impl Fn(u32) -> Option<Outcome> + Sync,
+    progress: &impl Progress,
+) -> Option<Findings> {
     let mut series = SeriesFold::new(&scenario.model);
     let mut replications = Vec::new();
     let mut scrapes = Vec::new();
@@ -74,7 +83,11 @@ pub fn run(scenario: &Scenario, progress: &impl Progress) -> Option<Findings> {
         is_complete = parallel::run(
             outcomes.len(),
             |task| {
-                let mut outcome = simulate(scenario, begin + task as u32, progress)?;
+                let index = begin + task as u32;
+                let mut outcome = match known(index) {
+                    Some(outcome) => outcome,
+                    None => simulate(scenario, index, progress)?,
+                };
                 let replication = Replication::of(&outcome, &scenario.model);
                 if first.fetch_min(task, Ordering::Relaxed) < task {
                     outcome.scrapes = Vec::new();

@@ -58,6 +58,11 @@ pub fn run<T: Send>(
     !interrupted.into_inner()
 }
 
+/// Two pieces of work side by side: a thread for which one has no task left takes those of the other.
+pub fn both<A: Send, B: Send>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B + Send) -> (A, B) {
+    rayon::join(first, second)
+}
+
 /// The results of all tasks in their order; `None` if one was interrupted.
 pub fn map<T: Send>(tasks: usize, work: impl Fn(usize) -> Option<T> + Sync) -> Option<Vec<T>> {
     let mut results: Vec<Option<T>> = (0..tasks).map(|_| None).collect();

@@ -141,21 +141,18 @@ pub(crate) fn simulate(scenario: &Scenario, replication: u32, progress: &impl Pr
     })
 }
 
-/// The numbers of one replication, which is given up as soon as an objective is certain to be missed; `None` if interrupted.
+/// The same, given up as soon as an objective is certain to be missed: then only the numbers so far are there.
 pub(crate) fn simulate_while_open(
     scenario: &Scenario,
     replication: u32,
     progress: &impl Progress,
-) -> Option<Replication> {
+) -> Option<ControlFlow<Replication, Outcome>> {
     let watch = Watch::of(scenario);
     let look = |so_far: &SoFar<'_>| match watch.look(so_far) {
         Some(foregone) => ControlFlow::Break(Replication::given_up(so_far, foregone)),
         None => ControlFlow::Continue(()),
     };
-    Some(match run(scenario, replication, progress, look)? {
-        ControlFlow::Continue(outcome) => Replication::of(&outcome, &scenario.model),
-        ControlFlow::Break(given_up) => given_up,
-    })
+    run(scenario, replication, progress, look)
 }
 
 fn run<B>(

@@ -26,12 +26,15 @@ pub mod horizon;
 pub mod incidents;
 pub mod limits;
 pub mod proof;
+pub mod recent;
 pub mod rounds;
 pub mod scaling;
 pub mod search;
 pub mod spec;
 pub mod table;
 pub mod what_if;
+
+use std::ops::ControlFlow;
 
 use crate::experiment::replication::{Extent, Replication, simulate, simulate_while_open};
 use crate::experiment::summary::{Estimate, SloResult, judge};
@@ -42,6 +45,7 @@ use crate::selection::Guarantee;
 use crate::study::grid::{Grid, VariantId};
 use crate::study::journal::Entry;
 use proof::{Files, Proof};
+use recent::Recent;
 use search::{Decision, Search};
 use spec::SpecVerdict;
 use table::{Table, Task};
@@ -67,7 +71,7 @@ pub struct Plan {
 }
 
 /// Renders the files of a plan; empty ones where it has no choice.
-pub type Emit<'a> = &'a dyn Fn(&Plan) -> Files;
+pub type Emit<'a> = &'a (dyn Fn(&Plan) -> Files + Sync);
 
 /// So many choices whose files miss an objective are left out; the next one is shown as it is, which says that it misses.
 pub const MOST_REFUSED: usize = 5;
@@ -75,17 +79,35 @@ pub const MOST_REFUSED: usize = 5;
 impl Plan {
     /// Runs what a decision leaves to be known, in the current rayon pool: the choice with its course over time,
     /// what becomes of it when things change, what becomes of the files that `emit` renders, and what the spec recommends.
-    /// `None` if interrupted.
+    /// `None` if interrupted. What is among the `recent` outcomes of the search is not simulated again.
     pub fn of(
         grid: &Grid,
         rate: Option<f64>,
         decision: Decision,
         emit: Emit<'_>,
+        recent: &Recent,
         progress: &impl Progress,
     ) -> Option<Self> {
         let peak_rate = grid.scenario().model.peak_rate();
+        // Side by side: neither has work for all threads to its very end.
+        let (decided, spec) = parallel::both(
+            || Self::decided(grid, rate, decision, emit, recent, progress),
+            || spec::verdicts(grid, peak_rate, progress),
+        );
+        Some(Self { spec: spec?, ..decided? })
+    }
+
+    /// All but what the spec recommends.
+    fn decided(
+        grid: &Grid,
+        rate: Option<f64>,
+        decision: Decision,
+        emit: Emit<'_>,
+        recent: &Recent,
+        progress: &impl Progress,
+    ) -> Option<Self> {
         let choice = match decision.chosen {
-            Some(chosen) => Some(Choice::of(grid, chosen, progress)?),
+            Some(chosen) => Some(Choice::of(grid, chosen, recent, progress)?),
             None => None,
         };
         let nearest = match decision.nearest {
@@ -95,7 +117,7 @@ impl Plan {
         let mut plan = Self {
             grid: grid.clone(),
             rate,
-            peak_rate,
+            peak_rate: grid.scenario().model.peak_rate(),
             path: decision.path,
             nearest,
             choice,
@@ -105,7 +127,6 @@ impl Plan {
         if let Some(choice) = &mut plan.choice {
             choice.proof = Proof::of(choice, &files, progress)?;
         }
-        plan.spec = spec::verdicts(grid, peak_rate, progress)?;
         Some(plan)
     }
 
@@ -144,11 +165,12 @@ impl Choice {
         self.queues > 1 && self.scenario.model.redis.operations.is_none()
     }
 
-    fn of(grid: &Grid, chosen: search::Chosen, progress: &impl Progress) -> Option<Self> {
+    fn of(grid: &Grid, chosen: search::Chosen, recent: &Recent, progress: &impl Progress) -> Option<Self> {
         let overrides = grid.overrides(chosen.id);
         let scenario = grid.variant(chosen.id).expect("a variant that was simulated can be read");
-        let findings =
-            experiment::run(&scenario, progress).filter(|findings| !findings.summary.interrupted)?;
+        let known = |replication| recent.take(chosen.id, replication);
+        let findings = experiment::run_with(&scenario, known, progress)
+            .filter(|findings| !findings.summary.interrupted)?;
         let completed = findings.series.completed.iter().fold(Vec::new(), |mut total: Vec<f64>, class| {
             total.resize(class.len().max(total.len()), 0.0);
             total.iter_mut().zip(class).for_each(|(sum, count)| *sum += count);
@@ -179,8 +201,14 @@ impl Choice {
 }
 
 /// Runs the replications that a search needs next, in the current rayon pool, and hands each over as soon as it
-/// is done. False if interrupted.
-pub fn run(grid: &Grid, tasks: &[Task], take: impl FnMut(Entry) + Send, progress: &impl Progress) -> bool {
+/// is done; `recent` gets their outcomes. False if interrupted.
+pub fn run(
+    grid: &Grid,
+    tasks: &[Task],
+    take: impl FnMut(Entry) + Send,
+    recent: &Recent,
+    progress: &impl Progress,
+) -> bool {
     let mut take = take;
     let mut variants: Vec<VariantId> = tasks.iter().map(|task| task.variant).collect();
     variants.dedup();
@@ -189,9 +217,8 @@ pub fn run(grid: &Grid, tasks: &[Task], take: impl FnMut(Entry) + Send, progress
     parallel::run(
         tasks.len(),
         |task| {
-            let Task { variant, replication, extent } = tasks[task];
-            let position = variants.iter().position(|id| *id == variant).expect("it is among them");
-            replicate(&scenarios[position], replication, extent, progress)
+            let position = variants.iter().position(|id| *id == tasks[task].variant);
+            replicate(&scenarios[position.expect("it is among them")], tasks[task], recent, progress)
         },
         |task, result| {
             let Task { variant, replication, extent } = tasks[task];
@@ -203,22 +230,25 @@ pub fn run(grid: &Grid, tasks: &[Task], take: impl FnMut(Entry) + Send, progress
 /// As much of a replication as is asked for; `None` if interrupted.
 fn replicate(
     scenario: &Scenario,
-    replication: u32,
-    extent: Extent,
+    Task { variant, replication, extent }: Task,
+    recent: &Recent,
     progress: &impl Progress,
 ) -> Option<Replication> {
-    let whole = |scenario: &Scenario| {
-        Some(Replication::of(&simulate(scenario, replication, progress)?, &scenario.model))
-    };
-    match extent {
-        Extent::Whole => whole(scenario),
-        Extent::WhileOpen => simulate_while_open(scenario, replication, progress),
+    let outcome = match extent {
+        Extent::Whole => simulate(scenario, replication, progress)?,
+        Extent::WhileOpen => match simulate_while_open(scenario, replication, progress)? {
+            ControlFlow::Continue(outcome) => outcome,
+            ControlFlow::Break(given_up) => return Some(given_up),
+        },
         Extent::Part => {
             let mut part = scenario.clone();
             part.model.horizon = horizon::shorter(&scenario.model).unwrap_or(scenario.model.horizon);
-            whole(&part)
+            return Some(Replication::of(&simulate(&part, replication, progress)?, &part.model));
         }
-    }
+    };
+    let found = Replication::of(&outcome, &scenario.model);
+    recent.keep(variant, replication, outcome);
+    Some(found)
 }
 
 /// Searches for a configuration whose files meet the objectives too, in the current rayon pool; each result also goes to
@@ -232,9 +262,10 @@ pub fn plan(
     emit: Emit<'_>,
     progress: &impl Progress,
 ) -> Option<Plan> {
+    let recent = Recent::default();
     loop {
-        let decision = self::search(grid, search, table, &mut record, progress)?;
-        let plan = Plan::of(grid, rate, decision, emit, progress)?;
+        let decision = self::search(grid, search, table, &mut record, &recent, progress)?;
+        let plan = Plan::of(grid, rate, decision, emit, &recent, progress)?;
         match plan.refuted() {
             Some((id, objective)) if search.refused() < MOST_REFUSED => search.refuse(id, objective),
             _ => return Some(plan),
@@ -249,6 +280,7 @@ pub fn search(
     search: &Search,
     table: &mut Table,
     mut record: impl FnMut(&Entry) + Send,
+    recent: &Recent,
     progress: &impl Progress,
 ) -> Option<Decision> {
     loop {
@@ -260,7 +292,7 @@ pub fn search(
                     record(&entry);
                     table.add(entry);
                 };
-                if !run(grid, &tasks, take, progress) {
+                if !run(grid, &tasks, take, recent, progress) {
                     return None;
                 }
             }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::recent::Recent;
 use super::search::{Decision, Search};
 use super::table::{Table, Task};
 use crate::experiment::Progress;
@@ -171,7 +172,7 @@ impl<'a> Rounds<'a> {
         let left: Vec<Task> = own.map(|(_, task)| *task).filter(|task| !known.contains(task)).collect();
         let mut failure = None;
         let take = |entry| failure = failure.take().or(journal.append(&entry).err());
-        let is_complete = super::run(self.grid, &left, take, progress);
+        let is_complete = super::run(self.grid, &left, take, &Recent::default(), progress);
         failure.map_or(Ok(is_complete), |error| Err(error.into()))
     }
 

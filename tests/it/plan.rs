@@ -4,6 +4,7 @@
 use std::fs;
 
 use backpressure_sim::experiment::Unattended;
+use backpressure_sim::plan::recent::Recent;
 use backpressure_sim::plan::search::{Decision, Search};
 use backpressure_sim::plan::table::Table;
 use backpressure_sim::plan::{self, Criterion, Fate};
@@ -61,7 +62,8 @@ fn grid(text: &str, axes: &[&str], overrides: &[&str]) -> Grid {
 
 fn decide(grid: &Grid) -> Decision {
     let search = Search::of(grid);
-    plan::search(grid, &search, &mut Table::default(), |_| {}, &Unattended).expect("nothing interrupts it")
+    plan::search(grid, &search, &mut Table::default(), |_| {}, &Recent::default(), &Unattended)
+        .expect("nothing interrupts it")
 }
 
 fn exhaustive(grid: Grid) -> Sweep {

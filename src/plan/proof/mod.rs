@@ -101,30 +101,41 @@ impl Proof {
         progress: &impl Progress,
     ) -> Option<Self> {
         let [(first, with_hpa), (second, with_keda)] = with_each;
-        let as_planned = run(&with_hpa, progress)?;
+        let incidents = match with_hpa.model.monitoring.rules.is_empty() {
+            true => Vec::new(),
+            false => incidents::all(&with_hpa.model),
+        };
+        // Side by side: where one replication is enough, each keeps a single thread busy.
+        let (as_planned, with_incidents) = parallel::both(
+            || run(&with_hpa, progress),
+            || {
+                parallel::map(incidents.len(), |index| {
+                    let mut scenario = with_hpa.clone();
+                    scenario.replications = incidents::replications(&scenario);
+                    incidents[index].change.apply(&mut scenario.model);
+                    let found = run(&scenario, progress)?;
+                    Some((scenario, found))
+                })
+            },
+        );
+        let (as_planned, with_incidents) = (as_planned?, with_incidents?);
         let mut manifests = vec![Tested::of(first, &with_hpa, &as_planned.replications)];
         // Two manifests that make the same autoscaler do the same.
         manifests.push(match with_hpa.model.autoscaler == with_keda.model.autoscaler {
             true => Tested { name: second, ..manifests[0].clone() },
             false => Tested::of(second, &with_keda, &run(&with_keda, progress)?.replications),
         });
-        let mut incidents = Vec::new();
-        if !with_hpa.model.monitoring.rules.is_empty() {
+        let mut alarms = Vec::new();
+        if !incidents.is_empty() {
             let planned = Alarm::of("as planned", &with_hpa, &as_planned, &[]);
             let false_alarms: Vec<bool> = planned.fired.iter().map(Option::is_some).collect();
-            incidents.push(planned);
-            // Side by side: where one replication is enough, each would keep a single thread busy.
-            let all = incidents::all(&with_hpa.model);
-            let alarms = parallel::map(all.len(), |index| {
-                let Incident { name, change } = &all[index];
-                let mut scenario = with_hpa.clone();
-                scenario.replications = incidents::replications(&scenario);
-                change.apply(&mut scenario.model);
-                Some(Alarm::of(name, &scenario, &run(&scenario, progress)?, &false_alarms))
-            })?;
-            incidents.extend(alarms);
+            alarms.push(planned);
+            let found = incidents.iter().zip(&with_incidents);
+            alarms.extend(found.map(|(Incident { name, .. }, (scenario, found))| {
+                Alarm::of(name, scenario, found, &false_alarms)
+            }));
         }
-        Some(Self { unreadable: None, manifests, rules, incidents })
+        Some(Self { unreadable: None, manifests, rules, incidents: alarms })
     }
 
     /// Whether the files meet every objective.
