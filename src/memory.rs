@@ -35,6 +35,8 @@ pub enum IdKind {
     /// BullMQ's counter.
     #[default]
     Int,
+    /// The gateway's own, known before a job is sent: 12 to 14 characters, and no option of the job.
+    Gateway,
     /// 36 characters of the producer's choice.
     Uuid,
 }
@@ -119,12 +121,17 @@ impl JobShape {
             JobState::Active => tables += 3 * growing_table(jobs, KEYSPACE_REHASH),
             _ => tables += growing_table(jobs, ZSET_REHASH),
         }
-        let per_event = match (self.id, self.state) {
-            (IdKind::Uuid, _) => 86,
-            (IdKind::Int, JobState::Waiting | JobState::Prioritized) => 46,
-            (IdKind::Int, JobState::Delayed) => 53,
-            (IdKind::Int, JobState::Active | JobState::Completed) => 57,
-            (IdKind::Int, JobState::Failed) => 78,
+        let with_number = match self.state {
+            JobState::Waiting | JobState::Prioritized => 46,
+            JobState::Delayed => 53,
+            JobState::Active | JobState::Completed => 57,
+            JobState::Failed => 78,
+        };
+        let per_event = match self.id {
+            IdKind::Int => with_number,
+            // A text instead of a number, one byte for each character beyond it.
+            IdKind::Gateway => with_number + GATEWAY_ID - 3,
+            IdKind::Uuid => 86,
         };
         let events = (jobs * EVENTS_PER_ADD).min(MOST_EVENTS) * per_event;
         Estimate { jobs, each: self.bytes(), tables, events }
@@ -133,6 +140,7 @@ impl JobShape {
     fn id_length(&self) -> u64 {
         match self.id {
             IdKind::Int => INT_ID,
+            IdKind::Gateway => GATEWAY_ID,
             IdKind::Uuid => UUID,
         }
     }
@@ -142,6 +150,7 @@ impl JobShape {
     fn list_entry(&self) -> u64 {
         match self.id {
             IdKind::Int => 5,
+            IdKind::Gateway => GATEWAY_ID + 2,
             IdKind::Uuid => UUID + 2,
         }
     }
@@ -340,6 +349,7 @@ const FAILED: [Field; 4] = [
 /// `bull:rule-engine-events:`, and the digits of an id.
 const KEY_PREFIX: u64 = 24;
 const INT_ID: u64 = 6;
+const GATEWAY_ID: u64 = 13;
 const UUID: u64 = 36;
 /// `dictEntry`: key, value, next, in the class for 24 bytes.
 const DICT_ENTRY: u64 = 32;

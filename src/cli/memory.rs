@@ -22,7 +22,7 @@ pub(super) struct MemoryArgs {
     /// State of the jobs; a job with a priority is `prioritized`, never `waiting`.
     #[arg(long, value_enum)]
     state: JobStateArgument,
-    /// Format of job ids.
+    /// Format of job ids: BullMQ's counter, those of the gateway, or uuids.
     #[arg(long, value_enum, default_value_t = IdArgument::Int)]
     id: IdArgument,
     /// Size of each job's options as JSON [default: what BullMQ writes for the state and the id].
@@ -49,6 +49,7 @@ enum JobStateArgument {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum IdArgument {
     Int,
+    Gateway,
     Uuid,
 }
 
@@ -75,6 +76,7 @@ struct Parts {
 pub(super) fn memory(args: &MemoryArgs) -> Result<u8> {
     let id = match args.id {
         IdArgument::Int => IdKind::Int,
+        IdArgument::Gateway => IdKind::Gateway,
         IdArgument::Uuid => IdKind::Uuid,
     };
     let state = match args.state {

@@ -100,12 +100,16 @@ pub(super) fn read(mut redis: Section<'_>) -> Redis {
 
 /// The straight line if one of its numbers is given, else the model of `crate::memory`.
 fn read_memory(redis: &mut Section<'_>) -> MemoryModel {
-    const IDS: &[(&str, IdKind)] = &[("int", IdKind::Int), ("uuid", IdKind::Uuid)];
+    const IDS: &[(&str, IdKind)] =
+        &[("int", IdKind::Int), ("gateway", IdKind::Gateway), ("uuid", IdKind::Uuid)];
     let options = redis
         .key("job_options", "Size of a job's options as JSON, without its priority.")
         .quantity(Quantity::Size)
         .or("38B");
-    let id = redis.key("job_ids", "Format of job ids.").choice(IDS).or("int");
+    let id = redis
+        .key("job_ids", "Format of job ids: BullMQ's counter, those of the gateway, or uuids.")
+        .choice(IDS)
+        .or("int");
     let listpack_value = redis
         .key(
             "listpack_value",

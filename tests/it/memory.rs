@@ -106,3 +106,14 @@ fn mistakes_are_named() {
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
 }
+
+/// Measured with the gateway on Redis 7.0.15: a job with its id takes 24 bytes more than one that BullMQ numbers while it waits in
+/// the list, and 21 more by priority.
+#[test]
+fn ids_of_the_gateway_cost_what_was_measured() {
+    for (state, measured) in [(JobState::Waiting, 24.0), (JobState::Prioritized, 21.0)] {
+        let bytes = |id| JobShape::standard(state, 512, id).estimate(100_000).per_job();
+        let found = bytes(IdKind::Gateway) - bytes(IdKind::Int);
+        assert!((found - measured).abs() < 6.0, "{state:?}: {found} bytes more, measured {measured}");
+    }
+}
