@@ -5,18 +5,17 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Problem, media_type, problem};
+use super::body::Invalid;
+use super::{Problem, body};
 use crate::app::App;
 use crate::bus::{Accepted, Answer};
-use crate::event::{self, Format, Mistake};
 use crate::refusal::{Refusal, RefusalReason};
 
 /// An event as clients send it.
@@ -40,6 +39,9 @@ pub struct EventBody {
     /// 1 (most urgent) to 10.
     #[schema(minimum = 1, maximum = 10)]
     priority: Option<u8>,
+    /// By which a repeated event is known to be the same. For a single event the header `Idempotency-Key` says it too.
+    #[schema(min_length = 1, max_length = 255, pattern = "^[ -~]*$")]
+    idempotency_key: Option<String>,
 }
 
 /// The answer to one event.
@@ -101,17 +103,6 @@ pub struct BatchAnswer {
     pub results: Vec<EventAnswer>,
 }
 
-/// All mistakes of a body.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Invalid {
-    /// `false`.
-    pub success: bool,
-    /// `invalid`.
-    pub error: &'static str,
-    /// The mistakes; nothing was enqueued.
-    pub mistakes: Vec<Mistake>,
-}
-
 /// Takes one event, an array of events, or one a line.
 #[utoipa::path(
     post, path = endpoints::EVENTS.path, tag = "events",
@@ -122,7 +113,7 @@ pub struct Invalid {
     responses(
         (status = 202, description = "accepted: in the queue, or on disk for it", body = EventAnswer),
         (status = 207, description = "of several events, some were accepted", body = BatchAnswer),
-        (status = 400, description = "all mistakes of the body", body = Invalid),
+        (status = 400, description = "the mistakes of the body", body = Invalid),
         (status = 408, description = "the body did not come in time", body = Problem),
         (status = 413, description = "the body is too long", body = Problem),
         (status = 415, description = "neither JSON nor NDJSON, or compressed", body = Problem),
@@ -131,75 +122,15 @@ pub struct Invalid {
     )
 )]
 pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let format = match media_type(&parts.headers).as_deref() {
-        Some("application/json") => Format::Json,
-        Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Format::Lines,
-        _ => return unsupported("send application/json or application/x-ndjson"),
-    };
-    if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return unsupported("send the body without a content encoding");
-    }
-    // The bytes are held until all events are answered, so that a slow queue cannot make bodies pile up in memory.
-    let (body, _budget) = match read(&app, &parts.headers, body).await {
-        Ok(body) => body,
+    // The budget is held until all events are answered, so that a slow queue cannot make bodies pile up in memory.
+    let (body, _budget) = match body::read(&app, request).await {
+        Ok(read) => read,
         Err(answer) => return answer,
-    };
-    let body = match event::parse(&body, format, app.settings.limits.batch_events) {
-        Ok(body) => body,
-        Err(mistakes) => {
-            let answer = Invalid { success: false, error: "invalid", mistakes };
-            return (StatusCode::BAD_REQUEST, Json(answer)).into_response();
-        }
     };
     let begun = Instant::now();
     let answers = app.bus.emit(body.events).await;
     app.metrics.emitted_in(begun.elapsed());
     answer(answers, body.is_single)
-}
-
-/// The body, and its share of the bytes in flight.
-async fn read(
-    app: &App,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<(axum::body::Bytes, tokio::sync::OwnedSemaphorePermit), Response> {
-    let most = app.settings.limits.body_bytes;
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
-        .unwrap_or(most);
-    let too_long = || {
-        problem(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "payload_too_large",
-            format!("a body has at most {most} bytes"),
-        )
-    };
-    if announced > most {
-        return Err(too_long());
-    }
-    let kibibytes = u32::try_from(announced.div_ceil(1024).max(1)).unwrap_or(u32::MAX);
-    let Ok(budget) = app.body_budget.clone().try_acquire_many_owned(kibibytes) else {
-        app.metrics.rejected("unread", RefusalReason::Busy);
-        let refusal = app.circuit.refuse(RefusalReason::Busy);
-        let rejected = Rejected::new("unread".to_owned(), backpressure::Priority::DEFAULT.get(), &refusal);
-        return Err(with_retry_after(
-            (StatusCode::SERVICE_UNAVAILABLE, Json(rejected)).into_response(),
-            refusal.retry_after_seconds(),
-        ));
-    };
-    let bytes = axum::body::to_bytes(body, most);
-    match tokio::time::timeout(app.settings.limits.request_timeout, bytes).await {
-        Ok(Ok(bytes)) => Ok((bytes, budget)),
-        // Apart from errors of the connection, a body can only be too long.
-        Ok(Err(_)) => Err(too_long()),
-        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
-    }
-}
-
-fn unsupported(message: &str) -> Response {
-    problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
 }
 
 fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {
@@ -231,13 +162,13 @@ fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {
     }
 }
 
-fn with_retry_after(mut answer: Response, seconds: u64) -> Response {
+pub(super) fn with_retry_after(mut answer: Response, seconds: u64) -> Response {
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     answer
 }
 
 impl Rejected {
-    fn new(class: String, priority: u8, refusal: &Refusal) -> Rejected {
+    pub(super) fn new(class: String, priority: u8, refusal: &Refusal) -> Rejected {
         Rejected {
             success: false,
             error: "rejected",

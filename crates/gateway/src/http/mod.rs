@@ -1,5 +1,6 @@
 //! Endpoints: the router, and the answers they share. The OpenAPI document comes from the same list as the routes.
 
+pub mod body;
 pub mod events;
 pub mod health;
 pub mod metrics;
