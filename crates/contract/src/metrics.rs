@@ -119,6 +119,10 @@ metrics! {
     REJECTED = "rule_engine_backpressure_rejected_total", Counter "events", Gateway, &["class", "reason"];
     /// Time from the body of a request to the verdicts on its events
     EMIT_SECONDS = "rule_engine_gateway_emit_seconds", Histogram "seconds", Gateway;
+    /// Open connections
+    CONNECTIONS = "rule_engine_gateway_connections", Gauge "", Gateway, &["listener"];
+    /// Connections that the gateway ended: a slow header, an answer that was not taken, none free, or to make room
+    CONNECTIONS_DROPPED = "rule_engine_gateway_connections_dropped_total", Counter "", Gateway, &["listener", "reason"];
     /// Whether the queue answers
     REDIS_UP = "rule_engine_redis_up", Gauge "", Gateway;
     /// Memory of the fullest Redis in use

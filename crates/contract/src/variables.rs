@@ -70,6 +70,10 @@ variables! {
     HOST = "0.0.0.0", Address;
     /// port to listen on; 0 takes a free one
     PORT = "3000", Whole { least: 0, most: 65_535 };
+    /// address of the admin port, for probes, Prometheus and operators: the same endpoints without the one that takes events
+    ADMIN_HOST = "0.0.0.0", Address;
+    /// the admin port, served by a thread of its own that no load on PORT can starve; 0 takes a free one
+    ADMIN_PORT = "3001", Whole { least: 0, most: 65_535 };
     /// the Redis of the queue; without it the queue is in memory and in-process workers empty it
     REDIS_URL = "", Url { schemes: &["redis://", "rediss://"], rest: "[[user]:password@]host[:port][/database]" },
         is_secret: true;
@@ -132,13 +136,21 @@ variables! {
     /// bytes of all bodies being worked on; beyond it requests are rejected
     MAX_INFLIGHT_BYTES = "67108864", Whole { least: 64, most: 1_000_000_000_000 }, unit: "bytes",
         relations: &[AtLeast("MAX_BODY_BYTES")];
-    /// open connections; further ones wait
+    /// open connections; a further one takes the place of the one that has waited longest for a request
     MAX_CONNECTIONS = "4096", Whole { least: 1, most: 1_000_000 };
+    /// the same for the connections of one address, of IPv6 one /64; behind a proxy all clients have its address
+    MAX_CONNECTIONS_PER_ADDRESS = "1024", Whole { least: 1, most: 1_000_000 };
     /// longest time for a body to come in
     REQUEST_TIMEOUT_MS = "5000", Whole { least: 1, most: 600_000 }, unit: "ms";
-    /// longest time for a header to come in, also on a connection that is kept: more than a load balancer keeps one idle
+    /// longest time for a header to come in
+    HEADER_TIMEOUT_MS = "10000", Whole { least: 1, most: 600_000 }, unit: "ms";
+    /// longest time for an answer to be taken
+    WRITE_TIMEOUT_MS = "10000", Whole { least: 1, most: 600_000 }, unit: "ms";
+    /// longest time between two requests of a connection: more than a load balancer keeps one idle
     KEEP_ALIVE_TIMEOUT_MS = "75000", Whole { least: 1, most: 3_600_000 }, unit: "ms";
-    /// time for open requests to end after a signal
+    /// time between the signal to end, from which on readiness says 503, and the end of listening: balancers hear of it late
+    DRAIN_DELAY_MS = "5000", Whole { least: 0, most: 600_000 }, unit: "ms";
+    /// time for open requests to end after that
     SHUTDOWN_TIMEOUT_MS = "25000", Whole { least: 0, most: 600_000 }, unit: "ms";
     /// in-process workers when there is no REDIS_URL
     EMBEDDED_WORKERS = "3", Whole { least: 1, most: 1_000 };

@@ -17,6 +17,7 @@ use crate::spill::Spill;
 use crate::status::{LastSeen, Status};
 
 /// The parts.
+#[derive(Clone)]
 pub struct App {
     /// As read at the start.
     pub settings: Arc<Settings>,
@@ -27,17 +28,17 @@ pub struct App {
     /// Where priority 1 waits while Redis cannot take it.
     pub spill: Option<Arc<Spill>>,
     /// Takes events.
-    pub bus: Bus,
+    pub bus: Arc<Bus>,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The latest readings of the monitor.
-    pub last_seen: LastSeen,
+    pub last_seen: Arc<LastSeen>,
     /// Rejections at the last reset.
-    pub rejected_at_reset: AtomicU64,
+    pub rejected_at_reset: Arc<AtomicU64>,
     /// Kibibytes of bodies that may still be read.
     pub body_budget: Arc<Semaphore>,
     /// Whether the process is shutting down.
-    pub is_draining: AtomicBool,
+    pub is_draining: Arc<AtomicBool>,
 }
 
 impl App {
@@ -81,12 +82,18 @@ impl App {
             circuit,
             queue,
             spill,
-            bus,
+            bus: Arc::new(bus),
             metrics,
-            last_seen: LastSeen::default(),
-            rejected_at_reset: AtomicU64::new(0),
-            is_draining: AtomicBool::new(false),
+            last_seen: Arc::default(),
+            rejected_at_reset: Arc::default(),
+            is_draining: Arc::default(),
         })
+    }
+
+    /// The same gateway, which reads its queue in another way: for the admin port, on a connection of its own.
+    #[must_use]
+    pub fn reading(&self, queue: Arc<dyn Queue>) -> App {
+        App { queue, ..self.clone() }
     }
 
     /// The present state. Asks the queue.

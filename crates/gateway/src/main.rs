@@ -1,7 +1,10 @@
 //! `gateway`: the service. Environment variables configure it; arguments only ask for information.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::Context;
 use backpressure_gateway::settings::Settings;
@@ -64,22 +67,33 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(settings: Settings) -> anyhow::Result<()> {
-    let address = settings.listen;
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = listen(settings.listen).await?;
+    let admin = listen(settings.admin).await?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
     let app = launch::start(settings).await?;
+    http::admin::start(&app, admin.into_std()?)?;
     let queue =
         if app.settings.redis.is_some() { "BullMQ on Redis" } else { "in memory, with workers of its own" };
-    tracing::info!(address = %listener.local_addr()?, queue, "listening");
+    tracing::info!(%address, admin = %admin_address, queue, "listening");
+    let draining = app.clone();
     let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
+        // Balancers learn from readiness that this instance goes away; nobody waits for them at a terminal.
+        let delay = tokio::select! {
+            _ = terminate.recv() => draining.settings.limits.drain_delay,
+            _ = tokio::signal::ctrl_c() => Duration::ZERO,
+        };
+        draining.is_draining.store(true, Ordering::Relaxed);
+        tracing::info!(?delay, "not ready any more");
+        tokio::time::sleep(delay).await;
     };
     http::server::serve(app, listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
 fn start_log(settings: &Settings) {

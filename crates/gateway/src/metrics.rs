@@ -8,8 +8,8 @@ use std::time::Duration;
 use contract::metrics::{self, Kind, Metric};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::refusal::RefusalReason;
@@ -21,7 +21,39 @@ pub struct Metrics {
     accepted: IntCounterVec,
     rejected: IntCounterVec,
     emit: Histogram,
+    connections: IntGaugeVec,
+    dropped: IntCounterVec,
 }
+
+/// Why the gateway ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// Its header did not come in time.
+    SlowHeader,
+    /// It did not take an answer in time.
+    SlowReader,
+    /// It waited for a request, and another one needed its place.
+    Evicted,
+    /// All places were taken by requests.
+    Refused,
+}
+
+impl Dropped {
+    pub(crate) const ALL: [Dropped; 4] =
+        [Dropped::SlowHeader, Dropped::SlowReader, Dropped::Evicted, Dropped::Refused];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Dropped::SlowHeader => "slow_header",
+            Dropped::SlowReader => "slow_reader",
+            Dropped::Evicted => "evicted",
+            Dropped::Refused => "refused",
+        }
+    }
+}
+
+/// The listeners, as metrics and the log name them.
+pub(crate) const LISTENERS: [&str; 2] = ["events", "admin"];
 
 impl Default for Metrics {
     fn default() -> Metrics {
@@ -36,14 +68,29 @@ impl Default for Metrics {
             accepted: by_label(metrics::ACCEPTED),
             rejected: by_label(metrics::REJECTED),
             emit: Histogram::with_opts(emit).expect(VALID),
+            connections: IntGaugeVec::new(
+                Opts::new(metrics::CONNECTIONS.name, metrics::CONNECTIONS.help),
+                metrics::CONNECTIONS.labels,
+            )
+            .expect(VALID),
+            dropped: by_label(metrics::CONNECTIONS_DROPPED),
         };
-        let own: [Box<dyn Collector>; 3] = [
+        let own: [Box<dyn Collector>; 5] = [
+            Box::new(metrics.connections.clone()),
+            Box::new(metrics.dropped.clone()),
             Box::new(metrics.accepted.clone()),
             Box::new(metrics.rejected.clone()),
             Box::new(metrics.emit.clone()),
         ];
         for collector in own {
             metrics.registry.register(collector).expect(VALID);
+        }
+        // A series that begins with its first event has no increase over it.
+        for listener in LISTENERS {
+            metrics.connections(listener);
+            for why in Dropped::ALL {
+                metrics.dropped(listener, why);
+            }
         }
         metrics
     }
@@ -60,6 +107,16 @@ impl Metrics {
 
     pub(crate) fn emitted_in(&self, time: Duration) {
         self.emit.observe(time.as_secs_f64());
+    }
+
+    /// The number of open connections of a listener.
+    pub(crate) fn connections(&self, listener: &str) -> IntGauge {
+        self.connections.with_label_values(&[listener])
+    }
+
+    /// The number of connections that a listener ended for a reason.
+    pub(crate) fn dropped(&self, listener: &str, why: Dropped) -> IntCounter {
+        self.dropped.with_label_values(&[listener, why.as_str()])
     }
 
     /// All rejections since the start, by class and reason, in the order of their names.

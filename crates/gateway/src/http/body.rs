@@ -45,7 +45,7 @@ pub(super) async fn read(
     }
     let (bytes, budget) = read_bytes(app, &parts.headers, body).await?;
     let events = parse(&parts.headers, &bytes, format, app.settings.limits.batch_events);
-    events.map(|events| (events, budget)).map_err(|mistakes| invalid(mistakes))
+    events.map(|events| (events, budget)).map_err(invalid)
 }
 
 fn parse(headers: &HeaderMap, bytes: &[u8], format: Format, most: usize) -> Result<event::Body, Mistakes> {

@@ -1,13 +1,15 @@
 //! Endpoints: the router, and the answers they share. The OpenAPI document comes from the same list as the routes.
 
+pub mod admin;
 pub mod body;
+mod connection;
 pub mod events;
 pub mod health;
 pub mod metrics;
 pub mod server;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use axum::Json;
@@ -56,6 +58,12 @@ pub fn router(app: Arc<App>) -> Router {
     router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(app)
 }
 
+/// The same routes without the one that takes events.
+pub fn admin_router(app: Arc<App>) -> Router {
+    let (router, _) = for_operators(OpenApiRouter::new()).split_for_parts();
+    router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(app)
+}
+
 /// The OpenAPI document of these routes.
 #[must_use]
 pub fn openapi() -> OpenApi {
@@ -63,8 +71,12 @@ pub fn openapi() -> OpenApi {
 }
 
 fn documented() -> (Router<Arc<App>>, OpenApi) {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(events::take_events))
+    let router = OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(events::take_events));
+    for_operators(router).split_for_parts()
+}
+
+fn for_operators(router: OpenApiRouter<Arc<App>>) -> OpenApiRouter<Arc<App>> {
+    router
         .routes(routes!(metrics::queue))
         .routes(routes!(metrics::summary))
         .routes(routes!(metrics::prometheus))
@@ -73,13 +85,14 @@ fn documented() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(health::readiness))
         .routes(routes!(health::liveness))
         .routes(routes!(document))
-        .split_for_parts()
 }
 
 /// This document.
 #[utoipa::path(get, path = endpoints::OPENAPI.path, tag = "documentation", responses((status = OK, description = "OpenAPI 3.1")))]
-async fn document(State(_): State<Arc<App>>) -> Json<OpenApi> {
-    Json(openapi())
+async fn document(State(_): State<Arc<App>>) -> Response {
+    /// Made once: that takes longer than many other answers.
+    static TEXT: LazyLock<String> = LazyLock::new(|| openapi().to_json().expect("the document is JSON"));
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
 }
 
 /// An error that is only a text.

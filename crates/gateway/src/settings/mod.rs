@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use backpressure::{Config, Priority};
 use contract::events;
-use contract::variable::priorities;
+use contract::variable::{Variable, priorities};
 use contract::variables::{self, backoff_kind, depth_mode, queue_order};
 
 use crate::database::DatabaseAddress;
@@ -119,14 +119,29 @@ pub struct RequestLimits {
     pub batch_events: usize,
     /// Bytes of all bodies at a time.
     pub inflight_bytes: usize,
-    /// Connections at a time.
-    pub connections: usize,
+    /// Limits on each connection.
+    pub connections: ConnectionLimits,
     /// Time for a body.
     pub request_timeout: Duration,
-    /// Time for a header, from the connection or the request before it.
-    pub keep_alive_timeout: Duration,
+    /// Time between the signal to end and the end of listening.
+    pub drain_delay: Duration,
     /// Time to drain.
     pub shutdown_timeout: Duration,
+}
+
+/// Limits on connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// At a time.
+    pub most: usize,
+    /// At a time from one address.
+    pub most_per_address: usize,
+    /// Time for a header.
+    pub header_timeout: Duration,
+    /// Time between two requests.
+    pub keep_alive_timeout: Duration,
+    /// Time for a client to take an answer.
+    pub write_timeout: Duration,
 }
 
 /// Settings of the journal.
@@ -175,6 +190,8 @@ pub struct Settings {
     pub limits: RequestLimits,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to listen for probes, Prometheus and operators.
+    pub admin: SocketAddr,
     /// Least severe level that is logged.
     pub log_level: tracing::Level,
     /// Whether to log JSON.
@@ -250,10 +267,8 @@ impl Settings {
             database: reader.optional(&variables::DATABASE_URL, DatabaseAddress::parse),
             environment: reader.text(&variables::ENVIRONMENT),
             limits: read_limits(&mut reader),
-            listen: SocketAddr::new(
-                reader.parsed(&variables::HOST, |text| text.parse().ok(), IpAddr::from([0, 0, 0, 0])),
-                reader.number(&variables::PORT),
-            ),
+            listen: read_address(&mut reader, &variables::HOST, &variables::PORT),
+            admin: read_address(&mut reader, &variables::ADMIN_HOST, &variables::ADMIN_PORT),
             log_level: reader.word(&variables::LOG_LEVEL).parse().expect("the words are those of tracing"),
             log_json: reader.word(&variables::LOG_FORMAT) == "json",
         };
@@ -265,6 +280,11 @@ impl Settings {
     pub fn priority_of(&self, event_type: &str) -> Priority {
         self.priorities.get(event_type).copied().unwrap_or(self.policy.default_priority())
     }
+}
+
+fn read_address(reader: &mut Reader<'_>, host: &Variable, port: &Variable) -> SocketAddr {
+    let host = reader.parsed(host, |text| text.parse().ok(), IpAddr::from([0, 0, 0, 0]));
+    SocketAddr::new(host, reader.number(port))
 }
 
 fn read_priorities(reader: &mut Reader<'_>) -> BTreeMap<String, Priority> {
@@ -310,9 +330,15 @@ fn read_limits(reader: &mut Reader<'_>) -> RequestLimits {
         body_bytes: reader.number(&variables::MAX_BODY_BYTES),
         batch_events: reader.number(&variables::MAX_BATCH_EVENTS),
         inflight_bytes: reader.number(&variables::MAX_INFLIGHT_BYTES),
-        connections: reader.number(&variables::MAX_CONNECTIONS),
+        connections: ConnectionLimits {
+            most: reader.number(&variables::MAX_CONNECTIONS),
+            most_per_address: reader.number(&variables::MAX_CONNECTIONS_PER_ADDRESS),
+            header_timeout: reader.milliseconds(&variables::HEADER_TIMEOUT_MS),
+            keep_alive_timeout: reader.milliseconds(&variables::KEEP_ALIVE_TIMEOUT_MS),
+            write_timeout: reader.milliseconds(&variables::WRITE_TIMEOUT_MS),
+        },
         request_timeout: reader.milliseconds(&variables::REQUEST_TIMEOUT_MS),
-        keep_alive_timeout: reader.milliseconds(&variables::KEEP_ALIVE_TIMEOUT_MS),
+        drain_delay: reader.milliseconds(&variables::DRAIN_DELAY_MS),
         shutdown_timeout: reader.milliseconds(&variables::SHUTDOWN_TIMEOUT_MS),
     };
     reader.compare(&variables::MAX_INFLIGHT_BYTES);

@@ -1,6 +1,6 @@
 //! What clients may not do: too long, too slow, too many, of the wrong kind, beyond their quota.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::{Request, StatusCode};
 use backpressure_gateway::launch;
@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Gateway, call, event, post, send, settings};
+use crate::support::{Gateway, Redis, call, event, post, send, settings, within};
 
 #[tokio::test]
 async fn bodies_of_the_wrong_kind_or_length_are_refused() {
@@ -72,9 +72,12 @@ async fn say(port: u16, text: &str) -> String {
 
 #[tokio::test]
 async fn slow_and_large_heads_and_slow_bodies_are_ended() {
-    let gateway = Gateway::start(&[("REQUEST_TIMEOUT_MS", "300"), ("KEEP_ALIVE_TIMEOUT_MS", "400")]).await;
+    let gateway = Gateway::start(&[("REQUEST_TIMEOUT_MS", "300"), ("HEADER_TIMEOUT_MS", "400")]).await;
     let head = "POST /api/v1/datastreams HTTP/1.1\r\nhost: x\r\n";
     assert_eq!(say(gateway.port, head).await, "", "a header that does not end");
+    assert_eq!(say(gateway.admin_port, head).await, "", "the same on the admin port");
+    let dropped = r#"rule_engine_gateway_connections_dropped_total{listener="events",reason="slow_header"} "#;
+    assert_eq!(gateway.metric(dropped).await, 1.0);
     let slow =
         format!("{head}content-type: application/json\r\ncontent-length: 50\r\nconnection: close\r\n\r\n{{");
     assert!(say(gateway.port, &slow).await.starts_with("HTTP/1.1 408"), "a body that does not end");
@@ -85,24 +88,102 @@ async fn slow_and_large_heads_and_slow_bodies_are_ended() {
 }
 
 #[tokio::test]
-async fn connections_beyond_their_number_wait_for_a_place() {
-    let gateway = Gateway::start(&[("MAX_CONNECTIONS", "2"), ("KEEP_ALIVE_TIMEOUT_MS", "2000")]).await;
-    // The one that Gateway::start asked with may still be open, so both places are taken for certain by these.
-    let mut idle = Vec::new();
+async fn a_kept_connection_may_be_idle_longer_than_a_header_may_take() {
+    let gateway = Gateway::start(&[("HEADER_TIMEOUT_MS", "200"), ("KEEP_ALIVE_TIMEOUT_MS", "900")]).await;
+    let mut stream = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
+    let mut answer = [0; 4096];
     for _ in 0..2 {
-        idle.push(TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap());
+        stream.write_all(format!("{LIVENESS}\r\n").as_bytes()).await.unwrap();
+        let length = stream.read(&mut answer).await.unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    let request = "GET /api/v1/health/liveness HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let mut waiting = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
-    waiting.write_all(request.as_bytes()).await.unwrap();
-    let mut byte = [0];
-    let early = tokio::time::timeout(Duration::from_millis(300), waiting.read_exact(&mut byte)).await;
-    assert!(early.is_err(), "there was no place for it");
-    drop(idle);
-    tokio::time::timeout(Duration::from_secs(5), waiting.read_exact(&mut byte))
-        .await
-        .expect("a place")
-        .unwrap();
+    stream.write_all(LIVENESS.as_bytes()).await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(stream.read(&mut answer).await.unwrap_or(0), 0, "the third header does not end");
+    assert!(begun.elapsed() < Duration::from_millis(800), "{:?}", begun.elapsed());
+}
+
+const LIVENESS: &str = "GET /api/v1/health/liveness HTTP/1.1\r\nhost: x\r\n";
+
+#[tokio::test]
+async fn a_connection_takes_the_place_of_one_that_waits_and_of_none_that_is_served() {
+    let gateway = Gateway::start(&[("MAX_CONNECTIONS", "2"), ("REQUEST_TIMEOUT_MS", "4000")]).await;
+    let served = "POST /api/v1/datastreams HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n";
+    let connect = async |text: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    };
+    let mut first = connect(served).await;
+    let mut idle = connect("").await;
+    let last = format!("{LIVENESS}connection: close\r\n\r\n");
+    assert!(say(gateway.port, &last).await.starts_with("HTTP/1.1 200"), "in the place of the idle one");
+    assert_eq!(idle.read(&mut [0]).await.unwrap_or(0), 0);
+    let second = connect(served).await;
+    let full = r#"rule_engine_gateway_connections{listener="events"} "#;
+    within(Duration::from_secs(2), "both are served", || async { gateway.metric(full).await == 2.0 }).await;
+    // The header of the second one is read at once, but not at the same moment.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(say(gateway.port, "").await.starts_with("HTTP/1.1 503"), "both places are taken");
+    first.write_all(b"[7,8,9,0]").await.unwrap();
+    let mut answer = [0; 12];
+    first.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    drop(second);
+    let log = gateway.log();
+    within(Duration::from_secs(3), "it is logged", || async { gateway.log().contains("reason=\"refused\"") })
+        .await;
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+/// The bar for each attack: the admin port answers within a second, and a client that behaves is served.
+async fn is_well_served(gateway: &Gateway) {
+    for path in ["/health/liveness", "/health", "/metrics/prometheus", "/metrics/queue"] {
+        let begun = Instant::now();
+        let answer = gateway.client().get(gateway.admin_path(path)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{path} took {:?}", begun.elapsed());
+    }
+    let (status, answer) = gateway.send(&event("critical-alarm", 1)).await.expect("the connection lasts");
+    assert_eq!(status, 202, "{answer}");
+}
+
+/// As many as there are places, and more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn slow_headers_shut_nobody_out() {
+    let redis = Redis::start(&[]);
+    let gateway = Gateway::start(&[("REDIS_URL", &redis.url())]).await;
+    let mut slow = Vec::new();
+    for number in 0..4200 {
+        let mut stream = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
+        let _ = stream.write_all(b"POST /api/v1/datastreams HTTP/1.1\r\nhost").await;
+        slow.push(stream);
+        if number % 600 == 599 {
+            is_well_served(&gateway).await;
+        }
+    }
+    let evicted = r#"rule_engine_gateway_connections_dropped_total{listener="events",reason="evicted"} "#;
+    assert!(gateway.metric(evicted).await >= 4200.0 - 1024.0);
+    within(Duration::from_secs(3), "it is logged", || async { gateway.log().contains("reason=\"evicted\"") })
+        .await;
+}
+
+#[tokio::test]
+async fn clients_that_never_read_are_dropped() {
+    let gateway = Gateway::start(&[("WRITE_TIMEOUT_MS", "700")]).await;
+    let request = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(600);
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
+        let _ = tokio::time::timeout(Duration::from_millis(5), stream.write_all(request.as_bytes())).await;
+        silent.push(stream);
+    }
+    is_well_served(&gateway).await;
+    let dropped = r#"rule_engine_gateway_connections_dropped_total{listener="events",reason="slow_reader"} "#;
+    within(Duration::from_secs(10), "all are dropped", || async { gateway.metric(dropped).await == 200.0 })
+        .await;
+    is_well_served(&gateway).await;
 }
 
 /// Bodies that are being worked on have a bound of their own.
@@ -118,7 +199,7 @@ async fn bodies_beyond_the_bytes_in_flight_are_refused_before_they_are_read() {
     let (status, answer) = gateway.send(&event("telemetry-data", 1)).await.unwrap();
     assert_eq!((status, &answer["reason"]), (503, &json!("busy")));
     drop(slow);
-    crate::support::within(Duration::from_secs(5), "there is room again", || async {
+    within(Duration::from_secs(5), "there is room again", || async {
         gateway.send(&event("telemetry-data", 1)).await.unwrap().0 == 202
     })
     .await;

@@ -27,6 +27,7 @@ fn defaults_are_those_of_the_specification() {
     assert_eq!(policy.default_priority().get(), 5);
     assert_eq!(settings.worker_concurrency, 20);
     assert_eq!(settings.listen.port(), 3000);
+    assert_eq!(settings.admin.port(), 3001);
     assert_eq!(settings.depth_mode, DepthMode::Atomic);
     for (name, priority) in
         [("scheduled", 1), ("critical-alarm", 1), ("telemetry-data", 5), ("batch-operation", 10)]

@@ -183,6 +183,7 @@ impl Redis {
 /// The gateway as a process.
 pub(crate) struct Gateway {
     pub(crate) port: u16,
+    pub(crate) admin_port: u16,
     pub(crate) dir: TempDir,
     variables: Vec<(String, String)>,
     process: Option<Process>,
@@ -194,6 +195,7 @@ impl Gateway {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut gateway = Gateway {
             port: free_port(),
+            admin_port: free_port(),
             dir: tempfile::tempdir().unwrap(),
             variables: variables.collect(),
             process: None,
@@ -207,9 +209,12 @@ impl Gateway {
         let log = File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
             .env_clear()
+            .env("DRAIN_DELAY_MS", "0")
             .envs(self.variables.iter().cloned())
             .env("HOST", "127.0.0.1")
             .env("PORT", self.port.to_string())
+            .env("ADMIN_HOST", "127.0.0.1")
+            .env("ADMIN_PORT", self.admin_port.to_string())
             .env("SPILL_DIR", self.dir.path().join("spill"))
             .stderr(log)
             .spawn()
@@ -236,6 +241,26 @@ impl Gateway {
 
     pub(crate) fn path(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/api/v1{path}", self.port)
+    }
+
+    pub(crate) fn admin_path(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/api/v1{path}", self.admin_port)
+    }
+
+    /// The value of a series of Prometheus, as the admin port tells it; the sum if there are several.
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
+        let text = self
+            .client()
+            .get(self.admin_path("/metrics/prometheus"))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        let values =
+            text.lines().filter(|line| line.starts_with(series)).map(|line| line.rsplit(' ').next().unwrap());
+        values.map(|value| value.parse::<f64>().unwrap()).sum()
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
