@@ -133,8 +133,8 @@ variables! {
     MAX_BODY_BYTES = "1048576", Whole { least: 64, most: 67_108_864 }, unit: "bytes";
     /// most events in a request
     MAX_BATCH_EVENTS = "1000", Whole { least: 1, most: 100_000 };
-    /// bytes of all bodies being worked on; beyond it requests are rejected
-    MAX_INFLIGHT_BYTES = "67108864", Whole { least: 64, most: 1_000_000_000_000 }, unit: "bytes",
+    /// bytes of all bodies in progress, with 512 for each event; beyond it requests are rejected. The last eighth is for priority 1
+    MAX_INFLIGHT_BYTES = "33554432", Whole { least: 64, most: 1_000_000_000_000 }, unit: "bytes",
         relations: &[AtLeast("MAX_BODY_BYTES")];
     /// open connections; a further one takes the place of the one that has waited longest for a request
     MAX_CONNECTIONS = "4096", Whole { least: 1, most: 1_000_000 };
@@ -142,6 +142,8 @@ variables! {
     MAX_CONNECTIONS_PER_ADDRESS = "1024", Whole { least: 1, most: 1_000_000 };
     /// longest time for a body to come in
     REQUEST_TIMEOUT_MS = "5000", Whole { least: 1, most: 600_000 }, unit: "ms";
+    /// bytes of a body that have to come in each second after the first one; 0 for no such limit
+    MIN_BODY_BYTES_PER_SECOND = "1024", Whole { least: 0, most: 1_000_000_000 }, unit: "bytes";
     /// longest time for a header to come in
     HEADER_TIMEOUT_MS = "10000", Whole { least: 1, most: 600_000 }, unit: "ms";
     /// longest time for an answer to be taken

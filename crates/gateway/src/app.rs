@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use anyhow::Context;
 use backpressure::Snapshot;
 use contract::variables::SPILL_DIR;
-use tokio::sync::Semaphore;
 
 use crate::bus::Bus;
 use crate::circuit::Circuit;
+use crate::http::budget::Budget;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::settings::Settings;
@@ -35,8 +35,8 @@ pub struct App {
     pub last_seen: Arc<LastSeen>,
     /// Rejections at the last reset.
     pub rejected_at_reset: Arc<AtomicU64>,
-    /// Kibibytes of bodies that may still be read.
-    pub body_budget: Arc<Semaphore>,
+    /// The bytes of bodies in progress.
+    pub body_budget: Arc<Budget>,
     /// Whether the process is shutting down.
     pub is_draining: Arc<AtomicBool>,
 }
@@ -77,7 +77,7 @@ impl App {
             instance,
         );
         Ok(App {
-            body_budget: Arc::new(Semaphore::new(settings.limits.inflight_bytes.div_ceil(1024))),
+            body_budget: Arc::new(Budget::new(settings.limits.inflight_bytes, settings.limits.body_bytes)),
             settings,
             circuit,
             queue,

@@ -281,10 +281,7 @@ const KEY: &str = "1 to 255 printable ASCII characters";
 const DATA: &str = "JSON nested at most 64 deep, with numbers of at most 128 characters";
 
 /// What a value that may be left out, or `null`, is; the value itself if `parse` refuses it.
-fn optional<T>(
-    value: Option<&RawValue>,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<Option<T>, &RawValue> {
+fn optional<T>(value: Option<&RawValue>, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, &RawValue> {
     match value.filter(|value| value.get() != "null") {
         None => Ok(None),
         Some(value) => parse(value.get()).map(Some).ok_or(value),

@@ -52,7 +52,9 @@ fn main() -> ExitCode {
         eprintln!("warning: {warning}");
     }
     if arguments.check_config {
+        let (bytes, sum) = settings.memory_bound();
         println!("the settings are valid");
+        println!("memory: at most {} MiB resident ({sum})", bytes.div_ceil(1 << 20));
         return ExitCode::SUCCESS;
     }
     start_log(&settings);

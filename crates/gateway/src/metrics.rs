@@ -30,6 +30,8 @@ pub struct Metrics {
 pub(crate) enum Dropped {
     /// Its header did not come in time.
     SlowHeader,
+    /// The body of its request did not come in time; it was told so.
+    SlowBody,
     /// It did not take an answer in time.
     SlowReader,
     /// It waited for a request, and another one needed its place.
@@ -45,6 +47,7 @@ impl Dropped {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Dropped::SlowHeader => "slow_header",
+            Dropped::SlowBody => "slow_body",
             Dropped::SlowReader => "slow_reader",
             Dropped::Evicted => "evicted",
             Dropped::Refused => "refused",

@@ -1,19 +1,26 @@
-//! Reads the body of a request: bounded in length, time and kind.
+//! Reads the body of a request: bounded in kind, length, time, and the bytes of all bodies together.
+
+use std::future::poll_fn;
+use std::pin::Pin;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use backpressure::Priority;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
+use super::budget::{Full, Share};
 use super::events::{Rejected, with_retry_after};
 use super::{media_type, problem};
 use crate::app::App;
 use crate::event::{self, Format, Mistake, Mistakes};
+use crate::metrics::Dropped;
 use crate::refusal::RefusalReason;
+use crate::settings::RequestLimits;
 
 /// The mistakes of a body.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,23 +36,87 @@ pub struct Invalid {
     pub more_mistakes: usize,
 }
 
-/// The events of a request, and their share of the bytes in flight.
-pub(super) async fn read(
-    app: &App,
-    request: Request,
-) -> Result<(event::Body, OwnedSemaphorePermit), Response> {
-    let (parts, body) = request.into_parts();
-    let format = match media_type(&parts.headers).as_deref() {
-        Some("application/json") => Format::Json,
-        Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Format::Lines,
-        _ => return Err(unsupported("send application/json or application/x-ndjson")),
+/// The events of a request, and their share of the bytes in progress.
+pub(super) async fn read(app: &App, request: Request) -> Result<(event::Body, Share), Response> {
+    let (parts, mut body) = request.into_parts();
+    let mut share = app.body_budget.share();
+    let expects = parts.headers.contains_key(header::EXPECT);
+    let read = async {
+        let format = format(&parts.headers)?;
+        let bytes = collect(app, &parts.headers, &mut body, &mut share).await?;
+        parse(&parts.headers, &bytes, format, app.settings.limits.batch_events).map_err(Refused::Invalid)
     };
-    if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(unsupported("send the body without a content encoding"));
+    let admitted = read.await.and_then(|body| {
+        let priority =
+            |event: &event::Event| event.priority.unwrap_or(app.settings.priority_of(&event.event_type));
+        let is_urgent = body.events.iter().any(|event| priority(event) == Priority::MOST_URGENT);
+        share.stay(body.events.len(), is_urgent).map_err(|Full| Refused::Busy).map(|()| body)
+    });
+    match admitted {
+        Ok(body) => Ok((body, share)),
+        Err(refused) => {
+            drop(share);
+            // Who waits for leave to send needs no more than the answer, and who is slow has had its time.
+            if !expects && !matches!(refused, Refused::TooSlow | Refused::Broken) {
+                drain(&mut body, &app.settings.limits).await;
+            }
+            Err(refused.answer(app))
+        }
     }
-    let (bytes, budget) = read_bytes(app, &parts.headers, body).await?;
-    let events = parse(&parts.headers, &bytes, format, app.settings.limits.batch_events);
-    events.map(|events| (events, budget)).map_err(invalid)
+}
+
+/// Why a body is not taken.
+enum Refused {
+    Unsupported(&'static str),
+    TooLong,
+    TooSlow,
+    Broken,
+    Busy,
+    Invalid(Mistakes),
+}
+
+impl Refused {
+    fn answer(self, app: &App) -> Response {
+        match self {
+            Refused::Unsupported(message) => {
+                problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+            }
+            Refused::TooLong => {
+                let message = format!("a body has at most {} bytes", app.settings.limits.body_bytes);
+                problem(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+            }
+            Refused::TooSlow => {
+                app.metrics.dropped("events", Dropped::SlowBody).inc();
+                problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")
+            }
+            Refused::Broken => problem(StatusCode::BAD_REQUEST, "broken", "the body did not come whole"),
+            Refused::Busy => busy(app),
+            Refused::Invalid(Mistakes { told, more }) => {
+                let answer =
+                    Invalid { success: false, error: "invalid", mistakes: told, more_mistakes: more };
+                (StatusCode::BAD_REQUEST, Json(answer)).into_response()
+            }
+        }
+    }
+}
+
+fn busy(app: &App) -> Response {
+    app.metrics.rejected("unread", RefusalReason::Busy);
+    let refusal = app.circuit.refuse(RefusalReason::Busy);
+    let rejected = Rejected::new("unread".to_owned(), Priority::DEFAULT.get(), &refusal);
+    let answer = (StatusCode::SERVICE_UNAVAILABLE, Json(rejected)).into_response();
+    with_retry_after(answer, refusal.retry_after_seconds())
+}
+
+fn format(headers: &HeaderMap) -> Result<Format, Refused> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Refused::Unsupported("send the body without a content encoding"));
+    }
+    match media_type(headers).as_deref() {
+        Some("application/json") => Ok(Format::Json),
+        Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Ok(Format::Lines),
+        _ => Err(Refused::Unsupported("send application/json or application/x-ndjson")),
+    }
 }
 
 fn parse(headers: &HeaderMap, bytes: &[u8], format: Format, most: usize) -> Result<event::Body, Mistakes> {
@@ -56,51 +127,63 @@ fn parse(headers: &HeaderMap, bytes: &[u8], format: Format, most: usize) -> Resu
     Ok(body)
 }
 
-async fn read_bytes(
+/// The bytes of a body. What it announces reserves nothing: only what arrives counts, and has to arrive fast enough.
+async fn collect(
     app: &App,
     headers: &HeaderMap,
-    body: Body,
-) -> Result<(Bytes, OwnedSemaphorePermit), Response> {
-    let most = app.settings.limits.body_bytes;
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
-        .unwrap_or(most);
-    let too_long = || {
-        problem(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "payload_too_large",
-            format!("a body has at most {most} bytes"),
-        )
-    };
-    if announced > most {
-        return Err(too_long());
+    body: &mut Body,
+    share: &mut Share,
+) -> Result<Vec<u8>, Refused> {
+    let limits = &app.settings.limits;
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: usize| length > limits.body_bytes) {
+        return Err(Refused::TooLong);
     }
-    let kibibytes = u32::try_from(announced.div_ceil(1024).max(1)).unwrap_or(u32::MAX);
-    let Ok(budget) = app.body_budget.clone().try_acquire_many_owned(kibibytes) else {
-        app.metrics.rejected("unread", RefusalReason::Busy);
-        let refusal = app.circuit.refuse(RefusalReason::Busy);
-        let rejected = Rejected::new("unread".to_owned(), backpressure::Priority::DEFAULT.get(), &refusal);
-        return Err(with_retry_after(
-            (StatusCode::SERVICE_UNAVAILABLE, Json(rejected)).into_response(),
-            refusal.retry_after_seconds(),
-        ));
-    };
-    let bytes = axum::body::to_bytes(body, most);
-    match tokio::time::timeout(app.settings.limits.request_timeout, bytes).await {
-        Ok(Ok(bytes)) => Ok((bytes, budget)),
-        // Apart from errors of the connection, a body can only be too long.
-        Ok(Err(_)) => Err(too_long()),
-        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
+    let begun = Instant::now();
+    let mut bytes = Vec::new();
+    loop {
+        let limit = begun + limits.body_time(bytes.len());
+        match timeout_at(limit, next(body)).await {
+            Err(_) => return Err(Refused::TooSlow),
+            Ok(None) => return Ok(bytes),
+            Ok(Some(Err(_))) => return Err(Refused::Broken),
+            Ok(Some(Ok(more))) => {
+                if bytes.len() + more.len() > limits.body_bytes {
+                    return Err(Refused::TooLong);
+                }
+                share.arrive(more.len()).map_err(|Full| Refused::Busy)?;
+                bytes.extend_from_slice(&more);
+            }
+        }
     }
 }
 
-fn unsupported(message: &str) -> Response {
-    problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+/// The next piece of a body; `None` at its end.
+async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
+    loop {
+        match poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await? {
+            Ok(frame) => match frame.into_data() {
+                Ok(data) => return Some(Ok(data)),
+                // Trailers say nothing here.
+                Err(_) => continue,
+            },
+            Err(error) => return Some(Err(error)),
+        }
+    }
 }
 
-fn invalid(mistakes: Mistakes) -> Response {
-    let Mistakes { told, more } = mistakes;
-    let answer = Invalid { success: false, error: "invalid", mistakes: told, more_mistakes: more };
-    (StatusCode::BAD_REQUEST, Json(answer)).into_response()
+/// Lets go by what a client still sends. Most clients send a body whole before they look for an answer, and lose the answer if the
+/// connection is closed under them.
+async fn drain(body: &mut Body, limits: &RequestLimits) {
+    let begun = Instant::now();
+    let mut drained = 0;
+    while drained < LONGEST_DRAIN {
+        match timeout_at(begun + limits.body_time(drained), next(body)).await {
+            Ok(Some(Ok(bytes))) => drained += bytes.len(),
+            _ => return,
+        }
+    }
 }
+
+/// Bytes that are read only to be thrown away.
+const LONGEST_DRAIN: usize = 16 << 20;

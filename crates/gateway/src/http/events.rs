@@ -122,15 +122,15 @@ pub struct BatchAnswer {
     )
 )]
 pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Response {
-    // The budget is held until all events are answered, so that a slow queue cannot make bodies pile up in memory.
-    let (body, _budget) = match body::read(&app, request).await {
+    // Held until the answer has been taken, so that neither a slow queue nor slow clients make memory pile up.
+    let (body, share) = match body::read(&app, request).await {
         Ok(read) => read,
         Err(answer) => return answer,
     };
     let begun = Instant::now();
     let answers = app.bus.emit(body.events).await;
     app.metrics.emitted_in(begun.elapsed());
-    answer(answers, body.is_single)
+    share.until_taken(answer(answers, body.is_single))
 }
 
 fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod body;
+pub mod budget;
 mod connection;
 pub mod events;
 pub mod health;

@@ -123,11 +123,28 @@ pub struct RequestLimits {
     pub connections: ConnectionLimits,
     /// Time for a body.
     pub request_timeout: Duration,
+    /// Bytes of a body that have to come in a second; 0 for no such limit.
+    pub body_rate: u32,
     /// Time between the signal to end and the end of listening.
     pub drain_delay: Duration,
     /// Time to drain.
     pub shutdown_timeout: Duration,
 }
+
+impl RequestLimits {
+    /// How long a body may take of which so many bytes have come.
+    #[must_use]
+    pub fn body_time(&self, bytes: usize) -> Duration {
+        if self.body_rate == 0 {
+            return self.request_timeout;
+        }
+        let by_rate = Duration::from_secs_f64(bytes as f64 / f64::from(self.body_rate));
+        self.request_timeout.min(BODY_GRACE + by_rate)
+    }
+}
+
+/// Time that a body may take whatever its length.
+const BODY_GRACE: Duration = Duration::from_secs(1);
 
 /// Limits on connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,12 +292,43 @@ impl Settings {
         reader.end().map(|()| settings)
     }
 
+    /// The most bytes of memory that the process keeps resident, and the sum that they are.
+    #[must_use]
+    pub fn memory_bound(&self) -> (u64, String) {
+        let of = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let connections = of(self.limits.connections.most) * CONNECTION_BYTES;
+        let bodies = of(self.limits.inflight_bytes).saturating_mul(COPIES);
+        let queue = if self.redis.is_some() { 0 } else { EMBEDDED_BYTES };
+        let bound = BASE_BYTES.saturating_add(connections).saturating_add(bodies).saturating_add(queue);
+        let mut sum = format!(
+            "{} MiB + {} KiB x {} + {COPIES} x {}",
+            BASE_BYTES >> 20,
+            CONNECTION_BYTES >> 10,
+            variables::MAX_CONNECTIONS.name,
+            variables::MAX_INFLIGHT_BYTES.name
+        );
+        if queue > 0 {
+            sum += &format!(" + {} MiB for the queue in memory", queue >> 20);
+        }
+        (bound, sum)
+    }
+
     /// The priority of an event type that gives none itself.
     #[must_use]
     pub fn priority_of(&self, event_type: &str) -> Priority {
         self.priorities.get(event_type).copied().unwrap_or(self.policy.default_priority())
     }
 }
+
+/// The program, its stacks, the admin port and the spill's index.
+const BASE_BYTES: u64 = 48 << 20;
+/// A header, an answer that has not been taken, and what hyper and tokio keep of a connection.
+const CONNECTION_BYTES: u64 = 48 << 10;
+/// How often the bytes of a body exist at a time: as they came, as data of an event, as a job, in a command to Redis and in its
+/// buffer, or in a record of the journal; some of them in blocks that have grown to twice their content.
+const COPIES: u64 = 4;
+/// The bound of the queue in memory, with what its jobs take beside their data.
+const EMBEDDED_BYTES: u64 = 768 << 20;
 
 fn read_address(reader: &mut Reader<'_>, host: &Variable, port: &Variable) -> SocketAddr {
     let host = reader.parsed(host, |text| text.parse().ok(), IpAddr::from([0, 0, 0, 0]));
@@ -338,6 +386,7 @@ fn read_limits(reader: &mut Reader<'_>) -> RequestLimits {
             write_timeout: reader.milliseconds(&variables::WRITE_TIMEOUT_MS),
         },
         request_timeout: reader.milliseconds(&variables::REQUEST_TIMEOUT_MS),
+        body_rate: reader.number(&variables::MIN_BODY_BYTES_PER_SECOND),
         drain_delay: reader.milliseconds(&variables::DRAIN_DELAY_MS),
         shutdown_timeout: reader.milliseconds(&variables::SHUTDOWN_TIMEOUT_MS),
     };

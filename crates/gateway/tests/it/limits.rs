@@ -77,7 +77,7 @@ async fn slow_and_large_heads_and_slow_bodies_are_ended() {
     assert_eq!(say(gateway.port, head).await, "", "a header that does not end");
     assert_eq!(say(gateway.admin_port, head).await, "", "the same on the admin port");
     let dropped = r#"rule_engine_gateway_connections_dropped_total{listener="events",reason="slow_header"} "#;
-    assert_eq!(gateway.metric(dropped).await, 1.0);
+    assert_eq!(gateway.metric(dropped).await, 1);
     let slow =
         format!("{head}content-type: application/json\r\ncontent-length: 50\r\nconnection: close\r\n\r\n{{");
     assert!(say(gateway.port, &slow).await.starts_with("HTTP/1.1 408"), "a body that does not end");
@@ -108,7 +108,7 @@ const LIVENESS: &str = "GET /api/v1/health/liveness HTTP/1.1\r\nhost: x\r\n";
 
 #[tokio::test]
 async fn a_connection_takes_the_place_of_one_that_waits_and_of_none_that_is_served() {
-    let gateway = Gateway::start(&[("MAX_CONNECTIONS", "2"), ("REQUEST_TIMEOUT_MS", "4000")]).await;
+    let gateway = Gateway::start(&[("MAX_CONNECTIONS", "2"), ("MIN_BODY_BYTES_PER_SECOND", "0")]).await;
     let served = "POST /api/v1/datastreams HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n";
     let connect = async |text: &str| {
         let mut stream = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
@@ -122,9 +122,9 @@ async fn a_connection_takes_the_place_of_one_that_waits_and_of_none_that_is_serv
     assert_eq!(idle.read(&mut [0]).await.unwrap_or(0), 0);
     let second = connect(served).await;
     let full = r#"rule_engine_gateway_connections{listener="events"} "#;
-    within(Duration::from_secs(2), "both are served", || async { gateway.metric(full).await == 2.0 }).await;
-    // The header of the second one is read at once, but not at the same moment.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    within(Duration::from_secs(2), "both are served", || async { gateway.metric(full).await == 2 }).await;
+    // Until the header of the second one has been read, its place can be had.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(say(gateway.port, "").await.starts_with("HTTP/1.1 503"), "both places are taken");
     first.write_all(b"[7,8,9,0]").await.unwrap();
     let mut answer = [0; 12];
@@ -164,7 +164,7 @@ async fn slow_headers_shut_nobody_out() {
         }
     }
     let evicted = r#"rule_engine_gateway_connections_dropped_total{listener="events",reason="evicted"} "#;
-    assert!(gateway.metric(evicted).await >= 4200.0 - 1024.0);
+    assert!(gateway.metric(evicted).await >= 4200 - 1024);
     within(Duration::from_secs(3), "it is logged", || async { gateway.log().contains("reason=\"evicted\"") })
         .await;
 }
@@ -181,26 +181,139 @@ async fn clients_that_never_read_are_dropped() {
     }
     is_well_served(&gateway).await;
     let dropped = r#"rule_engine_gateway_connections_dropped_total{listener="events",reason="slow_reader"} "#;
-    within(Duration::from_secs(10), "all are dropped", || async { gateway.metric(dropped).await == 200.0 })
+    within(Duration::from_secs(10), "all are dropped", || async { gateway.metric(dropped).await == 200 })
         .await;
     is_well_served(&gateway).await;
 }
 
-/// Bodies that are being worked on have a bound of their own.
+/// A head that announces so many bytes of JSON.
+fn announce(bytes: usize) -> String {
+    format!(
+        "POST /api/v1/datastreams HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n\r\n"
+    )
+}
+
+async fn send_raw(port: u16, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
 #[tokio::test]
-async fn bodies_beyond_the_bytes_in_flight_are_refused_before_they_are_read() {
-    let variables =
-        [("MAX_BODY_BYTES", "4096"), ("MAX_INFLIGHT_BYTES", "4096"), ("REQUEST_TIMEOUT_MS", "3000")];
+async fn what_bodies_announce_reserves_nothing_and_slow_ones_are_ended() {
+    let gateway = Gateway::start(&[]).await;
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        slow.push(send_raw(gateway.port, &format!("{}{}", announce(1 << 20), " ".repeat(180))).await);
+    }
+    is_well_served(&gateway).await;
+    assert_eq!(gateway.send(&event("batch-operation", 1)).await.unwrap().0, 202);
+    let begun = Instant::now();
+    for stream in &mut slow {
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 408");
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "long before the time for a body: {:?}",
+        begun.elapsed()
+    );
+    let dropped = r#"rule_engine_gateway_connections_dropped_total{listener="events",reason="slow_body"} "#;
+    assert_eq!(gateway.metric(dropped).await, 64);
+}
+
+#[tokio::test]
+async fn when_the_bytes_in_flight_are_used_up_priority_1_has_a_reserve() {
+    let variables = [("MAX_BODY_BYTES", "262144"), ("MAX_INFLIGHT_BYTES", "524288")];
     let gateway = Gateway::start(&variables).await;
-    let head = "POST /api/v1/datastreams HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n{";
-    let mut slow = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
-    slow.write_all(head.as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let (status, answer) = gateway.send(&event("telemetry-data", 1)).await.unwrap();
-    assert_eq!((status, &answer["reason"]), (503, &json!("busy")));
-    drop(slow);
+    let mut large = Vec::new();
+    for _ in 0..2 {
+        large
+            .push(send_raw(gateway.port, &format!("{}{}", announce(256 << 10), " ".repeat(224 << 10))).await);
+    }
+    within(Duration::from_secs(3), "all but the reserve is used", || async {
+        let (status, answer) = gateway.send(&event("telemetry-data", 1)).await.unwrap();
+        status == 503 && answer["reason"] == "busy"
+    })
+    .await;
+    is_well_served(&gateway).await;
+    drop(large);
     within(Duration::from_secs(5), "there is room again", || async {
         gateway.send(&event("telemetry-data", 1)).await.unwrap().0 == 202
     })
     .await;
+}
+
+#[tokio::test]
+async fn bodies_that_take_long_to_refuse_keep_nobody_waiting() {
+    let redis = Redis::start(&[]);
+    let gateway = Gateway::start(&[("REDIS_URL", &redis.url())]).await;
+    let unknown: String = (0..85_000).map(|n| format!(r#""{n:x}":1,"#)).collect();
+    let body = format!("{{{unknown}{}\"data\":1}}", r#""type":1,"#.repeat(60_000 / 4));
+    let text = format!("{}{body}", announce(body.len()));
+    assert!(body.len() < 1 << 20);
+    let attackers: Vec<_> = (0..8)
+        .map(|_| {
+            let (text, port) = (text.clone(), gateway.port);
+            tokio::spawn(async move {
+                loop {
+                    let mut answer = [0; 12];
+                    send_raw(port, &text).await.read_exact(&mut answer).await.unwrap();
+                    assert_eq!(&answer, b"HTTP/1.1 400");
+                }
+            })
+        })
+        .collect();
+    for _ in 0..4 {
+        is_well_served(&gateway).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for attacker in attackers {
+        assert!(!attacker.is_finished());
+        attacker.abort();
+    }
+}
+
+/// It sends all before it reads, as most clients do.
+#[tokio::test]
+async fn a_body_that_is_too_long_gets_its_answer_through() {
+    let gateway = Gateway::start(&[]).await;
+    let length = 6 << 20;
+    let mut stream = send_raw(gateway.port, &announce(length)).await;
+    stream.write_all(&vec![b' '; length]).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 413");
+    let waits = format!("{}\r\n", announce(length).trim_end().to_owned() + "\r\nexpect: 100-continue\r\n");
+    send_raw(gateway.port, &waits).await.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 413", "and not leave to send it");
+}
+
+/// Redis hangs, and so everything that is accepted is kept in memory until it is on disk.
+#[tokio::test]
+async fn memory_stays_within_its_bound() {
+    let redis = Redis::start(&[]);
+    let url = redis.url();
+    let variables = [("REDIS_URL", url.as_str()), ("MAX_CONNECTIONS", "100"), ("REDIS_TIMEOUT_MS", "3000")];
+    let mut gateway = Gateway::start(&variables).await;
+    let bound = settings(&variables).memory_bound().0;
+    redis.signal("STOP");
+    let urgent = |data: &str| format!(r#"{{"type":"critical-alarm","data":"{data}"}}"#);
+    let large = urgent(&"x".repeat((1 << 20) - 100));
+    let batch = format!("[{}]", vec![urgent("x"); 1000].join(","));
+    for body in [large, batch] {
+        let text = format!("{}{body}", announce(body.len()));
+        let clients = (0..64).map(|_| async {
+            let mut stream = send_raw(gateway.port, &text).await;
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.unwrap();
+            String::from_utf8(answer.to_vec()).unwrap()
+        });
+        let answers = futures_util::future::join_all(clients).await;
+        assert!(answers.iter().any(|answer| answer == "HTTP/1.1 202"), "{answers:?}");
+    }
+    redis.signal("CONT");
+    let most = gateway.process().most_memory();
+    assert!(most < bound, "{} of {} MiB", most >> 20, bound >> 20);
 }

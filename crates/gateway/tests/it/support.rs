@@ -90,6 +90,13 @@ impl Process {
         assert!(status.unwrap().success());
     }
 
+    /// The most bytes that it ever had resident.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
+    }
+
     /// Its exit code, once it has ended.
     pub(crate) async fn end(&mut self, patience: Duration) -> Option<i32> {
         let begun = Instant::now();
@@ -248,7 +255,7 @@ impl Gateway {
     }
 
     /// The value of a series of Prometheus, as the admin port tells it; the sum if there are several.
-    pub(crate) async fn metric(&self, series: &str) -> f64 {
+    pub(crate) async fn metric(&self, series: &str) -> u64 {
         let text = self
             .client()
             .get(self.admin_path("/metrics/prometheus"))
@@ -260,7 +267,7 @@ impl Gateway {
             .unwrap();
         let values =
             text.lines().filter(|line| line.starts_with(series)).map(|line| line.rsplit(' ').next().unwrap());
-        values.map(|value| value.parse::<f64>().unwrap()).sum()
+        values.map(|value| value.parse::<f64>().unwrap() as u64).sum()
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
