@@ -74,7 +74,7 @@ variables! {
     ADMIN_HOST = "0.0.0.0", Address;
     /// the admin port, served by a thread of its own that no load on PORT can starve; 0 takes a free one
     ADMIN_PORT = "3001", Whole { least: 0, most: 65_535 };
-    /// the Redis of the queue; without it the queue is in memory and in-process workers empty it
+    /// the Redis of the queue; needed, unless EMBEDDED_QUEUE is true
     REDIS_URL = "", Url { schemes: &["redis://", "rediss://"], rest: "[[user]:password@]host[:port][/database]" },
         is_secret: true;
     /// whether REDIS_URL is a node of a Redis Cluster
@@ -154,7 +154,9 @@ variables! {
     DRAIN_DELAY_MS = "5000", Whole { least: 0, most: 600_000 }, unit: "ms";
     /// time for open requests to end after that
     SHUTDOWN_TIMEOUT_MS = "25000", Whole { least: 0, most: 600_000 }, unit: "ms";
-    /// in-process workers when there is no REDIS_URL
+    /// a queue in memory in place of Redis, emptied by in-process workers and lost with the process, as a demo: gateway --demo
+    EMBEDDED_QUEUE = "false", Flag;
+    /// in-process workers of that queue
     EMBEDDED_WORKERS = "3", Whole { least: 1, most: 1_000 };
     /// time they take for a job
     EMBEDDED_SERVICE_MS = "8", Whole { least: 0, most: 600_000 }, unit: "ms";

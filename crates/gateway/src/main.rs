@@ -7,18 +7,22 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
-use backpressure_gateway::settings::Settings;
-use backpressure_gateway::{http, launch};
+use backpressure_gateway::settings::{Mistakes, Settings, unknown};
+use backpressure_gateway::{descriptors, http, launch};
 use clap::Parser;
+use contract::variables::EMBEDDED_QUEUE;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Event ingestion behind a BullMQ queue on Redis, with admission by depth, priority and memory.
 ///
-/// Settings are environment variables; --settings lists them. Without REDIS_URL the queue is in memory.
+/// Settings are environment variables; --settings lists them.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
+    /// Run without Redis, as with EMBEDDED_QUEUE=true: the queue is in memory, has workers of its own, and ends with the process.
+    #[arg(long)]
+    demo: bool,
     /// Check the settings, report all mistakes, and exit: 0 if there are none, 3 otherwise.
     #[arg(long)]
     check_config: bool,
@@ -41,7 +45,7 @@ fn main() -> ExitCode {
         println!("{document}");
         return ExitCode::SUCCESS;
     }
-    let settings = match Settings::from_env() {
+    let settings = match settings(arguments.demo) {
         Ok(settings) => settings,
         Err(mistakes) => {
             eprintln!("error: {mistakes}");
@@ -51,7 +55,15 @@ fn main() -> ExitCode {
     for warning in settings.policy.warnings() {
         eprintln!("warning: {warning}");
     }
+    let unknown = unknown(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
+    for unknown in &unknown {
+        eprintln!("warning: {unknown}");
+    }
     if arguments.check_config {
+        // What is nearly a variable is meant as one. The rest may be there for another program.
+        if unknown.iter().any(|unknown| unknown.nearest.is_some()) {
+            return ExitCode::from(INVALID);
+        }
         let (bytes, sum) = settings.memory_bound();
         println!("the settings are valid");
         println!("memory: at most {} MiB resident ({sum})", bytes.div_ceil(1 << 20));
@@ -69,6 +81,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(settings: Settings) -> anyhow::Result<()> {
+    descriptors::reserve(&settings)?;
     let listener = listen(settings.listen).await?;
     let admin = listen(settings.admin).await?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -96,6 +109,13 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+fn settings(is_demo: bool) -> Result<Settings, Mistakes> {
+    Settings::read(|name| match std::env::var(name) {
+        Err(_) if is_demo && name == EMBEDDED_QUEUE.name => Some("true".to_owned()),
+        found => found.ok(),
+    })
 }
 
 fn start_log(settings: &Settings) {

@@ -53,6 +53,6 @@ fn own_connection(settings: &Settings) -> Option<Arc<dyn Queue>> {
 }
 
 /// For probes, Prometheus and operators.
-const MOST_CONNECTIONS: usize = 256;
+pub(crate) const MOST_CONNECTIONS: usize = 256;
 /// Longest wait for Redis: probes give up after a second.
 const PATIENCE: Duration = Duration::from_millis(400);

@@ -7,6 +7,7 @@
 
 mod policy;
 mod reader;
+mod unknown;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use contract::variables::{self, backoff_kind, depth_mode, queue_order};
 
 use crate::database::DatabaseAddress;
 use reader::Reader;
+pub use unknown::{Unknown, unknown};
 
 /// How the gateway knows the depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,14 +249,6 @@ impl fmt::Display for Mistakes {
 impl std::error::Error for Mistakes {}
 
 impl Settings {
-    /// Settings from the environment.
-    ///
-    /// # Errors
-    /// All mistakes.
-    pub fn from_env() -> Result<Settings, Mistakes> {
-        Settings::read(|name| std::env::var(name).ok())
-    }
-
     /// Settings that `find` looks up by name. An empty value counts as none.
     ///
     /// # Errors
@@ -425,6 +419,18 @@ fn read_redis(reader: &mut Reader<'_>) -> Option<RedisSettings> {
         deduplication: Duration::from_secs(reader.number(&variables::SPILL_DEDUPLICATION_SECONDS)),
         allow_eviction: reader.flag(&variables::ALLOW_EVICTION),
     };
+    // Nobody is to lose events to a queue in memory because a URL is missing.
+    match (&url, reader.flag(&variables::EMBEDDED_QUEUE)) {
+        (None, false) if !reader.is_wrong(&variables::REDIS_URL) => {
+            let other =
+                format!("{}, or {}=true", variables::REDIS_URL.allowed(), variables::EMBEDDED_QUEUE.name);
+            reader.refuse(&variables::REDIS_URL, other);
+        }
+        (Some(_), true) => {
+            reader.refuse(&variables::EMBEDDED_QUEUE, format!("false beside {}", variables::REDIS_URL.name));
+        }
+        _ => {}
+    }
     url.map(|_| settings)
 }
 

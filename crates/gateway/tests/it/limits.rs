@@ -1,5 +1,6 @@
 //! What clients may not do: too long, too slow, too many, of the wrong kind, beyond their quota.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use axum::http::{Request, StatusCode};
@@ -8,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Gateway, Redis, call, event, post, send, settings, within};
+use crate::support::{Gateway, Process, Redis, call, event, free_port, post, send, settings, within};
 
 #[tokio::test]
 async fn bodies_of_the_wrong_kind_or_length_are_refused() {
@@ -288,6 +289,47 @@ async fn a_body_that_is_too_long_gets_its_answer_through() {
     let waits = format!("{}\r\n", announce(length).trim_end().to_owned() + "\r\nexpect: 100-continue\r\n");
     send_raw(gateway.port, &waits).await.read_exact(&mut status).await.unwrap();
     assert_eq!(&status, b"HTTP/1.1 413", "and not leave to send it");
+}
+
+/// The shell sets the limits of the process that it becomes.
+#[tokio::test]
+async fn file_descriptors_are_enough_or_the_gateway_does_not_start() {
+    let start = |limits: &str| {
+        let text = format!("{limits} && exec \"$0\"");
+        let port = free_port().to_string();
+        let child = Command::new("sh")
+            .args(["-c", &text, env!("CARGO_BIN_EXE_gateway")])
+            .env_clear()
+            .envs([
+                ("EMBEDDED_QUEUE", "true"),
+                ("MAX_CONNECTIONS", "1000"),
+                ("HOST", "127.0.0.1"),
+                ("PORT", &port),
+            ])
+            .envs([("ADMIN_HOST", "127.0.0.1"), ("ADMIN_PORT", "0"), ("SPILL_DIR", "off")])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        (child, port)
+    };
+    let (refused, _) = start("ulimit -n 500");
+    let output = refused.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("MAX_CONNECTIONS=1000 needs 1320 file descriptors, and the system allows 500"),
+        "{told}"
+    );
+    assert!(told.contains("set MAX_CONNECTIONS to at most 180"), "{told}");
+
+    let (raised, port) = start("ulimit -S -n 100");
+    let raised = Process::of(raised);
+    let address = format!("127.0.0.1:{port}");
+    within(Duration::from_secs(10), "it listens", || async { TcpStream::connect(&address).await.is_ok() })
+        .await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", raised.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().nth(3), Some("1320"), "{files}");
 }
 
 /// Redis hangs, and so everything that is accepted is kept in memory until it is on disk.

@@ -20,8 +20,10 @@ use tower::ServiceExt;
 
 /// Settings as if the environment held just these.
 pub(crate) fn settings(variables: &[(&str, &str)]) -> Settings {
-    let variables: BTreeMap<String, String> =
+    let mut variables: BTreeMap<String, String> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let is_embedded = !variables.contains_key("REDIS_URL");
+    variables.entry("EMBEDDED_QUEUE".to_owned()).or_insert(is_embedded.to_string());
     Settings::read(|name| variables.get(name).cloned()).unwrap()
 }
 
@@ -79,6 +81,14 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Process(Child);
 
 impl Process {
+    pub(crate) fn of(child: Child) -> Process {
+        Process(child)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Ends it as a crash does.
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
@@ -217,6 +227,7 @@ impl Gateway {
         let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
             .env_clear()
             .env("DRAIN_DELAY_MS", "0")
+            .env("EMBEDDED_QUEUE", (!self.variables.iter().any(|(name, _)| name == "REDIS_URL")).to_string())
             .envs(self.variables.iter().cloned())
             .env("HOST", "127.0.0.1")
             .env("PORT", self.port.to_string())
