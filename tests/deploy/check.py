@@ -289,8 +289,13 @@ def check_autoscaler(objects):
 # Prometheus and Grafana
 
 
+def names_in(query):
+    """The metrics of a query; of a histogram the one that its series are of."""
+    return {re.sub("_seconds_(bucket|count|sum)$", "_seconds", name) for name in re.findall(r"rule_engine_\w+", query)}
+
+
 def check_query(where, query, metrics):
-    for name in set(re.findall(r"rule_engine_\w+", query)):
+    for name in names_in(query):
         metric = metrics.get(name)
         expect(metric, f"{where}: there is no metric {name}")
         if not metric:
@@ -378,7 +383,7 @@ def check_dashboard(metrics):
     states = {key: value["text"] for panel in circuit for mapping in panel["fieldConfig"]["defaults"]["mappings"]
               for key, value in mapping["options"].items()}
     expect(states == {"0": "CLOSED", "1": "HALF_OPEN", "2": "OPEN"}, "dashboard: the circuit's states have other names")
-    shown = set(re.findall(r"rule_engine_\w+", " ".join(t["expr"] for panel in panels for t in panel["targets"])))
+    shown = {name for panel in panels for target in panel["targets"] for name in names_in(target["expr"])}
     for name in sorted(metrics.keys() - NOT_SHOWN - shown):
         problems.append(f"dashboard: {name} is not on it")
     for name in sorted(NOT_SHOWN - (metrics.keys() - shown)):

@@ -119,6 +119,10 @@ metrics! {
     REJECTED = "rule_engine_backpressure_rejected_total", Counter "events", Gateway, &["class", "reason"];
     /// Time from the body of a request to the verdicts on its events
     EMIT_SECONDS = "rule_engine_gateway_emit_seconds", Histogram "seconds", Gateway;
+    /// Time from the header of a request to its answer
+    HTTP_SECONDS = "rule_engine_gateway_http_seconds", Histogram "seconds", Gateway, &["route", "status"];
+    /// Requests without a token that may do what they ask
+    UNAUTHORIZED = "rule_engine_gateway_unauthorized_total", Counter "", Gateway, &["endpoint"];
     /// Open connections
     CONNECTIONS = "rule_engine_gateway_connections", Gauge "", Gateway, &["listener"];
     /// Connections that the gateway ended: a slow header, an answer that was not taken, none free, or to make room

@@ -122,6 +122,11 @@ variables! {
     /// what makes the instance not ready
     READINESS_CHECKS = "database,redis,backpressure", AnyOf(&["database", "redis", "backpressure"]),
         sets: Scenario("gateway.readiness");
+    /// file of the bearer tokens that may send events, as JSON; read again when it changes, and on SIGHUP
+    CREDENTIALS_FILE = "", Text { least: 1, most: 4_096, without: None };
+    /// whether anybody may send events with any priority; where ENVIRONMENT is production, HOST is not loopback and there are no
+    /// credentials, the gateway does not start without it
+    OPEN_ACCESS = "false", Flag;
     /// bearer token of the reset endpoint; without it only loopback may reset
     RESET_TOKEN = "", Text { least: 16, most: usize::MAX, without: None }, is_secret: true;
     /// database server to report on in the health endpoints; only its greeting is read
@@ -160,7 +165,9 @@ variables! {
     EMBEDDED_WORKERS = "3", Whole { least: 1, most: 1_000 };
     /// time they take for a job
     EMBEDDED_SERVICE_MS = "8", Whole { least: 0, most: 600_000 }, unit: "ms";
-    /// what is logged
+    /// file of NAME=value lines, as plan.env is one: for variables that the environment does not have; read again on SIGHUP
+    SETTINGS_FILE = "", Text { least: 1, most: 4_096, without: None };
+    /// what is logged; on SIGHUP as SETTINGS_FILE then says
     LOG_LEVEL = "info", Choice(&["error", "warn", "info", "debug", "trace"]);
     /// how it is logged
     LOG_FORMAT = "text", Choice(&["text", "json"]);

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use backpressure::Snapshot;
-use contract::variables::SPILL_DIR;
+use contract::variables::{CREDENTIALS_FILE, SPILL_DIR};
 
+use crate::access::Access;
 use crate::bus::Bus;
 use crate::circuit::Circuit;
 use crate::http::budget::Budget;
@@ -35,6 +36,8 @@ pub struct App {
     pub last_seen: Arc<LastSeen>,
     /// Rejections at the last reset.
     pub rejected_at_reset: Arc<AtomicU64>,
+    /// Who may send what.
+    pub access: Arc<Access>,
     /// The bytes of bodies in progress.
     pub body_budget: Arc<Budget>,
     /// Whether the process is shutting down.
@@ -63,6 +66,8 @@ impl App {
                 Some(Arc::new(opened))
             }
         };
+        let access = Access::open(settings.credentials.as_deref());
+        let access = access.map_err(|problem| anyhow!("{}: {problem}", CREDENTIALS_FILE.name))?;
         // Makes the ids of this instance unique, and spreads its retry hints apart from those of others.
         let instance = getrandom::u64().context("the system has no random numbers")?;
         let policy = settings.policy.with_jitter_seed(instance);
@@ -77,6 +82,7 @@ impl App {
             instance,
         );
         Ok(App {
+            access: Arc::new(access),
             body_budget: Arc::new(Budget::new(settings.limits.inflight_bytes, settings.limits.body_bytes)),
             settings,
             circuit,

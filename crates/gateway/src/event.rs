@@ -142,7 +142,7 @@ impl Mistakes {
     }
 
     /// Builds the mistake only if it is told.
-    fn add(&mut self, mistake: impl FnOnce() -> Mistake) {
+    pub(crate) fn add(&mut self, mistake: impl FnOnce() -> Mistake) {
         if self.told.len() < MOST_MISTAKES { self.told.push(mistake()) } else { self.more += 1 }
     }
 

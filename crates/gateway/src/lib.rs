@@ -9,8 +9,10 @@
 //! 5. [`monitor`]: background work: depth, memory, workers, the log of rejections.
 //! 6. [`app`]: all parts put together, [`launch`]: from settings to a running gateway, [`descriptors`]: what it needs of the system.
 //! 7. [`http`]: endpoints, limits on clients, the server. [`metrics`]: for Prometheus.
-//! 8. [`settings`]: reads the environment variables of the [`contract`] and reports all mistakes at once.
+//! 8. [`access`]: who may send what. [`reload`]: what changes while the gateway runs.
+//! 9. [`settings`]: reads the environment variables of the [`contract`] and reports all mistakes at once.
 
+pub mod access;
 pub mod app;
 pub mod bus;
 pub mod circuit;
@@ -23,6 +25,7 @@ pub mod metrics;
 pub mod monitor;
 pub mod queue;
 pub mod refusal;
+pub mod reload;
 pub mod settings;
 pub mod spill;
 pub mod status;

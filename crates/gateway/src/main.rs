@@ -3,16 +3,24 @@
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
-use backpressure_gateway::settings::{Mistakes, Settings, unknown};
+use backpressure_gateway::access::Access;
+use backpressure_gateway::app::App;
+use backpressure_gateway::reload::{self, Source};
+use backpressure_gateway::settings::{Settings, unknown};
 use backpressure_gateway::{descriptors, http, launch};
 use clap::Parser;
-use contract::variables::EMBEDDED_QUEUE;
+use contract::variables::CREDENTIALS_FILE;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, reload as reload_layer};
 
 /// Event ingestion behind a BullMQ queue on Redis, with admission by depth, priority and memory.
 ///
@@ -45,8 +53,8 @@ fn main() -> ExitCode {
         println!("{document}");
         return ExitCode::SUCCESS;
     }
-    let settings = match settings(arguments.demo) {
-        Ok(settings) => settings,
+    let (source, settings) = match read_settings(arguments.demo) {
+        Ok(read) => read,
         Err(mistakes) => {
             eprintln!("error: {mistakes}");
             return ExitCode::from(INVALID);
@@ -55,7 +63,7 @@ fn main() -> ExitCode {
     for warning in settings.policy.warnings() {
         eprintln!("warning: {warning}");
     }
-    let unknown = unknown(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
+    let unknown = unknown(source.names());
     for unknown in &unknown {
         eprintln!("warning: {unknown}");
     }
@@ -69,8 +77,8 @@ fn main() -> ExitCode {
         println!("memory: at most {} MiB resident ({sum})", bytes.div_ceil(1 << 20));
         return ExitCode::SUCCESS;
     }
-    start_log(&settings);
-    match run(settings) {
+    let level = start_log(&settings);
+    match run(settings, source, level) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -79,18 +87,33 @@ fn main() -> ExitCode {
     }
 }
 
+/// Where settings come from, and what they are; or all mistakes, those of the file of credentials too.
+fn read_settings(is_demo: bool) -> Result<(Source, Settings), String> {
+    let source = Source::read(is_demo)?;
+    let settings = Settings::read(|name| source.find(name)).map_err(|mistakes| mistakes.to_string())?;
+    let access = Access::open(settings.credentials.as_deref());
+    access.map_err(|problem| format!("{}: {problem}", CREDENTIALS_FILE.name))?;
+    Ok((source, settings))
+}
+
 #[tokio::main]
-async fn run(settings: Settings) -> anyhow::Result<()> {
+async fn run(settings: Settings, source: Source, level: Level) -> anyhow::Result<()> {
     descriptors::reserve(&settings)?;
     let listener = listen(settings.listen).await?;
     let admin = listen(settings.admin).await?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let (hangup, other) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
     let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
     let app = launch::start(settings).await?;
     http::admin::start(&app, admin.into_std()?)?;
+    tokio::spawn(reload::watch_credentials(app.clone()));
+    tokio::spawn(answer_signals(app.clone(), source, level, hangup, other));
     let queue =
         if app.settings.redis.is_some() { "BullMQ on Redis" } else { "in memory, with workers of its own" };
     tracing::info!(%address, admin = %admin_address, queue, "listening");
+    if app.access.is_open() {
+        tracing::warn!("anybody may send events with any priority: there are no credentials");
+    }
     let draining = app.clone();
     let stop = async move {
         // Balancers learn from readiness that this instance goes away; nobody waits for them at a terminal.
@@ -111,20 +134,43 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-fn settings(is_demo: bool) -> Result<Settings, Mistakes> {
-    Settings::read(|name| match std::env::var(name) {
-        Err(_) if is_demo && name == EMBEDDED_QUEUE.name => Some("true".to_owned()),
-        found => found.ok(),
-    })
+/// SIGHUP reads again what can change. SIGUSR1, which ends a process that does not know it, says how things are.
+async fn answer_signals(
+    app: Arc<App>,
+    mut source: Source,
+    level: Level,
+    mut hangup: Signal,
+    mut other: Signal,
+) {
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => reload::reload(&app, &mut source, |new| {
+                // The log lives as long as the process.
+                let _ = level.modify(|filter| *filter = LevelFilter::from_level(new));
+            }),
+            _ = other.recv() => {
+                let (spilled, _) = app.spill.as_ref().map_or((0, 0), |spill| spill.backlog());
+                let snapshot = app.circuit.snapshot();
+                tracing::info!(circuit = %snapshot.state, depth = snapshot.last_known_depth, spilled, "running");
+            }
+        }
+    }
 }
 
-fn start_log(settings: &Settings) {
+/// What changes the level of the log.
+type Level = reload_layer::Handle<LevelFilter, Registry>;
+
+fn start_log(settings: &Settings) -> Level {
     let is_colourful = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let log = tracing_subscriber::fmt()
-        .with_max_level(settings.log_level)
-        .with_ansi(is_colourful)
-        .with_writer(std::io::stderr);
-    if settings.log_json { log.json().init() } else { log.with_target(false).init() }
+    let (filter, level) = reload_layer::Layer::new(LevelFilter::from_level(settings.log_level));
+    let log = tracing_subscriber::fmt::layer().with_ansi(is_colourful).with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
+    if settings.log_json {
+        registry.with(log.json()).init();
+    } else {
+        registry.with(log.with_target(false)).init();
+    }
+    level
 }
 
 /// Exit code for invalid settings; `simulate` has the same for invalid scenarios.

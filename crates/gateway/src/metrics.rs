@@ -8,8 +8,8 @@ use std::time::Duration;
 use contract::metrics::{self, Kind, Metric};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 use crate::refusal::RefusalReason;
@@ -23,6 +23,8 @@ pub struct Metrics {
     emit: Histogram,
     connections: IntGaugeVec,
     dropped: IntCounterVec,
+    http: HistogramVec,
+    unauthorized: IntCounterVec,
 }
 
 /// Why the gateway ended a connection.
@@ -55,6 +57,8 @@ impl Dropped {
     }
 }
 
+/// What needs a token.
+pub(crate) const UNAUTHORIZED_FOR: [&str; 2] = ["events", "reset"];
 /// The listeners, as metrics and the log name them.
 pub(crate) const LISTENERS: [&str; 2] = ["events", "admin"];
 
@@ -77,8 +81,17 @@ impl Default for Metrics {
             )
             .expect(VALID),
             dropped: by_label(metrics::CONNECTIONS_DROPPED),
+            http: HistogramVec::new(
+                HistogramOpts::new(metrics::HTTP_SECONDS.name, metrics::HTTP_SECONDS.help)
+                    .buckets(HTTP_BUCKETS.to_vec()),
+                metrics::HTTP_SECONDS.labels,
+            )
+            .expect(VALID),
+            unauthorized: by_label(metrics::UNAUTHORIZED),
         };
-        let own: [Box<dyn Collector>; 5] = [
+        let own: [Box<dyn Collector>; 7] = [
+            Box::new(metrics.http.clone()),
+            Box::new(metrics.unauthorized.clone()),
             Box::new(metrics.connections.clone()),
             Box::new(metrics.dropped.clone()),
             Box::new(metrics.accepted.clone()),
@@ -89,6 +102,12 @@ impl Default for Metrics {
             metrics.registry.register(collector).expect(VALID);
         }
         // A series that begins with its first event has no increase over it.
+        for status in ["202", "207", "400", "429", "503"] {
+            metrics.http.with_label_values(&[contract::endpoints::EVENTS.path, status]);
+        }
+        for endpoint in UNAUTHORIZED_FOR {
+            metrics.unauthorized(endpoint);
+        }
         for listener in LISTENERS {
             metrics.connections(listener);
             for why in Dropped::ALL {
@@ -110,6 +129,15 @@ impl Metrics {
 
     pub(crate) fn emitted_in(&self, time: Duration) {
         self.emit.observe(time.as_secs_f64());
+    }
+
+    pub(crate) fn answered(&self, route: &str, status: &str, time: Duration) {
+        self.http.with_label_values(&[route, status]).observe(time.as_secs_f64());
+    }
+
+    /// The number of requests without the token for an endpoint.
+    pub(crate) fn unauthorized(&self, endpoint: &str) -> IntCounter {
+        self.unauthorized.with_label_values(&[endpoint])
     }
 
     /// The number of open connections of a listener.
@@ -211,6 +239,7 @@ fn describe(status: &Status, scrape: &Registry) {
     gauge(metrics::SPILL_BYTES, bytes);
 }
 
+const HTTP_BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
 const EMIT_BUCKETS: [f64; 13] =
     [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 const VALID: &str = "names and labels of the contract are valid, and each is registered once";

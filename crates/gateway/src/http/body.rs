@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
+use super::access;
 use super::budget::{Full, Share};
 use super::events::{Rejected, with_retry_after};
 use super::{media_type, problem};
@@ -28,7 +29,7 @@ use crate::settings::RequestLimits;
 pub struct Invalid {
     /// `false`.
     pub success: bool,
-    /// `invalid`.
+    /// `invalid`, or `forbidden` for what the token may not do.
     pub error: &'static str,
     /// The first hundred; nothing was enqueued.
     pub mistakes: Vec<Mistake>,
@@ -39,6 +40,10 @@ pub struct Invalid {
 /// The events of a request, and their share of the bytes in progress.
 pub(super) async fn read(app: &App, request: Request) -> Result<(event::Body, Share), Response> {
     let (parts, mut body) = request.into_parts();
+    let sender = match access::sender(app, &parts.headers).await {
+        Ok(sender) => sender,
+        Err(answer) => return Err(answer),
+    };
     let mut share = app.body_budget.share();
     let expects = parts.headers.contains_key(header::EXPECT);
     let read = async {
@@ -46,10 +51,12 @@ pub(super) async fn read(app: &App, request: Request) -> Result<(event::Body, Sh
         let bytes = collect(app, &parts.headers, &mut body, &mut share).await?;
         parse(&parts.headers, &bytes, format, app.settings.limits.batch_events).map_err(Refused::Invalid)
     };
-    let admitted = read.await.and_then(|body| {
-        let priority =
-            |event: &event::Event| event.priority.unwrap_or(app.settings.priority_of(&event.event_type));
-        let is_urgent = body.events.iter().any(|event| priority(event) == Priority::MOST_URGENT);
+    let admitted = read.await.and_then(|mut body| {
+        if let Some(sender) = &sender {
+            access::permit(app, sender, &mut body).map_err(Refused::Forbidden)?;
+        }
+        let is_urgent = |event| access::priority_of(app, event) == Priority::MOST_URGENT;
+        let is_urgent = body.events.iter().any(is_urgent);
         share.stay(body.events.len(), is_urgent).map_err(|Full| Refused::Busy).map(|()| body)
     });
     match admitted {
@@ -73,6 +80,7 @@ enum Refused {
     Broken,
     Busy,
     Invalid(Mistakes),
+    Forbidden(Box<Response>),
 }
 
 impl Refused {
@@ -91,6 +99,7 @@ impl Refused {
             }
             Refused::Broken => problem(StatusCode::BAD_REQUEST, "broken", "the body did not come whole"),
             Refused::Busy => busy(app),
+            Refused::Forbidden(answer) => *answer,
             Refused::Invalid(Mistakes { told, more }) => {
                 let answer =
                     Invalid { success: false, error: "invalid", mistakes: told, more_mistakes: more };

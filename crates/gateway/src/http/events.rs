@@ -106,6 +106,7 @@ pub struct BatchAnswer {
 /// Takes one event, an array of events, or one a line.
 #[utoipa::path(
     post, path = endpoints::EVENTS.path, tag = "events",
+    security((), ("token" = [])),
     request_body(content(
         (EventBody = "application/json"),
         (String = "application/x-ndjson"),
@@ -114,6 +115,8 @@ pub struct BatchAnswer {
         (status = 202, description = "accepted: in the queue, or on disk for it", body = EventAnswer),
         (status = 207, description = "of several events, some were accepted", body = BatchAnswer),
         (status = 400, description = "the mistakes of the body", body = Invalid),
+        (status = 401, description = "the gateway has credentials, and the token is none of them", body = Problem),
+        (status = 403, description = "the token is not for this organization, priority or number of events", body = Invalid),
         (status = 408, description = "the body did not come in time", body = Problem),
         (status = 413, description = "the body is too long", body = Problem),
         (status = 415, description = "neither JSON nor NDJSON, or compressed", body = Problem),

@@ -1,5 +1,6 @@
 //! Endpoints: the router, and the answers they share. The OpenAPI document comes from the same list as the routes.
 
+mod access;
 pub mod admin;
 pub mod body;
 pub mod budget;
@@ -7,6 +8,7 @@ mod connection;
 pub mod events;
 pub mod health;
 pub mod metrics;
+mod observe;
 pub mod server;
 
 use std::net::SocketAddr;
@@ -17,6 +19,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
 use jiff::Timestamp;
@@ -39,30 +42,38 @@ pub struct Peer(pub SocketAddr);
         title = "Backpressure gateway",
         description = "Event ingestion behind a queue, with admission by depth, priority and memory"
     ),
-    modifiers(&ResetToken)
+    modifiers(&Tokens)
 )]
 struct Document;
 
-struct ResetToken;
+struct Tokens;
 
-impl Modify for ResetToken {
+impl Modify for Tokens {
     fn modify(&self, document: &mut OpenApi) {
         let components = document.components.get_or_insert_default();
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        components.add_security_scheme("resetToken", SecurityScheme::Http(bearer));
+        for name in ["token", "resetToken"] {
+            let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+            components.add_security_scheme(name, SecurityScheme::Http(bearer));
+        }
     }
 }
 
 /// The routes of a gateway.
 pub fn router(app: Arc<App>) -> Router {
-    let (router, _) = documented();
-    router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(app)
+    finished(documented().0, app)
 }
 
 /// The same routes without the one that takes events.
 pub fn admin_router(app: Arc<App>) -> Router {
-    let (router, _) = for_operators(OpenApiRouter::new()).split_for_parts();
-    router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(app)
+    finished(for_operators(OpenApiRouter::new()).split_for_parts().0, app)
+}
+
+fn finished(router: Router<Arc<App>>, app: Arc<App>) -> Router {
+    router
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(app.clone(), observe::observe))
+        .with_state(app)
 }
 
 /// The OpenAPI document of these routes.

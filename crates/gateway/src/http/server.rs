@@ -12,16 +12,19 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
+use prometheus::IntCounter;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use super::connection::{Limited, Phase, Progress};
-use super::{Peer, router};
+use super::{Peer, problem, router};
 use crate::app::App;
-use crate::metrics::{Dropped, Metrics};
+use crate::metrics::{Dropped, LISTENERS, Metrics, UNAUTHORIZED_FOR};
 use crate::settings::ConnectionLimits;
 
 /// Serves until `stop`, then lets open requests finish within the time of the settings.
@@ -98,11 +101,12 @@ impl Door {
         let (router, progress, address) = (self.router.clone(), place.progress.clone(), place.address);
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             progress.enter(Phase::Served);
+            let has_host = has_one_host(&request);
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(Peer(address));
-            let (answer, progress) = (router.clone().oneshot(request), progress.clone());
+            let (router, progress) = (router.clone(), progress.clone());
             async move {
-                let answer = answer.await;
+                let answer = if has_host { router.oneshot(request).await } else { Ok(no_host()) };
                 progress.enter(Phase::Idle);
                 answer
             }
@@ -126,6 +130,18 @@ impl Door {
     }
 }
 
+/// Two hosts could be one to a proxy and the other to us (RFC 9112, section 3.2).
+fn has_one_host(request: &Request<Incoming>) -> bool {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
+}
+
+fn no_host() -> Response {
+    let mut answer = problem(StatusCode::BAD_REQUEST, "bad_host", "a request has one Host header");
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
 /// Tells a client that there is no place for it, as far as its socket takes that at once.
 fn refuse(stream: &TcpStream) {
     let _ = stream.try_write(
@@ -145,22 +161,26 @@ impl Tally {
         self.metrics.dropped(self.listener, why).inc();
     }
 
-    /// Logs once a second what was dropped in it.
+    /// Logs once a second who was turned away in it.
     async fn log(self) {
-        let count = |why: Dropped| self.metrics.dropped(self.listener, why).get();
-        let mut told = Dropped::ALL.map(count);
+        let mut counters: Vec<(&str, IntCounter)> = Dropped::ALL
+            .iter()
+            .map(|why| (why.as_str(), self.metrics.dropped(self.listener, *why)))
+            .collect();
+        // Tokens belong to no listener; one of them tells.
+        if self.listener == LISTENERS[0] {
+            counters.extend(
+                UNAUTHORIZED_FOR.map(|endpoint| ("unauthorized", self.metrics.unauthorized(endpoint))),
+            );
+        }
+        let mut told: Vec<u64> = counters.iter().map(|(_, counter)| counter.get()).collect();
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            for (why, told) in Dropped::ALL.into_iter().zip(&mut told) {
-                let before = std::mem::replace(told, count(why));
+            for ((reason, counter), told) in counters.iter().zip(&mut told) {
+                let before = std::mem::replace(told, counter.get());
                 if *told > before {
-                    let (listener, reason) = (self.listener, why.as_str());
-                    tracing::warn!(
-                        listener,
-                        reason,
-                        connections = *told - before,
-                        "connections ended in the last second"
-                    );
+                    let (listener, number) = (self.listener, *told - before);
+                    tracing::warn!(listener, reason, number, "clients turned away in the last second");
                 }
             }
         }

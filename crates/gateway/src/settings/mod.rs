@@ -199,6 +199,8 @@ pub struct Settings {
     pub quota: Option<Quota>,
     /// What the readiness endpoint checks.
     pub readiness: ReadinessChecks,
+    /// The file of credentials; `None` for access without them.
+    pub credentials: Option<PathBuf>,
     /// Token of the reset endpoint.
     pub reset_token: Option<String>,
     /// The database to report on.
@@ -274,6 +276,7 @@ impl Settings {
             memory_watermarks_ppm: read_watermarks(&mut reader),
             quota: read_quota(&mut reader),
             readiness: read_readiness(&mut reader),
+            credentials: reader.optional(&variables::CREDENTIALS_FILE, |text| Some(PathBuf::from(text))),
             reset_token: reader.optional(&variables::RESET_TOKEN, |text| Some(text.to_owned())),
             database: reader.optional(&variables::DATABASE_URL, DatabaseAddress::parse),
             environment: reader.text(&variables::ENVIRONMENT),
@@ -283,7 +286,23 @@ impl Settings {
             log_level: reader.word(&variables::LOG_LEVEL).parse().expect("the words are those of tracing"),
             log_json: reader.word(&variables::LOG_FORMAT) == "json",
         };
+        // Whoever looks up the values has opened it.
+        reader.optional(&variables::SETTINGS_FILE, |_| Some(()));
+        let is_open = reader.flag(&variables::OPEN_ACCESS);
+        if settings.needs_credentials() && !is_open && !reader.is_wrong(&variables::CREDENTIALS_FILE) {
+            let [open, host] = [variables::OPEN_ACCESS.name, variables::HOST.name];
+            let allowed = format!(
+                "a file of credentials, or {open}=true for access without them, or a loopback {host}"
+            );
+            reader.refuse(&variables::CREDENTIALS_FILE, allowed);
+        }
         reader.end().map(|()| settings)
+    }
+
+    /// Whether strangers could send to a production queue. A demo is none.
+    fn needs_credentials(&self) -> bool {
+        let is_public = !self.listen.ip().to_canonical().is_loopback();
+        self.credentials.is_none() && is_public && self.environment == "production" && self.redis.is_some()
     }
 
     /// The most bytes of memory that the process keeps resident, and the sum that they are.

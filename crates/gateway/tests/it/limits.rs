@@ -110,22 +110,21 @@ const LIVENESS: &str = "GET /api/v1/health/liveness HTTP/1.1\r\nhost: x\r\n";
 #[tokio::test]
 async fn a_connection_takes_the_place_of_one_that_waits_and_of_none_that_is_served() {
     let gateway = Gateway::start(&[("MAX_CONNECTIONS", "2"), ("MIN_BODY_BYTES_PER_SECOND", "0")]).await;
-    let served = "POST /api/v1/datastreams HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n";
-    let connect = async |text: &str| {
-        let mut stream = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
-        stream.write_all(text.as_bytes()).await.unwrap();
+    // It is told to go on when its body is asked for, and so is served.
+    let serve = async || {
+        let head = format!("{}\r\nexpect: 100-continue\r\n\r\n", announce(9).trim_end());
+        let mut stream = send_raw(gateway.port, &head).await;
+        let mut leave = [0; 25];
+        stream.read_exact(&mut leave).await.unwrap();
+        assert_eq!(&leave, b"HTTP/1.1 100 Continue\r\n\r\n");
         stream
     };
-    let mut first = connect(served).await;
-    let mut idle = connect("").await;
+    let mut first = serve().await;
+    let mut idle = send_raw(gateway.port, "").await;
     let last = format!("{LIVENESS}connection: close\r\n\r\n");
     assert!(say(gateway.port, &last).await.starts_with("HTTP/1.1 200"), "in the place of the idle one");
     assert_eq!(idle.read(&mut [0]).await.unwrap_or(0), 0);
-    let second = connect(served).await;
-    let full = r#"rule_engine_gateway_connections{listener="events"} "#;
-    within(Duration::from_secs(2), "both are served", || async { gateway.metric(full).await == 2 }).await;
-    // Until the header of the second one has been read, its place can be had.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let second = serve().await;
     assert!(say(gateway.port, "").await.starts_with("HTTP/1.1 503"), "both places are taken");
     first.write_all(b"[7,8,9,0]").await.unwrap();
     let mut answer = [0; 12];
@@ -330,6 +329,44 @@ async fn file_descriptors_are_enough_or_the_gateway_does_not_start() {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", raised.id())).unwrap();
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     assert_eq!(files.split_whitespace().nth(3), Some("1320"), "{files}");
+}
+
+#[tokio::test]
+async fn a_request_has_one_host() {
+    let gateway = Gateway::start(&[]).await;
+    let get =
+        |hosts: &str| format!("GET /api/v1/health/liveness HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
+    for (text, status) in [
+        (get("host: a\r\n"), "200"),
+        (get(""), "400"),
+        (get("host: a\r\nhost: b\r\n"), "400"),
+        (get("").replace("HTTP/1.1", "HTTP/1.0"), "200"),
+    ] {
+        for port in [gateway.port, gateway.admin_port] {
+            let answer = say(port, &text).await;
+            assert_eq!(answer.split(' ').nth(1), Some(status), "{text} {answer}");
+        }
+    }
+}
+
+/// Balancers ask readiness. Until they have heard of the end, they send events.
+#[tokio::test]
+async fn a_gateway_that_ends_is_not_ready_first_and_then_does_not_listen() {
+    let mut gateway = Gateway::start(&[("DRAIN_DELAY_MS", "1000")]).await;
+    assert_eq!(gateway.get("/health/readiness").await.0, 200);
+    gateway.process().signal("TERM");
+    within(Duration::from_secs(1), "it is not ready", || async {
+        gateway.get("/health/readiness").await.0 == 503
+    })
+    .await;
+    assert_eq!(gateway.send(&event("telemetry-data", 1)).await.unwrap().0, 202);
+    let begun = Instant::now();
+    within(Duration::from_secs(5), "it does not listen", || async {
+        TcpStream::connect(("127.0.0.1", gateway.port)).await.is_err()
+    })
+    .await;
+    assert!(begun.elapsed() > Duration::from_millis(500));
+    assert_eq!(gateway.process().end(Duration::from_secs(5)).await, Some(0));
 }
 
 /// Redis hangs, and so everything that is accepted is kept in memory until it is on disk.

@@ -16,6 +16,7 @@ fn mistakes(variables: &[(&str, &str)]) -> Vec<String> {
     if !variables.contains_key("REDIS_URL") {
         variables.entry("EMBEDDED_QUEUE").or_insert("true");
     }
+    variables.entry("OPEN_ACCESS").or_insert("true");
     let result = Settings::read(|name| variables.get(name).map(|text| (*text).to_owned()));
     result.map(|_| ()).unwrap_err().0.iter().map(ToString::to_string).collect()
 }
@@ -251,7 +252,7 @@ proptest! {
         let variable = &variables::ALL[row];
         let read = Settings::read(|asked| match asked {
             _ if asked == variable.name => Some(text.clone()),
-            "EMBEDDED_QUEUE" => Some("true".to_owned()),
+            "EMBEDDED_QUEUE" | "OPEN_ACCESS" => Some("true".to_owned()),
             _ => None,
         });
         let mistakes = read.map_or_else(|mistakes| mistakes.0, |_| Vec::new());

@@ -23,6 +23,7 @@ pub(crate) fn settings(variables: &[(&str, &str)]) -> Settings {
     let mut variables: BTreeMap<String, String> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let is_embedded = !variables.contains_key("REDIS_URL");
+    variables.entry("OPEN_ACCESS".to_owned()).or_insert("true".to_owned());
     variables.entry("EMBEDDED_QUEUE".to_owned()).or_insert(is_embedded.to_string());
     Settings::read(|name| variables.get(name).cloned()).unwrap()
 }
@@ -203,7 +204,7 @@ pub(crate) struct Gateway {
     pub(crate) admin_port: u16,
     pub(crate) dir: TempDir,
     variables: Vec<(String, String)>,
-    process: Option<Process>,
+    pub(crate) process: Option<Process>,
     client: reqwest::Client,
 }
 
