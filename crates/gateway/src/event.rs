@@ -251,7 +251,7 @@ fn event(fields: &Fields<'_>, place: Place, mistakes: &mut Mistakes) -> Option<E
         refuse("organizationId", Some(wrong), ORGANIZATION);
         None
     });
-    let parse_priority = |json: &str| json.parse::<u8>().ok().and_then(Priority::new);
+    let parse_priority = |json: &str| Priority::new(u8::try_from(whole(json)?).ok()?);
     let priority = optional(priority, parse_priority).unwrap_or_else(|wrong| {
         refuse("priority", Some(wrong), PRIORITY);
         None
@@ -274,8 +274,9 @@ fn event(fields: &Fields<'_>, place: Place, mistakes: &mut Mistakes) -> Option<E
 
 const FIELDS: [&str; 5] = ["type", "data", "organizationId", "priority", "idempotencyKey"];
 const ALLOWED_BODY: &str = "an object with `type` and `data`, an array of them, or one of them a line";
-const NAME: &str = "a text of 1 to 128 bytes without control characters";
-const ORGANIZATION: &str = "a text of 1 to 128 bytes without control characters, or a whole number";
+const NAME: &str = "a text of 1 to 128 characters, none of them a control character";
+const ORGANIZATION: &str =
+    "a text of 1 to 128 characters, none of them a control character, or a whole number";
 const PRIORITY: &str = "a whole number, 1 (most urgent) to 10";
 const KEY: &str = "1 to 255 printable ASCII characters";
 const DATA: &str = "JSON nested at most 64 deep, with numbers of at most 128 characters";
@@ -289,15 +290,25 @@ fn optional<T>(value: Option<&RawValue>, parse: impl Fn(&str) -> Option<T>) -> R
 }
 
 fn organization_of(json: &str) -> Option<String> {
-    name_of(json).or_else(|| json.parse::<u64>().ok().map(|number| number.to_string()))
+    name_of(json).or_else(|| whole(json).map(|number| number.to_string()))
+}
+
+/// A whole number, however it is written: 7, 7.0 and 0.7e1 are one to JSON. Beyond 2^53 readers may round it (RFC 8259, section 6).
+fn whole(json: &str) -> Option<u64> {
+    let number: u64 = json.parse().ok().or_else(|| {
+        let number = Some(json).filter(|json| json.len() <= LONGEST_NUMBER)?.parse::<f64>().ok()?;
+        (number.fract() == 0.0 && (0.0..=MOST_WHOLE as f64).contains(&number)).then_some(number as u64)
+    })?;
+    (number <= MOST_WHOLE).then_some(number)
 }
 
 fn name_of(json: &str) -> Option<String> {
-    // Each character may be written as six; what is longer is not even decoded.
-    let json = Some(json).filter(|json| json.len() <= 6 * LONGEST_NAME + 2)?;
+    // Each character may be written as two escapes of six bytes; what is longer is not even decoded.
+    let json = Some(json).filter(|json| json.len() <= 12 * LONGEST_NAME + 2)?;
     let text = serde_json::from_str::<String>(json).ok()?;
-    let is_good =
-        !text.trim().is_empty() && text.len() <= LONGEST_NAME && !text.chars().any(char::is_control);
+    let is_good = !text.trim().is_empty()
+        && text.chars().count() <= LONGEST_NAME
+        && !text.chars().any(char::is_control);
     is_good.then_some(text)
 }
 
@@ -328,7 +339,7 @@ fn unreadable(json: &str) -> Option<(usize, &'static str)> {
     None
 }
 
-/// Longest event type and organization, in bytes.
+/// Longest event type and organization, in characters.
 const LONGEST_NAME: usize = 128;
 /// Longest idempotency key, in bytes.
 const LONGEST_KEY: usize = 255;
@@ -336,6 +347,8 @@ const LONGEST_KEY: usize = 255;
 const DEEPEST: usize = 64;
 /// Characters of a number in `data`: the time to read one grows with the square of its length in some languages.
 const LONGEST_NUMBER: usize = 128;
+/// The largest whole number that every reader keeps.
+pub(crate) const MOST_WHOLE: u64 = (1 << 53) - 1;
 /// Most mistakes told.
 const MOST_MISTAKES: usize = 100;
 const LONGEST_ECHO: usize = 80;

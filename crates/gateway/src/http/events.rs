@@ -10,13 +10,34 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde_json::json;
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::body::Invalid;
 use super::{Problem, body};
 use crate::app::App;
 use crate::bus::{Accepted, Answer};
+use crate::event::MOST_WHOLE;
 use crate::refusal::{Refusal, RefusalReason};
+
+/// One event, or at most as many as MAX_BATCH_EVENTS says.
+pub struct EventsBody;
+
+impl PartialSchema for EventsBody {
+    fn schema() -> RefOr<Schema> {
+        let one = Ref::from_schema_name(EventBody::name());
+        let several = ArrayBuilder::new().items(one.clone()).min_items(Some(1)).max_items(Some(1000));
+        OneOfBuilder::new().item(one).item(several).into()
+    }
+}
+
+impl ToSchema for EventsBody {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((EventBody::name().into(), EventBody::schema()));
+    }
+}
 
 /// An event as clients send it.
 #[derive(Deserialize, ToSchema)]
@@ -28,13 +49,13 @@ use crate::refusal::{Refusal, RefusalReason};
 pub struct EventBody {
     /// Its type, which decides its priority if `priority` is missing.
     #[serde(rename = "type")]
-    #[schema(example = "telemetry-data", min_length = 1, max_length = 128)]
+    #[schema(schema_with = event_type)]
     event_type: String,
-    /// The data of the job; passed on byte for byte.
+    /// The data of the job; passed on byte for byte. Nested at most 64 deep, and with numbers of at most 128 characters.
     #[schema(value_type = Value)]
     data: serde_json::Value,
     /// The organization: text or a whole number.
-    #[schema(example = "org-1")]
+    #[schema(schema_with = organization)]
     organization_id: Option<String>,
     /// 1 (most urgent) to 10.
     #[schema(minimum = 1, maximum = 10)]
@@ -42,6 +63,30 @@ pub struct EventBody {
     /// By which a repeated event is known to be the same. For a single event the header `Idempotency-Key` says it too.
     #[schema(min_length = 1, max_length = 255, pattern = "^[ -~]*$")]
     idempotency_key: Option<String>,
+}
+
+/// No control characters, and not only spaces.
+const NAME_PATTERN: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
+fn name() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(128))
+        .pattern(Some(NAME_PATTERN))
+}
+
+fn event_type() -> Schema {
+    let meaning = "Its type, which decides its priority if `priority` is missing.";
+    name().description(Some(meaning)).examples([json!("telemetry-data")]).into()
+}
+
+fn organization() -> Schema {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(MOST_WHOLE));
+    let nothing = ObjectBuilder::new().schema_type(Type::Null);
+    let any = AnyOfBuilder::new().item(name()).item(number).item(nothing);
+    any.description(Some("The organization: text or a whole number.")).examples([json!("org-1")]).into()
 }
 
 /// The answer to one event.
@@ -103,16 +148,27 @@ pub struct BatchAnswer {
     pub results: Vec<EventAnswer>,
 }
 
+/// The answer to a body of one event, or of several.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "documentation")]
+pub enum Answers {
+    /// Of one.
+    One(EventAnswer),
+    /// Of several.
+    Several(BatchAnswer),
+}
+
 /// Takes one event, an array of events, or one a line.
 #[utoipa::path(
     post, path = endpoints::EVENTS.path, tag = "events",
     security((), ("token" = [])),
     request_body(content(
-        (EventBody = "application/json"),
+        (EventsBody = "application/json"),
         (String = "application/x-ndjson"),
     )),
     responses(
-        (status = 202, description = "accepted: in the queue, or on disk for it", body = EventAnswer),
+        (status = 202, description = "accepted: in the queue, or on disk for it", body = Answers),
         (status = 207, description = "of several events, some were accepted", body = BatchAnswer),
         (status = 400, description = "the mistakes of the body", body = Invalid),
         (status = 401, description = "the gateway has credentials, and the token is none of them", body = Problem),
@@ -120,8 +176,8 @@ pub struct BatchAnswer {
         (status = 408, description = "the body did not come in time", body = Problem),
         (status = 413, description = "the body is too long", body = Problem),
         (status = 415, description = "neither JSON nor NDJSON, or compressed", body = Problem),
-        (status = 429, description = "the quota of the organization is used up", body = Rejected),
-        (status = 503, description = "rejected; Retry-After says when to come back", body = Rejected),
+        (status = 429, description = "the quota of the organization is used up", body = Answers),
+        (status = 503, description = "rejected; Retry-After says when to come back", body = Answers),
     )
 )]
 pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Response {

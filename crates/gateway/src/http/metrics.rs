@@ -163,7 +163,7 @@ pub struct ResetStatus {
 }
 
 /// Queue, workers and circuit in detail.
-#[utoipa::path(get, path = endpoints::QUEUE.path, tag = "metrics", responses((status = OK, body = QueueMetrics)))]
+#[utoipa::path(get, path = endpoints::QUEUE.path, tag = "metrics", responses((status = OK, description = "the present state", body = QueueMetrics)))]
 pub async fn queue(State(app): State<Arc<App>>) -> Json<QueueMetrics> {
     let status = app.status().await;
     let depth = status.counts.map(|counts| counts.depth());
@@ -206,7 +206,7 @@ pub async fn queue(State(app): State<Arc<App>>) -> Json<QueueMetrics> {
 }
 
 /// The queue in five lines.
-#[utoipa::path(get, path = endpoints::SUMMARY.path, tag = "metrics", responses((status = OK, body = Summary)))]
+#[utoipa::path(get, path = endpoints::SUMMARY.path, tag = "metrics", responses((status = OK, description = "the present state", body = Summary)))]
 pub async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
     let status = app.status().await;
     Json(Summary {
@@ -221,7 +221,7 @@ pub async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
 /// For Prometheus, text format 0.0.4.
 #[utoipa::path(
     get, path = endpoints::PROMETHEUS.path, tag = "metrics",
-    responses((status = OK, body = String, content_type = "text/plain; version=0.0.4"))
+    responses((status = OK, description = "all metrics", body = String, content_type = "text/plain; version=0.0.4"))
 )]
 pub async fn prometheus(State(app): State<Arc<App>>) -> Response {
     let text = app.metrics.render(&app.status().await);
@@ -236,7 +236,7 @@ pub async fn prometheus(State(app): State<Arc<App>>) -> Response {
     post, path = endpoints::RESET.path, tag = "metrics",
     security((), ("resetToken" = [])),
     responses(
-        (status = OK, body = ResetAnswer),
+        (status = OK, description = "the circuit is closed", body = ResetAnswer),
         (status = 401, description = "the token is missing or wrong", body = Problem),
         (status = 403, description = "no token is configured, and the request is from elsewhere", body = Problem),
     )

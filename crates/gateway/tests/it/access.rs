@@ -65,7 +65,7 @@ async fn a_token_is_for_its_organization_and_priorities() {
             Some(OTHER),
             json!([{ "type": "x", "data": 1 }, { "data": 1 }]),
             400,
-            "[1].type: nothing, a text of 1 to 128 bytes without control characters",
+            "[1].type: nothing, a text of 1 to 128 characters, none of them a control character",
         ),
     ] {
         let (found, answer) = send_as(&app, token, &body).await;

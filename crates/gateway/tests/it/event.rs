@@ -41,6 +41,9 @@ fn what_may_be_left_out_may_be_null_and_an_organization_may_be_a_number() {
     assert_eq!(body.events[0].organization, None);
     assert_eq!(body.events[1].organization.as_deref(), Some("17"));
     assert_eq!(body.events[1].priority, None);
+    let body = json_body(r#"{"type":"t","data":1,"priority":2.0,"organizationId":1.7e1}"#).unwrap();
+    assert_eq!(body.events[0].priority.map(u8::from), Some(2));
+    assert_eq!(body.events[0].organization.as_deref(), Some("17"));
 }
 
 #[test]
@@ -61,7 +64,12 @@ fn all_mistakes_are_told_at_once() {
     check(r#"{"type":"a\u0000b","data":1}"#, &[r#"type: "a\u0000b""#]);
     check(r#"{"type":"a","data":1,"priority":0}"#, &["priority: 0"]);
     check(r#"{"type":"a","data":1,"priority":"1"}"#, &["priority: \"1\""]);
-    check(r#"{"type":"a","data":1,"priority":1.0}"#, &["priority: 1.0"]);
+    check(r#"{"type":"a","data":1,"priority":1.5}"#, &["priority: 1.5"]);
+    check(
+        r#"{"type":"a","data":1,"organizationId":9007199254740992}"#,
+        &["organizationId: 9007199254740992"],
+    );
+    check(r#"{"type":"a","data":1,"organizationId":-1}"#, &["organizationId: -1"]);
     check(r#"{"type":"a","data":1,"organizationId":[]}"#, &["organizationId: []"]);
     check(r#"{"type":"a","type":"b","data":1}"#, &["type: the field twice"]);
     check(r#"{"type":"a","data":1,"typ":2}"#, &["typ: an unknown field"]);
@@ -207,14 +215,14 @@ proptest! {
     #[test]
     fn json_is_accepted_by_the_rules(value in nearly_an_event(), several in any::<bool>()) {
         let name = |value: &Value| value.as_str().is_some_and(|text| {
-            !text.trim().is_empty() && text.len() <= 128 && !text.chars().any(char::is_control)
+            !text.trim().is_empty() && text.chars().count() <= 128 && !text.chars().any(char::is_control)
         });
         let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c == ' ' || c.is_ascii_graphic());
         let is_event = |value: &Value| value.as_object().is_some_and(|fields| {
             fields.keys().all(|key| ["type", "data", "organizationId", "priority", "idempotencyKey"].contains(&key.as_str()))
                 && fields.get("type").is_some_and(name)
                 && fields.contains_key("data")
-                && fields.get("organizationId").is_none_or(|value| value.is_null() || name(value) || value.is_u64())
+                && fields.get("organizationId").is_none_or(|value| value.is_null() || name(value) || value.as_u64().is_some_and(|number| number < 1 << 53))
                 && fields.get("idempotencyKey").is_none_or(|value| value.is_null() || value.as_str().is_some_and(is_key))
                 && fields.get("priority").is_none_or(|value| value.is_null() || value.as_u64().is_some_and(|p| (1..=10).contains(&p)))
         });
