@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::access;
 use super::budget::{Full, Share};
-use super::events::{Rejected, with_retry_after};
+use super::events::with_retry_after;
 use super::{media_type, problem};
 use crate::app::App;
 use crate::event::{self, Format, Mistake, Mistakes};
@@ -35,6 +35,27 @@ pub struct Invalid {
     pub mistakes: Vec<Mistake>,
     /// How many more there are.
     pub more_mistakes: usize,
+}
+
+/// The answer to a body for which there was no room, so that nothing is known of its events.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Unread {
+    /// `false`.
+    pub success: bool,
+    /// `rejected`.
+    pub error: &'static str,
+    /// `true`: none of its events was looked at, or is in the queue.
+    pub unread: bool,
+    /// The state of the circuit.
+    #[schema(example = "CLOSED")]
+    pub state: &'static str,
+    /// `busy`.
+    pub reason: &'static str,
+    /// When to come back.
+    pub retry_after_seconds: u64,
+    /// The reason in words.
+    pub message: &'static str,
 }
 
 /// The events of a request, and their share of the bytes in progress.
@@ -112,9 +133,17 @@ impl Refused {
 fn busy(app: &App) -> Response {
     app.metrics.rejected("unread", RefusalReason::Busy);
     let refusal = app.circuit.refuse(RefusalReason::Busy);
-    let rejected = Rejected::new("unread".to_owned(), Priority::DEFAULT.get(), &refusal);
-    let answer = (StatusCode::SERVICE_UNAVAILABLE, Json(rejected)).into_response();
-    with_retry_after(answer, refusal.retry_after_seconds())
+    let seconds = refusal.retry_after_seconds();
+    let unread = Unread {
+        success: false,
+        error: "rejected",
+        unread: true,
+        state: refusal.state.as_str(),
+        reason: refusal.reason.as_str(),
+        retry_after_seconds: seconds,
+        message: refusal.reason.explanation(),
+    };
+    with_retry_after((StatusCode::SERVICE_UNAVAILABLE, Json(unread)).into_response(), seconds)
 }
 
 fn format(headers: &HeaderMap) -> Result<Format, Refused> {

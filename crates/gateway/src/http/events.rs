@@ -15,7 +15,7 @@ use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBu
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::body::Invalid;
+use super::body::{Invalid, Unread};
 use super::{Problem, body};
 use crate::app::App;
 use crate::bus::{Accepted, Answer};
@@ -157,6 +157,8 @@ pub enum Answers {
     One(EventAnswer),
     /// Of several.
     Several(BatchAnswer),
+    /// Of a body that was not looked at.
+    Unread(Unread),
 }
 
 /// Takes one event, an array of events, or one a line.

@@ -170,6 +170,29 @@ async fn slow_headers_shut_nobody_out() {
 }
 
 #[tokio::test]
+async fn the_admin_port_answers_while_redis_hangs() {
+    let redis = Redis::start(&[]);
+    let gateway = Gateway::start(&[("REDIS_URL", &redis.url()), ("REDIS_TIMEOUT_MS", "20000")]).await;
+    redis.signal("STOP");
+    for (path, status) in [
+        ("/health", 503),
+        ("/metrics/prometheus", 200),
+        ("/health/readiness", 503),
+        ("/health/liveness", 200),
+    ] {
+        let begun = Instant::now();
+        let answer = gateway.client().get(gateway.admin_path(path)).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{path} took {:?}", begun.elapsed());
+    }
+    redis.signal("CONT");
+    within(Duration::from_secs(5), "it is healthy again", || async {
+        gateway.client().get(gateway.admin_path("/health")).send().await.unwrap().status() == 200
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn clients_that_never_read_are_dropped() {
     let gateway = Gateway::start(&[("WRITE_TIMEOUT_MS", "700")]).await;
     let request = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(600);
@@ -234,7 +257,10 @@ async fn when_the_bytes_in_flight_are_used_up_priority_1_has_a_reserve() {
     }
     within(Duration::from_secs(3), "all but the reserve is used", || async {
         let (status, answer) = gateway.send(&event("telemetry-data", 1)).await.unwrap();
-        status == 503 && answer["reason"] == "busy"
+        status == 503
+            && answer["reason"] == "busy"
+            && answer["unread"] == true
+            && answer["priority"].is_null()
     })
     .await;
     is_well_served(&gateway).await;
