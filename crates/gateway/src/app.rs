@@ -83,7 +83,11 @@ impl App {
         );
         Ok(App {
             access: Arc::new(access),
-            body_budget: Arc::new(Budget::new(settings.limits.inflight_bytes, settings.limits.body_bytes)),
+            body_budget: Arc::new(Budget::new(
+                settings.limits.inflight_bytes,
+                settings.limits.body_bytes,
+                metrics.inflight(),
+            )),
             settings,
             circuit,
             queue,

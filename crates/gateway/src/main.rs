@@ -60,14 +60,13 @@ fn main() -> ExitCode {
             return ExitCode::from(INVALID);
         }
     };
-    for warning in settings.policy.warnings() {
-        eprintln!("warning: {warning}");
-    }
     let unknown = unknown(source.names());
-    for unknown in &unknown {
-        eprintln!("warning: {unknown}");
-    }
+    let of_policy = settings.policy.warnings().map(|warning| warning.to_string());
+    let warnings: Vec<String> = of_policy.chain(unknown.iter().map(ToString::to_string)).collect();
     if arguments.check_config {
+        for warning in warnings {
+            eprintln!("warning: {warning}");
+        }
         // What is nearly a variable is meant as one. The rest may be there for another program.
         if unknown.iter().any(|unknown| unknown.nearest.is_some()) {
             return ExitCode::from(INVALID);
@@ -78,6 +77,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let level = start_log(&settings);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     match run(settings, source, level) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -104,7 +106,11 @@ async fn run(settings: Settings, source: Source, level: Level) -> anyhow::Result
     let mut terminate = signal(SignalKind::terminate())?;
     let (hangup, other) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
     let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
-    let app = launch::start(settings).await?;
+    let app = tokio::select! {
+        app = launch::start(settings) => app?,
+        // A start may have to wait long for what it needs.
+        _ = terminate.recv() => return Ok(()),
+    };
     http::admin::start(&app, admin.into_std()?)?;
     tokio::spawn(reload::watch_credentials(app.clone()));
     tokio::spawn(answer_signals(app.clone(), source, level, hangup, other));
@@ -163,7 +169,11 @@ type Level = reload_layer::Handle<LevelFilter, Registry>;
 fn start_log(settings: &Settings) -> Level {
     let is_colourful = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (filter, level) = reload_layer::Layer::new(LevelFilter::from_level(settings.log_level));
-    let log = tracing_subscriber::fmt::layer().with_ansi(is_colourful).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt::layer()
+        .with_ansi(is_colourful)
+        // To report that a line cannot be written it would write to the same place, and panic.
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     if settings.log_json {
         registry.with(log.json()).init();

@@ -25,6 +25,7 @@ pub struct Metrics {
     dropped: IntCounterVec,
     http: HistogramVec,
     unauthorized: IntCounterVec,
+    inflight: IntGauge,
 }
 
 /// Why the gateway ended a connection.
@@ -32,6 +33,8 @@ pub struct Metrics {
 pub(crate) enum Dropped {
     /// Its header did not come in time.
     SlowHeader,
+    /// What came was no header, or too long a one; it was told so.
+    BadHeader,
     /// The body of its request did not come in time; it was told so.
     SlowBody,
     /// It did not take an answer in time.
@@ -43,12 +46,19 @@ pub(crate) enum Dropped {
 }
 
 impl Dropped {
-    pub(crate) const ALL: [Dropped; 4] =
-        [Dropped::SlowHeader, Dropped::SlowReader, Dropped::Evicted, Dropped::Refused];
+    pub(crate) const ALL: [Dropped; 6] = [
+        Dropped::SlowHeader,
+        Dropped::BadHeader,
+        Dropped::SlowBody,
+        Dropped::SlowReader,
+        Dropped::Evicted,
+        Dropped::Refused,
+    ];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Dropped::SlowHeader => "slow_header",
+            Dropped::BadHeader => "bad_header",
             Dropped::SlowBody => "slow_body",
             Dropped::SlowReader => "slow_reader",
             Dropped::Evicted => "evicted",
@@ -88,8 +98,10 @@ impl Default for Metrics {
             )
             .expect(VALID),
             unauthorized: by_label(metrics::UNAUTHORIZED),
+            inflight: IntGauge::new(metrics::INFLIGHT_BYTES.name, metrics::INFLIGHT_BYTES.help).expect(VALID),
         };
-        let own: [Box<dyn Collector>; 7] = [
+        let own: [Box<dyn Collector>; 8] = [
+            Box::new(metrics.inflight.clone()),
             Box::new(metrics.http.clone()),
             Box::new(metrics.unauthorized.clone()),
             Box::new(metrics.connections.clone()),
@@ -138,6 +150,11 @@ impl Metrics {
     /// The number of requests without the token for an endpoint.
     pub(crate) fn unauthorized(&self, endpoint: &str) -> IntCounter {
         self.unauthorized.with_label_values(&[endpoint])
+    }
+
+    /// The bytes of bodies in progress.
+    pub(crate) fn inflight(&self) -> IntGauge {
+        self.inflight.clone()
     }
 
     /// The number of open connections of a listener.

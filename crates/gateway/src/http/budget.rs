@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
+use prometheus::IntGauge;
 
 /// The bytes, and how many there may be.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Budget {
     most: usize,
     /// Without the reserve.
     common: usize,
+    /// Shows `used`.
+    shown: IntGauge,
 }
 
 /// The bytes of one body, free again when this is dropped.
@@ -40,8 +43,8 @@ pub(crate) struct Full;
 impl Budget {
     /// Of `most` bytes, an eighth of them in reserve, as long as a body of `longest` fits beside it.
     #[must_use]
-    pub fn new(most: usize, longest: usize) -> Budget {
-        Budget { used: AtomicUsize::new(0), most, common: (most - most / 8).max(longest.min(most)) }
+    pub fn new(most: usize, longest: usize, shown: IntGauge) -> Budget {
+        Budget { used: AtomicUsize::new(0), most, common: (most - most / 8).max(longest.min(most)), shown }
     }
 
     pub(crate) fn share(self: &Arc<Budget>) -> Share {
@@ -50,7 +53,9 @@ impl Budget {
 
     fn take(&self, bytes: usize, most: usize) -> Result<(), Full> {
         let room = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= most);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).map(drop).map_err(|_| Full)
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).map_err(|_| Full)?;
+        self.shown.add(signed(bytes));
+        Ok(())
     }
 }
 
@@ -80,7 +85,12 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.shown.sub(signed(self.bytes));
     }
+}
+
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 struct Held {
@@ -117,9 +127,13 @@ pub(crate) const EVENT: usize = 512;
 mod tests {
     use super::*;
 
+    fn budget(most: usize, longest: usize) -> Arc<Budget> {
+        Arc::new(Budget::new(most, longest, IntGauge::new("bytes", "bytes").unwrap()))
+    }
+
     #[test]
     fn the_reserve_is_for_small_bodies_and_for_urgent_events() {
-        let budget = Arc::new(Budget::new(1 << 20, 1 << 10));
+        let budget = budget(1 << 20, 1 << 10);
         let (mut large, mut small) = (budget.share(), budget.share());
         large.arrive(7 << 17).unwrap();
         assert_eq!(large.arrive(1), Err(Full), "a large one has no part in the reserve");
@@ -130,12 +144,12 @@ mod tests {
         drop(large);
         small.stay(1, false).unwrap();
         drop(small);
-        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+        assert_eq!((budget.used.load(Ordering::Relaxed), budget.shown.get()), (0, 0));
     }
 
     #[test]
     fn the_longest_body_fits_in_any_case() {
-        let budget = Arc::new(Budget::new(100, 100));
+        let budget = budget(100, 100);
         budget.share().arrive(100).unwrap();
         assert_eq!(budget.share().arrive(101), Err(Full));
     }

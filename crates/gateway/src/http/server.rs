@@ -117,10 +117,13 @@ impl Door {
             .max_headers(MOST_HEADERS)
             .max_buf_size(LONGEST_HEAD)
             .serve_connection(TokioIo::new(stream), service);
-        let connection = connections.watch(connection);
+        let (connection, tally) = (connections.watch(connection), self.tally.clone());
         tokio::spawn(async move {
             tokio::select! {
                 ended = connection => if let Err(error) = ended {
+                    if error.is_parse() {
+                        tally.dropped(Dropped::BadHeader);
+                    }
                     tracing::debug!(%error, %address, "connection ended");
                 },
                 () = place.progress.evicted.notified() => {}

@@ -86,6 +86,13 @@ async fn slow_and_large_heads_and_slow_bodies_are_ended() {
     assert!(say(gateway.port, &many).await.starts_with("HTTP/1.1 431"), "too many headers");
     let long = format!("{head}x-a: {}\r\n\r\n", "b".repeat(60_000));
     assert!(say(gateway.port, &long).await.starts_with("HTTP/1.1 431"), "too long a header");
+    assert!(say(gateway.port, "no header\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+    let dropped = dropped.replace("slow_header", "bad_header");
+    assert_eq!(gateway.metric(&dropped).await, 3);
+    let log = async || {
+        gateway.log().contains("reason=\"bad_header\"") && gateway.log().contains("reason=\"slow_body\"")
+    };
+    within(Duration::from_secs(3), "all is logged", log).await;
 }
 
 #[tokio::test]
@@ -185,6 +192,8 @@ async fn the_admin_port_answers_while_redis_hangs() {
         assert_eq!(answer.status(), status, "{path}");
         assert!(begun.elapsed() < Duration::from_secs(1), "{path} took {:?}", begun.elapsed());
     }
+    let events = gateway.client().post(gateway.admin_path("/datastreams")).json(&event("x", 1)).send().await;
+    assert_eq!(events.unwrap().status(), 404, "it takes no events");
     redis.signal("CONT");
     within(Duration::from_secs(5), "it is healthy again", || async {
         gateway.client().get(gateway.admin_path("/health")).send().await.unwrap().status() == 200
@@ -256,13 +265,11 @@ async fn when_the_bytes_in_flight_are_used_up_priority_1_has_a_reserve() {
             .push(send_raw(gateway.port, &format!("{}{}", announce(256 << 10), " ".repeat(224 << 10))).await);
     }
     within(Duration::from_secs(3), "all but the reserve is used", || async {
-        let (status, answer) = gateway.send(&event("telemetry-data", 1)).await.unwrap();
-        status == 503
-            && answer["reason"] == "busy"
-            && answer["unread"] == true
-            && answer["priority"].is_null()
+        gateway.metric("rule_engine_gateway_inflight_bytes ").await == 448 << 10
     })
     .await;
+    let (status, answer) = gateway.send(&event("telemetry-data", 1)).await.unwrap();
+    assert_eq!((status, &answer["reason"], &answer["unread"]), (503, &json!("busy"), &json!(true)));
     is_well_served(&gateway).await;
     drop(large);
     within(Duration::from_secs(5), "there is room again", || async {
