@@ -119,6 +119,16 @@ metrics! {
     REJECTED = "rule_engine_backpressure_rejected_total", Counter "events", Gateway, &["class", "reason"];
     /// Time from the body of a request to the verdicts on its events
     EMIT_SECONDS = "rule_engine_gateway_emit_seconds", Histogram "seconds", Gateway;
+    /// Time from the header of a request to its answer
+    HTTP_SECONDS = "rule_engine_gateway_http_seconds", Histogram "seconds", Gateway, &["route", "status"];
+    /// Requests without a token that may do what they ask
+    UNAUTHORIZED = "rule_engine_gateway_unauthorized_total", Counter "", Gateway, &["endpoint"];
+    /// Bytes of bodies in progress, with 512 for each event
+    INFLIGHT_BYTES = "rule_engine_gateway_inflight_bytes", Gauge "bytes", Gateway;
+    /// Open connections
+    CONNECTIONS = "rule_engine_gateway_connections", Gauge "", Gateway, &["listener"];
+    /// Connections that the gateway ended, by reason: too slow, no header, to make room, no place
+    CONNECTIONS_DROPPED = "rule_engine_gateway_connections_dropped_total", Counter "", Gateway, &["listener", "reason"];
     /// Whether the queue answers
     REDIS_UP = "rule_engine_redis_up", Gauge "", Gateway;
     /// Memory of the fullest Redis in use

@@ -7,14 +7,17 @@
 //! 3. [`queue`]: the queue behind the gateway, BullMQ's on Redis or one in memory.
 //! 4. [`spill`]: where priority-1 events wait while Redis cannot take them.
 //! 5. [`monitor`]: background work: depth, memory, workers, the log of rejections.
-//! 6. [`app`]: all parts put together, and [`launch`]: from settings to a running gateway.
+//! 6. [`app`]: all parts put together, [`launch`]: from settings to a running gateway, [`descriptors`]: what it needs of the system.
 //! 7. [`http`]: endpoints, limits on clients, the server. [`metrics`]: for Prometheus.
-//! 8. [`settings`]: reads the environment variables of the [`contract`] and reports all mistakes at once.
+//! 8. [`access`]: who may send what. [`reload`]: what changes while the gateway runs.
+//! 9. [`settings`]: reads the environment variables of the [`contract`] and reports all mistakes at once.
 
+pub mod access;
 pub mod app;
 pub mod bus;
 pub mod circuit;
 pub mod database;
+pub mod descriptors;
 pub mod event;
 pub mod http;
 pub mod launch;
@@ -22,6 +25,7 @@ pub mod metrics;
 pub mod monitor;
 pub mod queue;
 pub mod refusal;
+pub mod reload;
 pub mod settings;
 pub mod spill;
 pub mod status;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use contract::metrics::{self, Kind, Metric};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 use crate::refusal::RefusalReason;
@@ -21,7 +21,56 @@ pub struct Metrics {
     accepted: IntCounterVec,
     rejected: IntCounterVec,
     emit: Histogram,
+    connections: IntGaugeVec,
+    dropped: IntCounterVec,
+    http: HistogramVec,
+    unauthorized: IntCounterVec,
+    inflight: IntGauge,
 }
+
+/// Why the gateway ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// Its header did not come in time.
+    SlowHeader,
+    /// What came was no header, or too long a one; it was told so.
+    BadHeader,
+    /// The body of its request did not come in time; it was told so.
+    SlowBody,
+    /// It did not take an answer in time.
+    SlowReader,
+    /// It waited for a request, and another one needed its place.
+    Evicted,
+    /// All places were taken by requests.
+    Refused,
+}
+
+impl Dropped {
+    pub(crate) const ALL: [Dropped; 6] = [
+        Dropped::SlowHeader,
+        Dropped::BadHeader,
+        Dropped::SlowBody,
+        Dropped::SlowReader,
+        Dropped::Evicted,
+        Dropped::Refused,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Dropped::SlowHeader => "slow_header",
+            Dropped::BadHeader => "bad_header",
+            Dropped::SlowBody => "slow_body",
+            Dropped::SlowReader => "slow_reader",
+            Dropped::Evicted => "evicted",
+            Dropped::Refused => "refused",
+        }
+    }
+}
+
+/// What needs a token.
+pub(crate) const UNAUTHORIZED_FOR: [&str; 2] = ["events", "reset"];
+/// The listeners, as metrics and the log name them.
+pub(crate) const LISTENERS: [&str; 2] = ["events", "admin"];
 
 impl Default for Metrics {
     fn default() -> Metrics {
@@ -36,14 +85,46 @@ impl Default for Metrics {
             accepted: by_label(metrics::ACCEPTED),
             rejected: by_label(metrics::REJECTED),
             emit: Histogram::with_opts(emit).expect(VALID),
+            connections: IntGaugeVec::new(
+                Opts::new(metrics::CONNECTIONS.name, metrics::CONNECTIONS.help),
+                metrics::CONNECTIONS.labels,
+            )
+            .expect(VALID),
+            dropped: by_label(metrics::CONNECTIONS_DROPPED),
+            http: HistogramVec::new(
+                HistogramOpts::new(metrics::HTTP_SECONDS.name, metrics::HTTP_SECONDS.help)
+                    .buckets(HTTP_BUCKETS.to_vec()),
+                metrics::HTTP_SECONDS.labels,
+            )
+            .expect(VALID),
+            unauthorized: by_label(metrics::UNAUTHORIZED),
+            inflight: IntGauge::new(metrics::INFLIGHT_BYTES.name, metrics::INFLIGHT_BYTES.help).expect(VALID),
         };
-        let own: [Box<dyn Collector>; 3] = [
+        let own: [Box<dyn Collector>; 8] = [
+            Box::new(metrics.inflight.clone()),
+            Box::new(metrics.http.clone()),
+            Box::new(metrics.unauthorized.clone()),
+            Box::new(metrics.connections.clone()),
+            Box::new(metrics.dropped.clone()),
             Box::new(metrics.accepted.clone()),
             Box::new(metrics.rejected.clone()),
             Box::new(metrics.emit.clone()),
         ];
         for collector in own {
             metrics.registry.register(collector).expect(VALID);
+        }
+        // A series that begins with its first event has no increase over it.
+        for status in ["202", "207", "400", "429", "503"] {
+            metrics.http.with_label_values(&[contract::endpoints::EVENTS.path, status]);
+        }
+        for endpoint in UNAUTHORIZED_FOR {
+            metrics.unauthorized(endpoint);
+        }
+        for listener in LISTENERS {
+            metrics.connections(listener);
+            for why in Dropped::ALL {
+                metrics.dropped(listener, why);
+            }
         }
         metrics
     }
@@ -60,6 +141,30 @@ impl Metrics {
 
     pub(crate) fn emitted_in(&self, time: Duration) {
         self.emit.observe(time.as_secs_f64());
+    }
+
+    pub(crate) fn answered(&self, route: &str, status: &str, time: Duration) {
+        self.http.with_label_values(&[route, status]).observe(time.as_secs_f64());
+    }
+
+    /// The number of requests without the token for an endpoint.
+    pub(crate) fn unauthorized(&self, endpoint: &str) -> IntCounter {
+        self.unauthorized.with_label_values(&[endpoint])
+    }
+
+    /// The bytes of bodies in progress.
+    pub(crate) fn inflight(&self) -> IntGauge {
+        self.inflight.clone()
+    }
+
+    /// The number of open connections of a listener.
+    pub(crate) fn connections(&self, listener: &str) -> IntGauge {
+        self.connections.with_label_values(&[listener])
+    }
+
+    /// The number of connections that a listener ended for a reason.
+    pub(crate) fn dropped(&self, listener: &str, why: Dropped) -> IntCounter {
+        self.dropped.with_label_values(&[listener, why.as_str()])
     }
 
     /// All rejections since the start, by class and reason, in the order of their names.
@@ -151,6 +256,7 @@ fn describe(status: &Status, scrape: &Registry) {
     gauge(metrics::SPILL_BYTES, bytes);
 }
 
+const HTTP_BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
 const EMIT_BUCKETS: [f64; 13] =
     [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 const VALID: &str = "names and labels of the contract are valid, and each is registered once";

@@ -5,19 +5,39 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde_json::json;
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::{Problem, media_type, problem};
+use super::body::{Invalid, Unread};
+use super::{Problem, body};
 use crate::app::App;
 use crate::bus::{Accepted, Answer};
-use crate::event::{self, Format, Mistake};
+use crate::event::MOST_WHOLE;
 use crate::refusal::{Refusal, RefusalReason};
+
+/// One event, or at most as many as MAX_BATCH_EVENTS says.
+pub struct EventsBody;
+
+impl PartialSchema for EventsBody {
+    fn schema() -> RefOr<Schema> {
+        let one = Ref::from_schema_name(EventBody::name());
+        let several = ArrayBuilder::new().items(one.clone()).min_items(Some(1)).max_items(Some(1000));
+        OneOfBuilder::new().item(one).item(several).into()
+    }
+}
+
+impl ToSchema for EventsBody {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((EventBody::name().into(), EventBody::schema()));
+    }
+}
 
 /// An event as clients send it.
 #[derive(Deserialize, ToSchema)]
@@ -29,17 +49,44 @@ use crate::refusal::{Refusal, RefusalReason};
 pub struct EventBody {
     /// Its type, which decides its priority if `priority` is missing.
     #[serde(rename = "type")]
-    #[schema(example = "telemetry-data", min_length = 1, max_length = 128)]
+    #[schema(schema_with = event_type)]
     event_type: String,
-    /// The data of the job; passed on byte for byte.
+    /// The data of the job; passed on byte for byte. Nested at most 64 deep, and with numbers of at most 128 characters.
     #[schema(value_type = Value)]
     data: serde_json::Value,
     /// The organization: text or a whole number.
-    #[schema(example = "org-1")]
+    #[schema(schema_with = organization)]
     organization_id: Option<String>,
     /// 1 (most urgent) to 10.
     #[schema(minimum = 1, maximum = 10)]
     priority: Option<u8>,
+    /// By which a repeated event is known to be the same. For a single event the header `Idempotency-Key` says it too.
+    #[schema(min_length = 1, max_length = 255, pattern = "^[ -~]*$")]
+    idempotency_key: Option<String>,
+}
+
+/// No control characters, and not only spaces.
+const NAME_PATTERN: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
+fn name() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(128))
+        .pattern(Some(NAME_PATTERN))
+}
+
+fn event_type() -> Schema {
+    let meaning = "Its type, which decides its priority if `priority` is missing.";
+    name().description(Some(meaning)).examples([json!("telemetry-data")]).into()
+}
+
+fn organization() -> Schema {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(MOST_WHOLE));
+    let nothing = ObjectBuilder::new().schema_type(Type::Null);
+    let any = AnyOfBuilder::new().item(name()).item(number).item(nothing);
+    any.description(Some("The organization: text or a whole number.")).examples([json!("org-1")]).into()
 }
 
 /// The answer to one event.
@@ -101,105 +148,50 @@ pub struct BatchAnswer {
     pub results: Vec<EventAnswer>,
 }
 
-/// All mistakes of a body.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Invalid {
-    /// `false`.
-    pub success: bool,
-    /// `invalid`.
-    pub error: &'static str,
-    /// The mistakes; nothing was enqueued.
-    pub mistakes: Vec<Mistake>,
+/// The answer to a body of one event, or of several.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "documentation")]
+pub enum Answers {
+    /// Of one.
+    One(EventAnswer),
+    /// Of several.
+    Several(BatchAnswer),
+    /// Of a body that was not looked at.
+    Unread(Unread),
 }
 
 /// Takes one event, an array of events, or one a line.
 #[utoipa::path(
     post, path = endpoints::EVENTS.path, tag = "events",
+    security((), ("token" = [])),
     request_body(content(
-        (EventBody = "application/json"),
+        (EventsBody = "application/json"),
         (String = "application/x-ndjson"),
     )),
     responses(
-        (status = 202, description = "accepted: in the queue, or on disk for it", body = EventAnswer),
+        (status = 202, description = "accepted: in the queue, or on disk for it", body = Answers),
         (status = 207, description = "of several events, some were accepted", body = BatchAnswer),
-        (status = 400, description = "all mistakes of the body", body = Invalid),
+        (status = 400, description = "the mistakes of the body", body = Invalid),
+        (status = 401, description = "the gateway has credentials, and the token is none of them", body = Problem),
+        (status = 403, description = "the token is not for this organization, priority or number of events", body = Invalid),
         (status = 408, description = "the body did not come in time", body = Problem),
         (status = 413, description = "the body is too long", body = Problem),
         (status = 415, description = "neither JSON nor NDJSON, or compressed", body = Problem),
-        (status = 429, description = "the quota of the organization is used up", body = Rejected),
-        (status = 503, description = "rejected; Retry-After says when to come back", body = Rejected),
+        (status = 429, description = "the quota of the organization is used up", body = Answers),
+        (status = 503, description = "rejected; Retry-After says when to come back", body = Answers),
     )
 )]
 pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let format = match media_type(&parts.headers).as_deref() {
-        Some("application/json") => Format::Json,
-        Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Format::Lines,
-        _ => return unsupported("send application/json or application/x-ndjson"),
-    };
-    if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return unsupported("send the body without a content encoding");
-    }
-    // The bytes are held until all events are answered, so that a slow queue cannot make bodies pile up in memory.
-    let (body, _budget) = match read(&app, &parts.headers, body).await {
-        Ok(body) => body,
+    // Held until the answer has been taken, so that neither a slow queue nor slow clients make memory pile up.
+    let (body, share) = match body::read(&app, request).await {
+        Ok(read) => read,
         Err(answer) => return answer,
-    };
-    let body = match event::parse(&body, format, app.settings.limits.batch_events) {
-        Ok(body) => body,
-        Err(mistakes) => {
-            let answer = Invalid { success: false, error: "invalid", mistakes };
-            return (StatusCode::BAD_REQUEST, Json(answer)).into_response();
-        }
     };
     let begun = Instant::now();
     let answers = app.bus.emit(body.events).await;
     app.metrics.emitted_in(begun.elapsed());
-    answer(answers, body.is_single)
-}
-
-/// The body, and its share of the bytes in flight.
-async fn read(
-    app: &App,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<(axum::body::Bytes, tokio::sync::OwnedSemaphorePermit), Response> {
-    let most = app.settings.limits.body_bytes;
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
-        .unwrap_or(most);
-    let too_long = || {
-        problem(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "payload_too_large",
-            format!("a body has at most {most} bytes"),
-        )
-    };
-    if announced > most {
-        return Err(too_long());
-    }
-    let kibibytes = u32::try_from(announced.div_ceil(1024).max(1)).unwrap_or(u32::MAX);
-    let Ok(budget) = app.body_budget.clone().try_acquire_many_owned(kibibytes) else {
-        app.metrics.rejected("unread", RefusalReason::Busy);
-        let refusal = app.circuit.refuse(RefusalReason::Busy);
-        let rejected = Rejected::new("unread".to_owned(), backpressure::Priority::DEFAULT.get(), &refusal);
-        return Err(with_retry_after(
-            (StatusCode::SERVICE_UNAVAILABLE, Json(rejected)).into_response(),
-            refusal.retry_after_seconds(),
-        ));
-    };
-    let bytes = axum::body::to_bytes(body, most);
-    match tokio::time::timeout(app.settings.limits.request_timeout, bytes).await {
-        Ok(Ok(bytes)) => Ok((bytes, budget)),
-        // Apart from errors of the connection, a body can only be too long.
-        Ok(Err(_)) => Err(too_long()),
-        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
-    }
-}
-
-fn unsupported(message: &str) -> Response {
-    problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    share.until_taken(answer(answers, body.is_single))
 }
 
 fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {
@@ -231,13 +223,13 @@ fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {
     }
 }
 
-fn with_retry_after(mut answer: Response, seconds: u64) -> Response {
+pub(super) fn with_retry_after(mut answer: Response, seconds: u64) -> Response {
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     answer
 }
 
 impl Rejected {
-    fn new(class: String, priority: u8, refusal: &Refusal) -> Rejected {
+    pub(super) fn new(class: String, priority: u8, refusal: &Refusal) -> Rejected {
         Rejected {
             success: false,
             error: "rejected",

@@ -195,7 +195,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
 /// Whether the instance should receive traffic, by the checks in the settings.
 #[utoipa::path(
     get, path = endpoints::READINESS.path, tag = "health",
-    responses((status = OK, body = Readiness), (status = 503, description = "not ready", body = Readiness))
+    responses((status = OK, description = "ready", body = Readiness), (status = 503, description = "not ready", body = Readiness))
 )]
 pub async fn readiness(State(app): State<Arc<App>>) -> Response {
     let counts = app.settings.readiness;
@@ -228,7 +228,7 @@ pub async fn readiness(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Whether the process is alive. Checks nothing else: a silent queue is no reason to restart the gateway.
-#[utoipa::path(get, path = endpoints::LIVENESS.path, tag = "health", responses((status = OK, body = Liveness)))]
+#[utoipa::path(get, path = endpoints::LIVENESS.path, tag = "health", responses((status = OK, description = "alive", body = Liveness)))]
 pub async fn liveness(State(_): State<Arc<App>>) -> Json<Liveness> {
     Json(Liveness { status: "alive", timestamp: timestamp(SystemTime::now()) })
 }

@@ -7,6 +7,7 @@
 
 mod policy;
 mod reader;
+mod unknown;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,11 +18,12 @@ use std::time::Duration;
 
 use backpressure::{Config, Priority};
 use contract::events;
-use contract::variable::priorities;
+use contract::variable::{Variable, priorities};
 use contract::variables::{self, backoff_kind, depth_mode, queue_order};
 
 use crate::database::DatabaseAddress;
 use reader::Reader;
+pub use unknown::{Unknown, unknown};
 
 /// How the gateway knows the depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +121,46 @@ pub struct RequestLimits {
     pub batch_events: usize,
     /// Bytes of all bodies at a time.
     pub inflight_bytes: usize,
-    /// Connections at a time.
-    pub connections: usize,
+    /// Limits on each connection.
+    pub connections: ConnectionLimits,
     /// Time for a body.
     pub request_timeout: Duration,
-    /// Time for a header, from the connection or the request before it.
-    pub keep_alive_timeout: Duration,
+    /// Bytes of a body that have to come in a second; 0 for no such limit.
+    pub body_rate: u32,
+    /// Time between the signal to end and the end of listening.
+    pub drain_delay: Duration,
     /// Time to drain.
     pub shutdown_timeout: Duration,
+}
+
+impl RequestLimits {
+    /// How long a body may take of which so many bytes have come.
+    #[must_use]
+    pub fn body_time(&self, bytes: usize) -> Duration {
+        if self.body_rate == 0 {
+            return self.request_timeout;
+        }
+        let by_rate = Duration::from_secs_f64(bytes as f64 / f64::from(self.body_rate));
+        self.request_timeout.min(BODY_GRACE + by_rate)
+    }
+}
+
+/// Time that a body may take whatever its length.
+const BODY_GRACE: Duration = Duration::from_secs(1);
+
+/// Limits on connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// At a time.
+    pub most: usize,
+    /// At a time from one address.
+    pub most_per_address: usize,
+    /// Time for a header.
+    pub header_timeout: Duration,
+    /// Time between two requests.
+    pub keep_alive_timeout: Duration,
+    /// Time for a client to take an answer.
+    pub write_timeout: Duration,
 }
 
 /// Settings of the journal.
@@ -165,6 +199,8 @@ pub struct Settings {
     pub quota: Option<Quota>,
     /// What the readiness endpoint checks.
     pub readiness: ReadinessChecks,
+    /// The file of credentials; `None` for access without them.
+    pub credentials: Option<PathBuf>,
     /// Token of the reset endpoint.
     pub reset_token: Option<String>,
     /// The database to report on.
@@ -175,6 +211,8 @@ pub struct Settings {
     pub limits: RequestLimits,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to listen for probes, Prometheus and operators.
+    pub admin: SocketAddr,
     /// Least severe level that is logged.
     pub log_level: tracing::Level,
     /// Whether to log JSON.
@@ -213,14 +251,6 @@ impl fmt::Display for Mistakes {
 impl std::error::Error for Mistakes {}
 
 impl Settings {
-    /// Settings from the environment.
-    ///
-    /// # Errors
-    /// All mistakes.
-    pub fn from_env() -> Result<Settings, Mistakes> {
-        Settings::read(|name| std::env::var(name).ok())
-    }
-
     /// Settings that `find` looks up by name. An empty value counts as none.
     ///
     /// # Errors
@@ -246,18 +276,54 @@ impl Settings {
             memory_watermarks_ppm: read_watermarks(&mut reader),
             quota: read_quota(&mut reader),
             readiness: read_readiness(&mut reader),
+            credentials: reader.optional(&variables::CREDENTIALS_FILE, |text| Some(PathBuf::from(text))),
             reset_token: reader.optional(&variables::RESET_TOKEN, |text| Some(text.to_owned())),
             database: reader.optional(&variables::DATABASE_URL, DatabaseAddress::parse),
             environment: reader.text(&variables::ENVIRONMENT),
             limits: read_limits(&mut reader),
-            listen: SocketAddr::new(
-                reader.parsed(&variables::HOST, |text| text.parse().ok(), IpAddr::from([0, 0, 0, 0])),
-                reader.number(&variables::PORT),
-            ),
+            listen: read_address(&mut reader, &variables::HOST, &variables::PORT),
+            admin: read_address(&mut reader, &variables::ADMIN_HOST, &variables::ADMIN_PORT),
             log_level: reader.word(&variables::LOG_LEVEL).parse().expect("the words are those of tracing"),
             log_json: reader.word(&variables::LOG_FORMAT) == "json",
         };
+        // Whoever looks up the values has opened it.
+        reader.optional(&variables::SETTINGS_FILE, |_| Some(()));
+        let is_open = reader.flag(&variables::OPEN_ACCESS);
+        if settings.needs_credentials() && !is_open && !reader.is_wrong(&variables::CREDENTIALS_FILE) {
+            let [open, host] = [variables::OPEN_ACCESS.name, variables::HOST.name];
+            let allowed = format!(
+                "a file of credentials, or {open}=true for access without them, or a loopback {host}"
+            );
+            reader.refuse(&variables::CREDENTIALS_FILE, allowed);
+        }
         reader.end().map(|()| settings)
+    }
+
+    /// Whether strangers could send to a production queue. A demo is none.
+    fn needs_credentials(&self) -> bool {
+        let is_public = !self.listen.ip().to_canonical().is_loopback();
+        self.credentials.is_none() && is_public && self.environment == "production" && self.redis.is_some()
+    }
+
+    /// The most bytes of memory that the process keeps resident, and the sum that they are.
+    #[must_use]
+    pub fn memory_bound(&self) -> (u64, String) {
+        let of = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let connections = of(self.limits.connections.most) * CONNECTION_BYTES;
+        let bodies = of(self.limits.inflight_bytes).saturating_mul(COPIES);
+        let queue = if self.redis.is_some() { 0 } else { EMBEDDED_BYTES };
+        let bound = BASE_BYTES.saturating_add(connections).saturating_add(bodies).saturating_add(queue);
+        let mut sum = format!(
+            "{} MiB + {} KiB x {} + {COPIES} x {}",
+            BASE_BYTES >> 20,
+            CONNECTION_BYTES >> 10,
+            variables::MAX_CONNECTIONS.name,
+            variables::MAX_INFLIGHT_BYTES.name
+        );
+        if queue > 0 {
+            sum += &format!(" + {} MiB for the queue in memory", queue >> 20);
+        }
+        (bound, sum)
     }
 
     /// The priority of an event type that gives none itself.
@@ -265,6 +331,21 @@ impl Settings {
     pub fn priority_of(&self, event_type: &str) -> Priority {
         self.priorities.get(event_type).copied().unwrap_or(self.policy.default_priority())
     }
+}
+
+/// The program, its stacks, the admin port and the spill's index.
+const BASE_BYTES: u64 = 48 << 20;
+/// A header, an answer that has not been taken, and what hyper and tokio keep of a connection.
+const CONNECTION_BYTES: u64 = 48 << 10;
+/// How often the bytes of a body exist at a time: as they came, as data of an event, as a job, in a command to Redis and in its
+/// buffer, or in a record of the journal; some of them in blocks that have grown to twice their content.
+const COPIES: u64 = 4;
+/// The bound of the queue in memory, with what its jobs take beside their data.
+const EMBEDDED_BYTES: u64 = 768 << 20;
+
+fn read_address(reader: &mut Reader<'_>, host: &Variable, port: &Variable) -> SocketAddr {
+    let host = reader.parsed(host, |text| text.parse().ok(), IpAddr::from([0, 0, 0, 0]));
+    SocketAddr::new(host, reader.number(port))
 }
 
 fn read_priorities(reader: &mut Reader<'_>) -> BTreeMap<String, Priority> {
@@ -310,9 +391,16 @@ fn read_limits(reader: &mut Reader<'_>) -> RequestLimits {
         body_bytes: reader.number(&variables::MAX_BODY_BYTES),
         batch_events: reader.number(&variables::MAX_BATCH_EVENTS),
         inflight_bytes: reader.number(&variables::MAX_INFLIGHT_BYTES),
-        connections: reader.number(&variables::MAX_CONNECTIONS),
+        connections: ConnectionLimits {
+            most: reader.number(&variables::MAX_CONNECTIONS),
+            most_per_address: reader.number(&variables::MAX_CONNECTIONS_PER_ADDRESS),
+            header_timeout: reader.milliseconds(&variables::HEADER_TIMEOUT_MS),
+            keep_alive_timeout: reader.milliseconds(&variables::KEEP_ALIVE_TIMEOUT_MS),
+            write_timeout: reader.milliseconds(&variables::WRITE_TIMEOUT_MS),
+        },
         request_timeout: reader.milliseconds(&variables::REQUEST_TIMEOUT_MS),
-        keep_alive_timeout: reader.milliseconds(&variables::KEEP_ALIVE_TIMEOUT_MS),
+        body_rate: reader.number(&variables::MIN_BODY_BYTES_PER_SECOND),
+        drain_delay: reader.milliseconds(&variables::DRAIN_DELAY_MS),
         shutdown_timeout: reader.milliseconds(&variables::SHUTDOWN_TIMEOUT_MS),
     };
     reader.compare(&variables::MAX_INFLIGHT_BYTES);
@@ -350,6 +438,18 @@ fn read_redis(reader: &mut Reader<'_>) -> Option<RedisSettings> {
         deduplication: Duration::from_secs(reader.number(&variables::SPILL_DEDUPLICATION_SECONDS)),
         allow_eviction: reader.flag(&variables::ALLOW_EVICTION),
     };
+    // Nobody is to lose events to a queue in memory because a URL is missing.
+    match (&url, reader.flag(&variables::EMBEDDED_QUEUE)) {
+        (None, false) if !reader.is_wrong(&variables::REDIS_URL) => {
+            let other =
+                format!("{}, or {}=true", variables::REDIS_URL.allowed(), variables::EMBEDDED_QUEUE.name);
+            reader.refuse(&variables::REDIS_URL, other);
+        }
+        (Some(_), true) => {
+            reader.refuse(&variables::EMBEDDED_QUEUE, format!("false beside {}", variables::REDIS_URL.name));
+        }
+        _ => {}
+    }
     url.map(|_| settings)
 }
 

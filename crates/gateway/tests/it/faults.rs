@@ -174,6 +174,8 @@ async fn a_redis_that_evicts_is_refused_unless_it_is_allowed() {
             .env("REDIS_URL", &url)
             .env("HOST", "127.0.0.1")
             .env("PORT", "0")
+            .env("ADMIN_PORT", "0")
+            .env("OPEN_ACCESS", "true")
             .env("SPILL_DIR", "off")
             .env("ALLOW_EVICTION", allow)
             .stderr(std::process::Stdio::piped())

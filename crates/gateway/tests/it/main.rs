@@ -4,6 +4,7 @@
 
 mod bullmq;
 mod cluster;
+mod credentials;
 mod endpoints;
 mod event;
 mod faults;
