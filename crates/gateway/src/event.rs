@@ -21,6 +21,8 @@ pub struct Event {
     pub organization: Option<String>,
     /// As given; `None` for that of its type.
     pub priority: Option<Priority>,
+    /// The client sends the event again with the same key, and means the same event.
+    pub idempotency_key: Option<String>,
     /// JSON text.
     pub data: Box<RawValue>,
 }
@@ -182,6 +184,7 @@ fn event(fields: &[(Cow<'_, str>, &RawValue)], place: &str, mistakes: &mut Vec<M
         event_type: event_type?,
         organization: organization.flatten(),
         priority: priority.flatten(),
+        idempotency_key: None,
         data: data?.to_owned(),
     })
 }

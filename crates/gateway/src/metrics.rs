@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use contract::events;
 use contract::metrics::{self, Kind, Metric};
 use prometheus::core::Collector;
 use prometheus::{
@@ -20,6 +21,7 @@ pub struct Metrics {
     registry: Registry,
     accepted: IntCounterVec,
     rejected: IntCounterVec,
+    unknown: IntCounterVec,
     emit: Histogram,
 }
 
@@ -35,11 +37,17 @@ impl Default for Metrics {
             registry: Registry::new(),
             accepted: by_label(metrics::ACCEPTED),
             rejected: by_label(metrics::REJECTED),
+            unknown: by_label(metrics::UNKNOWN),
             emit: Histogram::with_opts(emit).expect(VALID),
         };
-        let own: [Box<dyn Collector>; 3] = [
+        // A burst right after the start is an increase only if there was a 0 before it.
+        for class in events::ALL.iter().map(|event| event.name).chain([events::OTHER]) {
+            metrics.unknown.with_label_values(&[class]);
+        }
+        let own: [Box<dyn Collector>; 4] = [
             Box::new(metrics.accepted.clone()),
             Box::new(metrics.rejected.clone()),
+            Box::new(metrics.unknown.clone()),
             Box::new(metrics.emit.clone()),
         ];
         for collector in own {
@@ -56,6 +64,10 @@ impl Metrics {
 
     pub(crate) fn rejected(&self, class: &str, reason: RefusalReason) {
         self.rejected.with_label_values(&[class, reason.as_str()]).inc();
+    }
+
+    pub(crate) fn unknown(&self, class: &str) {
+        self.unknown.with_label_values(&[class]).inc();
     }
 
     pub(crate) fn emitted_in(&self, time: Duration) {

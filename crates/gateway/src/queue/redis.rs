@@ -1,31 +1,27 @@
 //! The queue of BullMQ on Redis, as a producer and as a reader of its counts.
 //!
-//! Keys and their meaning are those of BullMQ 5 and 6, observed on the wire. One script call adds a job, and can compare the depth
-//! first. A queue lives on one Redis core, so several queues (shards) can share the load: jobs go to them in turn, and each shard
-//! compares its own depth with its share of a limit.
+//! Keys and their meaning are those of BullMQ 5 and 6, observed on the wire. One script call adds jobs of many requests, and can
+//! compare the depth first; [`super::line`] puts calls together. A queue lives on one Redis core, so several queues (shards) can share
+//! the load: the id of a job tells its shard, and each shard compares its own depth with its share of a limit.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backpressure::Priority;
 use contract::variables::backoff_kind;
 use futures_util::future::join_all;
 
+use super::line::{Carrier, Line};
 use super::link::{Link, Place, Script};
-use super::{Counts, Enqueued, Job, Memory, Offer, Queue, QueueError, WorkerInfo};
+use super::{Counts, Enqueued, Memory, Offer, Queue, QueueError, Repeat, WorkerInfo};
 use crate::settings::{JobBackoff, Keep, RedisSettings};
 
 /// One or more BullMQ queues, used as one.
 pub struct RedisQueue {
-    shards: Vec<Shard>,
-    next: AtomicUsize,
-    enqueue: Script,
+    lines: Vec<Arc<Line<Shard>>>,
     counts: Script,
-    by_priority: bool,
-    /// Options of a job up to its priority, and from there on.
-    options: (String, String),
-    deduplication_ms: u64,
 }
 
 struct Shard {
@@ -39,42 +35,32 @@ struct Shard {
     client_name: String,
     /// Highest count of completed jobs so far: a counter must not fall.
     completed: AtomicU64,
+    enqueue: Script,
+    manner: Arc<Manner>,
+    /// Ids that Redis need not remember any more: their jobs are answered, so the gateway sends them no second time.
+    answered: Mutex<Vec<String>>,
+}
+
+/// What all calls have in common.
+struct Manner {
+    by_priority: bool,
+    /// Options of a job up to its priority, and from there on.
+    options: (String, String),
+    /// How long ids of jobs without an answer are remembered.
+    unanswered_ms: u64,
+    /// Half the window of keys.
+    generation_ms: u64,
+    /// Keys in the window, in one shard.
+    most_keys: u64,
+    shards: u64,
 }
 
 impl RedisQueue {
     /// The queue `name`. Returns at once and connects in the background.
     #[must_use]
     pub fn start(settings: &RedisSettings, name: &str) -> RedisQueue {
-        let is_tagged = settings.cluster || settings.shards > 1;
-        let shards = (0..settings.shards).map(|index| {
-            // Braces put all keys of a queue into one slot; workers must use the name with them.
-            let name = if is_tagged { format!("{{{name}-{index}}}") } else { name.to_owned() };
-            let base = format!("{}:{name}:", settings.prefix);
-            let wait = format!("{base}wait");
-            let place = Place {
-                url: settings.url.clone(),
-                slot_key: settings.cluster.then(|| wait.clone()),
-                timeout: settings.timeout,
-            };
-            Shard {
-                link: Link::start(place),
-                client_name: format!("{}:{}", settings.prefix, base64(name.as_bytes())),
-                name,
-                base,
-                wait,
-                completed: AtomicU64::new(0),
-            }
-        });
-        let keep = |keep| match keep {
-            Keep::All => "false".to_owned(),
-            Keep::Latest(0) => "true".to_owned(),
-            Keep::Latest(count) => format!("{{\"count\":{count}}}"),
-        };
-        RedisQueue {
-            shards: shards.collect(),
-            next: AtomicUsize::new(0),
-            enqueue: Script::new(include_str!("enqueue.lua")),
-            counts: Script::new(include_str!("counts.lua")),
+        let shards = u64::from(settings.shards);
+        let manner = Arc::new(Manner {
             by_priority: settings.by_priority,
             options: (
                 format!("{{\"attempts\":{}{}", settings.attempts, backoff(settings.backoff)),
@@ -84,56 +70,92 @@ impl RedisQueue {
                     keep(settings.keep_failed)
                 ),
             ),
-            deduplication_ms: u64::try_from(settings.deduplication.as_millis()).unwrap_or(u64::MAX),
-        }
+            unanswered_ms: milliseconds(settings.deduplication),
+            generation_ms: milliseconds(settings.idempotency.window).div_ceil(2),
+            most_keys: settings.idempotency.most_keys.div_ceil(shards),
+            shards,
+        });
+        let is_tagged = settings.cluster || settings.shards > 1;
+        let lines = (0..settings.shards).map(|index| {
+            // Braces put all keys of a queue into one slot; workers must use the name with them.
+            let name = if is_tagged { format!("{{{name}-{index}}}") } else { name.to_owned() };
+            let base = format!("{}:{name}:", settings.prefix);
+            let wait = format!("{base}wait");
+            let place = Place {
+                url: settings.url.clone(),
+                slot_key: settings.cluster.then(|| wait.clone()),
+                timeout: settings.timeout,
+            };
+            let shard = Shard {
+                link: Link::start(place),
+                client_name: format!("{}:{}", settings.prefix, base64(name.as_bytes())),
+                name,
+                base,
+                wait,
+                completed: AtomicU64::new(0),
+                enqueue: Script::new(include_str!("enqueue.lua")),
+                manner: manner.clone(),
+                answered: Mutex::default(),
+            };
+            let line = Line::start(shard, settings.line);
+            tokio::spawn(forget_when_idle(line.clone()));
+            line
+        });
+        RedisQueue { lines: lines.collect(), counts: Script::new(include_str!("counts.lua")) }
     }
 
     /// Waits until all shards are connected, at most for `patience`.
     pub async fn wait(&self, patience: Duration) -> bool {
-        join_all(self.shards.iter().map(|shard| shard.link.wait(patience)))
-            .await
-            .into_iter()
-            .all(|is_up| is_up)
+        join_all(self.shards().map(|shard| shard.link.wait(patience))).await.into_iter().all(|is_up| is_up)
     }
 
-    /// The shard of a job. A job with an id always has the same one, so that a second sending is recognised.
-    fn shard_of(&self, job: &Job) -> &Shard {
-        let number = match &job.id {
-            Some(id) => crc32fast::hash(id.as_bytes()) as usize,
-            None => self.next.fetch_add(1, Ordering::Relaxed),
-        };
-        &self.shards[number % self.shards.len()]
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.lines.iter().map(|line| line.carrier())
     }
 
-    async fn offer(&self, Offer { job, limit }: Offer<'_>) -> Result<Enqueued, QueueError> {
-        let shard = self.shard_of(job);
-        let mut command = self.enqueue.call(&shard.wait);
-        let priority = if self.by_priority { job.priority.get() } else { 0 };
-        let (head, tail) = &self.options;
-        let options = if priority > 0 {
-            format!("{head},\"priority\":{priority}{tail}")
-        } else {
-            format!("{head}{tail}")
+    /// The number of the shard of a job: always the same for one id, so that a second sending is recognised.
+    fn shard_of(&self, id: &str) -> usize {
+        crc32fast::hash(id.as_bytes()) as usize % self.lines.len()
+    }
+}
+
+#[async_trait]
+impl Carrier for Shard {
+    async fn carry(&self, offers: &[Offer]) -> Vec<Result<Enqueued, QueueError>> {
+        let forgotten = self.take_answered();
+        let command = self.command(offers, &forgotten);
+        let (mut depth, codes): (u64, String) = match self.link.run(&self.enqueue, &command).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.lock_answered().extend(forgotten);
+                return vec![Err(error); offers.len()];
+            }
         };
-        command.arg(&job.name).arg(&job.data).arg(options).arg(job.timestamp_ms).arg(priority);
-        match limit {
-            Some(limit) => command.arg(limit / self.parts()),
-            None => command.arg(""),
-        };
-        command.arg(job.id.as_deref().unwrap_or("")).arg(self.deduplication_ms);
-        let (code, id, depth): (u8, String, u64) = shard.link.run(&self.enqueue, &command).await?;
-        Ok(match code {
-            1 => Enqueued::Added { id, depth },
-            2 => Enqueued::Duplicate { id },
+        let answer = |code: u8| match code {
+            b'1' => {
+                depth += 1;
+                Enqueued::Added { depth: depth - 1 }
+            }
+            b'2' => Enqueued::Duplicate,
+            b'3' => Enqueued::TooManyKeys,
             _ => Enqueued::Refused { depth },
-        })
+        };
+        let answers: Vec<Enqueued> = codes.bytes().map(answer).collect();
+        let is_in_queue = |answer: &Enqueued| matches!(answer, Enqueued::Added { .. } | Enqueued::Duplicate);
+        let answered = offers
+            .iter()
+            .zip(&answers)
+            .filter(|(offer, answer)| offer.repeat == Repeat::Gateway && is_in_queue(answer))
+            .map(|(offer, _)| offer.job.id.clone());
+        self.lock_answered().extend(answered);
+        answers.into_iter().map(Ok).collect()
     }
 }
 
 #[async_trait]
 impl Queue for RedisQueue {
     async fn depth(&self) -> Result<u64, QueueError> {
-        let depths = self.shards.iter().map(async |shard| {
+        let depths = self.shards().map(async |shard| {
             let mut lengths = ::redis::pipe();
             lengths.cmd("LLEN").arg(&shard.wait);
             lengths.cmd("LLEN").arg(format!("{}paused", shard.base));
@@ -146,7 +168,7 @@ impl Queue for RedisQueue {
     }
 
     async fn counts(&self) -> Result<Counts, QueueError> {
-        let counts = self.shards.iter().map(async |shard| {
+        let counts = self.shards().map(async |shard| {
             let answer: Vec<u64> = shard.link.run(&self.counts, &self.counts.call(&shard.wait)).await?;
             let [
                 wait,
@@ -184,16 +206,22 @@ impl Queue for RedisQueue {
         join_all(counts).await.into_iter().try_fold(Counts::default(), |sum, counts| Ok(sum.plus(counts?)))
     }
 
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>> {
-        match offers {
-            [offer] => vec![self.offer(*offer).await],
-            // They are pipelined in order, and Redis runs them in that order.
-            offers => join_all(offers.iter().map(|offer| self.offer(*offer))).await,
+    async fn enqueue(&self, offers: &[Offer]) -> Vec<Result<Enqueued, QueueError>> {
+        if let [line] = &self.lines[..] {
+            return line.pass(offers.to_vec()).await;
         }
+        let mut shares: Vec<Vec<Offer>> = vec![Vec::new(); self.lines.len()];
+        let homes: Vec<usize> = offers.iter().map(|offer| self.shard_of(&offer.job.id)).collect();
+        for (offer, home) in offers.iter().zip(&homes) {
+            shares[*home].push(offer.clone());
+        }
+        let answers = join_all(self.lines.iter().zip(shares).map(|(line, share)| line.pass(share))).await;
+        let mut answers: Vec<_> = answers.into_iter().map(Vec::into_iter).collect();
+        homes.into_iter().map(|home| answers[home].next().expect("an answer for each offer")).collect()
     }
 
     async fn memory(&self) -> Result<Memory, QueueError> {
-        let memories = self.shards.iter().map(async |shard| {
+        let memories = self.shards().map(async |shard| {
             let info: String = shard.link.ask(::redis::cmd("INFO").arg("memory")).await?;
             let field = |name: &str| {
                 info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
@@ -221,7 +249,7 @@ impl Queue for RedisQueue {
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {
-        let lists = self.shards.iter().map(async |shard| {
+        let lists = self.shards().map(async |shard| {
             let clients: String = shard.link.ask(::redis::cmd("CLIENT").arg("LIST")).await?;
             Ok(clients.lines().filter_map(|line| shard.worker(line)).collect::<Vec<_>>())
         });
@@ -233,17 +261,56 @@ impl Queue for RedisQueue {
     }
 
     fn is_connected(&self) -> bool {
-        self.shards.iter().all(|shard| shard.link.is_connected())
+        self.shards().all(|shard| shard.link.is_connected())
     }
 
     fn parts(&self) -> u64 {
-        self.shards.len() as u64
+        self.lines.len() as u64
     }
 
     async fn close(&self, _patience: Duration) {}
 }
 
 impl Shard {
+    /// The call of the script.
+    fn command(&self, offers: &[Offer], forgotten: &[String]) -> ::redis::Cmd {
+        let Manner { by_priority, options: (head, tail), unanswered_ms, generation_ms, most_keys, shards } =
+            &*self.manner;
+        let mut command = self.enqueue.call(&self.wait);
+        command.arg(head).arg(tail).arg(unanswered_ms).arg(generation_ms).arg(most_keys);
+        command.arg(forgotten.len()).arg(forgotten);
+        for Offer { job, limit, repeat } in offers {
+            let urgent = job.priority == Priority::MOST_URGENT;
+            command.arg(&job.id).arg(&job.name).arg(&job.data).arg(job.timestamp_ms);
+            command.arg(if *by_priority { job.priority.get() } else { 0 });
+            match limit {
+                Some(limit) => command.arg(limit / shards),
+                None => command.arg(""),
+            };
+            command.arg(match repeat {
+                Repeat::Never => "0",
+                Repeat::Gateway => "1",
+                Repeat::Client if urgent => "4",
+                Repeat::Client => "2",
+                Repeat::Again => "3",
+            });
+        }
+        command
+    }
+
+    /// Some of the ids that Redis need not remember any more.
+    fn take_answered(&self) -> Vec<String> {
+        let mut answered = self.lock_answered();
+        // Those that Redis could not be told for long expire there by themselves.
+        answered.truncate(MOST_ANSWERED);
+        let rest = answered.len().saturating_sub(FORGOTTEN_AT_A_TIME);
+        answered.split_off(rest)
+    }
+
+    fn lock_answered(&self) -> MutexGuard<'_, Vec<String>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The worker on one line of `CLIENT LIST`, if any: BullMQ names exactly one connection of each worker.
     fn worker(&self, line: &str) -> Option<WorkerInfo> {
         let field = |name: &str| line.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
@@ -259,6 +326,33 @@ impl Shard {
         })
     }
 }
+
+/// Lets Redis forget the last ids also when no event comes after them.
+async fn forget_when_idle(line: Arc<Line<Shard>>) {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        if !line.carrier().lock_answered().is_empty() {
+            line.carrier().carry(&[]).await;
+        }
+    }
+}
+
+fn keep(keep: Keep) -> String {
+    match keep {
+        Keep::All => "false".to_owned(),
+        Keep::Latest(0) => "true".to_owned(),
+        Keep::Latest(count) => format!("{{\"count\":{count}}}"),
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+const IDLE: Duration = Duration::from_secs(1);
+/// More than a call adds, so that the rest shrinks.
+const FORGOTTEN_AT_A_TIME: usize = 256;
+const MOST_ANSWERED: usize = 65_536;
 
 /// BullMQ's option for the pause before a further attempt.
 fn backoff(backoff: Option<JobBackoff>) -> String {

@@ -57,13 +57,13 @@ impl Queue for Pretended {
         }
     }
 
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>> {
+    async fn enqueue(&self, offers: &[Offer]) -> Vec<Result<Enqueued, QueueError>> {
         let mut outcomes = Vec::new();
         for offer in offers {
             let depth = self.depth().await;
             outcomes.push(depth.map(|depth| match offer.limit {
                 Some(limit) if depth >= limit => Enqueued::Refused { depth },
-                _ => Enqueued::Added { id: "1".to_owned(), depth },
+                _ => Enqueued::Added { depth },
             }));
         }
         outcomes
