@@ -12,5 +12,6 @@ mod limits;
 mod outcomes;
 mod overshoot;
 mod queue;
+mod repeats;
 mod settings;
 mod support;
