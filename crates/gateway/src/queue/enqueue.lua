@@ -52,7 +52,7 @@ local function was_added(id, memory)
   return call('EXISTS', base .. id) == 1 or (memory == '3' and call('SISMEMBER', sent(id), id) == 1)
 end
 
-local events, answers = base .. 'events', {}
+local events, answers, options = base .. 'events', {}, {}
 local scores, plain, to_send, to_see = {}, {}, {}, {}
 local first = 7 + ARGV[6]
 for at = first, #ARGV, 7 do
@@ -66,15 +66,15 @@ for at = first, #ARGV, 7 do
   elseif is_keyed and not has_room(memory) then
     answer = '3'
   else
-    local options = ARGV[1] .. (priority ~= '0' and ',"priority":' .. priority or '') .. ARGV[2]
-    call('HSET', base .. id, 'name', name, 'data', ARGV[at + 2], 'opts', options, 'timestamp', ARGV[at + 3],
+    options[priority] = options[priority] or ARGV[1] .. (priority ~= '0' and ',"priority":' .. priority or '') .. ARGV[2]
+    call('HSET', base .. id, 'name', name, 'data', ARGV[at + 2], 'opts', options[priority], 'timestamp', ARGV[at + 3],
       'delay', '0', 'priority', priority)
     depth = depth + 1
     if priority ~= '0' then
-      table.insert(scores, priority)
-      table.insert(scores, id)
+      scores[#scores + 1] = priority
+      scores[#scores + 1] = id
     else
-      table.insert(plain, id)
+      plain[#plain + 1] = id
     end
     if memory == '1' then
       local set = sent(id)
@@ -90,7 +90,7 @@ for at = first, #ARGV, 7 do
     call('XADD', events, '*', 'event', 'waiting', 'jobId', id)
   end
   if memory == '3' and answer ~= '0' then table.insert(to_see, id) end
-  table.insert(answers, answer)
+  answers[#answers + 1] = answer
 end
 
 if depth > before then
