@@ -91,7 +91,7 @@ metrics! {
     QUEUE_FAILED = "rule_engine_queue_failed", Gauge "jobs", Queue;
     /// Whether the queue is paused
     QUEUE_PAUSED = "rule_engine_queue_paused", Gauge "", Queue;
-    /// Number of jobs completed since the queue exists; never falls
+    /// Number of jobs completed since the queue exists
     QUEUE_COMPLETED = "rule_engine_queue_completed", Gauge "jobs", Queue;
     /// Number of jobs completed
     QUEUE_COMPLETED_TOTAL = "rule_engine_queue_completed_total", Counter "jobs", Queue;

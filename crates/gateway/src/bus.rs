@@ -303,7 +303,7 @@ impl Bus {
         let otherwise = match answer {
             Ok(Enqueued::TooManyKeys) => return refused(RefusalReason::TooManyKeys),
             Ok(_) => refused(RefusalReason::Contended),
-            Err(QueueError::Unavailable(why)) => {
+            Err(QueueError::Unavailable(why) | QueueError::Denied(why)) => {
                 tracing::debug!(why, "a job could not be enqueued");
                 refused(RefusalReason::QueueUnavailable)
             }

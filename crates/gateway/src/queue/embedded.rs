@@ -168,7 +168,7 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn memory(&self) -> Result<Memory, QueueError> {
-        Ok(Memory { used: self.shared.lock().bytes, max: MOST_BYTES, evicts: None })
+        Ok(Memory { used: self.shared.lock().bytes, max: MOST_BYTES, evicts: None, is_read_only: false })
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {

@@ -35,6 +35,8 @@ pub(super) struct Link {
     started: Instant,
     /// When Redis last answered anything, in nanoseconds since then.
     heard: AtomicU64,
+    /// When the connection was opened, likewise.
+    opened: AtomicU64,
     lost: Notify,
     connected: Notify,
     /// Nodes of the cluster, as last reported.
@@ -49,6 +51,7 @@ impl Link {
             current: RwLock::new(None),
             started: Instant::now(),
             heard: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
             lost: Notify::new(),
             connected: Notify::new(),
             nodes: Mutex::default(),
@@ -73,6 +76,7 @@ impl Link {
                     }
                 }
             };
+            self.opened.store(self.now(), Ordering::Relaxed);
             self.put(Some((generation, connection)));
             tracing::info!(generation, "connected to Redis");
             (wait, is_told) = (SHORTEST_WAIT, false);
@@ -157,18 +161,23 @@ impl Link {
         let text = error.to_string();
         // Before version 7 Redis puts the error of a script's command into a text of its own.
         let is = |code: &str| error.code() == Some(code) || text.contains(&format!("-{code} "));
-        // The server became a replica, lost the slot, or goes away: find another one.
         let is_elsewhere = ELSEWHERE.into_iter().any(is);
+        // The server became a replica, lost the slot, or goes away: find another one. But if this is what was found just now, there
+        // is no other yet.
+        let is_to_be_left =
+            is_elsewhere && self.now().saturating_sub(self.opened.load(Ordering::Relaxed)) > SHORTEST_STAY;
         // Answers come in the order of the commands, so a server that answered others meanwhile is slow, and one that answered
         // nothing is asked whether it lives, on a new connection, before it is sent anything more.
         let is_silent = error.is_timeout() && self.heard.load(Ordering::Relaxed) < sent.at;
         let is_broken = error.is_connection_dropped() || (error.is_io_error() && !error.is_timeout());
-        if is_silent || is_elsewhere || is_broken {
+        if is_silent || is_to_be_left || is_broken {
             self.lose(sent.generation, &text);
         } else if !error.is_timeout() {
             self.heard.store(self.now(), Ordering::Relaxed);
         }
-        if is("OOM") {
+        if text.contains("NOPERM") || text.contains("no permissions") {
+            QueueError::Denied(text)
+        } else if is("OOM") {
             QueueError::Full("Redis is at maxmemory".to_owned())
         } else if is_elsewhere || REFUSED.into_iter().any(is) {
             QueueError::Unavailable(text)
@@ -290,9 +299,10 @@ struct Sent {
 }
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(20);
+/// Nanoseconds.
+const SHORTEST_STAY: u64 = 500_000_000;
 const LONGEST_WAIT: Duration = Duration::from_millis(1000);
 /// Errors of a server that is not, or no longer, the one to ask.
 const ELSEWHERE: [&str; 5] = ["READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN"];
 /// Further errors with which Redis runs nothing, or nothing of a script after its first write, which is refused.
-const REFUSED: [&str; 8] =
-    ["BUSY", "LOADING", "MISCONF", "NOAUTH", "NOPERM", "NOREPLICAS", "NOSCRIPT", "TRYAGAIN"];
+const REFUSED: [&str; 7] = ["BUSY", "LOADING", "MISCONF", "NOAUTH", "NOREPLICAS", "NOSCRIPT", "TRYAGAIN"];

@@ -92,7 +92,7 @@ pub struct Counts {
     pub completed: u64,
     /// Failed jobs that are kept.
     pub failed: u64,
-    /// Jobs completed since the queue exists; never falls.
+    /// Jobs completed since the queue exists; falls only when the queue is emptied by hand.
     pub completed_total: u64,
     /// Whether workers may take nothing.
     pub is_paused: bool,
@@ -137,6 +137,8 @@ pub struct Memory {
     pub max: u64,
     /// The eviction policy in Redis' words, if the store evicts.
     pub evicts: Option<String>,
+    /// Whether the store, or one of the stores, is a replica that takes no jobs.
+    pub is_read_only: bool,
 }
 
 /// A worker as the store sees it. Its address is left out on purpose.
@@ -162,6 +164,9 @@ pub enum QueueError {
     /// There is no connection, or the queue answered that it takes nothing now.
     #[error("the queue is unavailable: {0}")]
     Unavailable(String),
+    /// The access list of the store does not allow it.
+    #[error("the queue does not allow it: {0}")]
+    Denied(String),
     /// It is out of memory.
     #[error("the queue is out of memory: {0}")]
     Full(String),

@@ -4,7 +4,7 @@
 //! compare the depth first; [`super::line`] puts calls together. A queue lives on one Redis core, so several queues (shards) can share
 //! the load: the id of a job tells its shard, and each shard compares its own depth with its share of a limit.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,12 +33,18 @@ struct Shard {
     wait: String,
     /// Prefix of the connection names of its workers.
     client_name: String,
-    /// Highest count of completed jobs so far: a counter must not fall.
-    completed: AtomicU64,
+    completed: Mutex<Completed>,
     enqueue: Script,
     manner: Arc<Manner>,
     /// Ids that Redis need not remember any more: their jobs are answered, so the gateway sends them no second time.
     answered: Mutex<Vec<String>>,
+}
+
+/// The count of completed jobs, as far as it was seen.
+#[derive(Default)]
+struct Completed {
+    added: u64,
+    total: u64,
 }
 
 /// What all calls have in common.
@@ -92,7 +98,7 @@ impl RedisQueue {
                 name,
                 base,
                 wait,
-                completed: AtomicU64::new(0),
+                completed: Mutex::default(),
                 enqueue: Script::new(include_str!("enqueue.lua")),
                 manner: manner.clone(),
                 answered: Mutex::default(),
@@ -190,7 +196,7 @@ impl Queue for RedisQueue {
             // Jobs that were added and are neither in the queue nor failed are completed. Failed jobs that are no longer kept are known
             // only if workers count them.
             let completed_total = added.saturating_sub(in_system + failed.max(failed_ever)).max(completed);
-            let before = shard.completed.fetch_max(completed_total, Ordering::Relaxed);
+            let mut seen = shard.completed.lock().unwrap_or_else(PoisonError::into_inner);
             Ok(Counts {
                 wait,
                 paused,
@@ -199,7 +205,7 @@ impl Queue for RedisQueue {
                 delayed,
                 completed,
                 failed,
-                completed_total: completed_total.max(before),
+                completed_total: seen.see(added, completed_total),
                 is_paused: is_paused > 0,
             })
         });
@@ -222,7 +228,10 @@ impl Queue for RedisQueue {
 
     async fn memory(&self) -> Result<Memory, QueueError> {
         let memories = self.shards().map(async |shard| {
-            let info: String = shard.link.ask(::redis::cmd("INFO").arg("memory")).await?;
+            let mut sections = ::redis::pipe();
+            sections.cmd("INFO").arg("memory").cmd("INFO").arg("replication");
+            let sections: [String; 2] = shard.link.ask_all(&sections).await?;
+            let info = sections.concat();
             let field = |name: &str| {
                 info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
             };
@@ -232,6 +241,7 @@ impl Queue for RedisQueue {
                 used: number("used_memory"),
                 max: number("maxmemory"),
                 evicts: (policy != "noeviction").then(|| policy.to_owned()),
+                is_read_only: field("role") == Some("slave") && field("slave_read_only") != Some("0"),
             })
         });
         let mut fullest = Memory::default();
@@ -240,10 +250,11 @@ impl Queue for RedisQueue {
             // A store without a limit is the fullest only if it is the only one.
             let share = |of: &Memory| if of.max == 0 { 0.0 } else { of.used as f64 / of.max as f64 };
             let evicts = fullest.evicts.take().or_else(|| memory.evicts.clone());
+            let is_read_only = fullest.is_read_only || memory.is_read_only;
             if fullest.used == 0 || share(&memory) > share(&fullest) {
                 fullest = memory;
             }
-            fullest.evicts = evicts;
+            (fullest.evicts, fullest.is_read_only) = (evicts, is_read_only);
         }
         Ok(fullest)
     }
@@ -251,13 +262,26 @@ impl Queue for RedisQueue {
     async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {
         let lists = self.shards().map(async |shard| {
             let clients: String = shard.link.ask(::redis::cmd("CLIENT").arg("LIST")).await?;
-            Ok(clients.lines().filter_map(|line| shard.worker(line)).collect::<Vec<_>>())
+            Ok((shard, clients))
         });
-        join_all(lists).await.into_iter().try_fold(Vec::new(), |mut all, list| {
-            let list: Result<_, QueueError> = list;
-            all.extend(list?);
-            Ok(all)
-        })
+        let mut workers = Vec::new();
+        // A worker without a name is in the list of each shard that its Redis has.
+        let mut seen = BTreeSet::new();
+        for list in join_all(lists).await {
+            let (shard, clients): (&Shard, String) = list?;
+            for client in clients.lines().map(ClientLine) {
+                let place = (
+                    client.field("laddr").unwrap_or_default().to_owned(),
+                    client.field("id").map(str::to_owned),
+                );
+                let worker = shard.worker(client).filter(|_| !seen.contains(&place));
+                if let Some(worker) = worker {
+                    workers.push(worker);
+                    seen.insert(place);
+                }
+            }
+        }
+        Ok(workers)
     }
 
     fn is_connected(&self) -> bool {
@@ -269,6 +293,17 @@ impl Queue for RedisQueue {
     }
 
     async fn close(&self, _patience: Duration) {}
+}
+
+impl Completed {
+    /// A counter must not fall when a failed job is tried again, or when a failover has lost the latest jobs: Prometheus would take
+    /// all of it for new. But of a queue that was emptied by FLUSHALL it begins again, as a counter does.
+    fn see(&mut self, added: u64, total: u64) -> u64 {
+        let is_another_queue = added < self.added / 2;
+        let total = if is_another_queue { total } else { total.max(self.total) };
+        *self = Completed { added, total };
+        total
+    }
 }
 
 impl Shard {
@@ -311,19 +346,34 @@ impl Shard {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The worker on one line of `CLIENT LIST`, if any: BullMQ names exactly one connection of each worker.
-    fn worker(&self, line: &str) -> Option<WorkerInfo> {
-        let field = |name: &str| line.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-        let rest = field("name")?.strip_prefix(&self.client_name)?;
-        let name = if rest.is_empty() { None } else { Some(rest.strip_prefix(":w:")?.to_owned()) };
-        let seconds = |name| field(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+    /// The worker on one line of `CLIENT LIST`, if any. BullMQ names exactly one connection of each worker; BullMQ for Python names
+    /// none, but the connection on which it waits for jobs does nothing else. Of which queue, Redis does not tell.
+    fn worker(&self, client: ClientLine<'_>) -> Option<WorkerInfo> {
+        let name = match client.field("name")? {
+            "" if client.field("cmd") == Some("bzpopmin") => None,
+            name => match name.strip_prefix(&self.client_name)? {
+                "" => None,
+                rest => Some(rest.strip_prefix(":w:")?.to_owned()),
+            },
+        };
+        let seconds = |name| client.field(name).and_then(|text| text.parse().ok()).unwrap_or(0);
         Some(WorkerInfo {
-            id: field("id").unwrap_or_default().to_owned(),
+            id: client.field("id").unwrap_or_default().to_owned(),
             name,
             queue: self.name.clone(),
             age_seconds: seconds("age"),
             idle_seconds: seconds("idle"),
         })
+    }
+}
+
+/// A line of `CLIENT LIST`.
+#[derive(Clone, Copy)]
+struct ClientLine<'a>(&'a str);
+
+impl<'a> ClientLine<'a> {
+    fn field(self, name: &str) -> Option<&'a str> {
+        self.0.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     }
 }
 
@@ -378,7 +428,24 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::base64;
+    use super::{Completed, base64};
+
+    #[test]
+    fn completed_never_falls_until_the_queue_is_another() {
+        let mut seen = Completed::default();
+        for (added, total, told) in [
+            (1_000, 900, 900),
+            (1_000, 899, 900),
+            // A failover has lost the last jobs.
+            (990, 890, 900),
+            (1_100, 1_000, 1_000),
+            // FLUSHALL.
+            (0, 0, 0),
+            (10, 7, 7),
+        ] {
+            assert_eq!(seen.see(added, total), told, "{added} {total}");
+        }
+    }
 
     /// RFC 4648, section 10.
     #[test]

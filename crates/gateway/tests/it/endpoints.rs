@@ -70,7 +70,7 @@ impl Queue for Pretended {
     }
 
     async fn memory(&self) -> Result<Memory, QueueError> {
-        self.counts().await.map(|_| Memory { used: 1 << 20, max: 1 << 31, evicts: None })
+        self.counts().await.map(|_| Memory { used: 1 << 20, max: 1 << 31, evicts: None, is_read_only: false })
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {

@@ -2,6 +2,7 @@
 //! these tests fail, they are not skipped.
 #![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
+mod access;
 mod bullmq;
 mod cluster;
 mod endpoints;
