@@ -31,8 +31,9 @@ struct Shard {
     /// Prefix of its keys.
     base: String,
     wait: String,
-    /// Prefix of the connection names of its workers.
+    /// Prefix of the connection names of its workers, and of those of BullMQ for Python.
     client_name: String,
+    plain_name: String,
     completed: Mutex<Completed>,
     enqueue: Script,
     manner: Arc<Manner>,
@@ -95,6 +96,7 @@ impl RedisQueue {
             let shard = Shard {
                 link: Link::start(place),
                 client_name: format!("{}:{}", settings.prefix, base64(name.as_bytes())),
+                plain_name: format!("{}:{name}", settings.prefix),
                 name,
                 base,
                 wait,
@@ -269,15 +271,10 @@ impl Queue for RedisQueue {
         let mut seen = BTreeSet::new();
         for list in join_all(lists).await {
             let (shard, clients): (&Shard, String) = list?;
-            for client in clients.lines().map(ClientLine) {
-                let place = (
-                    client.field("laddr").unwrap_or_default().to_owned(),
-                    client.field("id").map(str::to_owned),
-                );
-                let worker = shard.worker(client).filter(|_| !seen.contains(&place));
-                if let Some(worker) = worker {
-                    workers.push(worker);
-                    seen.insert(place);
+            for client in shard.workers(&clients) {
+                let place = [client.field("laddr"), client.field("id")].map(|part| part.map(str::to_owned));
+                if seen.insert(place) {
+                    workers.push(shard.describe(client));
                 }
             }
         }
@@ -346,24 +343,45 @@ impl Shard {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The worker on one line of `CLIENT LIST`, if any. BullMQ names exactly one connection of each worker; BullMQ for Python names
-    /// none, but the connection on which it waits for jobs does nothing else. Of which queue, Redis does not tell.
-    fn worker(&self, client: ClientLine<'_>) -> Option<WorkerInfo> {
-        let name = match client.field("name")? {
-            "" if client.field("cmd") == Some("bzpopmin") => None,
-            name => match name.strip_prefix(&self.client_name)? {
-                "" => None,
-                rest => Some(rest.strip_prefix(":w:")?.to_owned()),
-            },
+    /// The lines of `CLIENT LIST` that stand for a worker each.
+    ///
+    /// BullMQ names one connection of each worker. BullMQ for Python names all of them, in plain text, or before version 3 none; but on
+    /// one it does nothing but wait for jobs. A worker that had no time to wait yet has no such connection: of those it is only
+    /// certain that there is one. For a connection without a name Redis does not tell which queue it waits for.
+    fn workers<'a>(&self, clients: &'a str) -> Vec<ClientLine<'a>> {
+        let is_waiting = |client: &ClientLine<'_>| client.field("cmd") == Some("bzpopmin");
+        let of_name = |client: &ClientLine<'_>, own: &str| {
+            let rest = client.field("name").and_then(|name| name.strip_prefix(own));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(":w:"))
         };
+        let (mut workers, mut python) = (Vec::new(), Vec::new());
+        for client in clients.lines().map(ClientLine) {
+            let is_nameless = client.field("name") == Some("");
+            if of_name(&client, &self.client_name) || (is_nameless && is_waiting(&client)) {
+                workers.push(client);
+            } else if of_name(&client, &self.plain_name) {
+                python.push(client);
+            }
+        }
+        if python.iter().any(is_waiting) {
+            python.retain(is_waiting);
+        } else {
+            python.truncate(1);
+        }
+        workers.extend(python);
+        workers
+    }
+
+    fn describe(&self, client: ClientLine<'_>) -> WorkerInfo {
         let seconds = |name| client.field(name).and_then(|text| text.parse().ok()).unwrap_or(0);
-        Some(WorkerInfo {
+        let name = client.field("name").and_then(|name| name.split_once(":w:"));
+        WorkerInfo {
             id: client.field("id").unwrap_or_default().to_owned(),
-            name,
+            name: name.map(|(_, own)| own.to_owned()),
             queue: self.name.clone(),
             age_seconds: seconds("age"),
             idle_seconds: seconds("idle"),
-        })
+        }
     }
 }
 

@@ -73,18 +73,36 @@ async fn a_read_only_replica_is_not_healthy_and_what_it_refuses_is_not_in_the_qu
     assert_eq!(replica.ask(&["ZCARD", "bull:rule-engine-events:prioritized"]), "1");
 }
 
-/// BullMQ for Python gives its connections no names; one of them does nothing but wait for jobs.
+/// BullMQ for Python names all connections of a worker in plain text, or, before version 3, none; one of them does nothing but wait
+/// for jobs.
 #[tokio::test]
-async fn workers_without_a_name_are_counted_once() {
+async fn workers_of_bullmq_for_python_are_counted_once() {
     let redis = Redis::start(&[]);
     let url = redis.url();
-    for shards in ["1", "2"] {
-        let mut waiting = TcpStream::connect(("127.0.0.1", redis.port)).await.unwrap();
-        waiting.write_all(b"BZPOPMIN bull:rule-engine-events:marker 60\r\n").await.unwrap();
-        let gateway = Gateway::start(&[("REDIS_URL", &url), ("QUEUE_SHARDS", shards)]).await;
-        within(Duration::from_secs(5), "it is counted", || async {
-            gateway.get("/metrics/queue").await.1["workers"]["count"] == 1
+    let connect = async |commands: &str| {
+        let mut client = TcpStream::connect(("127.0.0.1", redis.port)).await.unwrap();
+        client.write_all(commands.as_bytes()).await.unwrap();
+        client
+    };
+    let wait = "BZPOPMIN bull:rule-engine-events:marker 60\r\n";
+    let name = "CLIENT SETNAME bull:rule-engine-events\r\n";
+    let gateway = Gateway::start(&[("REDIS_URL", &url)]).await;
+    let count = async |expected: u64, what: &str| {
+        within(Duration::from_secs(5), what, || async {
+            gateway.get("/metrics/queue").await.1["workers"]["count"] == expected
         })
         .await;
-    }
+    };
+    let _nameless = connect(wait).await;
+    count(1, "one without a name").await;
+    let _asks = connect(&format!("{name}PING\r\n")).await;
+    count(2, "one that had no time to wait yet").await;
+    let _waits = connect(&format!("{name}{wait}")).await;
+    let _another = connect(&format!("{name}{wait}")).await;
+    count(3, "two that wait, and each has another connection").await;
+    let sharded = Gateway::start(&[("REDIS_URL", &url), ("QUEUE_SHARDS", "2")]).await;
+    within(Duration::from_secs(5), "the one without a name, once", || async {
+        sharded.get("/metrics/queue").await.1["workers"]["count"] == 1
+    })
+    .await;
 }
