@@ -120,8 +120,11 @@ impl Shelves {
     }
 
     fn forget(&mut self, window: Duration) {
-        while let Some((_, id)) = self.seen_in_order.pop_front_if(|(since, _)| since.elapsed() > window) {
-            self.seen.remove(&id);
+        let is_over = |(since, _): &(Instant, String)| since.elapsed() > window;
+        while self.seen_in_order.front().is_some_and(is_over) {
+            if let Some((_, id)) = self.seen_in_order.pop_front() {
+                self.seen.remove(&id);
+            }
         }
     }
 

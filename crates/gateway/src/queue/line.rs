@@ -185,9 +185,10 @@ impl<C: Carrier> Line<C> {
             for _ in 0..TURN {
                 let Some((_, offer)) = request.offers.front() else { break };
                 let size = size(offer);
-                let fits = call.offers.len() < events && call.bytes + size <= bytes;
                 // An event larger than every bound goes when nothing else is under way.
-                if !fits && !(is_alone && call.offers.is_empty()) {
+                let fits = is_alone && call.offers.is_empty()
+                    || call.offers.len() < events && call.bytes + size <= bytes;
+                if !fits {
                     state.requests.push_front(request);
                     break 'turns;
                 }
