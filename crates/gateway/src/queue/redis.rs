@@ -289,7 +289,11 @@ impl Queue for RedisQueue {
         self.lines.len() as u64
     }
 
-    async fn close(&self, _patience: Duration) {}
+    async fn close(&self, patience: Duration) {
+        let forgotten = join_all(self.shards().map(Shard::forget_answered));
+        // Otherwise they expire.
+        let _ = tokio::time::timeout(patience, forgotten).await;
+    }
 }
 
 impl Completed {
@@ -337,6 +341,16 @@ impl Shard {
         answered.truncate(MOST_ANSWERED);
         let rest = answered.len().saturating_sub(FORGOTTEN_AT_A_TIME);
         answered.split_off(rest)
+    }
+
+    /// Lets Redis forget ids also when no event comes after them.
+    async fn forget_answered(&self) {
+        let left = || self.lock_answered().len();
+        let mut before = usize::MAX;
+        while (1..before).contains(&left()) {
+            before = left();
+            self.carry(&[]).await;
+        }
     }
 
     fn lock_answered(&self) -> MutexGuard<'_, Vec<String>> {
@@ -395,13 +409,10 @@ impl<'a> ClientLine<'a> {
     }
 }
 
-/// Lets Redis forget the last ids also when no event comes after them.
 async fn forget_when_idle(line: Arc<Line<Shard>>) {
     loop {
         tokio::time::sleep(IDLE).await;
-        if !line.carrier().lock_answered().is_empty() {
-            line.carrier().carry(&[]).await;
-        }
+        line.carrier().forget_answered().await;
     }
 }
 

@@ -115,26 +115,25 @@ async fn an_event_without_an_answer_is_unknown_and_has_an_id() {
 }
 
 /// Twenty clients send batches as large as they may to a Redis that is well, and somebody else sends single events.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn batches_do_not_collapse_a_healthy_system() {
+async fn batches_beside_single_events(types: [&str; 2]) {
     let redis = Redis::start(&[]);
     let url = redis.url();
     let variables = [("REDIS_URL", url.as_str()), ("QUEUE_CRITICAL_THRESHOLD", "1000000")];
     let gateway = Gateway::start(&variables).await;
     let begun = Instant::now();
-    let batches = (0..20).map(async |client| {
-        let event_type = if client % 4 == 0 { "critical-alarm" } else { "telemetry-data" };
-        let batch = Value::from((0..1000).map(|number| event(event_type, number)).collect::<Vec<_>>());
+    let batches = (0..20).map(async |client: usize| {
+        let batch = (0..1000).map(|number| event(types[client % 2], number)).collect::<Vec<_>>();
         for _ in 0..3 {
-            let (status, answer) = gateway.send(&batch).await.unwrap();
+            let (status, answer) = gateway.send(&Value::from(batch.clone())).await.unwrap();
             assert_eq!(status, 202, "{} rejected: {}", answer["rejected"], gateway.log());
+            let spilled =
+                answer["results"].as_array().unwrap().iter().find(|result| result["status"] != "queued");
+            assert_eq!(spilled, None, "Redis takes all of them");
         }
     });
     let mut longest = Duration::ZERO;
     let bystander = async {
-        let mut number = 0;
-        while number < 50 {
-            number += 1;
+        for number in 0..50 {
             let begun = Instant::now();
             let (status, answer) = gateway.send(&event("telemetry-data", number)).await.unwrap();
             assert_eq!(status, 202, "{answer}");
@@ -147,4 +146,14 @@ async fn batches_do_not_collapse_a_healthy_system() {
     let log = gateway.log();
     assert!(!log.contains("connection to Redis closed"), "{log}");
     assert_eq!(redis.ask(&["ZCARD", &format!("{BASE}prioritized")]), "60050");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_do_not_collapse_a_healthy_system() {
+    batches_beside_single_events(["telemetry-data", "batch-operation"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_of_urgent_events_do_not_collapse_a_healthy_system() {
+    batches_beside_single_events(["critical-alarm", "critical-alarm"]).await;
 }

@@ -170,6 +170,11 @@ async fn urgent_jobs_leave_nothing_behind() {
         redis.ask(&["KEYS", &format!("{BASE}sent:*")]).is_empty()
     })
     .await;
+    // Nor does a gateway that ends leave any.
+    assert_eq!(send(&app, &batch).await.0, 202);
+    app.queue.close(Duration::from_secs(5)).await;
+    assert_eq!(redis.ask(&["KEYS", &format!("{BASE}sent:*")]), "");
+    all_completed(&app, 21_000).await;
     let more = used().saturating_sub(before);
     assert!(more < 200_000, "10,000 urgent jobs left {more} bytes");
     let keys = redis.ask(&["KEYS", "*"]);
