@@ -87,6 +87,30 @@ async fn a_repeated_key_gets_the_first_answer_again_also_when_its_job_is_gone() 
     );
 }
 
+/// In every way of knowing the depth: who has been accepted is told so, although a new event would be refused by now.
+#[tokio::test]
+async fn a_known_key_is_accepted_where_a_new_event_is_refused() {
+    for mode in ["atomic", "request", "sampled"] {
+        let redis = Redis::start(&[]);
+        let url = redis.url();
+        let variables = [
+            ("REDIS_URL", url.as_str()),
+            ("SPILL_DIR", "off"),
+            ("DEPTH_MODE", mode),
+            ("ORGANIZATION_EVENTS_PER_SECOND", "1"),
+            ("ORGANIZATION_BURST", "2"),
+        ];
+        let app = launch::start(settings(&variables)).await.unwrap();
+        let events = ["order-1", "order-2", "order-1", "order-3"].map(|key| keyed("a", key, 5));
+        let answers = app.bus.emit(events.into()).await;
+        let outcomes: Vec<Outcome> = answers.into_iter().map(|answer| answer.outcome).collect();
+        assert_eq!(outcomes[0], outcomes[2], "{mode}");
+        assert!(matches!(outcomes[1], Outcome::Accepted(_)), "{mode}: {outcomes:?}");
+        assert!(matches!(outcomes[3], Outcome::Rejected(_)), "{mode}: {outcomes:?}");
+        assert_eq!(added(&redis), 2, "{mode}");
+    }
+}
+
 #[tokio::test]
 async fn a_key_makes_no_second_job_when_the_first_answer_was_lost() {
     let redis = Redis::start(&[]);
