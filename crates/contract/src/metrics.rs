@@ -91,7 +91,7 @@ metrics! {
     QUEUE_FAILED = "rule_engine_queue_failed", Gauge "jobs", Queue;
     /// Whether the queue is paused
     QUEUE_PAUSED = "rule_engine_queue_paused", Gauge "", Queue;
-    /// Number of jobs completed since the queue exists; never falls
+    /// Number of jobs completed since the queue exists
     QUEUE_COMPLETED = "rule_engine_queue_completed", Gauge "jobs", Queue;
     /// Number of jobs completed
     QUEUE_COMPLETED_TOTAL = "rule_engine_queue_completed_total", Counter "jobs", Queue;
@@ -117,6 +117,8 @@ metrics! {
     ACCEPTED = "rule_engine_backpressure_accepted_total", Counter "events", Gateway, &["class"];
     /// Events rejected since the start
     REJECTED = "rule_engine_backpressure_rejected_total", Counter "events", Gateway, &["class", "reason"];
+    /// Events sent to the queue and not answered in time since the start
+    UNKNOWN = "rule_engine_backpressure_unknown_total", Counter "events", Gateway, &["class"];
     /// Time from the body of a request to the verdicts on its events
     EMIT_SECONDS = "rule_engine_gateway_emit_seconds", Histogram "seconds", Gateway;
     /// Time from the header of a request to its answer

@@ -81,6 +81,15 @@ variables! {
     REDIS_CLUSTER = "false", Flag, sets: Scenario("redis.shards");
     /// longest wait for an answer of Redis, and for a connection
     REDIS_TIMEOUT_MS = "500", Whole { least: 1, most: 60_000 }, unit: "ms";
+    /// events sent to one Redis and not answered; further ones wait in the gateway, so that REDIS_TIMEOUT_MS measures Redis
+    REDIS_INFLIGHT_EVENTS = "512", Whole { least: 1, most: 65_536 };
+    /// bytes of these; a single larger event is sent alone
+    REDIS_INFLIGHT_BYTES = "1048576", Whole { least: 1_024, most: 1_073_741_824 }, unit: "bytes";
+    /// events that wait to be sent to one Redis, the last eighth of them for requests with 16 events or fewer; beyond it events are
+    /// rejected as busy
+    REDIS_WAITING_EVENTS = "65536", Whole { least: 64, most: 10_000_000 };
+    /// longest time that an event waits to be sent; after it the event is rejected as busy, and never sent
+    REDIS_WAIT_MS = "5000", Whole { least: 1, most: 60_000 }, unit: "ms";
     /// the BullMQ queue
     QUEUE_NAME = "rule-engine-events", Text { least: 1, most: 128, without: Some(':') };
     /// the BullMQ key prefix
@@ -113,8 +122,13 @@ variables! {
     SPILL_DIR = "spill", FolderOrOff;
     /// bound of that journal; beyond it priority 1 is rejected too
     SPILL_MAX_BYTES = "268435456", Whole { least: 65_536, most: u64::MAX }, unit: "bytes";
-    /// how long Redis remembers ids of priority-1 jobs: the longest outage after which none is enqueued twice
+    /// how long Redis remembers ids of priority-1 jobs that it has not answered: the longest outage after which none is enqueued twice
     SPILL_DEDUPLICATION_SECONDS = "3600", Whole { least: 1, most: 2_592_000 }, unit: "s";
+    /// how long an Idempotency-Key, and the id of a job that was sent again, is remembered: repeated in that time it makes no second job
+    IDEMPOTENCY_WINDOW_SECONDS = "3600", Whole { least: 1, most: 2_592_000 }, unit: "s",
+        relations: &[AtLeast("SPILL_DEDUPLICATION_SECONDS")];
+    /// keys remembered, the last eighth of them for priority 1; beyond it events with a new key are rejected
+    IDEMPOTENCY_MAX_KEYS = "1000000", Whole { least: 8, most: 1_000_000_000 };
     /// quota of one organization; 0 for none
     ORGANIZATION_EVENTS_PER_SECOND = "0", Whole { least: 0, most: 1_000_000 };
     /// events that an organization may send at once; one second's if not set

@@ -118,6 +118,7 @@ impl App {
             counts: counts.ok(),
             workers: seen.workers,
             memory: seen.memory,
+            denied: seen.denied,
             database: seen.database,
             circuit: self.circuit.snapshot(),
             policy: self.circuit.policy(),

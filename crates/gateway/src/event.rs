@@ -23,7 +23,7 @@ pub struct Event {
     pub organization: Option<String>,
     /// As given; `None` for that of its type.
     pub priority: Option<Priority>,
-    /// By which a repeated event is known to be the same.
+    /// The client sends the event again with the same key, and means the same event.
     pub idempotency_key: Option<String>,
     /// JSON text.
     pub data: Box<RawValue>,

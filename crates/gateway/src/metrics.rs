@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use contract::events;
 use contract::metrics::{self, Kind, Metric};
 use prometheus::core::Collector;
 use prometheus::{
@@ -20,6 +21,7 @@ pub struct Metrics {
     registry: Registry,
     accepted: IntCounterVec,
     rejected: IntCounterVec,
+    unknown: IntCounterVec,
     emit: Histogram,
     connections: IntGaugeVec,
     dropped: IntCounterVec,
@@ -84,6 +86,7 @@ impl Default for Metrics {
             registry: Registry::new(),
             accepted: by_label(metrics::ACCEPTED),
             rejected: by_label(metrics::REJECTED),
+            unknown: by_label(metrics::UNKNOWN),
             emit: Histogram::with_opts(emit).expect(VALID),
             connections: IntGaugeVec::new(
                 Opts::new(metrics::CONNECTIONS.name, metrics::CONNECTIONS.help),
@@ -100,7 +103,11 @@ impl Default for Metrics {
             unauthorized: by_label(metrics::UNAUTHORIZED),
             inflight: IntGauge::new(metrics::INFLIGHT_BYTES.name, metrics::INFLIGHT_BYTES.help).expect(VALID),
         };
-        let own: [Box<dyn Collector>; 8] = [
+        // A burst right after the start is an increase only if there was a 0 before it.
+        for class in events::ALL.iter().map(|event| event.name).chain([events::OTHER]) {
+            metrics.unknown.with_label_values(&[class]);
+        }
+        let own: [Box<dyn Collector>; 9] = [
             Box::new(metrics.inflight.clone()),
             Box::new(metrics.http.clone()),
             Box::new(metrics.unauthorized.clone()),
@@ -108,13 +115,14 @@ impl Default for Metrics {
             Box::new(metrics.dropped.clone()),
             Box::new(metrics.accepted.clone()),
             Box::new(metrics.rejected.clone()),
+            Box::new(metrics.unknown.clone()),
             Box::new(metrics.emit.clone()),
         ];
         for collector in own {
             metrics.registry.register(collector).expect(VALID);
         }
         // A series that begins with its first event has no increase over it.
-        for status in ["202", "207", "400", "429", "503"] {
+        for status in ["202", "207", "400", "429", "503", "504"] {
             metrics.http.with_label_values(&[contract::endpoints::EVENTS.path, status]);
         }
         for endpoint in UNAUTHORIZED_FOR {
@@ -137,6 +145,10 @@ impl Metrics {
 
     pub(crate) fn rejected(&self, class: &str, reason: RefusalReason) {
         self.rejected.with_label_values(&[class, reason.as_str()]).inc();
+    }
+
+    pub(crate) fn unknown(&self, class: &str) {
+        self.unknown.with_label_values(&[class]).inc();
     }
 
     pub(crate) fn emitted_in(&self, time: Duration) {

@@ -33,8 +33,10 @@ pub enum RefusalReason {
     SpillFull,
     /// The journal of the spill cannot be written.
     SpillFailed,
-    /// Too many bytes are being worked on.
+    /// Too much is being worked on or waits.
     Busy,
+    /// The queue remembers as many keys of clients as it may.
+    TooManyKeys,
     /// The circuit kept changing while the queue was asked.
     Contended,
     /// The organization has used up its quota.
@@ -54,6 +56,7 @@ impl RefusalReason {
             RefusalReason::SpillFull => "spill_full",
             RefusalReason::SpillFailed => "spill_failed",
             RefusalReason::Busy => "busy",
+            RefusalReason::TooManyKeys => "too_many_keys",
             RefusalReason::Contended => "contended",
             RefusalReason::Quota => "quota",
         }
@@ -71,6 +74,9 @@ impl RefusalReason {
             RefusalReason::SpillFull => "the queue does not answer and the spill is full",
             RefusalReason::SpillFailed => "the queue does not answer and the spill cannot be written",
             RefusalReason::Busy => "too many requests are being worked on",
+            RefusalReason::TooManyKeys => {
+                "as many idempotency keys are remembered as may be: send without one, or later"
+            }
             RefusalReason::Contended => "the circuit is changing state",
             RefusalReason::Quota => "the organization has used up its quota",
         }

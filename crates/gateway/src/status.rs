@@ -14,6 +14,8 @@ pub struct Status {
     pub workers: Option<Vec<WorkerInfo>>,
     /// `None` if it could not be read.
     pub memory: Option<Memory>,
+    /// What Redis does not allow to be read.
+    pub denied: Denied,
     /// `None` without a database to report on.
     pub database: Option<bool>,
     /// The circuit.
@@ -34,6 +36,28 @@ impl Status {
     pub fn health(&self) -> &'static str {
         self.circuit.health.as_str()
     }
+
+    /// What is wrong with a queue that answers: it takes no jobs, or does not let itself be looked at.
+    #[must_use]
+    pub fn problems(&self) -> Vec<&'static str> {
+        if self.counts.is_none() {
+            return Vec::new();
+        }
+        let is_read_only = self.memory.as_ref().is_some_and(|memory| memory.is_read_only);
+        [(is_read_only, READ_ONLY), (self.denied.memory, NO_MEMORY), (self.denied.workers, NO_WORKERS)]
+            .into_iter()
+            .filter_map(|(is_so, words)| is_so.then_some(words))
+            .collect()
+    }
+}
+
+/// What the access list of Redis does not allow to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Denied {
+    /// `INFO`.
+    pub memory: bool,
+    /// `CLIENT LIST`.
+    pub workers: bool,
 }
 
 /// The latest readings; `None` where the latest one failed.
@@ -43,6 +67,8 @@ pub struct Seen {
     pub memory: Option<Memory>,
     /// Workers of the queue.
     pub workers: Option<Vec<WorkerInfo>>,
+    /// What may not be read.
+    pub denied: Denied,
     /// Whether the database answers.
     pub database: Option<bool>,
 }
@@ -68,3 +94,13 @@ impl LastSeen {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
+
+/// A replica.
+pub const READ_ONLY: &str =
+    "it is a read-only replica: events are rejected, and priority 1 waits in the spill";
+/// `INFO` is denied.
+pub const NO_MEMORY: &str =
+    "its memory cannot be read (the ACL needs +info): watermarks and the check of eviction are off";
+/// `CLIENT LIST` is denied.
+pub const NO_WORKERS: &str =
+    "its clients cannot be listed (the ACL needs +client|list): workers are not counted";

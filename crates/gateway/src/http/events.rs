@@ -18,7 +18,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::body::{Invalid, Unread};
 use super::{Problem, body};
 use crate::app::App;
-use crate::bus::{Accepted, Answer};
+use crate::bus::{Accepted, Answer, Outcome};
 use crate::event::MOST_WHOLE;
 use crate::refusal::{Refusal, RefusalReason};
 
@@ -106,8 +106,25 @@ pub enum EventAnswer {
         /// Its priority.
         priority: u8,
     },
-    /// The event was rejected.
+    /// The event was rejected: it is not in the queue, and will not be.
     Rejected(Rejected),
+    /// The event was sent to the queue, which did not answer in time: it may be there, now or soon.
+    Unknown {
+        /// `false`.
+        success: bool,
+        /// `unknown`.
+        #[schema(example = "unknown")]
+        status: &'static str,
+        /// The BullMQ id that its job has or would have.
+        #[serde(rename = "jobId")]
+        job_id: String,
+        /// The class of the event: its type, or `other`.
+        class: String,
+        /// Its priority.
+        priority: u8,
+        /// What to do.
+        message: &'static str,
+    },
 }
 
 /// A rejection.
@@ -144,6 +161,8 @@ pub struct BatchAnswer {
     pub accepted: usize,
     /// Number of rejected events.
     pub rejected: usize,
+    /// Number of events of which it is not known whether they are in the queue.
+    pub unknown: usize,
     /// The answer to each event, in the order of the events.
     pub results: Vec<EventAnswer>,
 }
@@ -171,7 +190,7 @@ pub enum Answers {
     )),
     responses(
         (status = 202, description = "accepted: in the queue, or on disk for it", body = Answers),
-        (status = 207, description = "of several events, some were accepted", body = BatchAnswer),
+        (status = 207, description = "several events with different outcomes", body = BatchAnswer),
         (status = 400, description = "the mistakes of the body", body = Invalid),
         (status = 401, description = "the gateway has credentials, and the token is none of them", body = Problem),
         (status = 403, description = "the token is not for this organization, priority or number of events", body = Invalid),
@@ -180,6 +199,7 @@ pub enum Answers {
         (status = 415, description = "neither JSON nor NDJSON, or compressed", body = Problem),
         (status = 429, description = "the quota of the organization is used up", body = Answers),
         (status = 503, description = "rejected; Retry-After says when to come back", body = Answers),
+        (status = 504, description = "sent to the queue, which did not answer in time: it may be there", body = Answers),
     )
 )]
 pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -195,25 +215,32 @@ pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Respo
 }
 
 fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {
-    let retry_after = answers
-        .iter()
-        .filter_map(|event_answer| event_answer.result.as_ref().err())
-        .map(Refusal::retry_after_seconds)
-        .max();
-    let accepted = answers.iter().filter(|event_answer| event_answer.result.is_ok()).count();
-    let rejected = answers.len() - accepted;
-    let is_quota = |event_answer: &Answer| matches!(&event_answer.result, Err(refusal) if refusal.reason == RefusalReason::Quota);
-    let status = match (accepted, rejected) {
-        (_, 0) => StatusCode::ACCEPTED,
-        (0, _) if answers.iter().all(is_quota) => StatusCode::TOO_MANY_REQUESTS,
-        (0, _) => StatusCode::SERVICE_UNAVAILABLE,
+    let refusals = || {
+        answers.iter().filter_map(|event_answer| match &event_answer.outcome {
+            Outcome::Rejected(refusal) => Some(refusal),
+            _ => None,
+        })
+    };
+    let retry_after = refusals().map(Refusal::retry_after_seconds).max();
+    let rejected = refusals().count();
+    let is_unknown = |event_answer: &&Answer| matches!(event_answer.outcome, Outcome::Unknown { .. });
+    let unknown = answers.iter().filter(is_unknown).count();
+    let accepted = answers.len() - rejected - unknown;
+    let status = match (accepted, rejected, unknown) {
+        (_, 0, 0) => StatusCode::ACCEPTED,
+        (0, _, 0) if refusals().all(|refusal| refusal.reason == RefusalReason::Quota) => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        (0, _, 0) => StatusCode::SERVICE_UNAVAILABLE,
+        (0, 0, _) => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::MULTI_STATUS,
     };
     let answer = match (is_single, answers.pop()) {
         (true, Some(event_answer)) => (status, Json(EventAnswer::from(event_answer))).into_response(),
         (_, last) => {
-            let results = answers.into_iter().chain(last).map(EventAnswer::from).collect();
-            let answer = BatchAnswer { success: rejected == 0, accepted, rejected, results };
+            let results: Vec<EventAnswer> = answers.into_iter().chain(last).map(EventAnswer::from).collect();
+            let success = accepted == results.len();
+            let answer = BatchAnswer { success, accepted, rejected, unknown, results };
             (status, Json(answer)).into_response()
         }
     };
@@ -244,15 +271,24 @@ impl Rejected {
 }
 
 impl From<Answer> for EventAnswer {
-    fn from(Answer { class, priority, result }: Answer) -> EventAnswer {
-        match result {
-            Ok(Accepted { job_id, is_spilled }) => EventAnswer::Accepted {
+    fn from(Answer { class, priority, outcome }: Answer) -> EventAnswer {
+        let priority = priority.get();
+        match outcome {
+            Outcome::Accepted(Accepted { job_id, is_spilled }) => EventAnswer::Accepted {
                 success: true,
                 job_id,
                 status: if is_spilled { "spilled" } else { "queued" },
-                priority: priority.get(),
+                priority,
             },
-            Err(refusal) => EventAnswer::Rejected(Rejected::new(class, priority.get(), &refusal)),
+            Outcome::Rejected(refusal) => EventAnswer::Rejected(Rejected::new(class, priority, &refusal)),
+            Outcome::Unknown { job_id } => EventAnswer::Unknown {
+                success: false,
+                status: "unknown",
+                job_id,
+                class,
+                priority,
+                message: "the queue did not answer in time and may have the event: send it again with the same idempotency key",
+            },
         }
     }
 }

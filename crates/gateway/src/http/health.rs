@@ -62,10 +62,13 @@ pub struct DatabaseHealth {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedisHealth {
-    /// `healthy`, `degraded` (memory above its watermark, or it evicts) or `unhealthy`.
+    /// `healthy`, `degraded` (memory above its watermark, it evicts, or the ACL hides something) or `unhealthy` (it does not answer, or
+    /// is a replica).
     pub status: &'static str,
-    /// `active`, `lost`, or `embedded` without Redis.
+    /// `active`, `read-only`, `lost`, or `embedded` without Redis.
     pub connection: &'static str,
+    /// What is wrong with a Redis that answers, in words.
+    pub problems: Vec<&'static str>,
     /// Bytes in use.
     pub memory_used_bytes: Option<u64>,
     /// Most bytes allowed; 0 for no limit.
@@ -199,7 +202,8 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
 )]
 pub async fn readiness(State(app): State<Arc<App>>) -> Response {
     let counts = app.settings.readiness;
-    let has_redis = app.queue.is_connected() && app.queue.depth().await.is_ok();
+    let is_read_only = app.last_seen.get().memory.is_some_and(|memory| memory.is_read_only);
+    let has_redis = app.queue.is_connected() && !is_read_only && app.queue.depth().await.is_ok();
     let database = app.last_seen.get().database;
     let is_open = app.circuit.state() == Circuit::Open && app.settings.policy.enabled();
     let fails = [
@@ -249,8 +253,12 @@ impl RedisHealth {
     fn of(app: &App, status: &Status) -> RedisHealth {
         let evicts = status.memory.as_ref().is_some_and(|memory| memory.evicts.is_some());
         let is_embedded = app.settings.redis.is_none();
+        let is_read_only = status.memory.as_ref().is_some_and(|memory| memory.is_read_only);
+        let problems = status.problems();
         let (word, connection) = match status.counts {
             None => (UNHEALTHY, "lost"),
+            Some(_) if is_read_only => (UNHEALTHY, "read-only"),
+            Some(_) if !problems.is_empty() => ("degraded", "active"),
             Some(_) if is_embedded => (HEALTHY, "embedded"),
             Some(_) if evicts || app.circuit.pressure() > Pressure::None => ("degraded", "active"),
             Some(_) => (HEALTHY, "active"),
@@ -258,6 +266,7 @@ impl RedisHealth {
         RedisHealth {
             status: word,
             connection,
+            problems,
             memory_used_bytes: status.memory.as_ref().map(|memory| memory.used),
             memory_max_bytes: status.memory.as_ref().map(|memory| memory.max),
         }

@@ -22,6 +22,7 @@ use contract::variable::{Variable, priorities};
 use contract::variables::{self, backoff_kind, depth_mode, queue_order};
 
 use crate::database::DatabaseAddress;
+use crate::queue::line::LineSettings;
 use reader::Reader;
 pub use unknown::{Unknown, unknown};
 
@@ -74,6 +75,15 @@ pub struct Quota {
     pub burst: NonZeroU32,
 }
 
+/// How long and how many keys of clients are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdempotencySettings {
+    /// A repeated key makes no second job for so long.
+    pub window: Duration,
+    /// Most keys in it.
+    pub most_keys: u64,
+}
+
 /// Settings of the queue on Redis.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisSettings {
@@ -97,8 +107,12 @@ pub struct RedisSettings {
     pub attempts: u32,
     /// `None` for no pause between two attempts.
     pub backoff: Option<JobBackoff>,
-    /// How long ids of urgent jobs are remembered.
+    /// How long ids of urgent jobs without an answer are remembered.
     pub deduplication: Duration,
+    /// See [`IdempotencySettings`].
+    pub idempotency: IdempotencySettings,
+    /// What may wait for Redis, and what may be sent to it at a time.
+    pub line: LineSettings,
     /// Whether an evicting Redis is accepted.
     pub allow_eviction: bool,
 }
@@ -110,6 +124,8 @@ pub struct EmbeddedSettings {
     pub workers: u32,
     /// Time for a job.
     pub service_time: Duration,
+    /// See [`IdempotencySettings`].
+    pub idempotency: IdempotencySettings,
 }
 
 /// Limits on clients.
@@ -259,7 +275,8 @@ impl Settings {
         let mut reader = Reader::new(&find);
         let depth_interval = reader.milliseconds(&variables::DEPTH_INTERVAL_MS);
         let policy = policy::read(&mut reader, depth_interval);
-        let redis = read_redis(&mut reader);
+        let idempotency = read_idempotency(&mut reader);
+        let redis = read_redis(&mut reader, idempotency);
         let settings = Settings {
             policy,
             priorities: read_priorities(&mut reader),
@@ -272,6 +289,7 @@ impl Settings {
             embedded: EmbeddedSettings {
                 workers: reader.number(&variables::EMBEDDED_WORKERS),
                 service_time: reader.milliseconds(&variables::EMBEDDED_SERVICE_MS),
+                idempotency,
             },
             memory_watermarks_ppm: read_watermarks(&mut reader),
             quota: read_quota(&mut reader),
@@ -419,7 +437,25 @@ fn read_spill(reader: &mut Reader<'_>) -> Option<SpillSettings> {
     (dir != "off").then(|| SpillSettings { dir: PathBuf::from(dir), max_bytes })
 }
 
-fn read_redis(reader: &mut Reader<'_>) -> Option<RedisSettings> {
+fn read_idempotency(reader: &mut Reader<'_>) -> IdempotencySettings {
+    let settings = IdempotencySettings {
+        window: Duration::from_secs(reader.number(&variables::IDEMPOTENCY_WINDOW_SECONDS)),
+        most_keys: reader.number(&variables::IDEMPOTENCY_MAX_KEYS),
+    };
+    reader.compare(&variables::IDEMPOTENCY_WINDOW_SECONDS);
+    settings
+}
+
+fn read_line(reader: &mut Reader<'_>) -> LineSettings {
+    LineSettings {
+        sent_events: reader.number(&variables::REDIS_INFLIGHT_EVENTS),
+        sent_bytes: reader.number(&variables::REDIS_INFLIGHT_BYTES),
+        waiting_events: reader.number(&variables::REDIS_WAITING_EVENTS),
+        patience: reader.milliseconds(&variables::REDIS_WAIT_MS),
+    }
+}
+
+fn read_redis(reader: &mut Reader<'_>, idempotency: IdempotencySettings) -> Option<RedisSettings> {
     let url = reader.optional(&variables::REDIS_URL, |text| {
         let is_supported = cfg!(feature = "tls") || !text.starts_with("rediss://");
         (is_supported && redis::Client::open(text).is_ok()).then(|| text.to_owned())
@@ -436,6 +472,8 @@ fn read_redis(reader: &mut Reader<'_>) -> Option<RedisSettings> {
         attempts: reader.number(&variables::JOB_ATTEMPTS),
         backoff: read_backoff(reader),
         deduplication: Duration::from_secs(reader.number(&variables::SPILL_DEDUPLICATION_SECONDS)),
+        idempotency,
+        line: read_line(reader),
         allow_eviction: reader.flag(&variables::ALLOW_EVICTION),
     };
     // Nobody is to lose events to a queue in memory because a URL is missing.

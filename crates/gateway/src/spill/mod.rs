@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use crate::circuit::{Circuit, Pressure};
-use crate::queue::{Enqueued, Job, Offer, Queue, QueueError};
+use crate::queue::{Enqueued, Job, Offer, Queue, Repeat};
 use crate::settings::SpillSettings;
 use journal::{AppendError, Journal};
 
@@ -105,14 +105,15 @@ impl Spill {
             }
         };
         // The record passed its checksum, so another version wrote it: it is logged and skipped.
-        let jobs: Vec<Option<Job>> = records
+        let jobs: Vec<Option<Arc<Job>>> = records
             .iter()
             .map(|record| {
                 let job = serde_json::from_slice(record);
-                job.inspect_err(|error| tracing::error!(%error, record = %String::from_utf8_lossy(record), "a spilled job cannot be read")).ok()
+                job.inspect_err(|error| tracing::error!(%error, record = %String::from_utf8_lossy(record), "a spilled job cannot be read")).ok().map(Arc::new)
             })
             .collect();
-        let offers: Vec<Offer<'_>> = jobs.iter().flatten().map(|job| Offer { job, limit: None }).collect();
+        let offer = |job: &Arc<Job>| Offer { job: job.clone(), limit: None, repeat: Repeat::Again };
+        let offers: Vec<Offer> = jobs.iter().flatten().map(offer).collect();
         let mut outcomes = queue.enqueue(&offers).await.into_iter();
         // Only jobs before the first failure are removed, to keep the order. The queue recognises the later ones by their ids
         // when they come again.
@@ -124,8 +125,8 @@ impl Spill {
                     failed = Some(error);
                     break;
                 }
-                Some(Some(Ok(Enqueued::Duplicate { id }))) => {
-                    tracing::info!(id, "a spilled job was in the queue already");
+                Some(Some(Ok(Enqueued::Duplicate))) => {
+                    tracing::info!("a spilled job was in the queue already");
                 }
                 _ => {}
             }
@@ -142,8 +143,8 @@ impl Spill {
             tracing::info!(jobs = gone, left = self.backlog().0, "spilled jobs replayed");
         }
         match failed {
-            Some(QueueError::Unavailable(why) | QueueError::Full(why)) => {
-                tracing::warn!(why, "the queue does not take spilled jobs yet");
+            Some(error) => {
+                tracing::warn!(%error, "the queue does not take spilled jobs yet");
                 false
             }
             None => true,

@@ -57,20 +57,20 @@ impl Queue for Pretended {
         }
     }
 
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>> {
+    async fn enqueue(&self, offers: &[Offer]) -> Vec<Result<Enqueued, QueueError>> {
         let mut outcomes = Vec::new();
         for offer in offers {
             let depth = self.depth().await;
             outcomes.push(depth.map(|depth| match offer.limit {
                 Some(limit) if depth >= limit => Enqueued::Refused { depth },
-                _ => Enqueued::Added { id: "1".to_owned(), depth },
+                _ => Enqueued::Added { depth },
             }));
         }
         outcomes
     }
 
     async fn memory(&self) -> Result<Memory, QueueError> {
-        self.counts().await.map(|_| Memory { used: 1 << 20, max: 1 << 31, evicts: None })
+        self.counts().await.map(|_| Memory { used: 1 << 20, max: 1 << 31, evicts: None, is_read_only: false })
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {

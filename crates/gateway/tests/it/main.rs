@@ -2,6 +2,7 @@
 //! these tests fail, they are not skipped.
 #![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
+mod access;
 mod bullmq;
 mod cluster;
 mod credentials;
@@ -10,7 +11,9 @@ mod event;
 mod faults;
 mod kill;
 mod limits;
+mod outcomes;
 mod overshoot;
 mod queue;
+mod repeats;
 mod settings;
 mod support;
