@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
 use backpressure::Snapshot;
-use contract::variables::SPILL_DIR;
 use tokio::sync::Semaphore;
 
 use crate::bus::Bus;
@@ -44,24 +43,12 @@ impl App {
     /// Puts the parts together. Nothing runs in the background yet, except the connections of the queue.
     ///
     /// # Errors
-    /// The spill cannot be opened.
-    pub fn new(settings: Arc<Settings>, queue: Arc<dyn Queue>) -> anyhow::Result<App> {
-        let spill = match &settings.spill {
-            None => None,
-            Some(spill) => {
-                let opened = Spill::open(spill);
-                let opened = opened.with_context(|| {
-                    format!("{}: cannot use the folder {:?}", SPILL_DIR.name, spill.dir.display())
-                })?;
-                if opened.backlog().0 > 0 {
-                    tracing::warn!(
-                        jobs = opened.backlog().0,
-                        "spilled jobs of an earlier run will be replayed"
-                    );
-                }
-                Some(Arc::new(opened))
-            }
-        };
+    /// The system has no random numbers.
+    pub fn new(
+        settings: Arc<Settings>,
+        queue: Arc<dyn Queue>,
+        spill: Option<Arc<Spill>>,
+    ) -> anyhow::Result<App> {
         // Makes the ids of this instance unique, and spreads its retry hints apart from those of others.
         let instance = getrandom::u64().context("the system has no random numbers")?;
         let policy = settings.policy.with_jitter_seed(instance);
@@ -105,7 +92,7 @@ impl App {
             circuit: self.circuit.snapshot(),
             policy: self.circuit.policy(),
             rejected: self.metrics.rejected_total().saturating_sub(at_reset),
-            spill: self.spill.as_ref().map_or((0, 0), |spill| spill.backlog()),
+            spill: self.spill.as_ref().map(|spill| spill.state()),
             worker_concurrency: self.settings.worker_concurrency,
         }
     }

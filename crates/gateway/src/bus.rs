@@ -268,7 +268,9 @@ impl Bus {
         match spill.append(job).await {
             Ok(()) => Ok(Accepted { job_id: id.clone(), is_spilled: true }),
             Err(SpillError::Full) => Err(self.circuit.refuse(RefusalReason::SpillFull)),
-            Err(SpillError::Failed) => Err(self.circuit.refuse(RefusalReason::SpillFailed)),
+            Err(SpillError::Failed | SpillError::Unknown) => {
+                Err(self.circuit.refuse(RefusalReason::SpillFailed))
+            }
         }
     }
 

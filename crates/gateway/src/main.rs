@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use backpressure_gateway::settings::Settings;
+use backpressure_gateway::spill::command::SpillCommand;
 use backpressure_gateway::{http, launch};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -14,8 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// Settings are environment variables; --settings lists them. Without REDIS_URL the queue is in memory.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Check the settings, report all mistakes, and exit: 0 if there are none, 3 otherwise.
     #[arg(long)]
     check_config: bool,
@@ -27,8 +30,26 @@ struct Arguments {
     openapi: bool,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Look at, export or repair the journal of priority-1 events of a gateway that does not run.
+    Spill {
+        #[command(subcommand)]
+        command: SpillCommand,
+    },
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Command::Spill { command }) = arguments.command {
+        return match command.run(&mut std::io::stdout().lock()) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if arguments.settings {
         print!("{}", contract::variables::markdown());
         return ExitCode::SUCCESS;

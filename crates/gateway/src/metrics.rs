@@ -146,9 +146,9 @@ fn describe(status: &Status, scrape: &Registry) {
         gauge(metrics::REDIS_MEMORY_USED, memory.used);
         gauge(metrics::REDIS_MEMORY_MAX, memory.max);
     }
-    let (jobs, bytes) = status.spill;
-    gauge(metrics::SPILL_JOBS, jobs);
-    gauge(metrics::SPILL_BYTES, bytes);
+    let spill = status.spill.clone().unwrap_or_default();
+    gauge(metrics::SPILL_JOBS, spill.jobs);
+    gauge(metrics::SPILL_BYTES, spill.bytes);
 }
 
 const EMIT_BUCKETS: [f64; 13] =

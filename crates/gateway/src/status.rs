@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use backpressure::{Config, Snapshot};
 
 use crate::queue::{Counts, Memory, WorkerInfo};
+use crate::spill::SpillState;
 
 /// The present state.
 pub struct Status {
@@ -22,8 +23,8 @@ pub struct Status {
     pub policy: Config,
     /// Rejections since the last reset.
     pub rejected: u64,
-    /// Jobs and bytes in the spill.
-    pub spill: (u64, u64),
+    /// The spill; `None` without one.
+    pub spill: Option<SpillState>,
     /// As configured.
     pub worker_concurrency: u32,
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::events::is_draining;
+use super::metrics::SpillAnswer;
 use super::timestamp;
 use crate::app::App;
 use crate::circuit::Pressure;
@@ -21,7 +22,8 @@ use crate::status::Status;
 /// All services.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HealthAnswer {
-    /// `healthy`, `degraded` (the circuit is open, or memory or depth critical) or `unhealthy` (a service does not answer).
+    /// `healthy`, `degraded` (the circuit is open, memory or depth critical, or something is in the spill or wrong with it) or
+    /// `unhealthy` (a service does not answer).
     #[schema(example = "healthy")]
     pub status: &'static str,
     /// Time of the answer, UTC.
@@ -42,6 +44,8 @@ pub struct Services {
     pub redis: RedisHealth,
     /// The queue.
     pub rule_engine_queue: QueueHealth,
+    /// Where priority-1 events wait on disk for the queue.
+    pub spill: SpillHealth,
     /// This process.
     pub application: ApplicationHealth,
 }
@@ -90,6 +94,17 @@ pub struct QueueHealth {
     pub backpressure_enabled: bool,
     /// Priority-1 events that wait on disk.
     pub spilled_jobs: u64,
+}
+
+/// Where priority-1 events wait on disk for the queue.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpillHealth {
+    /// `healthy`, `degraded` (jobs wait, the disk fails, or something was damaged) or `not configured`.
+    pub status: &'static str,
+    /// What it holds, and what is wrong with it.
+    #[serde(flatten)]
+    pub state: SpillAnswer,
 }
 
 /// This process.
@@ -166,13 +181,15 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     let redis = RedisHealth::of(&app, &status);
     let database = DatabaseHealth::of(&app, &status);
     let queue = QueueHealth::of(&status);
+    let spill = SpillHealth::of(&status);
     let is_degraded = status.circuit.state == Circuit::Open
+        || spill.status == DEGRADED
         || status.circuit.health == Health::Critical
-        || redis.status == "degraded";
+        || redis.status == DEGRADED;
     let overall = if redis.status == UNHEALTHY || database.status == UNHEALTHY {
         UNHEALTHY
     } else if is_degraded {
-        "degraded"
+        DEGRADED
     } else {
         HEALTHY
     };
@@ -187,7 +204,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
         status: overall,
         timestamp: timestamp(SystemTime::now()),
         uptime: app.circuit.uptime().as_secs(),
-        services: Services { database, redis, rule_engine_queue: queue, application },
+        services: Services { database, redis, rule_engine_queue: queue, spill, application },
     };
     (code, Json(answer)).into_response()
 }
@@ -252,7 +269,7 @@ impl RedisHealth {
         let (word, connection) = match status.counts {
             None => (UNHEALTHY, "lost"),
             Some(_) if is_embedded => (HEALTHY, "embedded"),
-            Some(_) if evicts || app.circuit.pressure() > Pressure::None => ("degraded", "active"),
+            Some(_) if evicts || app.circuit.pressure() > Pressure::None => (DEGRADED, "active"),
             Some(_) => (HEALTHY, "active"),
         };
         RedisHealth {
@@ -273,8 +290,19 @@ impl QueueHealth {
             workers: status.workers.as_ref().map(Vec::len),
             circuit_state: status.circuit.state.as_str(),
             backpressure_enabled: status.policy.enabled(),
-            spilled_jobs: status.spill.0,
+            spilled_jobs: status.spill.as_ref().map_or(0, |spill| spill.jobs),
         }
+    }
+}
+
+impl SpillHealth {
+    fn of(status: &Status) -> SpillHealth {
+        let word = match &status.spill {
+            None => "not configured",
+            Some(spill) if spill.is_healthy() => HEALTHY,
+            Some(_) => DEGRADED,
+        };
+        SpillHealth { status: word, state: SpillAnswer::of(status.spill.as_ref()) }
     }
 }
 
@@ -296,4 +324,5 @@ impl ProcessMemory {
 }
 
 const HEALTHY: &str = "healthy";
+const DEGRADED: &str = "degraded";
 const UNHEALTHY: &str = "unhealthy";

@@ -12,4 +12,5 @@ mod limits;
 mod overshoot;
 mod queue;
 mod settings;
+mod spill;
 mod support;
