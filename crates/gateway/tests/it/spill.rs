@@ -111,6 +111,7 @@ async fn a_folder_has_one_gateway_and_the_next_one_waits_for_it() {
     let url = redis.url();
     let mut gateway = Gateway::start(&[("REDIS_URL", &url)]).await;
     fill(&gateway, 20).await;
+    let shared = folder(&gateway);
     let second = |wait: &str| {
         Command::new(env!("CARGO_BIN_EXE_gateway"))
             .env_clear()
@@ -120,7 +121,7 @@ async fn a_folder_has_one_gateway_and_the_next_one_waits_for_it() {
                 ("PORT", "0"),
                 ("SPILL_LOCK_WAIT_MS", wait),
             ])
-            .env("SPILL_DIR", folder(&gateway))
+            .env("SPILL_DIR", &shared)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
@@ -133,7 +134,7 @@ async fn a_folder_has_one_gateway_and_the_next_one_waits_for_it() {
     );
     let owner = gateway.process().id().to_string();
     assert!(told.contains(&owner), "{told}");
-    let inspected = command(&["inspect"], &folder(&gateway));
+    let inspected = command(&["inspect"], &shared);
     assert!(inspected.status.code() == Some(1) && text(&inspected.stderr).contains(&owner));
 
     let begun = Instant::now();
