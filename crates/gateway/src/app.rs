@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
-use backpressure::Snapshot;
+use backpressure::{Nanos, Snapshot};
 use tokio::sync::Semaphore;
 
 use crate::bus::Bus;
@@ -53,7 +53,7 @@ impl App {
         let instance = getrandom::u64().context("the system has no random numbers")?;
         let policy = settings.policy.with_jitter_seed(instance);
         let circuit = Arc::new(Circuit::new(policy, settings.memory_watermarks_ppm));
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new(settings.priorities.keys().map(String::as_str)));
         let bus = Bus::new(
             settings.clone(),
             circuit.clone(),
@@ -89,6 +89,8 @@ impl App {
             workers: seen.workers,
             memory: seen.memory,
             database: seen.database,
+            pressure: self.circuit.pressure(),
+            started: self.circuit.wall(Nanos::ZERO),
             circuit: self.circuit.snapshot(),
             policy: self.circuit.policy(),
             rejected: self.metrics.rejected_total().saturating_sub(at_reset),

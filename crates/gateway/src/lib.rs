@@ -20,6 +20,7 @@ pub mod http;
 pub mod launch;
 pub mod metrics;
 pub mod monitor;
+pub mod process;
 pub mod queue;
 pub mod refusal;
 pub mod settings;

@@ -3,15 +3,17 @@
 //! There are two kinds: counters of this process, and the state of the queue at the moment of the scrape. The latter is left out while
 //! it is unknown: a stale number would look like a calm queue.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use contract::events;
 use contract::metrics::{self, Kind, Metric};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Counter, Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
+use crate::process;
 use crate::refusal::RefusalReason;
 use crate::status::Status;
 
@@ -23,8 +25,11 @@ pub struct Metrics {
     emit: Histogram,
 }
 
-impl Default for Metrics {
-    fn default() -> Metrics {
+impl Metrics {
+    /// Counters of which every series is there from the start, with 0: the increase of one that begins at its first event misses
+    /// that event. `classes` are those of events.
+    #[must_use]
+    pub fn new<'a>(classes: impl Iterator<Item = &'a str>) -> Metrics {
         let by_label = |metric: Metric| {
             assert_eq!(metric.kind, Kind::Counter, "{}", metric.name);
             IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels).expect(VALID)
@@ -45,11 +50,15 @@ impl Default for Metrics {
         for collector in own {
             metrics.registry.register(collector).expect(VALID);
         }
+        for class in classes.chain([events::OTHER]) {
+            metrics.accepted.with_label_values(&[class]);
+            for reason in RefusalReason::all() {
+                metrics.rejected.with_label_values(&[class, reason.as_str()]);
+            }
+        }
         metrics
     }
-}
 
-impl Metrics {
     pub(crate) fn accepted(&self, class: &str) {
         self.accepted.with_label_values(&[class]).inc();
     }
@@ -142,6 +151,7 @@ fn describe(status: &Status, scrape: &Registry) {
     gauge(metrics::THRESHOLD_RECOVERY, policy.recovery());
     counter(metrics::OPENINGS, status.circuit.since_start.openings);
     gauge(metrics::REDIS_UP, status.counts.is_some().into());
+    gauge(metrics::REDIS_MEMORY_PRESSURE, status.pressure as u64);
     if let Some(memory) = &status.memory {
         gauge(metrics::REDIS_MEMORY_USED, memory.used);
         gauge(metrics::REDIS_MEMORY_MAX, memory.max);
@@ -149,6 +159,38 @@ fn describe(status: &Status, scrape: &Registry) {
     let spill = status.spill.clone().unwrap_or_default();
     gauge(metrics::SPILL_JOBS, spill.jobs);
     gauge(metrics::SPILL_BYTES, spill.bytes);
+    gauge(metrics::SPILL_OLDEST, spill.oldest_age().as_secs());
+    counter(metrics::SPILL_REPLAYED, spill.replayed);
+    gauge(metrics::SPILL_FAILING, spill.is_failing.into());
+    counter(metrics::SPILL_DAMAGED, spill.damaged);
+    gauge(metrics::SPILL_DAMAGED_FILES, spill.damaged_files);
+    describe_process(status, scrape);
+}
+
+/// This process, into `scrape`, under the names that Prometheus' own clients have.
+fn describe_process(status: &Status, scrape: &Registry) {
+    let gauge = |metric: Metric, value: Option<f64>| {
+        assert_eq!(metric.kind, Kind::Gauge, "{}", metric.name);
+        if let Some(value) = value {
+            let gauge = Gauge::new(metric.name, metric.help).expect(VALID);
+            gauge.set(value);
+            scrape.register(Box::new(gauge)).expect(VALID);
+        }
+    };
+    let started = status.started.duration_since(SystemTime::UNIX_EPOCH);
+    gauge(metrics::PROCESS_START, started.ok().map(|since| since.as_secs_f64()));
+    gauge(metrics::PROCESS_RESIDENT, process::memory_kib("VmRSS").map(|kib| (kib * 1024) as f64));
+    gauge(metrics::PROCESS_FDS, process::open_files().map(|files| files as f64));
+    gauge(metrics::PROCESS_MAX_FDS, process::most_files().map(|files| files as f64));
+    if let Some(seconds) = process::cpu_seconds() {
+        let cpu = Counter::new(metrics::PROCESS_CPU.name, metrics::PROCESS_CPU.help).expect(VALID);
+        cpu.inc_by(seconds);
+        scrape.register(Box::new(cpu)).expect(VALID);
+    }
+    let metric = metrics::BUILD_INFO;
+    let build = IntGaugeVec::new(Opts::new(metric.name, metric.help), metric.labels).expect(VALID);
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    scrape.register(Box::new(build)).expect(VALID);
 }
 
 const EMIT_BUCKETS: [f64; 13] =

@@ -1,9 +1,11 @@
 //! The present state, as plain data for the metrics and health endpoints.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use backpressure::{Config, Snapshot};
 
+use crate::circuit::Pressure;
 use crate::queue::{Counts, Memory, WorkerInfo};
 use crate::spill::SpillState;
 
@@ -17,6 +19,10 @@ pub struct Status {
     pub memory: Option<Memory>,
     /// `None` without a database to report on.
     pub database: Option<bool>,
+    /// How much Redis may still be given.
+    pub pressure: Pressure,
+    /// When the gateway started.
+    pub started: SystemTime,
     /// The circuit.
     pub circuit: Snapshot,
     /// The policy's settings.

@@ -17,6 +17,7 @@ use super::metrics::SpillAnswer;
 use super::timestamp;
 use crate::app::App;
 use crate::circuit::Pressure;
+use crate::process;
 use crate::status::Status;
 
 /// All services.
@@ -307,14 +308,9 @@ impl SpillHealth {
 }
 
 impl ProcessMemory {
-    /// From the kernel (proc(5), `/proc/pid/status`), where available.
     fn of_this_process() -> Option<ProcessMemory> {
-        let text = std::fs::read_to_string("/proc/self/status").ok()?;
-        let field = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-            let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-            Some(format!("{:.2} MB", kilobytes / 1024.0))
-        };
+        let field =
+            |name: &str| process::memory_kib(name).map(|kib| format!("{:.2} MB", kib as f64 / 1024.0));
         Some(ProcessMemory {
             rss: field("VmRSS")?,
             heap_used: field("RssAnon")?,

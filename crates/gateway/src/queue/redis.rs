@@ -5,13 +5,14 @@
 //! compares its own depth with its share of a limit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use contract::variables::backoff_kind;
 use futures_util::future::join_all;
 
+use super::completed::Completed;
 use super::link::{Link, Place, Script};
 use super::{Counts, Enqueued, Job, Memory, Offer, Queue, QueueError, WorkerInfo};
 use crate::settings::{JobBackoff, Keep, RedisSettings};
@@ -37,8 +38,7 @@ struct Shard {
     wait: String,
     /// Prefix of the connection names of its workers.
     client_name: String,
-    /// Highest count of completed jobs so far: a counter must not fall.
-    completed: AtomicU64,
+    completed: Completed,
 }
 
 impl RedisQueue {
@@ -62,7 +62,7 @@ impl RedisQueue {
                 name,
                 base,
                 wait,
-                completed: AtomicU64::new(0),
+                completed: Completed::default(),
             }
         });
         let keep = |keep| match keep {
@@ -168,7 +168,6 @@ impl Queue for RedisQueue {
             // Jobs that were added and are neither in the queue nor failed are completed. Failed jobs that are no longer kept are known
             // only if workers count them.
             let completed_total = added.saturating_sub(in_system + failed.max(failed_ever)).max(completed);
-            let before = shard.completed.fetch_max(completed_total, Ordering::Relaxed);
             Ok(Counts {
                 wait,
                 paused,
@@ -177,7 +176,7 @@ impl Queue for RedisQueue {
                 delayed,
                 completed,
                 failed,
-                completed_total: completed_total.max(before),
+                completed_total: shard.completed.count(added, completed_total),
                 is_paused: is_paused > 0,
             })
         });

@@ -9,6 +9,7 @@ mod event;
 mod faults;
 mod kill;
 mod limits;
+mod metrics;
 mod overshoot;
 mod queue;
 mod settings;
