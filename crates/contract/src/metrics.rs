@@ -125,7 +125,7 @@ metrics! {
     REDIS_MEMORY_USED = "rule_engine_redis_memory_used_bytes", Gauge "bytes", Queue;
     /// Its maxmemory; 0 for no limit
     REDIS_MEMORY_MAX = "rule_engine_redis_memory_max_bytes", Gauge "bytes", Queue;
-    /// Who is admitted by the memory of Redis (0=everybody, 1=priority 1, 2=nobody: priority 1 goes to the spill)
+    /// Memory of Redis against its watermarks (0=below, 1=only priority 1 is admitted, 2=priority 1 goes to the spill)
     REDIS_MEMORY_PRESSURE = "rule_engine_redis_memory_pressure", Gauge "", Queue;
     /// Accepted jobs that wait for the queue to take them
     SPILL_JOBS = "rule_engine_spill_jobs", Gauge "jobs", Gateway;

@@ -88,7 +88,11 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let app = launch::start(settings).await?;
+    let app = tokio::select! {
+        app = launch::start(settings) => app?,
+        // It may wait long for the gateway before it to let go of the spill.
+        _ = terminate.recv() => return Ok(()),
+    };
     let queue =
         if app.settings.redis.is_some() { "BullMQ on Redis" } else { "in memory, with workers of its own" };
     tracing::info!(address = %listener.local_addr()?, queue, "listening");

@@ -77,6 +77,15 @@ pub enum SpillOpenError {
     Io(#[from] io::Error),
 }
 
+impl From<OpenError> for SpillOpenError {
+    fn from(error: OpenError) -> SpillOpenError {
+        match error {
+            OpenError::InUse(process) => SpillOpenError::InUse(process),
+            OpenError::Io(error) => SpillOpenError::Io(error),
+        }
+    }
+}
+
 impl SpillState {
     /// How long the first job has waited.
     #[must_use]
@@ -125,22 +134,12 @@ enum Chore {
 }
 
 impl Spill {
-    /// Opens the journal and starts its thread. Waits for another process to let go of the folder, as long as the settings say.
+    /// Opens the journal and starts its thread.
     ///
     /// # Errors
-    /// The folder cannot be used, or is used by another process.
+    /// The folder cannot be used, or another process uses it.
     pub fn open(settings: &SpillSettings) -> Result<Spill, SpillOpenError> {
-        let begun = Instant::now();
-        let journal = loop {
-            match Journal::open(Folder::new(&settings.dir), settings.max_bytes) {
-                Ok(journal) => break journal,
-                Err(OpenError::InUse(_)) if begun.elapsed() < settings.lock_wait => {
-                    std::thread::sleep(LOCK_PAUSE);
-                }
-                Err(OpenError::InUse(process)) => return Err(SpillOpenError::InUse(process)),
-                Err(OpenError::Io(error)) => return Err(error.into()),
-            }
-        };
+        let journal = Journal::open(Folder::new(&settings.dir), settings.max_bytes)?;
         let shared = Arc::new(Shared::default());
         let mut keeper = Keeper { journal, shared: shared.clone(), cannot_write: false, cannot_read: false };
         keeper.publish();
@@ -440,7 +439,5 @@ const BATCH_BYTES: usize = 4 << 20;
 const ROOM_KIB: u32 = 16 << 10;
 /// Between attempts while the queue takes no jobs.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Between attempts while another process holds the folder.
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// Between looks at the folder.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);

@@ -138,6 +138,11 @@ async fn a_folder_has_one_gateway_and_the_next_one_waits_for_it() {
     assert!(inspected.status.code() == Some(1) && text(&inspected.stderr).contains(&owner));
 
     let begun = Instant::now();
+    let mut waiting = second("20000");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let term = Command::new("kill").args(["-TERM", &waiting.id().to_string()]).status().unwrap();
+    assert!(term.success() && waiting.wait().unwrap().success(), "it can be stopped while it waits");
+    assert!(begun.elapsed() < Duration::from_secs(5));
     let mut next = second("20000");
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(next.try_wait().unwrap().is_none(), "it waits");

@@ -208,6 +208,22 @@ impl Gateway {
     }
 
     pub(crate) async fn restart(&mut self) {
+        self.spawn();
+        self.answers().await;
+    }
+
+    /// A new one starts on another port, then the old one is told to end, and the new one takes over its folder.
+    pub(crate) async fn replace(&mut self) {
+        let mut old = self.process.take().expect("it runs");
+        self.port = free_port();
+        self.spawn();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        old.signal("TERM");
+        assert_eq!(old.end(Duration::from_secs(20)).await, Some(0));
+        self.answers().await;
+    }
+
+    fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
         // A write beyond a bound of the size of files then fails, rather than ending the process.
         let child = Command::new("/bin/sh")
@@ -221,9 +237,11 @@ impl Gateway {
             .spawn()
             .unwrap();
         self.process = Some(Process(child));
-        let this = &*self;
+    }
+
+    async fn answers(&self) {
         within(Duration::from_secs(20), "the gateway answers", || async {
-            this.client.get(this.path("/health/liveness")).send().await.is_ok()
+            self.client.get(self.path("/health/liveness")).send().await.is_ok()
         })
         .await;
     }
