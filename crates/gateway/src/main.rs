@@ -112,6 +112,8 @@ fn start_log(settings: &Settings) {
     let log = tracing_subscriber::fmt()
         .with_max_level(settings.log_level)
         .with_ansi(is_colourful)
+        // To report that a line cannot be written it would write to the same place, and panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     if settings.log_json { log.json().init() } else { log.with_target(false).init() }
 }

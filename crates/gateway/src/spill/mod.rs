@@ -282,6 +282,9 @@ impl Drop for Keeper {
     /// Whoever waits for an answer gets none, rather than waiting for ever.
     fn drop(&mut self) {
         *self.shared.mail() = Mail { is_closed: true, ..Mail::default() };
+        let mut state = self.shared.state();
+        state.is_failing = true;
+        state.last_error = Some((SystemTime::now(), "the thread of the spill has ended".to_owned()));
     }
 }
 

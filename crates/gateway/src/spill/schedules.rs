@@ -55,8 +55,6 @@ struct Run {
     /// In the order in which they came back.
     back: Vec<u64>,
     damaged: usize,
-    /// Whether the folder was removed and the journal has not noticed yet.
-    is_exposed: bool,
     steps: Vec<String>,
 }
 
@@ -71,7 +69,6 @@ impl Run {
             told: BTreeMap::new(),
             back: Vec::new(),
             damaged: 0,
-            is_exposed: false,
             steps: Vec::new(),
         }
     }
@@ -107,9 +104,10 @@ impl Run {
                 self.disk.leave_room(room);
             }
             16 => {
-                let count = 1 + self.random.below(3);
-                self.note(format!("{count} syncs fail"));
-                self.disk.fail_syncs(count);
+                let (files, folder) = (self.random.below(4), self.random.below(3));
+                self.note(format!("{files} syncs of files and {folder} of the folder fail"));
+                self.disk.fail_syncs(files);
+                self.disk.fail_folder_syncs(folder);
             }
             17 => {
                 let is_read_only = self.random.one_in(2);
@@ -121,9 +119,13 @@ impl Run {
                 self.disk.heal();
             }
             20 => {
-                self.note("the folder vanishes".to_owned());
-                self.disk.vanish();
-                self.is_exposed = true;
+                if self.random.one_in(2) {
+                    self.note("the folder vanishes".to_owned());
+                    self.disk.vanish();
+                } else {
+                    self.note("the folder vanishes during the next sync".to_owned());
+                    self.disk.vanish_soon();
+                }
                 if self.journal.is_none() {
                     self.lose_folder();
                 }
@@ -154,7 +156,8 @@ impl Run {
             Err(AppendError::Unknown(_)) => Told::Unknown,
         };
         if told == Told::Accepted {
-            self.is_exposed = false;
+            // It has noticed, if there was something to be noticed.
+            self.disk.has_vanished();
             assert!(journal.bytes() <= MOST_BYTES, "{:#?}", self.steps);
         }
         self.note(format!("appends {first} to {}: {told:?}", first + count - 1));
@@ -194,7 +197,7 @@ impl Run {
         let Some(journal) = &mut self.journal else { return };
         let is_well = if self.random.one_in(2) { journal.check() } else { journal.probe() }.is_ok();
         if is_well {
-            self.is_exposed = false;
+            self.disk.has_vanished();
         }
         self.note(format!("checks: {is_well}"));
     }
@@ -214,7 +217,7 @@ impl Run {
     }
 
     fn second_owner(&mut self) {
-        if self.journal.is_none() || self.is_exposed {
+        if self.journal.is_none() || !self.disk.contents().contains_key("lock") {
             return;
         }
         self.note("a second owner tries".to_owned());
@@ -237,12 +240,11 @@ impl Run {
 
     /// The process has ended, and cannot make good that the folder was removed, if it was.
     fn lose_folder(&mut self) {
-        if self.is_exposed {
+        if self.disk.has_vanished() {
             for (_, told) in self.told.values_mut().filter(|(_, told)| *told == Told::Accepted) {
                 *told = Told::Removed;
             }
         }
-        self.is_exposed = false;
     }
 
     fn open(&mut self) {

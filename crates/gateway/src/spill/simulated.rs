@@ -43,7 +43,12 @@ struct World {
     /// Bytes of all files.
     capacity: u64,
     failing_syncs: u64,
+    failing_folder_syncs: u64,
     is_read_only: bool,
+    /// Whether the folder vanishes during the next sync of a file.
+    vanishes_soon: bool,
+    /// Whether it has vanished since somebody asked.
+    has_vanished: bool,
 }
 
 #[derive(Default)]
@@ -86,7 +91,10 @@ impl Simulated {
             next: 1,
             capacity: u64::MAX,
             failing_syncs: 0,
+            failing_folder_syncs: 0,
             is_read_only: false,
+            vanishes_soon: false,
+            has_vanished: false,
         })))
     }
 
@@ -96,9 +104,14 @@ impl Simulated {
         world.capacity = world.used().saturating_add(bytes);
     }
 
-    /// The next syncs fail, each after an unknown part has become durable.
+    /// The next syncs of files fail, each after an unknown part has become durable.
     pub(super) fn fail_syncs(&self, count: u64) {
         self.0.borrow_mut().failing_syncs = count;
+    }
+
+    /// The next syncs of the folder fail.
+    pub(super) fn fail_folder_syncs(&self, count: u64) {
+        self.0.borrow_mut().failing_folder_syncs = count;
     }
 
     /// Whether names can neither be made nor taken away.
@@ -110,17 +123,24 @@ impl Simulated {
     pub(super) fn heal(&self) {
         self.leave_room(u64::MAX / 2);
         self.fail_syncs(0);
+        self.fail_folder_syncs(0);
+        self.0.borrow_mut().vanishes_soon = false;
         self.set_read_only(false);
     }
 
     /// Somebody removes the folder with all that is in it.
     pub(super) fn vanish(&self) {
-        let mut world = self.0.borrow_mut();
-        world.is_there = false;
-        world.names.clear();
-        world.synced_names.clear();
-        world.changes.clear();
-        world.forget_unused();
+        self.0.borrow_mut().vanish();
+    }
+
+    /// They do so while a file is synced next.
+    pub(super) fn vanish_soon(&self) {
+        self.0.borrow_mut().vanishes_soon = true;
+    }
+
+    /// Whether that has happened since this was last asked.
+    pub(super) fn has_vanished(&self) -> bool {
+        std::mem::take(&mut self.0.borrow_mut().has_vanished)
     }
 
     /// Power is lost: what was synced is there, and any part of what was not. Nothing may be open.
@@ -186,6 +206,15 @@ impl Simulated {
 }
 
 impl World {
+    fn vanish(&mut self) {
+        self.has_vanished = true;
+        self.is_there = false;
+        self.names.clear();
+        self.synced_names.clear();
+        self.changes.clear();
+        self.forget_unused();
+    }
+
     fn used(&self) -> u64 {
         self.files.values().map(|contents| contents.now.len() as u64).sum()
     }
@@ -213,12 +242,13 @@ impl World {
             _ => Ok(()),
         }
     }
+}
 
-    fn sync_fails(&mut self) -> bool {
-        let fails = self.failing_syncs > 0;
-        self.failing_syncs = self.failing_syncs.saturating_sub(1);
-        fails
-    }
+/// Whether one of so many failures is due.
+fn fails(left: &mut u64) -> bool {
+    let fails = *left > 0;
+    *left = left.saturating_sub(1);
+    fails
 }
 
 impl Contents {
@@ -306,7 +336,10 @@ impl Disk for Simulated {
 
     fn sync(&self, file: &Handle) -> io::Result<()> {
         let mut world = self.0.borrow_mut();
-        let fails = world.sync_fails();
+        let fails = fails(&mut world.failing_syncs);
+        if std::mem::take(&mut world.vanishes_soon) {
+            world.vanish();
+        }
         let World { random, files, .. } = &mut *world;
         let contents = files.get_mut(&file.file).expect("it is open");
         if !fails {
@@ -353,7 +386,7 @@ impl Disk for Simulated {
         if !world.is_there {
             return Err(ErrorKind::NotFound.into());
         }
-        if world.sync_fails() {
+        if fails(&mut world.failing_folder_syncs) {
             return Err(io::Error::other("simulated: the sync of the folder failed"));
         }
         world.synced_names = world.names.clone();

@@ -94,6 +94,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_over_twenty_full_disks() {
         }
     };
     let acknowledged = load.during(filler).await;
+    assert!(load.refused_by_disk.load(Ordering::Relaxed) > 0, "the disk must have been full");
     judge("full disks", &acknowledged, &gateway, &side).await;
 }
 
@@ -125,6 +126,7 @@ struct Load {
     port: AtomicU16,
     next: AtomicU64,
     stop: AtomicBool,
+    refused_by_disk: AtomicU64,
     client: reqwest::Client,
 }
 
@@ -134,6 +136,7 @@ impl Load {
             port: AtomicU16::new(gateway.port),
             next: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            refused_by_disk: AtomicU64::new(0),
             client: reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
         }
     }
@@ -158,7 +161,11 @@ impl Load {
                 format!("http://127.0.0.1:{}/api/v1/datastreams", self.port.load(Ordering::Relaxed));
             let answer = match self.client.post(&address).json(&event).send().await {
                 Ok(answer) if answer.status() == 202 => answer.json::<Value>().await,
-                _ => {
+                refused => {
+                    let refusal = async { refused.ok()?.json::<Value>().await.ok() };
+                    if refusal.await.is_some_and(|refusal| refusal["reason"] == "spill_failed") {
+                        self.refused_by_disk.fetch_add(1, Ordering::Relaxed);
+                    }
                     tokio::time::sleep(Duration::from_millis(2)).await;
                     continue;
                 }
