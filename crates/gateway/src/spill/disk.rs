@@ -48,10 +48,6 @@ impl Folder {
     pub(super) fn new(path: &Path) -> Folder {
         Folder(path.to_owned())
     }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
 }
 
 impl Disk for Folder {

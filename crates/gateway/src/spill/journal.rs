@@ -181,10 +181,6 @@ impl<D: Disk> Journal<D> {
         self.damage
     }
 
-    pub(super) fn disk(&self) -> &D {
-        &self.disk
-    }
-
     /// Appends all records or none, and syncs.
     pub(super) fn append(&mut self, payloads: &[&str], now_ms: u64) -> Result<(), AppendError> {
         let needed: u64 = payloads.iter().map(|payload| (HEAD + payload.len()) as u64).sum();

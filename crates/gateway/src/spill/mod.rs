@@ -19,19 +19,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
 
 use crate::circuit::{Circuit, Pressure};
 use crate::queue::{Enqueued, Job, Offer, Queue, QueueError};
 use crate::settings::SpillSettings;
-use disk::Folder;
+use disk::{Disk, Folder};
 use journal::{AppendError, Found, Journal, OpenError};
 
 /// The handle to the thread of the journal.
 pub struct Spill {
     shared: Arc<Shared>,
     /// Kibibytes of jobs that may still be on their way to the thread: others wait, in order.
-    room: Semaphore,
+    room: Arc<Semaphore>,
 }
 
 /// How the spill is.
@@ -45,7 +46,7 @@ pub struct SpillState {
     pub oldest: Option<SystemTime>,
     /// Jobs that the queue has taken since the start.
     pub replayed: u64,
-    /// Whether the journal cannot be written or read now.
+    /// Whether the journal cannot be written or read now, or the disk does not answer.
     pub is_failing: bool,
     /// Damaged places found since the start; the jobs in them are lost.
     pub damaged: u64,
@@ -62,7 +63,7 @@ pub enum SpillError {
     Full,
     /// The disk failed, and the job is not on it.
     Failed,
-    /// The disk failed, and the job may come back after a crash.
+    /// The disk failed and the job may come back after a crash, or the disk has not answered in time.
     Unknown,
 }
 
@@ -107,6 +108,8 @@ struct Shared {
     /// Something is in the mail.
     arrived: Condvar,
     state: Mutex<SpillState>,
+    /// Since when the thread waits for the disk.
+    working_since: Mutex<Option<Instant>>,
     /// As in the state, for those who ask for every event.
     jobs: AtomicU64,
     bytes: AtomicU64,
@@ -125,6 +128,8 @@ struct Mail {
 
 struct Append {
     payload: String,
+    /// Held until the job is written, also if nobody waits for it any more.
+    _room: OwnedSemaphorePermit,
     done: oneshot::Sender<Result<(), SpillError>>,
 }
 
@@ -140,17 +145,28 @@ impl Spill {
     /// The folder cannot be used, or another process uses it.
     pub fn open(settings: &SpillSettings) -> Result<Spill, SpillOpenError> {
         let journal = Journal::open(Folder::new(&settings.dir), settings.max_bytes)?;
+        Spill::start(journal).map_err(SpillOpenError::Io)
+    }
+
+    fn start<D: Disk<File: Send> + Send + 'static>(journal: Journal<D>) -> io::Result<Spill> {
         let shared = Arc::new(Shared::default());
         let mut keeper = Keeper { journal, shared: shared.clone(), cannot_write: false, cannot_read: false };
         keeper.publish();
         std::thread::Builder::new().name("spill".to_owned()).spawn(move || keeper.keep())?;
-        Ok(Spill { shared, room: Semaphore::new(ROOM_KIB as usize) })
+        Ok(Spill { shared, room: Arc::new(Semaphore::new(ROOM_KIB as usize)) })
     }
 
     /// How it is.
     #[must_use]
     pub fn state(&self) -> SpillState {
-        self.shared.state().clone()
+        let mut state = self.shared.state().clone();
+        let since = *self.shared.working_since();
+        if let Some(silence) = since.map(|since| since.elapsed()).filter(|silence| *silence >= PATIENCE) {
+            state.is_failing = true;
+            let message = format!("the disk has not answered for {} s", silence.as_secs());
+            state.last_error = Some((SystemTime::now(), message));
+        }
+        state
     }
 
     /// Jobs that wait, and their bytes on disk: the cheap part of [`Self::state`].
@@ -165,7 +181,9 @@ impl Spill {
     /// The job is not on disk, or may be.
     pub async fn append(&self, job: &Job) -> Result<(), SpillError> {
         let kibibytes = u32::try_from((job.name.len() + job.data.len()) / 1024 + 1).unwrap_or(ROOM_KIB);
-        let _room = self.room.acquire_many(kibibytes.min(ROOM_KIB)).await.map_err(|_| SpillError::Failed)?;
+        let room = self.room.clone().acquire_many_owned(kibibytes.min(ROOM_KIB));
+        // Without room it was not sent to the disk.
+        let Ok(Ok(room)) = timeout(PATIENCE, room).await else { return Err(SpillError::Failed) };
         let payload = serde_json::to_string(job).map_err(|_| SpillError::Failed)?;
         let (done, answer) = oneshot::channel();
         {
@@ -173,10 +191,13 @@ impl Spill {
             if mail.is_closed {
                 return Err(SpillError::Failed);
             }
-            mail.appends.push_back(Append { payload, done });
+            mail.appends.push_back(Append { payload, _room: room, done });
         }
         self.shared.arrived.notify_one();
-        answer.await.unwrap_or(Err(SpillError::Unknown))
+        match timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => answer,
+            _ => Err(SpillError::Unknown),
+        }
     }
 
     /// Empties the spill into the queue, in order, until the process ends.
@@ -268,17 +289,21 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, SpillState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn working_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.working_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The thread that owns the journal.
-struct Keeper {
-    journal: Journal<Folder>,
+struct Keeper<D: Disk> {
+    journal: Journal<D>,
     shared: Arc<Shared>,
     cannot_write: bool,
     cannot_read: bool,
 }
 
-impl Drop for Keeper {
+impl<D: Disk> Drop for Keeper<D> {
     /// Whoever waits for an answer gets none, rather than waiting for ever.
     fn drop(&mut self) {
         *self.shared.mail() = Mail { is_closed: true, ..Mail::default() };
@@ -288,7 +313,7 @@ impl Drop for Keeper {
     }
 }
 
-impl Keeper {
+impl<D: Disk> Keeper<D> {
     fn keep(mut self) {
         let mut checked = Instant::now();
         loop {
@@ -304,6 +329,7 @@ impl Keeper {
                 }
                 (next_appends(&mut mail.appends), mail.chore.take())
             };
+            *self.shared.working_since() = Some(Instant::now());
             // Before what is new, or a flood of new jobs would keep the old ones where they are.
             if let Some(chore) = chore {
                 self.work(chore);
@@ -315,6 +341,7 @@ impl Keeper {
                 self.check();
                 checked = Instant::now();
             }
+            *self.shared.working_since() = None;
         }
     }
 
@@ -391,7 +418,7 @@ impl Keeper {
         let mut state = self.shared.state();
         // Once for each outage, or the log would be full of it.
         if !state.is_failing {
-            tracing::error!(%error, folder = %self.journal.disk().path().display(), "{what}");
+            tracing::error!(%error, "{what}");
         }
         state.is_failing = true;
         state.last_error = Some((SystemTime::now(), format!("{what}: {error}")));
@@ -440,7 +467,104 @@ const BATCH: usize = 256;
 const BATCH_BYTES: usize = 4 << 20;
 /// Kibibytes of jobs on their way to the thread.
 const ROOM_KIB: u32 = 16 << 10;
+/// Longest wait for the disk.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Between attempts while the queue takes no jobs.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Between looks at the folder.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use backpressure::Priority;
+
+    use super::*;
+
+    /// A folder whose syncs take as long as the test likes.
+    struct Slow {
+        folder: Folder,
+        gate: Arc<Mutex<()>>,
+    }
+
+    impl Disk for Slow {
+        type File = std::fs::File;
+
+        fn make(&self) -> io::Result<()> {
+            self.folder.make()
+        }
+        fn names(&self) -> io::Result<Vec<String>> {
+            self.folder.names()
+        }
+        fn create(&self, name: &str) -> io::Result<Self::File> {
+            self.folder.create(name)
+        }
+        fn open(&self, name: &str) -> io::Result<Self::File> {
+            self.folder.open(name)
+        }
+        fn length(&self, file: &Self::File) -> io::Result<u64> {
+            self.folder.length(file)
+        }
+        fn read(&self, file: &Self::File, at: u64, into: &mut [u8]) -> io::Result<usize> {
+            self.folder.read(file, at, into)
+        }
+        fn append(&self, file: &Self::File, bytes: &[u8]) -> io::Result<()> {
+            self.folder.append(file, bytes)
+        }
+        fn cut(&self, file: &Self::File, length: u64) -> io::Result<()> {
+            self.folder.cut(file, length)
+        }
+        fn sync(&self, file: &Self::File) -> io::Result<()> {
+            drop(self.gate.lock());
+            self.folder.sync(file)
+        }
+        fn is_named(&self, file: &Self::File, name: &str) -> bool {
+            self.folder.is_named(file, name)
+        }
+        fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+            self.folder.rename(from, to)
+        }
+        fn remove(&self, name: &str) -> io::Result<()> {
+            self.folder.remove(name)
+        }
+        fn sync_folder(&self) -> io::Result<()> {
+            self.folder.sync_folder()
+        }
+        fn try_lock(&self, file: &Self::File) -> io::Result<bool> {
+            self.folder.try_lock(file)
+        }
+    }
+
+    fn job(data: &str) -> Job {
+        Job {
+            id: Some("g-1".to_owned()),
+            name: "critical-alarm".to_owned(),
+            data: data.to_owned(),
+            priority: Priority::MOST_URGENT,
+            timestamp_ms: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_costs_no_more_than_the_patience_and_bounded_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let gate = Arc::new(Mutex::new(()));
+        let disk = Slow { folder: Folder::new(dir.path()), gate: gate.clone() };
+        let spill = Spill::start(Journal::open(disk, 1 << 30).ok().unwrap()).unwrap();
+        spill.append(&job("first")).await.unwrap();
+        assert!(spill.state().last_error.is_none());
+        let hanging = gate.lock();
+        let large = job(&"x".repeat(1 << 20));
+        // As many as there is room for are sent, the others never.
+        let answers = futures_util::future::join_all((0..20).map(|_| spill.append(&large))).await;
+        let unknown = answers.iter().filter(|answer| **answer == Err(SpillError::Unknown)).count();
+        let failed = answers.iter().filter(|answer| **answer == Err(SpillError::Failed)).count();
+        assert!(unknown + failed == 20 && (12..=16).contains(&unknown), "{unknown} unknown, {failed} failed");
+        let state = spill.state();
+        assert!(state.is_failing && !state.is_healthy());
+        assert!(state.last_error.unwrap().1.contains("has not answered"));
+        drop(hanging);
+        spill.append(&job("after")).await.unwrap();
+        assert_eq!(spill.backlog().0, 2 + unknown as u64);
+        assert!(!spill.state().is_failing);
+    }
+}

@@ -51,8 +51,8 @@ async fn nothing_acknowledged_is_lost_or_doubled_over_twenty_replacements() {
     let replacer = async {
         for round in 0..ROUNDS {
             tokio::time::sleep(CALM).await;
-            // The folder is handed over empty, and with what waits in it.
-            let is_away = round.is_multiple_of(2);
+            // The folder is handed over empty, and with what waits in it. A gateway that starts without Redis waits 2 s for it.
+            let is_away = round.is_multiple_of(4);
             if is_away {
                 redis.kill();
                 tokio::time::sleep(CALM).await;
