@@ -56,6 +56,7 @@ impl Metrics {
                 metrics.rejected.with_label_values(&[class, reason.as_str()]);
             }
         }
+        metrics.rejected.with_label_values(&[UNREAD, RefusalReason::Busy.as_str()]);
         metrics
     }
 
@@ -193,6 +194,8 @@ fn describe_process(status: &Status, scrape: &Registry) {
     scrape.register(Box::new(build)).expect(VALID);
 }
 
+/// The class of events that were rejected before they were read.
+const UNREAD: &str = "unread";
 const EMIT_BUCKETS: [f64; 13] =
     [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 const VALID: &str = "names and labels of the contract are valid, and each is registered once";

@@ -65,7 +65,7 @@ impl SpillCommand {
                 journal.rewrite().context("the journal is as it was, or has some jobs twice")?;
                 writeln!(
                     out,
-                    "{} jobs written anew; left out {} damaged places of {} bytes; files kept: {}",
+                    "jobs written anew: {}; damaged places left out: {}, of {} bytes; files kept: {}",
                     journal.records(),
                     damage.places,
                     damage.bytes,
@@ -129,7 +129,7 @@ impl Report {
 
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let Report { folder, jobs, bytes, oldest, oldest_age_seconds, damaged, kept } = self;
-        writeln!(out, "{folder}: {jobs} jobs wait, {bytes} bytes")?;
+        writeln!(out, "{folder}: jobs {jobs}, bytes {bytes}")?;
         if let (Some(oldest), Some(age)) = (oldest, oldest_age_seconds) {
             writeln!(out, "the oldest was spilled at {oldest}, {age} s ago")?;
         }

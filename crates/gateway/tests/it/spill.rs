@@ -182,7 +182,7 @@ async fn a_flipped_bit_costs_one_event_and_everybody_is_told() {
     assert!(
         place["from"].as_u64().unwrap() <= middle as u64 && middle as u64 <= place["to"].as_u64().unwrap()
     );
-    assert!(text(&command(&["inspect"], &folder).stdout).contains("999 jobs wait"));
+    assert!(text(&command(&["inspect"], &folder).stdout).contains("jobs 999,"));
     let exported = command(&["export"], &folder);
     let jobs: Vec<Value> =
         text(&exported.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -226,7 +226,7 @@ async fn repaired_a_journal_has_all_that_was_intact() {
     std::fs::write(&journal, &bytes).unwrap();
     let repaired = command(&["repair"], &folder);
     assert_eq!(repaired.status.code(), Some(0), "{}", text(&repaired.stderr));
-    assert!(text(&repaired.stdout).starts_with("48 jobs written anew; left out 2 damaged places"));
+    assert!(text(&repaired.stdout).starts_with("jobs written anew: 48; damaged places left out: 2,"));
     let kept = journal.with_extension("damaged");
     assert_eq!(std::fs::read(&kept).unwrap(), bytes);
     std::fs::remove_file(kept).unwrap();
