@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::disk::Folder;
-use super::journal::{Journal, LEAST_SEGMENT};
+use super::journal::Journal;
 use super::{SpillOpenError, milliseconds};
 use crate::http::timestamp;
 
@@ -153,6 +153,6 @@ fn open(dir: &Path) -> anyhow::Result<Journal<Folder>> {
     if !dir.is_dir() {
         bail!("{} is no folder", dir.display());
     }
-    let journal = Journal::open_with(Folder::new(dir), u64::MAX, LEAST_SEGMENT).map_err(SpillOpenError::from);
+    let journal = Journal::open_for_people(Folder::new(dir)).map_err(SpillOpenError::from);
     journal.with_context(|| format!("{} cannot be used", dir.display()))
 }

@@ -30,6 +30,8 @@ pub(super) struct Journal<D: Disk> {
     max_bytes: u64,
     /// From this size on, a segment is not appended to.
     segment_bytes: u64,
+    /// Whether what the disk cannot read is damage.
+    skips_unreadable: bool,
     /// The oldest first. Only the last one may have no records.
     segments: VecDeque<Segment<D::File>>,
     /// Where the first record not taken yet begins, in the first segment.
@@ -116,8 +118,23 @@ impl<D: Disk> Journal<D> {
         Journal::open_with(disk, max_bytes, LEAST_SEGMENT.max(max_bytes / MOST_SEGMENTS))
     }
 
+    /// As [`Self::open`], without a bound, for people: what the disk cannot read is damage. A gateway does not decide that by
+    /// itself, since a disk that is away for a while can read nothing.
+    pub(super) fn open_for_people(disk: D) -> Result<Journal<D>, OpenError> {
+        Journal::open_as(disk, u64::MAX, LEAST_SEGMENT, true)
+    }
+
     /// As [`Self::open`], with segments of so many bytes.
     pub(super) fn open_with(disk: D, max_bytes: u64, segment_bytes: u64) -> Result<Journal<D>, OpenError> {
+        Journal::open_as(disk, max_bytes, segment_bytes, false)
+    }
+
+    fn open_as(
+        disk: D,
+        max_bytes: u64,
+        segment_bytes: u64,
+        skips_unreadable: bool,
+    ) -> Result<Journal<D>, OpenError> {
         disk.make()?;
         let lock = acquire(&disk)?;
         let names = disk.names()?;
@@ -132,6 +149,7 @@ impl<D: Disk> Journal<D> {
             lock,
             max_bytes,
             segment_bytes,
+            skips_unreadable,
             segments: VecDeque::new(),
             position: 0,
             is_open: false,
@@ -238,10 +256,15 @@ impl<D: Disk> Journal<D> {
     /// Records of one segment from a place on, bounded as those of [`Self::peek`].
     fn read(&mut self, index: usize, from: u64, most: usize, most_bytes: usize) -> io::Result<Vec<Found>> {
         let segment = &mut self.segments[index];
-        let mut reader = Reader::new(&self.disk, &segment.file, segment.number, segment.end);
+        let mut reader = Reader::new(&self.disk, &segment.file, segment.number, segment.end)
+            .skipping_unreadable(self.skips_unreadable);
         let (mut found, mut damaged, mut place, mut bytes) = (Vec::new(), Vec::new(), from, 0);
         while found.len() < most && (bytes < most_bytes || found.is_empty()) && place < segment.end {
-            let next = reader.next(place)?;
+            let next = match reader.next(place) {
+                Err(error) if found.is_empty() => return Err(error),
+                Err(_) => break,
+                Ok(next) => next,
+            };
             let begin = next.map_or(segment.end, |record| record.place);
             if begin > place {
                 damaged.push(place..begin);
@@ -368,7 +391,8 @@ impl<D: Disk> Journal<D> {
         let file = self.disk.open(&segment_name(number))?;
         let length = self.disk.length(&file)?;
         let (mut end, mut records, mut damaged, mut place) = (length, 0, Vec::new(), 0);
-        let mut reader = Reader::new(&self.disk, &file, number, length);
+        let mut reader =
+            Reader::new(&self.disk, &file, number, length).skipping_unreadable(self.skips_unreadable);
         while place < length {
             let next = reader.next(place)?;
             if next.is_none() && reader.is_unfinished(place)? {
@@ -562,7 +586,8 @@ impl<D: Disk> Journal<D> {
     fn look_at_first(&mut self) {
         let first = self.segments.front().filter(|first| first.records > 0);
         self.oldest_ms = first.and_then(|first| {
-            let mut reader = Reader::new(&self.disk, &first.file, first.number, first.end);
+            let mut reader = Reader::new(&self.disk, &first.file, first.number, first.end)
+                .skipping_unreadable(self.skips_unreadable);
             Some(reader.next(self.position).ok()??.time_ms)
         });
     }
@@ -721,7 +746,7 @@ const POSITION: &str = "position";
 const LOCK: &str = "lock";
 const NOT_PUT_AWAY: &str = "an old segment cannot be removed";
 /// Small enough to be removed soon, large enough that there are few: each is open.
-pub(super) const LEAST_SEGMENT: u64 = 8 << 20;
+const LEAST_SEGMENT: u64 = 8 << 20;
 const MOST_SEGMENTS: u64 = 32;
 /// Bytes that are written or copied at once.
 const COPY: usize = 1 << 20;
@@ -949,6 +974,31 @@ mod tests {
         contents.get_mut(&segment_name(1)).unwrap().copy_within(..HEAD + 1, HEAD + 1);
         let mut journal = Journal::open(Simulated::with(&contents), 1 << 20).unwrap();
         assert_eq!(take_all(&mut journal), ["a", "c"]);
+    }
+
+    #[test]
+    fn what_the_disk_cannot_read_is_an_error_and_damage_only_for_people() {
+        let disk = Simulated::new(1);
+        let mut journal = Journal::open(disk.clone(), 1 << 20).unwrap();
+        let texts: Vec<String> = (0..9).map(|number| format!("{number}").repeat(3000)).collect();
+        for text in &texts {
+            journal.append(&[text], 1).unwrap();
+        }
+        // A block that begins in the third record and ends in the fourth.
+        disk.make_unreadable(Some(8192..12288));
+        let found = journal.peek(9, 1 << 20).unwrap();
+        assert_eq!(payloads(&found), texts[..2], "what lies before it");
+        journal.take(&found, 2).unwrap();
+        assert!(journal.peek(9, 1 << 20).is_err());
+        drop(journal);
+        assert!(matches!(Journal::open(disk.clone(), 1 << 20), Err(OpenError::Io(_))));
+        let mut journal = Journal::open_for_people(disk.clone()).unwrap();
+        assert_eq!((journal.records(), journal.damage().places), (4, 1));
+        journal.rewrite().unwrap();
+        drop(journal);
+        disk.make_unreadable(None);
+        let mut journal = Journal::open(disk, 1 << 20).unwrap();
+        assert_eq!(take_all(&mut journal), texts[5..]);
     }
 
     #[test]

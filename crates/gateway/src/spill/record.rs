@@ -49,6 +49,8 @@ pub(super) struct Reader<'a, D: Disk> {
     number: u64,
     /// Where the segment ends.
     end: u64,
+    /// Whether a block that the disk cannot read is damage; else it is an error.
+    skips_unreadable: bool,
     /// What was read last, and where it lies.
     window: Vec<u8>,
     window_at: u64,
@@ -63,7 +65,11 @@ struct Head {
 
 impl<'a, D: Disk> Reader<'a, D> {
     pub(super) fn new(disk: &'a D, file: &'a D::File, number: u64, end: u64) -> Reader<'a, D> {
-        Reader { disk, file, number, end, window: Vec::new(), window_at: 0 }
+        Reader { disk, file, number, end, skips_unreadable: false, window: Vec::new(), window_at: 0 }
+    }
+
+    pub(super) fn skipping_unreadable(self, skips_unreadable: bool) -> Reader<'a, D> {
+        Reader { skips_unreadable, ..self }
     }
 
     /// The first intact record at `from` or after it. What lies between is damaged.
@@ -156,6 +162,25 @@ impl<'a, D: Disk> Reader<'a, D> {
         Ok(None)
     }
 
+    /// Fills the window as far as the file reaches; zeros stand for what cannot be read, and are no record.
+    fn read_by_blocks(&mut self, at: u64) -> usize {
+        let mut done = 0;
+        while done < self.window.len() {
+            let place = at + done as u64;
+            let in_block = usize::try_from(BLOCK - place % BLOCK).unwrap_or(1);
+            let end = (done + in_block).min(self.window.len());
+            match self.disk.read(self.file, place, &mut self.window[done..end]) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(_) => {
+                    self.window[done..end].fill(0);
+                    done = end;
+                }
+            }
+        }
+        done
+    }
+
     /// So many bytes from a place on; fewer where the segment ends.
     fn bytes(&mut self, at: u64, length: u64) -> io::Result<&[u8]> {
         let length = length.min(self.end.saturating_sub(at));
@@ -163,7 +188,15 @@ impl<'a, D: Disk> Reader<'a, D> {
         if !is_there {
             let wanted = length.max(WINDOW).min(self.end.saturating_sub(at));
             self.window.resize(usize::try_from(wanted).map_err(io::Error::other)?, 0);
-            let read = self.disk.read(self.file, at, &mut self.window)?;
+            let read = match self.disk.read(self.file, at, &mut self.window) {
+                Err(_) if self.skips_unreadable => self.read_by_blocks(at),
+                Err(_) => {
+                    // What is asked for may lie before the block that cannot be read.
+                    self.window.truncate(length as usize);
+                    self.disk.read(self.file, at, &mut self.window)?
+                }
+                Ok(read) => read,
+            };
             self.window.truncate(read);
             self.window_at = at;
         }
@@ -182,5 +215,7 @@ fn head_checksum(number: u64, place: u64, head: &[u8]) -> u32 {
 }
 
 const MARKER: [u8; 4] = [0xff, 0xfe, b'J', b'1'];
+/// What a disk loses at once.
+const BLOCK: u64 = 4096;
 /// Bytes that are read at once.
 const WINDOW: u64 = 256 << 10;

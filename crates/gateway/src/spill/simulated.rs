@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::disk::Disk;
@@ -45,6 +46,8 @@ struct World {
     failing_syncs: u64,
     failing_folder_syncs: u64,
     is_read_only: bool,
+    /// Places that cannot be read, in any file.
+    unreadable: Option<Range<u64>>,
     /// Whether the folder vanishes during the next sync of a file.
     vanishes_soon: bool,
     /// Whether it has vanished since somebody asked.
@@ -93,6 +96,7 @@ impl Simulated {
             failing_syncs: 0,
             failing_folder_syncs: 0,
             is_read_only: false,
+            unreadable: None,
             vanishes_soon: false,
             has_vanished: false,
         })))
@@ -117,6 +121,11 @@ impl Simulated {
     /// Whether names can neither be made nor taken away.
     pub(super) fn set_read_only(&self, is_read_only: bool) {
         self.0.borrow_mut().is_read_only = is_read_only;
+    }
+
+    /// Reading these places of any file fails.
+    pub(super) fn make_unreadable(&self, places: Option<Range<u64>>) {
+        self.0.borrow_mut().unreadable = places;
     }
 
     /// All of it works again.
@@ -315,6 +324,10 @@ impl Disk for Simulated {
 
     fn read(&self, file: &Handle, at: u64, into: &mut [u8]) -> io::Result<usize> {
         let world = self.0.borrow();
+        let hits = |bad: &Range<u64>| at < bad.end && bad.start < at + into.len() as u64;
+        if world.unreadable.as_ref().is_some_and(hits) {
+            return Err(io::Error::other("simulated: the block cannot be read"));
+        }
         let bytes = world.files[&file.file].now.get(at as usize..).unwrap_or_default();
         let length = bytes.len().min(into.len());
         into[..length].copy_from_slice(&bytes[..length]);
