@@ -463,8 +463,8 @@ impl<D: Disk> Journal<D> {
     /// The folder, the lock and all segments have their names when this returns.
     fn keep_names(&mut self) -> io::Result<()> {
         if !self.owns_folder() {
-            tracing::error!("the folder of the spill or its lock is gone; it is made anew");
             self.own_again()?;
+            tracing::warn!("the folder of the spill or its lock was gone; it has been made anew");
         }
         for index in 0..self.segments.len() {
             if !self.is_in_place(&self.segments[index]) {

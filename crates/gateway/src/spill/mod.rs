@@ -1,6 +1,6 @@
 //! Where accepted priority-1 events wait while Redis cannot take them: the specification's dead letter queue.
 //!
-//! [`journal`] is the list on disk. A thread owns it, and a task empties it into the queue. Concurrent appends share one sync. While
+//! `journal` is the list on disk. A thread owns it, and a task empties it into the queue. Concurrent appends share one sync. While
 //! the spill has jobs, new priority-1 events go behind them, so that events reach the queue in the order of their acceptance.
 //! [`command`] is what operators do with the folder of a gateway that does not run.
 
