@@ -137,8 +137,32 @@ metrics! {
     REDIS_MEMORY_USED = "rule_engine_redis_memory_used_bytes", Gauge "bytes", Queue;
     /// Its maxmemory; 0 for no limit
     REDIS_MEMORY_MAX = "rule_engine_redis_memory_max_bytes", Gauge "bytes", Queue;
+    /// Memory of Redis against its watermarks (0=below, 1=only priority 1 is admitted, 2=priority 1 goes to the spill)
+    REDIS_MEMORY_PRESSURE = "rule_engine_redis_memory_pressure", Gauge "", Queue;
     /// Accepted jobs that wait for the queue to take them
     SPILL_JOBS = "rule_engine_spill_jobs", Gauge "jobs", Gateway;
     /// Bytes of the spill on disk
     SPILL_BYTES = "rule_engine_spill_bytes", Gauge "bytes", Gateway;
+    /// Age of the first job in the spill; 0 when it is empty
+    SPILL_OLDEST = "rule_engine_spill_oldest_seconds", Gauge "seconds", Gateway;
+    /// Jobs that the queue has taken from the spill
+    SPILL_REPLAYED = "rule_engine_spill_replayed_total", Counter "jobs", Gateway;
+    /// Whether the disk of the spill fails
+    SPILL_FAILING = "rule_engine_spill_failing", Gauge "", Gateway;
+    /// Damaged places found in the spill; the jobs in them are lost
+    SPILL_DAMAGED = "rule_engine_spill_damaged_total", Counter "", Gateway;
+    /// Damaged files of the spill that are kept for people
+    SPILL_DAMAGED_FILES = "rule_engine_spill_damaged_files", Gauge "", Gateway;
+    /// Always 1; the label has the version
+    BUILD_INFO = "rule_engine_gateway_build_info", Gauge "", Gateway, &["version"];
+    /// When the process started, in seconds since 1970
+    PROCESS_START = "process_start_time_seconds", Gauge "seconds", Gateway;
+    /// Processor time of the process
+    PROCESS_CPU = "process_cpu_seconds_total", Counter "seconds", Gateway;
+    /// Resident memory of the process
+    PROCESS_RESIDENT = "process_resident_memory_bytes", Gauge "bytes", Gateway;
+    /// Open file descriptors of the process
+    PROCESS_FDS = "process_open_fds", Gauge "", Gateway;
+    /// Most file descriptors that it may open
+    PROCESS_MAX_FDS = "process_max_fds", Gauge "", Gateway;
 }

@@ -122,6 +122,8 @@ variables! {
     SPILL_DIR = "spill", FolderOrOff;
     /// bound of that journal; beyond it priority 1 is rejected too
     SPILL_MAX_BYTES = "268435456", Whole { least: 65_536, most: u64::MAX }, unit: "bytes";
+    /// how long a starting gateway waits for the one before it to let go of SPILL_DIR; then it does not start
+    SPILL_LOCK_WAIT_MS = "30000", Whole { least: 0, most: 600_000 }, unit: "ms";
     /// how long Redis remembers ids of priority-1 jobs that it has not answered: the longest outage after which none is enqueued twice
     SPILL_DEDUPLICATION_SECONDS = "3600", Whole { least: 1, most: 2_592_000 }, unit: "s";
     /// how long an Idempotency-Key, and the id of a job that was sent again, is remembered: repeated in that time it makes no second job

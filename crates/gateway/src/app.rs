@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, anyhow};
-use backpressure::Snapshot;
-use contract::variables::{CREDENTIALS_FILE, SPILL_DIR};
+use backpressure::{Nanos, Snapshot};
+use contract::variables::CREDENTIALS_FILE;
 
 use crate::access::Access;
 use crate::bus::Bus;
@@ -48,31 +48,19 @@ impl App {
     /// Puts the parts together. Nothing runs in the background yet, except the connections of the queue.
     ///
     /// # Errors
-    /// The spill cannot be opened.
-    pub fn new(settings: Arc<Settings>, queue: Arc<dyn Queue>) -> anyhow::Result<App> {
-        let spill = match &settings.spill {
-            None => None,
-            Some(spill) => {
-                let opened = Spill::open(spill);
-                let opened = opened.with_context(|| {
-                    format!("{}: cannot use the folder {:?}", SPILL_DIR.name, spill.dir.display())
-                })?;
-                if opened.backlog().0 > 0 {
-                    tracing::warn!(
-                        jobs = opened.backlog().0,
-                        "spilled jobs of an earlier run will be replayed"
-                    );
-                }
-                Some(Arc::new(opened))
-            }
-        };
+    /// The file of credentials cannot be used, or the system has no random numbers.
+    pub fn new(
+        settings: Arc<Settings>,
+        queue: Arc<dyn Queue>,
+        spill: Option<Arc<Spill>>,
+    ) -> anyhow::Result<App> {
         let access = Access::open(settings.credentials.as_deref());
         let access = access.map_err(|problem| anyhow!("{}: {problem}", CREDENTIALS_FILE.name))?;
         // Makes the ids of this instance unique, and spreads its retry hints apart from those of others.
         let instance = getrandom::u64().context("the system has no random numbers")?;
         let policy = settings.policy.with_jitter_seed(instance);
         let circuit = Arc::new(Circuit::new(policy, settings.memory_watermarks_ppm));
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new(settings.priorities.keys().map(String::as_str)));
         let bus = Bus::new(
             settings.clone(),
             circuit.clone(),
@@ -120,10 +108,12 @@ impl App {
             memory: seen.memory,
             denied: seen.denied,
             database: seen.database,
+            pressure: self.circuit.pressure(),
+            started: self.circuit.wall(Nanos::ZERO),
             circuit: self.circuit.snapshot(),
             policy: self.circuit.policy(),
             rejected: self.metrics.rejected_total().saturating_sub(at_reset),
-            spill: self.spill.as_ref().map_or((0, 0), |spill| spill.backlog()),
+            spill: self.spill.as_ref().map(|spill| spill.state()),
             worker_concurrency: self.settings.worker_concurrency,
         }
     }

@@ -328,6 +328,7 @@ impl Bus {
             }
             Err(SpillError::Full) => RefusalReason::SpillFull,
             Err(SpillError::Failed) => RefusalReason::SpillFailed,
+            Err(SpillError::Unknown) => return Outcome::Unknown { job_id: job.id.clone() },
         };
         match otherwise {
             Outcome::Rejected(_) => Outcome::Rejected(self.circuit.refuse(reason)),

@@ -41,5 +41,5 @@ fn others(settings: &Settings) -> u64 {
     admin::MOST_CONNECTIONS as u64 + 8 * shards + FILES
 }
 
-/// Listeners, the journal, logs, the database, the runtime, and connections that are accepted to be refused.
-const FILES: u64 = 64;
+/// Listeners, the segments of the journal, logs, the database, the runtimes, and connections that are accepted to be refused.
+const FILES: u64 = 128;

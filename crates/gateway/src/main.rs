@@ -12,8 +12,9 @@ use backpressure_gateway::access::Access;
 use backpressure_gateway::app::App;
 use backpressure_gateway::reload::{self, Source};
 use backpressure_gateway::settings::{Settings, unknown};
+use backpressure_gateway::spill::command::SpillCommand;
 use backpressure_gateway::{descriptors, http, launch};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use contract::variables::CREDENTIALS_FILE;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,8 +27,10 @@ use tracing_subscriber::{Registry, reload as reload_layer};
 ///
 /// Settings are environment variables; --settings lists them.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Run without Redis, as with EMBEDDED_QUEUE=true: the queue is in memory, has workers of its own, and ends with the process.
     #[arg(long)]
     demo: bool,
@@ -42,8 +45,26 @@ struct Arguments {
     openapi: bool,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Look at, export or repair the journal of priority-1 events of a gateway that does not run.
+    Spill {
+        #[command(subcommand)]
+        command: SpillCommand,
+    },
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Command::Spill { command }) = arguments.command {
+        return match command.run(&mut std::io::stdout().lock()) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if arguments.settings {
         print!("{}", contract::variables::markdown());
         return ExitCode::SUCCESS;
@@ -108,7 +129,7 @@ async fn run(settings: Settings, source: Source, level: Level) -> anyhow::Result
     let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
     let app = tokio::select! {
         app = launch::start(settings) => app?,
-        // A start may have to wait long for what it needs.
+        // It may wait long for the gateway before it to let go of the spill.
         _ = terminate.recv() => return Ok(()),
     };
     http::admin::start(&app, admin.into_std()?)?;

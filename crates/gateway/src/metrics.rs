@@ -3,16 +3,17 @@
 //! There are two kinds: counters of this process, and the state of the queue at the moment of the scrape. The latter is left out while
 //! it is unknown: a stale number would look like a calm queue.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use contract::events;
 use contract::metrics::{self, Kind, Metric};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Counter, Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::process;
 use crate::refusal::RefusalReason;
 use crate::status::Status;
 
@@ -74,8 +75,11 @@ pub(crate) const UNAUTHORIZED_FOR: [&str; 2] = ["events", "reset"];
 /// The listeners, as metrics and the log name them.
 pub(crate) const LISTENERS: [&str; 2] = ["events", "admin"];
 
-impl Default for Metrics {
-    fn default() -> Metrics {
+impl Metrics {
+    /// Counters of which every series is there from the start, with 0: the increase of one that begins at its first event misses
+    /// that event. `classes` are those of events.
+    #[must_use]
+    pub fn new<'a>(classes: impl Iterator<Item = &'a str>) -> Metrics {
         let by_label = |metric: Metric| {
             assert_eq!(metric.kind, Kind::Counter, "{}", metric.name);
             IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels).expect(VALID)
@@ -103,10 +107,6 @@ impl Default for Metrics {
             unauthorized: by_label(metrics::UNAUTHORIZED),
             inflight: IntGauge::new(metrics::INFLIGHT_BYTES.name, metrics::INFLIGHT_BYTES.help).expect(VALID),
         };
-        // A burst right after the start is an increase only if there was a 0 before it.
-        for class in events::ALL.iter().map(|event| event.name).chain([events::OTHER]) {
-            metrics.unknown.with_label_values(&[class]);
-        }
         let own: [Box<dyn Collector>; 9] = [
             Box::new(metrics.inflight.clone()),
             Box::new(metrics.http.clone()),
@@ -121,7 +121,14 @@ impl Default for Metrics {
         for collector in own {
             metrics.registry.register(collector).expect(VALID);
         }
-        // A series that begins with its first event has no increase over it.
+        for class in classes.chain([events::OTHER]) {
+            metrics.accepted.with_label_values(&[class]);
+            metrics.unknown.with_label_values(&[class]);
+            for reason in RefusalReason::all() {
+                metrics.rejected.with_label_values(&[class, reason.as_str()]);
+            }
+        }
+        metrics.rejected.with_label_values(&[UNREAD, RefusalReason::Busy.as_str()]);
         for status in ["202", "207", "400", "429", "503", "504"] {
             metrics.http.with_label_values(&[contract::endpoints::EVENTS.path, status]);
         }
@@ -136,9 +143,7 @@ impl Default for Metrics {
         }
         metrics
     }
-}
 
-impl Metrics {
     pub(crate) fn accepted(&self, class: &str) {
         self.accepted.with_label_values(&[class]).inc();
     }
@@ -259,15 +264,50 @@ fn describe(status: &Status, scrape: &Registry) {
     gauge(metrics::THRESHOLD_RECOVERY, policy.recovery());
     counter(metrics::OPENINGS, status.circuit.since_start.openings);
     gauge(metrics::REDIS_UP, status.counts.is_some().into());
+    gauge(metrics::REDIS_MEMORY_PRESSURE, status.pressure as u64);
     if let Some(memory) = &status.memory {
         gauge(metrics::REDIS_MEMORY_USED, memory.used);
         gauge(metrics::REDIS_MEMORY_MAX, memory.max);
     }
-    let (jobs, bytes) = status.spill;
-    gauge(metrics::SPILL_JOBS, jobs);
-    gauge(metrics::SPILL_BYTES, bytes);
+    let spill = status.spill.clone().unwrap_or_default();
+    gauge(metrics::SPILL_JOBS, spill.jobs);
+    gauge(metrics::SPILL_BYTES, spill.bytes);
+    gauge(metrics::SPILL_OLDEST, spill.oldest_age().as_secs());
+    counter(metrics::SPILL_REPLAYED, spill.replayed);
+    gauge(metrics::SPILL_FAILING, spill.is_failing.into());
+    counter(metrics::SPILL_DAMAGED, spill.damaged);
+    gauge(metrics::SPILL_DAMAGED_FILES, spill.damaged_files);
+    describe_process(status, scrape);
 }
 
+/// This process, into `scrape`, under the names that Prometheus' own clients have.
+fn describe_process(status: &Status, scrape: &Registry) {
+    let gauge = |metric: Metric, value: Option<f64>| {
+        assert_eq!(metric.kind, Kind::Gauge, "{}", metric.name);
+        if let Some(value) = value {
+            let gauge = Gauge::new(metric.name, metric.help).expect(VALID);
+            gauge.set(value);
+            scrape.register(Box::new(gauge)).expect(VALID);
+        }
+    };
+    let started = status.started.duration_since(SystemTime::UNIX_EPOCH);
+    gauge(metrics::PROCESS_START, started.ok().map(|since| since.as_secs_f64()));
+    gauge(metrics::PROCESS_RESIDENT, process::memory_kib("VmRSS").map(|kib| (kib * 1024) as f64));
+    gauge(metrics::PROCESS_FDS, process::open_files().map(|files| files as f64));
+    gauge(metrics::PROCESS_MAX_FDS, process::most_files().map(|files| files as f64));
+    if let Some(seconds) = process::cpu_seconds() {
+        let cpu = Counter::new(metrics::PROCESS_CPU.name, metrics::PROCESS_CPU.help).expect(VALID);
+        cpu.inc_by(seconds);
+        scrape.register(Box::new(cpu)).expect(VALID);
+    }
+    let metric = metrics::BUILD_INFO;
+    let build = IntGaugeVec::new(Opts::new(metric.name, metric.help), metric.labels).expect(VALID);
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    scrape.register(Box::new(build)).expect(VALID);
+}
+
+/// The class of events that were rejected before they were read.
+pub(crate) const UNREAD: &str = "unread";
 const HTTP_BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
 const EMIT_BUCKETS: [f64; 13] =
     [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];

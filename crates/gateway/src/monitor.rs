@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
 use crate::queue::{Memory, QueueError};
+use crate::spill::Spill;
 use crate::status;
 
 /// Starts the background work, which runs until the process ends. Memory and workers have been read once when this returns.
@@ -19,8 +20,17 @@ pub async fn start(app: &Arc<App>) {
     tokio::spawn(watch_the_rest(app.clone()));
     tokio::spawn(log_rejections(app.clone()));
     if let Some(spill) = app.spill.clone() {
-        let app = app.clone();
-        tokio::spawn(async move { spill.replay(&*app.queue, &app.circuit).await });
+        tokio::spawn(replay(app.clone(), spill));
+    }
+}
+
+/// What is in the spill is acknowledged, so nothing may end its replay while the process lives.
+async fn replay(app: Arc<App>, spill: Arc<Spill>) {
+    loop {
+        let (app, spill) = (app.clone(), spill.clone());
+        let ended = tokio::spawn(async move { spill.replay(&*app.queue, &app.circuit).await }).await;
+        tracing::error!(?ended, "the replay of the spill has ended; it begins again");
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

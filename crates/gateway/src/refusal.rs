@@ -44,6 +44,23 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
+    /// All of them; a further one is to be added here.
+    pub fn all() -> impl Iterator<Item = RefusalReason> {
+        let own = [
+            RefusalReason::Memory,
+            RefusalReason::ShardFull,
+            RefusalReason::QueueUnavailable,
+            RefusalReason::QueueFull,
+            RefusalReason::SpillFull,
+            RefusalReason::SpillFailed,
+            RefusalReason::Busy,
+            RefusalReason::TooManyKeys,
+            RefusalReason::Contended,
+            RefusalReason::Quota,
+        ];
+        backpressure::Reason::ALL.iter().copied().map(RefusalReason::Policy).chain(own)
+    }
+
     /// Fit for a metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {

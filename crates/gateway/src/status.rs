@@ -1,10 +1,13 @@
 //! The present state, as plain data for the metrics and health endpoints.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use backpressure::{Config, Snapshot};
 
+use crate::circuit::Pressure;
 use crate::queue::{Counts, Memory, WorkerInfo};
+use crate::spill::SpillState;
 
 /// The present state.
 pub struct Status {
@@ -18,14 +21,18 @@ pub struct Status {
     pub denied: Denied,
     /// `None` without a database to report on.
     pub database: Option<bool>,
+    /// How much Redis may still be given.
+    pub pressure: Pressure,
+    /// When the gateway started.
+    pub started: SystemTime,
     /// The circuit.
     pub circuit: Snapshot,
     /// The policy's settings.
     pub policy: Config,
     /// Rejections since the last reset.
     pub rejected: u64,
-    /// Jobs and bytes in the spill.
-    pub spill: (u64, u64),
+    /// The spill; `None` without one.
+    pub spill: Option<SpillState>,
     /// As configured.
     pub worker_concurrency: u32,
 }

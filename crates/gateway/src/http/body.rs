@@ -19,7 +19,7 @@ use super::events::with_retry_after;
 use super::{media_type, problem};
 use crate::app::App;
 use crate::event::{self, Format, Mistake, Mistakes};
-use crate::metrics::Dropped;
+use crate::metrics::{Dropped, UNREAD};
 use crate::refusal::RefusalReason;
 use crate::settings::RequestLimits;
 
@@ -131,7 +131,7 @@ impl Refused {
 }
 
 fn busy(app: &App) -> Response {
-    app.metrics.rejected("unread", RefusalReason::Busy);
+    app.metrics.rejected(UNREAD, RefusalReason::Busy);
     let refusal = app.circuit.refuse(RefusalReason::Busy);
     let seconds = refusal.retry_after_seconds();
     let unread = Unread {

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::{Peer, Problem, access, timestamp};
 use crate::app::App;
 use crate::queue::WorkerInfo;
+use crate::spill::SpillState;
 
 /// Everything about the queue.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,7 +30,7 @@ pub struct QueueMetrics {
     /// The policy.
     pub backpressure: Backpressure,
     /// Priority-1 events that wait on disk.
-    pub spill: SpillState,
+    pub spill: SpillAnswer,
 }
 
 /// The queue.
@@ -114,13 +115,56 @@ pub struct Thresholds {
 
 /// The spill.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SpillState {
+#[serde(rename_all = "camelCase")]
+pub struct SpillAnswer {
     /// Whether there is one.
     pub enabled: bool,
     /// Jobs in it.
     pub jobs: u64,
     /// Bytes on disk.
     pub bytes: u64,
+    /// Seconds since the first of these jobs was spilled; `null` if there is none.
+    pub oldest_age_seconds: Option<u64>,
+    /// Jobs that the queue has taken from it since the start.
+    pub replayed: u64,
+    /// Whether the journal cannot be written or read now.
+    pub failing: bool,
+    /// Damaged places found since the start; the jobs in them are lost.
+    pub damaged: u64,
+    /// Files that are kept because of damage, until somebody removes them.
+    pub damaged_files: u64,
+    /// The latest failure of the disk.
+    pub last_error: Option<SpillFailure>,
+}
+
+/// A failure of the disk.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SpillFailure {
+    /// When, UTC.
+    pub time: String,
+    /// What the system said.
+    #[schema(example = "the spill cannot be written: No space left on device (os error 28)")]
+    pub message: String,
+}
+
+impl SpillAnswer {
+    pub(super) fn of(state: Option<&SpillState>) -> SpillAnswer {
+        let is_enabled = state.is_some();
+        let state = state.cloned().unwrap_or_default();
+        SpillAnswer {
+            enabled: is_enabled,
+            jobs: state.jobs,
+            bytes: state.bytes,
+            oldest_age_seconds: state.oldest.map(|_| state.oldest_age().as_secs()),
+            replayed: state.replayed,
+            failing: state.is_failing,
+            damaged: state.damaged,
+            damaged_files: state.damaged_files,
+            last_error: state
+                .last_error
+                .map(|(time, message)| SpillFailure { time: timestamp(time), message }),
+        }
+    }
 }
 
 /// The queue in five lines.
@@ -201,7 +245,7 @@ pub async fn queue(State(app): State<Arc<App>>) -> Json<QueueMetrics> {
             last_state_change: timestamp(app.circuit.wall(status.circuit.since)),
             state_age_ms: now.since(status.circuit.since).as_millis(),
         },
-        spill: SpillState { enabled: app.spill.is_some(), jobs: status.spill.0, bytes: status.spill.1 },
+        spill: SpillAnswer::of(status.spill.as_ref()),
     })
 }
 

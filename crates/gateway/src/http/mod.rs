@@ -137,7 +137,7 @@ async fn no_such_method() -> Response {
 }
 
 /// As the specification writes moments: RFC 3339 in UTC, down to the millisecond.
-fn timestamp(time: SystemTime) -> String {
+pub(crate) fn timestamp(time: SystemTime) -> String {
     let time = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
     format!("{time:.3}")
 }

@@ -325,7 +325,7 @@ mod tests {
             keep_alive_timeout: second,
             write_timeout: second,
         };
-        let tally = Tally { listener: "events", metrics: Arc::default() };
+        let tally = Tally { listener: "events", metrics: Arc::new(Metrics::new(std::iter::empty())) };
         Arc::new(Places { limits, tally, taken: Mutex::default() })
     }
 

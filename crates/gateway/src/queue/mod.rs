@@ -3,6 +3,7 @@
 //! [`redis`] is BullMQ's queue, for production. [`embedded`] is a queue in memory with workers of its own, to try the gateway without
 //! anything else. The same tests run against both.
 
+mod completed;
 pub mod embedded;
 pub mod ids;
 pub mod line;

@@ -13,6 +13,7 @@ use backpressure::Priority;
 use contract::variables::backoff_kind;
 use futures_util::future::join_all;
 
+use super::completed::Completed;
 use super::line::{Carrier, Line};
 use super::link::{Link, Place, Script};
 use super::{Counts, Enqueued, Memory, Offer, Queue, QueueError, Repeat, WorkerInfo};
@@ -34,18 +35,11 @@ struct Shard {
     /// Prefix of the connection names of its workers, and of those of BullMQ for Python.
     client_name: String,
     plain_name: String,
-    completed: Mutex<Completed>,
+    completed: Completed,
     enqueue: Script,
     manner: Arc<Manner>,
     /// Ids that Redis need not remember any more: their jobs are answered, so the gateway sends them no second time.
     answered: Mutex<Vec<String>>,
-}
-
-/// The count of completed jobs, as far as it was seen.
-#[derive(Default)]
-struct Completed {
-    added: u64,
-    total: u64,
 }
 
 /// What all calls have in common.
@@ -100,7 +94,7 @@ impl RedisQueue {
                 name,
                 base,
                 wait,
-                completed: Mutex::default(),
+                completed: Completed::default(),
                 enqueue: Script::new(include_str!("enqueue.lua")),
                 manner: manner.clone(),
                 answered: Mutex::default(),
@@ -198,7 +192,6 @@ impl Queue for RedisQueue {
             // Jobs that were added and are neither in the queue nor failed are completed. Failed jobs that are no longer kept are known
             // only if workers count them.
             let completed_total = added.saturating_sub(in_system + failed.max(failed_ever)).max(completed);
-            let mut seen = shard.completed.lock().unwrap_or_else(PoisonError::into_inner);
             Ok(Counts {
                 wait,
                 paused,
@@ -207,7 +200,7 @@ impl Queue for RedisQueue {
                 delayed,
                 completed,
                 failed,
-                completed_total: seen.see(added, completed_total),
+                completed_total: shard.completed.count(added, completed_total),
                 is_paused: is_paused > 0,
             })
         });
@@ -293,17 +286,6 @@ impl Queue for RedisQueue {
         let forgotten = join_all(self.shards().map(Shard::forget_answered));
         // Otherwise they expire.
         let _ = tokio::time::timeout(patience, forgotten).await;
-    }
-}
-
-impl Completed {
-    /// A counter must not fall when a failed job is tried again, or when a failover has lost the latest jobs: Prometheus would take
-    /// all of it for new. But of a queue that was emptied by FLUSHALL it begins again, as a counter does.
-    fn see(&mut self, added: u64, total: u64) -> u64 {
-        let is_another_queue = added < self.added / 2;
-        let total = if is_another_queue { total } else { total.max(self.total) };
-        *self = Completed { added, total };
-        total
     }
 }
 
@@ -457,24 +439,7 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Completed, base64};
-
-    #[test]
-    fn completed_never_falls_until_the_queue_is_another() {
-        let mut seen = Completed::default();
-        for (added, total, told) in [
-            (1_000, 900, 900),
-            (1_000, 899, 900),
-            // A failover has lost the last jobs.
-            (990, 890, 900),
-            (1_100, 1_000, 1_000),
-            // FLUSHALL.
-            (0, 0, 0),
-            (10, 7, 7),
-        ] {
-            assert_eq!(seen.see(added, total), told, "{added} {total}");
-        }
-    }
+    use super::base64;
 
     /// RFC 4648, section 10.
     #[test]

@@ -186,6 +186,8 @@ pub struct SpillSettings {
     pub dir: PathBuf,
     /// Its bound.
     pub max_bytes: u64,
+    /// How long to wait for another process to let go of the folder.
+    pub lock_wait: Duration,
 }
 
 /// Valid settings.
@@ -434,7 +436,8 @@ fn read_quota(reader: &mut Reader<'_>) -> Option<Quota> {
 fn read_spill(reader: &mut Reader<'_>) -> Option<SpillSettings> {
     let dir = reader.text(&variables::SPILL_DIR);
     let max_bytes = reader.number(&variables::SPILL_MAX_BYTES);
-    (dir != "off").then(|| SpillSettings { dir: PathBuf::from(dir), max_bytes })
+    let lock_wait = reader.milliseconds(&variables::SPILL_LOCK_WAIT_MS);
+    (dir != "off").then(|| SpillSettings { dir: PathBuf::from(dir), max_bytes, lock_wait })
 }
 
 fn read_idempotency(reader: &mut Reader<'_>) -> IdempotencySettings {

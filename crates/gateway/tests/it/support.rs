@@ -224,8 +224,26 @@ impl Gateway {
     }
 
     pub(crate) async fn restart(&mut self) {
+        self.spawn();
+        self.answers().await;
+    }
+
+    /// A new one starts on other ports, then the old one is told to end, and the new one takes over its folder.
+    pub(crate) async fn replace(&mut self) {
+        let mut old = self.process.take().expect("it runs");
+        (self.port, self.admin_port) = (free_port(), free_port());
+        self.spawn();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        old.signal("TERM");
+        assert_eq!(old.end(Duration::from_secs(20)).await, Some(0));
+        self.answers().await;
+    }
+
+    fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        // A write beyond a bound of the size of files then fails, rather than ending the process.
+        let child = Command::new("/bin/sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\"", env!("CARGO_BIN_EXE_gateway")])
             .env_clear()
             .env("DRAIN_DELAY_MS", "0")
             .env("EMBEDDED_QUEUE", (!self.variables.iter().any(|(name, _)| name == "REDIS_URL")).to_string())
@@ -239,9 +257,11 @@ impl Gateway {
             .spawn()
             .unwrap();
         self.process = Some(Process(child));
-        let this = &*self;
+    }
+
+    async fn answers(&self) {
         within(Duration::from_secs(20), "the gateway answers", || async {
-            this.client.get(this.path("/health/liveness")).send().await.is_ok()
+            self.client.get(self.path("/health/liveness")).send().await.is_ok()
         })
         .await;
     }
