@@ -117,7 +117,7 @@ metrics! {
     ACCEPTED = "rule_engine_backpressure_accepted_total", Counter "events", Gateway, &["class"];
     /// Events rejected since the start
     REJECTED = "rule_engine_backpressure_rejected_total", Counter "events", Gateway, &["class", "reason"];
-    /// Events sent to the queue and not answered in time since the start
+    /// Events sent to the queue, or to the disk for it, and not answered in time since the start
     UNKNOWN = "rule_engine_backpressure_unknown_total", Counter "events", Gateway, &["class"];
     /// Time from the body of a request to the verdicts on its events
     EMIT_SECONDS = "rule_engine_gateway_emit_seconds", Histogram "seconds", Gateway;

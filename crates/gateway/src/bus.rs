@@ -7,7 +7,7 @@
 //! ```
 //!
 //! An event has one of three outcomes. Accepted: it is in the queue or, if its priority is 1, on the disk of the spill. Rejected: it
-//! is not in the queue, and will not be. Unknown: it was sent, and Redis did not answer in time.
+//! is not in the queue, and will not be. Unknown: it was sent, and neither Redis nor the disk of the spill answered in time.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub enum Outcome {
     Accepted(Accepted),
     /// It is not in the queue, and will not be.
     Rejected(Refusal),
-    /// It was sent to the queue and not answered: it may be there, now or soon.
+    /// It was sent to the queue or to the spill and not answered: it may be there, now or soon.
     Unknown {
         /// The id that its job has or would have.
         job_id: String,

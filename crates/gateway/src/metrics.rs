@@ -5,8 +5,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use contract::events;
 use contract::metrics::{self, Kind, Metric};
+use contract::{endpoints, events};
 use prometheus::core::Collector;
 use prometheus::{
     Counter, Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -129,8 +129,15 @@ impl Metrics {
             }
         }
         metrics.rejected.with_label_values(&[UNREAD, RefusalReason::Busy.as_str()]);
-        for status in ["202", "207", "400", "429", "503", "504"] {
-            metrics.http.with_label_values(&[contract::endpoints::EVENTS.path, status]);
+        for endpoint in endpoints::ALL {
+            let statuses: &[&str] = match *endpoint {
+                endpoints::EVENTS => &EVENT_STATUSES,
+                endpoints::HEALTH | endpoints::READINESS => &["200", "503"],
+                _ => &["200"],
+            };
+            for status in statuses {
+                metrics.http.with_label_values(&[endpoint.path, status]);
+            }
         }
         for endpoint in UNAUTHORIZED_FOR {
             metrics.unauthorized(endpoint);
@@ -308,6 +315,8 @@ fn describe_process(status: &Status, scrape: &Registry) {
 
 /// The class of events that were rejected before they were read.
 pub(crate) const UNREAD: &str = "unread";
+const EVENT_STATUSES: [&str; 11] =
+    ["202", "207", "400", "401", "403", "408", "413", "415", "429", "503", "504"];
 const HTTP_BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
 const EMIT_BUCKETS: [f64; 13] =
     [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];

@@ -108,7 +108,7 @@ pub enum EventAnswer {
     },
     /// The event was rejected: it is not in the queue, and will not be.
     Rejected(Rejected),
-    /// The event was sent to the queue, which did not answer in time: it may be there, now or soon.
+    /// The event was sent to the queue or to the disk of the spill, which did not answer in time: it may be there, now or soon.
     Unknown {
         /// `false`.
         success: bool,
@@ -287,7 +287,7 @@ impl From<Answer> for EventAnswer {
                 job_id,
                 class,
                 priority,
-                message: "the queue did not answer in time and may have the event: send it again with the same idempotency key",
+                message: "the queue, or the disk of the spill, did not answer in time and may have the event: send it again with the same idempotency key",
             },
         }
     }

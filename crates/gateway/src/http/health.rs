@@ -276,7 +276,7 @@ impl RedisHealth {
         let (word, connection) = match status.counts {
             None => (UNHEALTHY, "lost"),
             Some(_) if is_read_only => (UNHEALTHY, "read-only"),
-            Some(_) if !problems.is_empty() => ("degraded", "active"),
+            Some(_) if !problems.is_empty() => (DEGRADED, "active"),
             Some(_) if is_embedded => (HEALTHY, "embedded"),
             Some(_) if evicts || app.circuit.pressure() > Pressure::None => (DEGRADED, "active"),
             Some(_) => (HEALTHY, "active"),

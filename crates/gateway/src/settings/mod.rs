@@ -329,19 +329,47 @@ impl Settings {
     #[must_use]
     pub fn memory_bound(&self) -> (u64, String) {
         let of = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let connections = of(self.limits.connections.most) * CONNECTION_BYTES;
-        let bodies = of(self.limits.inflight_bytes).saturating_mul(COPIES);
-        let queue = if self.redis.is_some() { 0 } else { EMBEDDED_BYTES };
-        let bound = BASE_BYTES.saturating_add(connections).saturating_add(bodies).saturating_add(queue);
-        let mut sum = format!(
-            "{} MiB + {} KiB x {} + {COPIES} x {}",
-            BASE_BYTES >> 20,
-            CONNECTION_BYTES >> 10,
-            variables::MAX_CONNECTIONS.name,
-            variables::MAX_INFLIGHT_BYTES.name
+        let mut bound = BASE_BYTES;
+        let mut sum = format!("{} MiB", BASE_BYTES >> 20);
+        let mut add = |bytes: u64, words: String| {
+            bound = bound.saturating_add(bytes);
+            sum += &format!(" + {words}");
+        };
+        add(
+            of(self.limits.connections.most) * CONNECTION_BYTES,
+            format!("{} KiB x {}", CONNECTION_BYTES >> 10, variables::MAX_CONNECTIONS.name),
         );
-        if queue > 0 {
-            sum += &format!(" + {} MiB for the queue in memory", queue >> 20);
+        add(
+            of(self.limits.inflight_bytes).saturating_mul(COPIES),
+            format!("{COPIES} x {}", variables::MAX_INFLIGHT_BYTES.name),
+        );
+        if self.spill.is_some() {
+            add(SPILL_BYTES, format!("{} MiB for the spill", SPILL_BYTES >> 20));
+        }
+        if let Some(redis) = &self.redis {
+            // What was sent outlives the budget of bodies when clients go away.
+            let (sent, name) = if redis.line.sent_bytes < self.limits.body_bytes {
+                (self.limits.body_bytes, variables::MAX_BODY_BYTES.name)
+            } else {
+                (redis.line.sent_bytes, variables::REDIS_INFLIGHT_BYTES.name)
+            };
+            add(
+                of(sent)
+                    .saturating_mul(COPIES)
+                    .saturating_add(SHARD_BYTES)
+                    .saturating_mul(redis.shards.into()),
+                format!("({} MiB + {COPIES} x {name}) x {}", SHARD_BYTES >> 20, variables::QUEUE_SHARDS.name),
+            );
+        } else {
+            let keys = self.embedded.idempotency.most_keys.saturating_mul(KEY_BYTES);
+            add(
+                EMBEDDED_BYTES.saturating_add(keys),
+                format!(
+                    "{} MiB + {KEY_BYTES} x {} for the queue in memory",
+                    EMBEDDED_BYTES >> 20,
+                    variables::IDEMPOTENCY_MAX_KEYS.name
+                ),
+            );
         }
         (bound, sum)
     }
@@ -353,13 +381,20 @@ impl Settings {
     }
 }
 
-/// The program, its stacks, the admin port and the spill's index.
+/// The program, its stacks and the admin port.
 const BASE_BYTES: u64 = 48 << 20;
 /// A header, an answer that has not been taken, and what hyper and tokio keep of a connection.
 const CONNECTION_BYTES: u64 = 48 << 10;
 /// How often the bytes of a body exist at a time: as they came, as data of an event, as a job, in a command to Redis and in its
-/// buffer, or in a record of the journal; some of them in blocks that have grown to twice their content.
+/// buffer, or in a record of the journal; some of them in blocks that have grown to twice their content. What an event takes beside
+/// them while it waits, in the line of its shard too, is less than its share of the budget this often.
 const COPIES: u64 = 4;
+/// What waits for the disk, in records whose quotes are escaped, and what is replayed, in as many forms as a body.
+const SPILL_BYTES: u64 = 64 << 20;
+/// Ids that Redis is to forget, and the buffers of two connections.
+const SHARD_BYTES: u64 = 4 << 20;
+/// A key in memory, in a set and in the order of arrival.
+const KEY_BYTES: u64 = 192;
 /// The bound of the queue in memory, with what its jobs take beside their data.
 const EMBEDDED_BYTES: u64 = 768 << 20;
 

@@ -350,10 +350,10 @@ async fn file_descriptors_are_enough_or_the_gateway_does_not_start() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(
-        told.contains("MAX_CONNECTIONS=1000 needs 1320 file descriptors, and the system allows 500"),
+        told.contains("MAX_CONNECTIONS=1000 needs 1384 file descriptors, and the system allows 500"),
         "{told}"
     );
-    assert!(told.contains("set MAX_CONNECTIONS to at most 180"), "{told}");
+    assert!(told.contains("set MAX_CONNECTIONS to at most 116"), "{told}");
 
     let (raised, port) = start("ulimit -S -n 100");
     let raised = Process::of(raised);
@@ -362,7 +362,7 @@ async fn file_descriptors_are_enough_or_the_gateway_does_not_start() {
         .await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", raised.id())).unwrap();
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
-    assert_eq!(files.split_whitespace().nth(3), Some("1320"), "{files}");
+    assert_eq!(files.split_whitespace().nth(3), Some("1384"), "{files}");
 }
 
 #[tokio::test]
