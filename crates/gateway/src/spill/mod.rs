@@ -483,6 +483,11 @@ mod tests {
     use backpressure::Priority;
 
     use super::*;
+    use crate::app::App;
+    use crate::bus::Outcome;
+    use crate::event::{self, Format};
+    use crate::queue::embedded::EmbeddedQueue;
+    use crate::settings::Settings;
 
     /// A folder whose syncs take as long as the test likes.
     struct Slow {
@@ -538,6 +543,17 @@ mod tests {
         }
     }
 
+    /// What becomes of an urgent event of a gateway with that spill.
+    async fn emit_urgent(spill: Arc<Spill>) -> Outcome {
+        let find = |name: &str| (name == "EMBEDDED_QUEUE").then(|| "true".to_owned());
+        let settings = Arc::new(Settings::read(find).unwrap());
+        let queue = Arc::new(EmbeddedQueue::start(settings.embedded, 1));
+        let app = App::new(settings, queue, Some(spill)).unwrap();
+        let body = br#"{"type":"critical-alarm","data":1}"#;
+        let event = event::parse(body, Format::Json, 1).unwrap().events;
+        app.bus.emit(event).await.remove(0).outcome
+    }
+
     fn job(data: &str) -> Job {
         Job {
             id: "g-1".to_owned(),
@@ -553,13 +569,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let gate = Arc::new(Mutex::new(()));
         let disk = Slow { folder: Folder::new(dir.path()), gate: gate.clone() };
-        let spill = Spill::start(Journal::open(disk, 1 << 30).ok().unwrap()).unwrap();
+        let spill = Arc::new(Spill::start(Journal::open(disk, 1 << 30).ok().unwrap()).unwrap());
         spill.append(&job("first")).await.unwrap();
         assert!(spill.state().last_error.is_none());
         let hanging = gate.lock();
         let large = job(&"x".repeat(1 << 20));
+        // Sent to the disk, because another one waits there.
+        let event = emit_urgent(spill.clone());
         // As many as there is room for are sent, the others never.
-        let answers = futures_util::future::join_all((0..20).map(|_| spill.append(&large))).await;
+        let answers = futures_util::future::join_all((0..20).map(|_| spill.append(&large)));
+        let (outcome, answers) = tokio::join!(event, answers);
+        assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
         let unknown = answers.iter().filter(|answer| **answer == Err(SpillError::Unknown)).count();
         let failed = answers.iter().filter(|answer| **answer == Err(SpillError::Failed)).count();
         assert!(unknown + failed == 20 && (12..=16).contains(&unknown), "{unknown} unknown, {failed} failed");
@@ -568,7 +588,7 @@ mod tests {
         assert!(state.last_error.unwrap().1.contains("has not answered"));
         drop(hanging);
         spill.append(&job("after")).await.unwrap();
-        assert_eq!(spill.backlog().0, 2 + unknown as u64);
+        assert_eq!(spill.backlog().0, 3 + unknown as u64);
         assert!(!spill.state().is_failing);
     }
 }
