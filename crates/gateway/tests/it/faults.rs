@@ -176,6 +176,7 @@ async fn a_redis_that_evicts_is_refused_unless_it_is_allowed() {
             .env("REDIS_URL", &url)
             .env("HOST", "127.0.0.1")
             .env("PORT", "0")
+            .env("ADMIN_HOST", "127.0.0.1")
             .env("ADMIN_PORT", "0")
             .env("OPEN_ACCESS", "true")
             .env("SPILL_DIR", "off")

@@ -119,6 +119,8 @@ async fn a_folder_has_one_gateway_and_the_next_one_waits_for_it() {
                 ("REDIS_URL", url.as_str()),
                 ("HOST", "127.0.0.1"),
                 ("PORT", "0"),
+                ("ADMIN_HOST", "127.0.0.1"),
+                ("ADMIN_PORT", "0"),
                 ("SPILL_LOCK_WAIT_MS", wait),
             ])
             .env("SPILL_DIR", &shared)
