@@ -93,7 +93,7 @@ pub struct Counts {
     pub completed: u64,
     /// Failed jobs that are kept.
     pub failed: u64,
-    /// Jobs completed since the queue exists; falls only when the queue is emptied by hand.
+    /// Jobs completed since the queue exists; goes on when the store begins anew.
     pub completed_total: u64,
     /// Whether workers may take nothing.
     pub is_paused: bool,
