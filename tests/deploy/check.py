@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 KIT = ROOT / "deploy/gateway"
 GATEWAY = "backpressure-gateway"
 
-# The specification's probes: kind, path, initialDelaySeconds, periodSeconds; all on port 3000.
-PORT = 3000
+# The specification's probes: kind, path, initialDelaySeconds, periodSeconds; all on the admin port, which no load starves.
+PORT, ADMIN_PORT = 3000, 3001
 PROBES = [
     ("livenessProbe", "/api/v1/health/liveness", 30, 10),
     ("readinessProbe", "/api/v1/health/readiness", 10, 5),
@@ -76,7 +76,11 @@ NOT_SHOWN = {
     "rule_engine_queue_total_pending", "rule_engine_queue_utilization_ratio", "rule_engine_queue_paused",
     "rule_engine_queue_completed_total", "rule_engine_worker_concurrency", "rule_engine_backpressure_enabled",
     "rule_engine_backpressure_openings_total",
-    "rule_engine_gateway_emit_seconds",
+    "rule_engine_gateway_emit_seconds", "rule_engine_gateway_build_info",
+    "rule_engine_spill_replayed_total", "rule_engine_spill_damaged_total",
+    # Of the process, as every service has them: dashboards for these exist.
+    "process_start_time_seconds", "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds",
+    "process_max_fds",
 }
 
 problems = []
@@ -190,19 +194,22 @@ def check_gateway(objects):
     expect(item["spec"]["replicas"] == 3, "gateway: not 3 replicas")
     for kind, path, delay, period in PROBES:
         probe = container.get(kind, {})
-        expect(probe.get("httpGet") == {"path": path, "port": PORT}, f"gateway: {kind} is not of {path} on {PORT}")
+        expect(probe.get("httpGet") == {"path": path, "port": ADMIN_PORT}, f"gateway: {kind} is not of {path} on {ADMIN_PORT}")
         expect((probe.get("initialDelaySeconds"), probe.get("periodSeconds")) == (delay, period),
                f"gateway: {kind} is not after {delay} s and every {period} s")
     variables = container.get("env", [])
     settings = {variable["name"]: variable.get("value") for variable in variables}
     expect(len(settings) == len(variables), "gateway: a variable is set twice")
-    expect(settings.get("PORT") == str(PORT), f"gateway: PORT is not {PORT}")
-    expect({"containerPort": PORT, "name": "http"} in container["ports"], f"gateway: no port {PORT} named http")
+    for variable, port, name in ("PORT", PORT, "http"), ("ADMIN_PORT", ADMIN_PORT, "admin"):
+        expect(settings.get(variable) == str(port), f"gateway: {variable} is not {port}")
+        expect({"containerPort": port, "name": name} in container["ports"], f"gateway: no port {port} named {name}")
 
     stop = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+    stop += int(settings.get("DRAIN_DELAY_MS") or 0) / 1000
+    expect(stop >= 5, f"gateway: balancers that are {stop:g} s late send to a port that is closed")
     drain = int(settings.get("SHUTDOWN_TIMEOUT_MS") or 25000) / 1000
     expect(pod.get("terminationGracePeriodSeconds", 30) > stop + drain,
-           f"gateway: killed before its {stop} + {drain:g} s of ending are over")
+           f"gateway: killed before its {stop:g} + {drain:g} s of ending are over")
 
     claims = {claim["metadata"]["name"] for claim in item["spec"].get("volumeClaimTemplates", [])}
     spill = settings.get("SPILL_DIR") or ""
@@ -286,8 +293,13 @@ def check_autoscaler(objects):
 # Prometheus and Grafana
 
 
+def names_in(query):
+    """The metrics of a query; of a histogram the one that its series are of."""
+    return {re.sub("_seconds_(bucket|count|sum)$", "_seconds", name) for name in re.findall(r"rule_engine_\w+", query)}
+
+
 def check_query(where, query, metrics):
-    for name in set(re.findall(r"rule_engine_\w+", query)):
+    for name in names_in(query):
         metric = metrics.get(name)
         expect(metric, f"{where}: there is no metric {name}")
         if not metric:
@@ -301,10 +313,12 @@ def check_query(where, query, metrics):
 
 def check_alerts(settings, metrics):
     rules = [rule for group in load("prometheus/alerts.yaml")["groups"] for rule in group["rules"]]
-    expect([rule["alert"] for rule in rules] == list(ALERTS), "alerts: not the specification's five")
+    expect([rule["alert"] for rule in rules][:len(ALERTS)] == list(ALERTS), "alerts: the first are not the specification's five")
     for rule in rules:
         name = rule["alert"]
         check_query(f"alert {name}", rule["expr"], metrics)
+        check_runbook(name, rule["annotations"])
+        expect(rule["labels"].get("severity") in ("critical", "warning"), f"alert {name}: no severity")
         if name not in ALERTS:
             continue
         ends, wait, severity, action = ALERTS[name]
@@ -325,16 +339,31 @@ def check_alerts(settings, metrics):
         expect(found == {True, False}, f"alert {rule['alert']}: not tested both firing and silent")
 
 
+def check_runbook(name, annotations):
+    """Each alert says where to read what to do, and that is there."""
+    page, _, anchor = annotations.get("runbook", "").partition("#")
+    expect(page == "docs/guide/runbook.md" and anchor == name.lower(), f"alert {name}: no runbook")
+    if (ROOT / page).is_file():
+        sections = re.split(r"^## ", (ROOT / page).read_text(), flags=re.MULTILINE)
+        found = [section for section in sections if section.startswith(f"{name}\n")]
+        expect(len(found) == 1, f"alert {name}: {page} has {len(found)} sections about it")
+        for section in found:
+            expect("scenarios/" in section, f"alert {name}: {page} names no scenario")
+            for scenario in re.findall(r"scenarios/([\w-]+)\.toml", section):
+                expect((ROOT / f"scenarios/{scenario}.toml").is_file(), f"alert {name}: {page}: no scenario {scenario}")
+
+
 def check_scrape(objects, queries):
     config = load("prometheus/prometheus.yaml")
     job = next(job for job in config["scrape_configs"] if job["job_name"] == GATEWAY)
     expect(job["metrics_path"] == METRICS_PATH, f"prometheus: not from {METRICS_PATH}")
     target = re.fullmatch(r"_(\w+)\._tcp\.([\w-]+)\.([\w-]+)\.svc\..+", job["dns_sd_configs"][0]["names"][0])
     service = next((o for o in objects if o["kind"] == "Service" and target and o["metadata"]["name"] == target[2]), None)
-    expect(service and service["spec"].get("clusterIP") == "None" and target[1] in [p["name"] for p in service["spec"]["ports"]],
-           "prometheus: its targets are not a headless Service of ours")
+    expect(service and service["spec"].get("clusterIP") == "None"
+           and (target[1], ADMIN_PORT) in [(p["name"], p["port"]) for p in service["spec"]["ports"]],
+           "prometheus: its targets are not the admin port of a headless Service of ours")
     # The labels by which the alert names a pod and the adapter finds a namespace.
-    labels, address = {}, "gateway-0.gateways.production.svc.cluster.local:3000"
+    labels, address = {}, "gateway-0.gateways.production.svc.cluster.local:3001"
     for rule in job["relabel_configs"]:
         found = re.fullmatch(rule["regex"], address) if rule["source_labels"] == ["__address__"] else None
         if found:
@@ -374,7 +403,7 @@ def check_dashboard(metrics):
     states = {key: value["text"] for panel in circuit for mapping in panel["fieldConfig"]["defaults"]["mappings"]
               for key, value in mapping["options"].items()}
     expect(states == {"0": "CLOSED", "1": "HALF_OPEN", "2": "OPEN"}, "dashboard: the circuit's states have other names")
-    shown = set(re.findall(r"rule_engine_\w+", " ".join(t["expr"] for panel in panels for t in panel["targets"])))
+    shown = {name for panel in panels for target in panel["targets"] for name in names_in(target["expr"])}
     for name in sorted(metrics.keys() - NOT_SHOWN - shown):
         problems.append(f"dashboard: {name} is not on it")
     for name in sorted(NOT_SHOWN - (metrics.keys() - shown)):
@@ -420,7 +449,7 @@ def check_dockerfile():
         built = package.get("bin", [{}])[0].get("name", package["package"]["name"])
         copies = [line.split()[2] for line in last if line.startswith("COPY --from=builder ")]
         expect(copies == [f"/src/target/release/{built}"], f"Dockerfile: the program that is built is {built}")
-    expect(f"EXPOSE {PORT}" in last, f"Dockerfile: does not expose {PORT}")
+    expect(f"EXPOSE {PORT} {ADMIN_PORT}" in last, f"Dockerfile: does not expose {PORT} and {ADMIN_PORT}")
 
 
 def main(directory):

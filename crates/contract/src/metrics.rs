@@ -91,7 +91,7 @@ metrics! {
     QUEUE_FAILED = "rule_engine_queue_failed", Gauge "jobs", Queue;
     /// Whether the queue is paused
     QUEUE_PAUSED = "rule_engine_queue_paused", Gauge "", Queue;
-    /// Number of jobs completed since the queue exists; never falls
+    /// Number of jobs completed since the queue exists
     QUEUE_COMPLETED = "rule_engine_queue_completed", Gauge "jobs", Queue;
     /// Number of jobs completed
     QUEUE_COMPLETED_TOTAL = "rule_engine_queue_completed_total", Counter "jobs", Queue;
@@ -117,16 +117,52 @@ metrics! {
     ACCEPTED = "rule_engine_backpressure_accepted_total", Counter "events", Gateway, &["class"];
     /// Events rejected since the start
     REJECTED = "rule_engine_backpressure_rejected_total", Counter "events", Gateway, &["class", "reason"];
+    /// Events sent to the queue, or to the disk for it, and not answered in time since the start
+    UNKNOWN = "rule_engine_backpressure_unknown_total", Counter "events", Gateway, &["class"];
     /// Time from the body of a request to the verdicts on its events
     EMIT_SECONDS = "rule_engine_gateway_emit_seconds", Histogram "seconds", Gateway;
+    /// Time from the header of a request to its answer
+    HTTP_SECONDS = "rule_engine_gateway_http_seconds", Histogram "seconds", Gateway, &["route", "status"];
+    /// Requests without a token that may do what they ask
+    UNAUTHORIZED = "rule_engine_gateway_unauthorized_total", Counter "", Gateway, &["endpoint"];
+    /// Bytes of bodies in progress, with 512 for each event
+    INFLIGHT_BYTES = "rule_engine_gateway_inflight_bytes", Gauge "bytes", Gateway;
+    /// Open connections
+    CONNECTIONS = "rule_engine_gateway_connections", Gauge "", Gateway, &["listener"];
+    /// Connections that the gateway ended, by reason: too slow, no header, to make room, no place
+    CONNECTIONS_DROPPED = "rule_engine_gateway_connections_dropped_total", Counter "", Gateway, &["listener", "reason"];
     /// Whether the queue answers
     REDIS_UP = "rule_engine_redis_up", Gauge "", Gateway;
     /// Memory of the fullest Redis in use
     REDIS_MEMORY_USED = "rule_engine_redis_memory_used_bytes", Gauge "bytes", Queue;
     /// Its maxmemory; 0 for no limit
     REDIS_MEMORY_MAX = "rule_engine_redis_memory_max_bytes", Gauge "bytes", Queue;
+    /// Memory of Redis against its watermarks (0=below, 1=only priority 1 is admitted, 2=priority 1 goes to the spill)
+    REDIS_MEMORY_PRESSURE = "rule_engine_redis_memory_pressure", Gauge "", Queue;
     /// Accepted jobs that wait for the queue to take them
     SPILL_JOBS = "rule_engine_spill_jobs", Gauge "jobs", Gateway;
     /// Bytes of the spill on disk
     SPILL_BYTES = "rule_engine_spill_bytes", Gauge "bytes", Gateway;
+    /// Age of the first job in the spill; 0 when it is empty
+    SPILL_OLDEST = "rule_engine_spill_oldest_seconds", Gauge "seconds", Gateway;
+    /// Jobs that the queue has taken from the spill
+    SPILL_REPLAYED = "rule_engine_spill_replayed_total", Counter "jobs", Gateway;
+    /// Whether the disk of the spill fails
+    SPILL_FAILING = "rule_engine_spill_failing", Gauge "", Gateway;
+    /// Damaged places found in the spill; the jobs in them are lost
+    SPILL_DAMAGED = "rule_engine_spill_damaged_total", Counter "", Gateway;
+    /// Damaged files of the spill that are kept for people
+    SPILL_DAMAGED_FILES = "rule_engine_spill_damaged_files", Gauge "", Gateway;
+    /// Always 1; the label has the version
+    BUILD_INFO = "rule_engine_gateway_build_info", Gauge "", Gateway, &["version"];
+    /// When the process started, in seconds since 1970
+    PROCESS_START = "process_start_time_seconds", Gauge "seconds", Gateway;
+    /// Processor time of the process
+    PROCESS_CPU = "process_cpu_seconds_total", Counter "seconds", Gateway;
+    /// Resident memory of the process
+    PROCESS_RESIDENT = "process_resident_memory_bytes", Gauge "bytes", Gateway;
+    /// Open file descriptors of the process
+    PROCESS_FDS = "process_open_fds", Gauge "", Gateway;
+    /// Most file descriptors that it may open
+    PROCESS_MAX_FDS = "process_max_fds", Gauge "", Gateway;
 }

@@ -70,13 +70,26 @@ variables! {
     HOST = "0.0.0.0", Address;
     /// port to listen on; 0 takes a free one
     PORT = "3000", Whole { least: 0, most: 65_535 };
-    /// the Redis of the queue; without it the queue is in memory and in-process workers empty it
+    /// address of the admin port, for probes, Prometheus and operators: the same endpoints without the one that takes events
+    ADMIN_HOST = "0.0.0.0", Address;
+    /// the admin port, served by a thread of its own that no load on PORT can starve; 0 takes a free one
+    ADMIN_PORT = "3001", Whole { least: 0, most: 65_535 };
+    /// the Redis of the queue; needed, unless EMBEDDED_QUEUE is true
     REDIS_URL = "", Url { schemes: &["redis://", "rediss://"], rest: "[[user]:password@]host[:port][/database]" },
         is_secret: true;
     /// whether REDIS_URL is a node of a Redis Cluster
     REDIS_CLUSTER = "false", Flag, sets: Scenario("redis.shards");
     /// longest wait for an answer of Redis, and for a connection
     REDIS_TIMEOUT_MS = "500", Whole { least: 1, most: 60_000 }, unit: "ms";
+    /// events sent to one Redis and not answered; further ones wait in the gateway, so that REDIS_TIMEOUT_MS measures Redis
+    REDIS_INFLIGHT_EVENTS = "512", Whole { least: 1, most: 65_536 };
+    /// bytes of these; a single larger event is sent alone
+    REDIS_INFLIGHT_BYTES = "1048576", Whole { least: 1_024, most: 1_073_741_824 }, unit: "bytes";
+    /// events that wait to be sent to one Redis, the last eighth of them for requests with 16 events or fewer; beyond it events are
+    /// rejected as busy
+    REDIS_WAITING_EVENTS = "65536", Whole { least: 64, most: 10_000_000 };
+    /// longest time that an event waits to be sent; after it the event is rejected as busy, and never sent
+    REDIS_WAIT_MS = "5000", Whole { least: 1, most: 60_000 }, unit: "ms";
     /// the BullMQ queue
     QUEUE_NAME = "rule-engine-events", Text { least: 1, most: 128, without: Some(':') };
     /// the BullMQ key prefix
@@ -109,8 +122,15 @@ variables! {
     SPILL_DIR = "spill", FolderOrOff;
     /// bound of that journal; beyond it priority 1 is rejected too
     SPILL_MAX_BYTES = "268435456", Whole { least: 65_536, most: u64::MAX }, unit: "bytes";
-    /// how long Redis remembers ids of priority-1 jobs: the longest outage after which none is enqueued twice
+    /// how long a starting gateway waits for the one before it to let go of SPILL_DIR; then it does not start
+    SPILL_LOCK_WAIT_MS = "30000", Whole { least: 0, most: 600_000 }, unit: "ms";
+    /// how long Redis remembers ids of priority-1 jobs that it has not answered: the longest outage after which none is enqueued twice
     SPILL_DEDUPLICATION_SECONDS = "3600", Whole { least: 1, most: 2_592_000 }, unit: "s";
+    /// how long an Idempotency-Key, and the id of a job that was sent again, is remembered: repeated in that time it makes no second job
+    IDEMPOTENCY_WINDOW_SECONDS = "3600", Whole { least: 1, most: 2_592_000 }, unit: "s",
+        relations: &[AtLeast("SPILL_DEDUPLICATION_SECONDS")];
+    /// keys remembered, the last eighth of them for priority 1; beyond it events with a new key are rejected
+    IDEMPOTENCY_MAX_KEYS = "1000000", Whole { least: 8, most: 1_000_000_000 };
     /// quota of one organization; 0 for none
     ORGANIZATION_EVENTS_PER_SECOND = "0", Whole { least: 0, most: 1_000_000 };
     /// events that an organization may send at once; one second's if not set
@@ -118,6 +138,11 @@ variables! {
     /// what makes the instance not ready
     READINESS_CHECKS = "database,redis,backpressure", AnyOf(&["database", "redis", "backpressure"]),
         sets: Scenario("gateway.readiness");
+    /// file of the bearer tokens that may send events, as JSON; read again when it changes, and on SIGHUP
+    CREDENTIALS_FILE = "", Text { least: 1, most: 4_096, without: None };
+    /// whether anybody may send events with any priority; where ENVIRONMENT is production, HOST is not loopback and there are no
+    /// credentials, the gateway does not start without it
+    OPEN_ACCESS = "false", Flag;
     /// bearer token of the reset endpoint; without it only loopback may reset
     RESET_TOKEN = "", Text { least: 16, most: usize::MAX, without: None }, is_secret: true;
     /// database server to report on in the health endpoints; only its greeting is read
@@ -129,22 +154,36 @@ variables! {
     MAX_BODY_BYTES = "1048576", Whole { least: 64, most: 67_108_864 }, unit: "bytes";
     /// most events in a request
     MAX_BATCH_EVENTS = "1000", Whole { least: 1, most: 100_000 };
-    /// bytes of all bodies being worked on; beyond it requests are rejected
-    MAX_INFLIGHT_BYTES = "67108864", Whole { least: 64, most: 1_000_000_000_000 }, unit: "bytes",
+    /// bytes of all bodies in progress, with 512 for each event; beyond it requests are rejected. The last eighth is for priority 1
+    MAX_INFLIGHT_BYTES = "33554432", Whole { least: 64, most: 1_000_000_000_000 }, unit: "bytes",
         relations: &[AtLeast("MAX_BODY_BYTES")];
-    /// open connections; further ones wait
+    /// open connections; a further one takes the place of the one that has waited longest for a request
     MAX_CONNECTIONS = "4096", Whole { least: 1, most: 1_000_000 };
+    /// the same for the connections of one address, of IPv6 one /64; behind a proxy all clients have its address
+    MAX_CONNECTIONS_PER_ADDRESS = "1024", Whole { least: 1, most: 1_000_000 };
     /// longest time for a body to come in
     REQUEST_TIMEOUT_MS = "5000", Whole { least: 1, most: 600_000 }, unit: "ms";
-    /// longest time for a header to come in, also on a connection that is kept: more than a load balancer keeps one idle
+    /// bytes of a body that have to come in each second after the first one; 0 for no such limit
+    MIN_BODY_BYTES_PER_SECOND = "1024", Whole { least: 0, most: 1_000_000_000 }, unit: "bytes";
+    /// longest time for a header to come in
+    HEADER_TIMEOUT_MS = "10000", Whole { least: 1, most: 600_000 }, unit: "ms";
+    /// longest time for an answer to be taken
+    WRITE_TIMEOUT_MS = "10000", Whole { least: 1, most: 600_000 }, unit: "ms";
+    /// longest time between two requests of a connection: more than a load balancer keeps one idle
     KEEP_ALIVE_TIMEOUT_MS = "75000", Whole { least: 1, most: 3_600_000 }, unit: "ms";
-    /// time for open requests to end after a signal
+    /// time between the signal to end, from which on readiness says 503, and the end of listening: balancers hear of it late
+    DRAIN_DELAY_MS = "5000", Whole { least: 0, most: 600_000 }, unit: "ms";
+    /// time for open requests to end after that
     SHUTDOWN_TIMEOUT_MS = "25000", Whole { least: 0, most: 600_000 }, unit: "ms";
-    /// in-process workers when there is no REDIS_URL
+    /// a queue in memory in place of Redis, emptied by in-process workers and lost with the process, as a demo: gateway --demo
+    EMBEDDED_QUEUE = "false", Flag;
+    /// in-process workers of that queue
     EMBEDDED_WORKERS = "3", Whole { least: 1, most: 1_000 };
     /// time they take for a job
     EMBEDDED_SERVICE_MS = "8", Whole { least: 0, most: 600_000 }, unit: "ms";
-    /// what is logged
+    /// file of NAME=value lines, as plan.env is one: for variables that the environment does not have; read again on SIGHUP
+    SETTINGS_FILE = "", Text { least: 1, most: 4_096, without: None };
+    /// what is logged; on SIGHUP as SETTINGS_FILE then says
     LOG_LEVEL = "info", Choice(&["error", "warn", "info", "debug", "trace"]);
     /// how it is logged
     LOG_FORMAT = "text", Choice(&["text", "json"]);

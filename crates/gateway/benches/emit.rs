@@ -40,6 +40,7 @@ async fn main() {
         let url = redis.url();
         let variables = [
             (variables::REDIS_URL.name, url.as_str()),
+            (variables::OPEN_ACCESS.name, "true"),
             (variables::DEPTH_MODE.name, mode),
             (variables::ENABLE_BACKPRESSURE.name, enabled),
             (variables::QUEUE_CRITICAL_THRESHOLD.name, "10000000"),

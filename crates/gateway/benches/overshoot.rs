@@ -55,6 +55,7 @@ async fn measure(mode: &str, clients: u64) -> (u64, f64, Duration) {
     let critical = CRITICAL.to_string();
     let variables = [
         (variables::REDIS_URL.name, url.as_str()),
+        (variables::OPEN_ACCESS.name, "true"),
         (variables::DEPTH_MODE.name, mode),
         (variables::QUEUE_RECOVERY_THRESHOLD.name, "100"),
         (variables::QUEUE_WARNING_THRESHOLD.name, "200"),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anyhow::Context;
-use backpressure::Snapshot;
-use contract::variables::SPILL_DIR;
-use tokio::sync::Semaphore;
+use anyhow::{Context, anyhow};
+use backpressure::{Nanos, Snapshot};
+use contract::variables::CREDENTIALS_FILE;
 
+use crate::access::Access;
 use crate::bus::Bus;
 use crate::circuit::Circuit;
+use crate::http::budget::Budget;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::settings::Settings;
@@ -17,6 +18,7 @@ use crate::spill::Spill;
 use crate::status::{LastSeen, Status};
 
 /// The parts.
+#[derive(Clone)]
 pub struct App {
     /// As read at the start.
     pub settings: Arc<Settings>,
@@ -27,46 +29,38 @@ pub struct App {
     /// Where priority 1 waits while Redis cannot take it.
     pub spill: Option<Arc<Spill>>,
     /// Takes events.
-    pub bus: Bus,
+    pub bus: Arc<Bus>,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The latest readings of the monitor.
-    pub last_seen: LastSeen,
+    pub last_seen: Arc<LastSeen>,
     /// Rejections at the last reset.
-    pub rejected_at_reset: AtomicU64,
-    /// Kibibytes of bodies that may still be read.
-    pub body_budget: Arc<Semaphore>,
+    pub rejected_at_reset: Arc<AtomicU64>,
+    /// Who may send what.
+    pub access: Arc<Access>,
+    /// The bytes of bodies in progress.
+    pub body_budget: Arc<Budget>,
     /// Whether the process is shutting down.
-    pub is_draining: AtomicBool,
+    pub is_draining: Arc<AtomicBool>,
 }
 
 impl App {
     /// Puts the parts together. Nothing runs in the background yet, except the connections of the queue.
     ///
     /// # Errors
-    /// The spill cannot be opened.
-    pub fn new(settings: Arc<Settings>, queue: Arc<dyn Queue>) -> anyhow::Result<App> {
-        let spill = match &settings.spill {
-            None => None,
-            Some(spill) => {
-                let opened = Spill::open(spill);
-                let opened = opened.with_context(|| {
-                    format!("{}: cannot use the folder {:?}", SPILL_DIR.name, spill.dir.display())
-                })?;
-                if opened.backlog().0 > 0 {
-                    tracing::warn!(
-                        jobs = opened.backlog().0,
-                        "spilled jobs of an earlier run will be replayed"
-                    );
-                }
-                Some(Arc::new(opened))
-            }
-        };
+    /// The file of credentials cannot be used, or the system has no random numbers.
+    pub fn new(
+        settings: Arc<Settings>,
+        queue: Arc<dyn Queue>,
+        spill: Option<Arc<Spill>>,
+    ) -> anyhow::Result<App> {
+        let access = Access::open(settings.credentials.as_deref());
+        let access = access.map_err(|problem| anyhow!("{}: {problem}", CREDENTIALS_FILE.name))?;
         // Makes the ids of this instance unique, and spreads its retry hints apart from those of others.
         let instance = getrandom::u64().context("the system has no random numbers")?;
         let policy = settings.policy.with_jitter_seed(instance);
         let circuit = Arc::new(Circuit::new(policy, settings.memory_watermarks_ppm));
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new(settings.priorities.keys().map(String::as_str)));
         let bus = Bus::new(
             settings.clone(),
             circuit.clone(),
@@ -76,17 +70,28 @@ impl App {
             instance,
         );
         Ok(App {
-            body_budget: Arc::new(Semaphore::new(settings.limits.inflight_bytes.div_ceil(1024))),
+            access: Arc::new(access),
+            body_budget: Arc::new(Budget::new(
+                settings.limits.inflight_bytes,
+                settings.limits.body_bytes,
+                metrics.inflight(),
+            )),
             settings,
             circuit,
             queue,
             spill,
-            bus,
+            bus: Arc::new(bus),
             metrics,
-            last_seen: LastSeen::default(),
-            rejected_at_reset: AtomicU64::new(0),
-            is_draining: AtomicBool::new(false),
+            last_seen: Arc::default(),
+            rejected_at_reset: Arc::default(),
+            is_draining: Arc::default(),
         })
+    }
+
+    /// The same gateway, which reads its queue in another way: for the admin port, on a connection of its own.
+    #[must_use]
+    pub fn reading(&self, queue: Arc<dyn Queue>) -> App {
+        App { queue, ..self.clone() }
     }
 
     /// The present state. Asks the queue.
@@ -101,11 +106,14 @@ impl App {
             counts: counts.ok(),
             workers: seen.workers,
             memory: seen.memory,
+            denied: seen.denied,
             database: seen.database,
+            pressure: self.circuit.pressure(),
+            started: self.circuit.wall(Nanos::ZERO),
             circuit: self.circuit.snapshot(),
             policy: self.circuit.policy(),
             rejected: self.metrics.rejected_total().saturating_sub(at_reset),
-            spill: self.spill.as_ref().map_or((0, 0), |spill| spill.backlog()),
+            spill: self.spill.as_ref().map(|spill| spill.state()),
             worker_concurrency: self.settings.worker_concurrency,
         }
     }

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! quota --> memory of Redis --> depth: atomic | request | sampled --> queue
-//!                  |  priority 1, Redis full                            |  priority 1, no answer
+//!                  |  priority 1, Redis full                            |  priority 1, not taken or no answer
 //!                  +----------------------> spill <--------------------+
 //! ```
 //!
-//! An accepted event is in the queue or, if its priority is 1, on the disk of the spill. Every other event is refused.
+//! An event has one of three outcomes. Accepted: it is in the queue or, if its priority is 1, on the disk of the spill. Rejected: it
+//! is not in the queue, and will not be. Unknown: it was sent, and neither Redis nor the disk of the spill answered in time.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use backpressure::{Depth, Priority, Request};
@@ -24,7 +24,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::circuit::{Circuit, Pressure};
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::queue::{Enqueued, Job, Offer, Queue, QueueError};
+use crate::queue::ids::{self, Ids};
+use crate::queue::{Enqueued, Job, Offer, Queue, QueueError, Repeat};
 use crate::refusal::{Refusal, RefusalReason};
 use crate::settings::{DepthMode, Quota, Settings};
 use crate::spill::{Spill, SpillError};
@@ -47,8 +48,22 @@ pub struct Answer {
     pub class: String,
     /// Its priority, given or by its type.
     pub priority: Priority,
-    /// Accepted or refused.
-    pub result: Result<Accepted, Refusal>,
+    /// Where it is, if anywhere.
+    pub outcome: Outcome,
+}
+
+/// Where an event is, if anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the queue or in the spill.
+    Accepted(Accepted),
+    /// It is not in the queue, and will not be.
+    Rejected(Refusal),
+    /// It was sent to the queue or to the spill and not answered: it may be there, now or soon.
+    Unknown {
+        /// The id that its job has or would have.
+        job_id: String,
+    },
 }
 
 /// Where an accepted event is.
@@ -63,14 +78,17 @@ pub struct Accepted {
 /// An event on its way.
 struct Candidate {
     class: String,
-    job: Job,
+    job: Arc<Job>,
     /// The job as the policy sees it.
     request: Request,
-    answer: Option<Result<Accepted, Refusal>>,
+    repeat: Repeat,
+    /// It may not come in, but the queue is asked whether it is there already: then it has been accepted before.
+    refusal: Option<Refusal>,
+    outcome: Option<Outcome>,
 }
 
 impl Bus {
-    /// A bus in front of `queue`. No other instance and no earlier run may have the same `instance`.
+    /// A bus in front of `queue`. `instance` is random: no other instance and no earlier run may have the same.
     #[must_use]
     pub fn new(
         settings: Arc<Settings>,
@@ -91,12 +109,13 @@ impl Bus {
         let mut candidates: Vec<Candidate> = events.into_iter().map(|event| self.candidate(event)).collect();
         let is_enabled = self.settings.policy.enabled();
         let pressure = if is_enabled { self.circuit.pressure() } else { Pressure::None };
-        let by_memory = open(&mut candidates).map(async |candidate| {
-            let is_urgent = candidate.job.priority == Priority::MOST_URGENT;
+        let by_memory = admissible(&mut candidates).map(async |candidate| {
+            let is_urgent = candidate.is_urgent();
             if pressure >= Pressure::Shedding && !is_urgent {
-                candidate.answer = Some(Err(self.circuit.refuse(RefusalReason::Memory)));
+                candidate.refuse(self.circuit.refuse(RefusalReason::Memory));
             } else if is_urgent && self.spill_has_work(pressure) {
-                candidate.answer = Some(self.spill(&candidate.job, RefusalReason::Memory).await);
+                let refused = Outcome::Rejected(self.circuit.refuse(RefusalReason::Memory));
+                candidate.outcome = Some(self.spill(&candidate.job, refused).await);
             }
         });
         join_all(by_memory).await;
@@ -107,9 +126,7 @@ impl Bus {
                 self.enqueue(&mut candidates).await;
             }
             DepthMode::Sampled => {
-                for candidate in open(&mut candidates) {
-                    candidate.answer = self.circuit.decide(&candidate.request).err().map(Err);
-                }
+                self.decide(&mut candidates);
                 self.enqueue(&mut candidates).await;
             }
         }
@@ -136,8 +153,10 @@ impl Bus {
                     not_until.wait_time_from(governor::clock::Clock::now(&clock))
                 })
             });
-        let answer = quota.map(|retry_after| {
-            Err(Refusal { reason: RefusalReason::Quota, state: self.circuit.state(), retry_after })
+        let refusal = quota.map(|retry_after| Refusal {
+            reason: RefusalReason::Quota,
+            state: self.circuit.state(),
+            retry_after,
         });
         let organization = event.organization.as_deref().map_or(0, |name| xxh3_64(name.as_bytes()));
         let data = serde_json::to_string(&JobData {
@@ -146,53 +165,70 @@ impl Bus {
             priority: priority.get(),
             data: &event.data,
         });
+        let key = event.idempotency_key.as_deref();
         let job = Job {
-            id: (priority == Priority::MOST_URGENT).then(|| self.ids.next()),
+            id: key.map_or_else(|| self.ids.next(), |key| ids::of_key(event.organization.as_deref(), key)),
             name: event.event_type,
             data: data.expect("texts, numbers and JSON are always JSON"),
             priority,
             timestamp_ms: milliseconds(SystemTime::now()),
         };
+        let repeat = match (key, &self.spill) {
+            (Some(_), _) => Repeat::Client,
+            (None, Some(_)) if priority == Priority::MOST_URGENT => Repeat::Gateway,
+            _ => Repeat::Never,
+        };
         // A client that sends an event again sends the same content, and gets the same answer from every instance.
         let id = xxh3_64(job.data.as_bytes());
         let request = Request { priority, organization, id, cost: 1 };
-        Candidate { class, job, request, answer }
+        let mut candidate =
+            Candidate { class, job: Arc::new(job), request, repeat, refusal: None, outcome: None };
+        if let Some(refusal) = refusal {
+            candidate.refuse(refusal);
+        }
+        candidate
+    }
+
+    /// Decides by the last observation of the depth.
+    fn decide(&self, candidates: &mut [Candidate]) {
+        for candidate in admissible(candidates) {
+            if let Err(refusal) = self.circuit.decide(&candidate.request) {
+                candidate.refuse(refusal);
+            }
+        }
     }
 
     /// Reads the depth, then decides, as in the specification. Jobs of the same request count.
     async fn decide_by_depth(&self, candidates: &mut [Candidate]) {
-        if open(candidates).next().is_none() {
+        if admissible(candidates).next().is_none() {
             return;
         }
         let depth = self.queue.depth().await.map_or(Depth::Unknown, Depth::Known);
         let mut added = 0;
-        for candidate in open(candidates) {
+        for candidate in admissible(candidates) {
             let depth = match depth {
                 Depth::Known(jobs) => Depth::Known(jobs + added),
                 unknown => unknown,
             };
             match self.circuit.observe_and_decide(depth, &candidate.request) {
                 Ok(()) => added += 1,
-                Err(refusal) => candidate.answer = Some(Err(refusal)),
+                Err(refusal) => candidate.refuse(refusal),
             }
         }
     }
 
-    /// Enqueues all events that have no answer yet.
+    /// Enqueues all events that have no outcome yet.
     async fn enqueue(&self, candidates: &mut [Candidate]) {
         let admitted: Vec<&mut Candidate> = open(candidates).collect();
-        let offers: Vec<Offer<'_>> =
-            admitted.iter().map(|candidate| Offer { job: &candidate.job, limit: None }).collect();
-        let outcomes = self.queue.enqueue(&offers).await;
-        self.settle(admitted.into_iter().zip(outcomes).collect()).await;
+        let offers: Vec<Offer> = admitted.iter().map(|candidate| candidate.offer(None)).collect();
+        let answers = self.queue.enqueue(&offers).await;
+        self.settle(admitted.into_iter().zip(answers).collect()).await;
     }
 
     /// The queue compares the depth and enqueues in one step. A refused job moves the circuit, which then decides; if the circuit now
     /// admits the job, because other jobs have moved it meanwhile, the job is offered again.
     async fn enqueue_below_limits(&self, candidates: &mut [Candidate]) {
-        for candidate in open(candidates) {
-            candidate.answer = self.circuit.decide(&candidate.request).err().map(Err);
-        }
+        self.decide(candidates);
         // The depth of one shard says nothing about the whole queue; then only the monitor moves the circuit.
         let is_whole = self.queue.parts() == 1;
         for _ in 0..MOST_OFFERS {
@@ -200,75 +236,104 @@ impl Bus {
             if admitted.is_empty() {
                 return;
             }
-            let offers: Vec<Offer<'_>> = admitted
-                .iter()
-                .map(|candidate| Offer {
-                    job: &candidate.job,
-                    limit: self.circuit.admits_below(&candidate.request),
-                })
-                .collect();
-            let outcomes = self.queue.enqueue(&offers).await;
+            let limit = |candidate: &Candidate| self.circuit.admits_below(&candidate.request);
+            let offers: Vec<Offer> =
+                admitted.iter().map(|candidate| candidate.offer(limit(candidate))).collect();
+            let answers = self.queue.enqueue(&offers).await;
+            if is_whole {
+                self.observe_additions(&answers);
+            }
             let mut settled = Vec::new();
-            for (candidate, outcome) in admitted.into_iter().zip(outcomes) {
-                match outcome {
+            for (candidate, answer) in admitted.into_iter().zip(answers) {
+                match answer {
+                    Ok(Enqueued::Refused { .. }) if candidate.refusal.is_some() => {
+                        settled.push((candidate, answer));
+                    }
                     Ok(Enqueued::Refused { .. }) if !is_whole => {
-                        candidate.answer = Some(Err(self.circuit.refuse(RefusalReason::ShardFull)));
+                        let refusal = self.circuit.refuse(RefusalReason::ShardFull);
+                        candidate.outcome = Some(Outcome::Rejected(refusal));
                     }
                     Ok(Enqueued::Refused { depth }) => {
                         let decision =
                             self.circuit.observe_and_decide(Depth::Known(depth), &candidate.request);
-                        candidate.answer = decision.err().map(Err);
+                        candidate.outcome = decision.err().map(Outcome::Rejected);
                     }
-                    outcome => {
-                        if let Ok(Enqueued::Added { depth, .. }) = &outcome
-                            && is_whole
-                        {
-                            self.circuit.observe(Depth::Known(*depth));
-                        }
-                        settled.push((candidate, outcome));
-                    }
+                    answer => settled.push((candidate, answer)),
                 }
             }
             self.settle(settled).await;
         }
         for candidate in open(candidates) {
-            candidate.answer = Some(Err(self.circuit.refuse(RefusalReason::Contended)));
+            candidate.outcome = Some(Outcome::Rejected(self.circuit.refuse(RefusalReason::Contended)));
         }
     }
 
-    /// Turns the answers of the queue into answers to events. Concurrently, so that spilled jobs share a sync.
+    /// Lets the circuit see the depths that were found. Between the first and the last of a batch the depth only rises, so these two
+    /// tell all.
+    fn observe_additions(&self, answers: &[Result<Enqueued, QueueError>]) {
+        let depth = |answer: &Result<Enqueued, QueueError>| match answer {
+            Ok(Enqueued::Added { depth }) => Some(*depth),
+            _ => None,
+        };
+        let first = answers.iter().find_map(depth);
+        let last = answers.iter().rev().find_map(depth).filter(|last| Some(*last) != first);
+        for depth in first.into_iter().chain(last) {
+            self.circuit.observe(Depth::Known(depth));
+        }
+    }
+
+    /// Turns the answers of the queue into outcomes of events. Concurrently, so that spilled jobs share a sync.
     async fn settle(&self, answered: Vec<(&mut Candidate, Result<Enqueued, QueueError>)>) {
-        let all = answered.into_iter().map(async |(candidate, outcome)| {
-            candidate.answer = Some(self.accept(&candidate.job, outcome).await);
+        let all = answered.into_iter().map(async |(candidate, answer)| {
+            candidate.outcome = Some(self.outcome(candidate, answer).await);
         });
         join_all(all).await;
     }
 
-    /// Turns the answer of the queue into the answer to one event.
-    async fn accept(&self, job: &Job, outcome: Result<Enqueued, QueueError>) -> Result<Accepted, Refusal> {
-        let reason = match outcome {
-            Ok(Enqueued::Added { id, .. } | Enqueued::Duplicate { id }) => {
-                return Ok(Accepted { job_id: id, is_spilled: false });
-            }
-            Ok(Enqueued::Refused { .. }) => RefusalReason::Contended,
-            Err(QueueError::Unavailable(why)) => {
+    /// Turns the answer of the queue into the outcome of one event.
+    async fn outcome(&self, candidate: &Candidate, answer: Result<Enqueued, QueueError>) -> Outcome {
+        let job = &candidate.job;
+        if let Ok(Enqueued::Added { .. } | Enqueued::Duplicate) = answer {
+            return Outcome::Accepted(Accepted { job_id: job.id.clone(), is_spilled: false });
+        }
+        if let Some(refusal) = candidate.refusal {
+            return Outcome::Rejected(refusal);
+        }
+        let refused = |reason| Outcome::Rejected(self.circuit.refuse(reason));
+        let otherwise = match answer {
+            Ok(Enqueued::TooManyKeys) => return refused(RefusalReason::TooManyKeys),
+            Ok(_) => refused(RefusalReason::Contended),
+            Err(QueueError::Unavailable(why) | QueueError::Denied(why)) => {
                 tracing::debug!(why, "a job could not be enqueued");
-                RefusalReason::QueueUnavailable
+                refused(RefusalReason::QueueUnavailable)
             }
-            Err(QueueError::Full(_)) => RefusalReason::QueueFull,
+            Err(QueueError::Full(_)) => refused(RefusalReason::QueueFull),
+            Err(QueueError::Busy) => refused(RefusalReason::Busy),
+            Err(QueueError::Unknown(why)) => {
+                tracing::debug!(why, id = job.id, "it is not known whether a job was enqueued");
+                Outcome::Unknown { job_id: job.id.clone() }
+            }
         };
-        self.spill(job, reason).await
+        self.spill(job, otherwise).await
     }
 
-    /// Spills an urgent job that the queue does not take; refuses any other job for `reason`.
-    async fn spill(&self, job: &Job, reason: RefusalReason) -> Result<Accepted, Refusal> {
-        let (Some(spill), Some(id)) = (&self.spill, &job.id) else {
-            return Err(self.circuit.refuse(reason));
+    /// Spills an urgent job that the queue does not take. What becomes of any other job is `otherwise`.
+    async fn spill(&self, job: &Job, otherwise: Outcome) -> Outcome {
+        let Some(spill) = self.spill.as_ref().filter(|_| job.priority == Priority::MOST_URGENT) else {
+            return otherwise;
         };
-        match spill.append(job).await {
-            Ok(()) => Ok(Accepted { job_id: id.clone(), is_spilled: true }),
-            Err(SpillError::Full) => Err(self.circuit.refuse(RefusalReason::SpillFull)),
-            Err(SpillError::Failed) => Err(self.circuit.refuse(RefusalReason::SpillFailed)),
+        let reason = match spill.append(job).await {
+            Ok(()) => {
+                return Outcome::Accepted(Accepted { job_id: job.id.clone(), is_spilled: true });
+            }
+            Err(SpillError::Full) => RefusalReason::SpillFull,
+            Err(SpillError::Failed) => RefusalReason::SpillFailed,
+            Err(SpillError::Unknown) => return Outcome::Unknown { job_id: job.id.clone() },
+        };
+        match otherwise {
+            Outcome::Rejected(_) => Outcome::Rejected(self.circuit.refuse(reason)),
+            // Sent is sent.
+            unknown => unknown,
         }
     }
 
@@ -278,19 +343,46 @@ impl Bus {
     }
 
     fn count(&self, candidate: Candidate) -> Answer {
-        let Candidate { class, job, request: _, answer } = candidate;
-        let result = answer.unwrap_or_else(|| Err(self.circuit.refuse(RefusalReason::Contended)));
-        match &result {
-            Ok(_) => self.metrics.accepted(&class),
-            Err(refusal) => self.metrics.rejected(&class, refusal.reason),
+        let Candidate { class, job, outcome, .. } = candidate;
+        let outcome =
+            outcome.unwrap_or_else(|| Outcome::Rejected(self.circuit.refuse(RefusalReason::Contended)));
+        match &outcome {
+            Outcome::Accepted(_) => self.metrics.accepted(&class),
+            Outcome::Rejected(refusal) => self.metrics.rejected(&class, refusal.reason),
+            Outcome::Unknown { .. } => self.metrics.unknown(&class),
         }
-        Answer { class, priority: job.priority, result }
+        Answer { class, priority: job.priority, outcome }
     }
 }
 
-/// Candidates without an answer.
+impl Candidate {
+    fn is_urgent(&self) -> bool {
+        self.job.priority == Priority::MOST_URGENT
+    }
+
+    /// Turns the event away. One with a key may have been accepted before, and then is still.
+    fn refuse(&mut self, refusal: Refusal) {
+        if self.repeat == Repeat::Client {
+            self.refusal = Some(refusal);
+        } else {
+            self.outcome = Some(Outcome::Rejected(refusal));
+        }
+    }
+
+    fn offer(&self, limit: Option<u64>) -> Offer {
+        let limit = if self.refusal.is_some() { Some(0) } else { limit };
+        Offer { job: self.job.clone(), limit, repeat: self.repeat }
+    }
+}
+
+/// Candidates without an outcome.
 fn open(candidates: &mut [Candidate]) -> impl Iterator<Item = &mut Candidate> {
-    candidates.iter_mut().filter(|candidate| candidate.answer.is_none())
+    candidates.iter_mut().filter(|candidate| candidate.outcome.is_none())
+}
+
+/// Those of them that may still come in.
+fn admissible(candidates: &mut [Candidate]) -> impl Iterator<Item = &mut Candidate> {
+    open(candidates).filter(|candidate| candidate.refusal.is_none())
 }
 
 /// The data of a job, as workers read it.
@@ -303,22 +395,6 @@ struct JobData<'a> {
     organization_id: Option<&'a str>,
     priority: u8,
     data: &'a RawValue,
-}
-
-/// Ids that are unique across instances and restarts. BullMQ allows neither plain numbers nor ':'.
-struct Ids {
-    instance: String,
-    next: AtomicU64,
-}
-
-impl Ids {
-    fn new(instance: u64) -> Ids {
-        Ids { instance: format!("g{instance:016x}"), next: AtomicU64::new(1) }
-    }
-
-    fn next(&self) -> String {
-        format!("{}-{:x}", self.instance, self.next.fetch_add(1, Ordering::Relaxed))
-    }
 }
 
 /// Milliseconds since 1970.

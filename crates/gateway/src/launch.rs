@@ -1,10 +1,10 @@
 //! From settings to a running gateway.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::bail;
-use contract::variables::ALLOW_EVICTION;
+use anyhow::{Context, bail};
+use contract::variables::{ALLOW_EVICTION, SPILL_DIR};
 
 use crate::app::App;
 use crate::monitor;
@@ -12,6 +12,7 @@ use crate::queue::Queue;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::redis::RedisQueue;
 use crate::settings::Settings;
+use crate::spill::{Spill, SpillOpenError};
 
 /// Puts the parts together and starts the background work. Waits for Redis only briefly.
 ///
@@ -46,10 +47,38 @@ pub async fn start(settings: Settings) -> anyhow::Result<Arc<App>> {
 /// # Errors
 /// The spill cannot be opened.
 pub async fn around(settings: Arc<Settings>, queue: Arc<dyn Queue>) -> anyhow::Result<Arc<App>> {
-    let app = Arc::new(App::new(settings, queue)?);
+    let spill = open_spill(&settings).await?;
+    let app = Arc::new(App::new(settings, queue, spill)?);
     monitor::start(&app).await;
     Ok(app)
 }
 
+/// Waits for the gateway before this one, which may still be draining, to let go of the folder.
+async fn open_spill(settings: &Settings) -> anyhow::Result<Option<Arc<Spill>>> {
+    let Some(spill) = settings.spill.clone() else { return Ok(None) };
+    let dir = spill.dir.display().to_string();
+    let begun = Instant::now();
+    let opened = loop {
+        let attempt = spill.clone();
+        // A large journal takes a while to be read.
+        let opened = tokio::task::spawn_blocking(move || Spill::open(&attempt)).await?;
+        match opened {
+            Err(SpillOpenError::InUse(process)) if begun.elapsed() < spill.lock_wait => {
+                tracing::debug!(dir, process, "another process uses the folder of the spill");
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            opened => break opened,
+        }
+    };
+    let opened = opened.with_context(|| format!("{}: cannot use the folder {dir:?}", SPILL_DIR.name))?;
+    let (jobs, _) = opened.backlog();
+    if jobs > 0 {
+        tracing::warn!(jobs, "spilled jobs of an earlier run will be replayed");
+    }
+    Ok(Some(Arc::new(opened)))
+}
+
+/// Between attempts while another process holds the folder of the spill.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// Longest wait for Redis at startup.
 const FIRST_PATIENCE: Duration = Duration::from_secs(2);

@@ -3,15 +3,17 @@
 //! There are two kinds: counters of this process, and the state of the queue at the moment of the scrape. The latter is left out while
 //! it is unknown: a stale number would look like a calm queue.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use contract::metrics::{self, Kind, Metric};
+use contract::{endpoints, events};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Counter, Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::process;
 use crate::refusal::RefusalReason;
 use crate::status::Status;
 
@@ -20,11 +22,64 @@ pub struct Metrics {
     registry: Registry,
     accepted: IntCounterVec,
     rejected: IntCounterVec,
+    unknown: IntCounterVec,
     emit: Histogram,
+    connections: IntGaugeVec,
+    dropped: IntCounterVec,
+    http: HistogramVec,
+    unauthorized: IntCounterVec,
+    inflight: IntGauge,
 }
 
-impl Default for Metrics {
-    fn default() -> Metrics {
+/// Why the gateway ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// Its header did not come in time.
+    SlowHeader,
+    /// What came was no header, or too long a one; it was told so.
+    BadHeader,
+    /// The body of its request did not come in time; it was told so.
+    SlowBody,
+    /// It did not take an answer in time.
+    SlowReader,
+    /// It waited for a request, and another one needed its place.
+    Evicted,
+    /// All places were taken by requests.
+    Refused,
+}
+
+impl Dropped {
+    pub(crate) const ALL: [Dropped; 6] = [
+        Dropped::SlowHeader,
+        Dropped::BadHeader,
+        Dropped::SlowBody,
+        Dropped::SlowReader,
+        Dropped::Evicted,
+        Dropped::Refused,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Dropped::SlowHeader => "slow_header",
+            Dropped::BadHeader => "bad_header",
+            Dropped::SlowBody => "slow_body",
+            Dropped::SlowReader => "slow_reader",
+            Dropped::Evicted => "evicted",
+            Dropped::Refused => "refused",
+        }
+    }
+}
+
+/// What needs a token.
+pub(crate) const UNAUTHORIZED_FOR: [&str; 2] = ["events", "reset"];
+/// The listeners, as metrics and the log name them.
+pub(crate) const LISTENERS: [&str; 2] = ["events", "admin"];
+
+impl Metrics {
+    /// Counters of which every series is there from the start, with 0: the increase of one that begins at its first event misses
+    /// that event. `classes` are those of events.
+    #[must_use]
+    pub fn new<'a>(classes: impl Iterator<Item = &'a str>) -> Metrics {
         let by_label = |metric: Metric| {
             assert_eq!(metric.kind, Kind::Counter, "{}", metric.name);
             IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels).expect(VALID)
@@ -35,21 +90,67 @@ impl Default for Metrics {
             registry: Registry::new(),
             accepted: by_label(metrics::ACCEPTED),
             rejected: by_label(metrics::REJECTED),
+            unknown: by_label(metrics::UNKNOWN),
             emit: Histogram::with_opts(emit).expect(VALID),
+            connections: IntGaugeVec::new(
+                Opts::new(metrics::CONNECTIONS.name, metrics::CONNECTIONS.help),
+                metrics::CONNECTIONS.labels,
+            )
+            .expect(VALID),
+            dropped: by_label(metrics::CONNECTIONS_DROPPED),
+            http: HistogramVec::new(
+                HistogramOpts::new(metrics::HTTP_SECONDS.name, metrics::HTTP_SECONDS.help)
+                    .buckets(HTTP_BUCKETS.to_vec()),
+                metrics::HTTP_SECONDS.labels,
+            )
+            .expect(VALID),
+            unauthorized: by_label(metrics::UNAUTHORIZED),
+            inflight: IntGauge::new(metrics::INFLIGHT_BYTES.name, metrics::INFLIGHT_BYTES.help).expect(VALID),
         };
-        let own: [Box<dyn Collector>; 3] = [
+        let own: [Box<dyn Collector>; 9] = [
+            Box::new(metrics.inflight.clone()),
+            Box::new(metrics.http.clone()),
+            Box::new(metrics.unauthorized.clone()),
+            Box::new(metrics.connections.clone()),
+            Box::new(metrics.dropped.clone()),
             Box::new(metrics.accepted.clone()),
             Box::new(metrics.rejected.clone()),
+            Box::new(metrics.unknown.clone()),
             Box::new(metrics.emit.clone()),
         ];
         for collector in own {
             metrics.registry.register(collector).expect(VALID);
         }
+        for class in classes.chain([events::OTHER]) {
+            metrics.accepted.with_label_values(&[class]);
+            metrics.unknown.with_label_values(&[class]);
+            for reason in RefusalReason::all() {
+                metrics.rejected.with_label_values(&[class, reason.as_str()]);
+            }
+        }
+        metrics.rejected.with_label_values(&[UNREAD, RefusalReason::Busy.as_str()]);
+        for endpoint in endpoints::ALL {
+            let statuses: &[&str] = match *endpoint {
+                endpoints::EVENTS => &EVENT_STATUSES,
+                endpoints::HEALTH | endpoints::READINESS => &["200", "503"],
+                _ => &["200"],
+            };
+            for status in statuses {
+                metrics.http.with_label_values(&[endpoint.path, status]);
+            }
+        }
+        for endpoint in UNAUTHORIZED_FOR {
+            metrics.unauthorized(endpoint);
+        }
+        for listener in LISTENERS {
+            metrics.connections(listener);
+            for why in Dropped::ALL {
+                metrics.dropped(listener, why);
+            }
+        }
         metrics
     }
-}
 
-impl Metrics {
     pub(crate) fn accepted(&self, class: &str) {
         self.accepted.with_label_values(&[class]).inc();
     }
@@ -58,8 +159,36 @@ impl Metrics {
         self.rejected.with_label_values(&[class, reason.as_str()]).inc();
     }
 
+    pub(crate) fn unknown(&self, class: &str) {
+        self.unknown.with_label_values(&[class]).inc();
+    }
+
     pub(crate) fn emitted_in(&self, time: Duration) {
         self.emit.observe(time.as_secs_f64());
+    }
+
+    pub(crate) fn answered(&self, route: &str, status: &str, time: Duration) {
+        self.http.with_label_values(&[route, status]).observe(time.as_secs_f64());
+    }
+
+    /// The number of requests without the token for an endpoint.
+    pub(crate) fn unauthorized(&self, endpoint: &str) -> IntCounter {
+        self.unauthorized.with_label_values(&[endpoint])
+    }
+
+    /// The bytes of bodies in progress.
+    pub(crate) fn inflight(&self) -> IntGauge {
+        self.inflight.clone()
+    }
+
+    /// The number of open connections of a listener.
+    pub(crate) fn connections(&self, listener: &str) -> IntGauge {
+        self.connections.with_label_values(&[listener])
+    }
+
+    /// The number of connections that a listener ended for a reason.
+    pub(crate) fn dropped(&self, listener: &str, why: Dropped) -> IntCounter {
+        self.dropped.with_label_values(&[listener, why.as_str()])
     }
 
     /// All rejections since the start, by class and reason, in the order of their names.
@@ -142,15 +271,53 @@ fn describe(status: &Status, scrape: &Registry) {
     gauge(metrics::THRESHOLD_RECOVERY, policy.recovery());
     counter(metrics::OPENINGS, status.circuit.since_start.openings);
     gauge(metrics::REDIS_UP, status.counts.is_some().into());
+    gauge(metrics::REDIS_MEMORY_PRESSURE, status.pressure as u64);
     if let Some(memory) = &status.memory {
         gauge(metrics::REDIS_MEMORY_USED, memory.used);
         gauge(metrics::REDIS_MEMORY_MAX, memory.max);
     }
-    let (jobs, bytes) = status.spill;
-    gauge(metrics::SPILL_JOBS, jobs);
-    gauge(metrics::SPILL_BYTES, bytes);
+    let spill = status.spill.clone().unwrap_or_default();
+    gauge(metrics::SPILL_JOBS, spill.jobs);
+    gauge(metrics::SPILL_BYTES, spill.bytes);
+    gauge(metrics::SPILL_OLDEST, spill.oldest_age().as_secs());
+    counter(metrics::SPILL_REPLAYED, spill.replayed);
+    gauge(metrics::SPILL_FAILING, spill.is_failing.into());
+    counter(metrics::SPILL_DAMAGED, spill.damaged);
+    gauge(metrics::SPILL_DAMAGED_FILES, spill.damaged_files);
+    describe_process(status, scrape);
 }
 
+/// This process, into `scrape`, under the names that Prometheus' own clients have.
+fn describe_process(status: &Status, scrape: &Registry) {
+    let gauge = |metric: Metric, value: Option<f64>| {
+        assert_eq!(metric.kind, Kind::Gauge, "{}", metric.name);
+        if let Some(value) = value {
+            let gauge = Gauge::new(metric.name, metric.help).expect(VALID);
+            gauge.set(value);
+            scrape.register(Box::new(gauge)).expect(VALID);
+        }
+    };
+    let started = status.started.duration_since(SystemTime::UNIX_EPOCH);
+    gauge(metrics::PROCESS_START, started.ok().map(|since| since.as_secs_f64()));
+    gauge(metrics::PROCESS_RESIDENT, process::memory_kib("VmRSS").map(|kib| (kib * 1024) as f64));
+    gauge(metrics::PROCESS_FDS, process::open_files().map(|files| files as f64));
+    gauge(metrics::PROCESS_MAX_FDS, process::most_files().map(|files| files as f64));
+    if let Some(seconds) = process::cpu_seconds() {
+        let cpu = Counter::new(metrics::PROCESS_CPU.name, metrics::PROCESS_CPU.help).expect(VALID);
+        cpu.inc_by(seconds);
+        scrape.register(Box::new(cpu)).expect(VALID);
+    }
+    let metric = metrics::BUILD_INFO;
+    let build = IntGaugeVec::new(Opts::new(metric.name, metric.help), metric.labels).expect(VALID);
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    scrape.register(Box::new(build)).expect(VALID);
+}
+
+/// The class of events that were rejected before they were read.
+pub(crate) const UNREAD: &str = "unread";
+const EVENT_STATUSES: [&str; 11] =
+    ["202", "207", "400", "401", "403", "408", "413", "415", "429", "503", "504"];
+const HTTP_BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
 const EMIT_BUCKETS: [f64; 13] =
     [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 const VALID: &str = "names and labels of the contract are valid, and each is registered once";

@@ -9,7 +9,9 @@ use backpressure::{Depth, Observation};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
-use crate::queue::Memory;
+use crate::queue::{Memory, QueueError};
+use crate::spill::Spill;
+use crate::status;
 
 /// Starts the background work, which runs until the process ends. Memory and workers have been read once when this returns.
 pub async fn start(app: &Arc<App>) {
@@ -18,8 +20,17 @@ pub async fn start(app: &Arc<App>) {
     tokio::spawn(watch_the_rest(app.clone()));
     tokio::spawn(log_rejections(app.clone()));
     if let Some(spill) = app.spill.clone() {
-        let app = app.clone();
-        tokio::spawn(async move { spill.replay(&*app.queue, &app.circuit).await });
+        tokio::spawn(replay(app.clone(), spill));
+    }
+}
+
+/// What is in the spill is acknowledged, so nothing may end its replay while the process lives.
+async fn replay(app: Arc<App>, spill: Arc<Spill>) {
+    loop {
+        let (app, spill) = (app.clone(), spill.clone());
+        let ended = tokio::spawn(async move { spill.replay(&*app.queue, &app.circuit).await }).await;
+        tracing::error!(?ended, "the replay of the spill has ended; it begins again");
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -46,7 +57,9 @@ async fn watch_the_rest(app: Arc<App>) {
 
 /// Reads memory and, if `all`, workers and the database.
 async fn look(app: &App, all: bool) {
-    let memory = app.queue.memory().await.ok();
+    let memory = app.queue.memory().await;
+    let is_memory_denied = is_denied(&memory);
+    let memory = memory.ok();
     if let Some(memory) = &memory {
         app.circuit.observe_memory(memory.used, memory.max);
     }
@@ -55,18 +68,38 @@ async fn look(app: &App, all: bool) {
         if let Some(policy) = evicts(&memory).filter(|_| evicts(&seen.memory).is_none()) {
             tracing::error!(policy, "Redis evicts at maxmemory: jobs will be lost silently; set noeviction");
         }
-        seen.memory = memory;
+        let is_read_only =
+            |memory: &Option<Memory>| memory.as_ref().is_some_and(|memory| memory.is_read_only);
+        if is_read_only(&memory) && !is_read_only(&seen.memory) {
+            tracing::error!("Redis does not take jobs: {}", status::READ_ONLY);
+        }
+        if is_memory_denied && !seen.denied.memory {
+            tracing::error!("Redis: {}", status::NO_MEMORY);
+        }
+        (seen.memory, seen.denied.memory) = (memory, is_memory_denied);
     });
     if !all {
         return;
     }
-    let workers = app.queue.workers().await.ok();
+    let workers = app.queue.workers().await;
+    let are_workers_denied = is_denied(&workers);
+    let workers = workers.ok();
     let database = match &app.settings.database {
         Some(database) => Some(database.answers(DATABASE_PATIENCE).await),
         None => None,
     };
-    app.last_seen.update(|seen| (seen.workers, seen.database) = (workers, database));
+    app.last_seen.update(|seen| {
+        if are_workers_denied && !seen.denied.workers {
+            tracing::error!("Redis: {}", status::NO_WORKERS);
+        }
+        seen.denied.workers = are_workers_denied;
+        (seen.workers, seen.database) = (workers, database);
+    });
     app.bus.forget_idle_organizations();
+}
+
+fn is_denied<T>(answer: &Result<T, QueueError>) -> bool {
+    matches!(answer, Err(QueueError::Denied(_)))
 }
 
 async fn log_rejections(app: Arc<App>) {

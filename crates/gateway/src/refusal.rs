@@ -33,8 +33,10 @@ pub enum RefusalReason {
     SpillFull,
     /// The journal of the spill cannot be written.
     SpillFailed,
-    /// Too many bytes are being worked on.
+    /// Too much is being worked on or waits.
     Busy,
+    /// The queue remembers as many keys of clients as it may.
+    TooManyKeys,
     /// The circuit kept changing while the queue was asked.
     Contended,
     /// The organization has used up its quota.
@@ -42,6 +44,23 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
+    /// All of them; a further one is to be added here.
+    pub fn all() -> impl Iterator<Item = RefusalReason> {
+        let own = [
+            RefusalReason::Memory,
+            RefusalReason::ShardFull,
+            RefusalReason::QueueUnavailable,
+            RefusalReason::QueueFull,
+            RefusalReason::SpillFull,
+            RefusalReason::SpillFailed,
+            RefusalReason::Busy,
+            RefusalReason::TooManyKeys,
+            RefusalReason::Contended,
+            RefusalReason::Quota,
+        ];
+        backpressure::Reason::ALL.iter().copied().map(RefusalReason::Policy).chain(own)
+    }
+
     /// Fit for a metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -54,6 +73,7 @@ impl RefusalReason {
             RefusalReason::SpillFull => "spill_full",
             RefusalReason::SpillFailed => "spill_failed",
             RefusalReason::Busy => "busy",
+            RefusalReason::TooManyKeys => "too_many_keys",
             RefusalReason::Contended => "contended",
             RefusalReason::Quota => "quota",
         }
@@ -71,6 +91,9 @@ impl RefusalReason {
             RefusalReason::SpillFull => "the queue does not answer and the spill is full",
             RefusalReason::SpillFailed => "the queue does not answer and the spill cannot be written",
             RefusalReason::Busy => "too many requests are being worked on",
+            RefusalReason::TooManyKeys => {
+                "as many idempotency keys are remembered as may be: send without one, or later"
+            }
             RefusalReason::Contended => "the circuit is changing state",
             RefusalReason::Quota => "the organization has used up its quota",
         }

@@ -1,10 +1,13 @@
 //! The present state, as plain data for the metrics and health endpoints.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use backpressure::{Config, Snapshot};
 
+use crate::circuit::Pressure;
 use crate::queue::{Counts, Memory, WorkerInfo};
+use crate::spill::SpillState;
 
 /// The present state.
 pub struct Status {
@@ -14,16 +17,22 @@ pub struct Status {
     pub workers: Option<Vec<WorkerInfo>>,
     /// `None` if it could not be read.
     pub memory: Option<Memory>,
+    /// What Redis does not allow to be read.
+    pub denied: Denied,
     /// `None` without a database to report on.
     pub database: Option<bool>,
+    /// How much Redis may still be given.
+    pub pressure: Pressure,
+    /// When the gateway started.
+    pub started: SystemTime,
     /// The circuit.
     pub circuit: Snapshot,
     /// The policy's settings.
     pub policy: Config,
     /// Rejections since the last reset.
     pub rejected: u64,
-    /// Jobs and bytes in the spill.
-    pub spill: (u64, u64),
+    /// The spill; `None` without one.
+    pub spill: Option<SpillState>,
     /// As configured.
     pub worker_concurrency: u32,
 }
@@ -34,6 +43,28 @@ impl Status {
     pub fn health(&self) -> &'static str {
         self.circuit.health.as_str()
     }
+
+    /// What is wrong with a queue that answers: it takes no jobs, or does not let itself be looked at.
+    #[must_use]
+    pub fn problems(&self) -> Vec<&'static str> {
+        if self.counts.is_none() {
+            return Vec::new();
+        }
+        let is_read_only = self.memory.as_ref().is_some_and(|memory| memory.is_read_only);
+        [(is_read_only, READ_ONLY), (self.denied.memory, NO_MEMORY), (self.denied.workers, NO_WORKERS)]
+            .into_iter()
+            .filter_map(|(is_so, words)| is_so.then_some(words))
+            .collect()
+    }
+}
+
+/// What the access list of Redis does not allow to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Denied {
+    /// `INFO`.
+    pub memory: bool,
+    /// `CLIENT LIST`.
+    pub workers: bool,
 }
 
 /// The latest readings; `None` where the latest one failed.
@@ -43,6 +74,8 @@ pub struct Seen {
     pub memory: Option<Memory>,
     /// Workers of the queue.
     pub workers: Option<Vec<WorkerInfo>>,
+    /// What may not be read.
+    pub denied: Denied,
     /// Whether the database answers.
     pub database: Option<bool>,
 }
@@ -68,3 +101,13 @@ impl LastSeen {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
+
+/// A replica.
+pub const READ_ONLY: &str =
+    "it is a read-only replica: events are rejected, and priority 1 waits in the spill";
+/// `INFO` is denied.
+pub const NO_MEMORY: &str =
+    "its memory cannot be read (the ACL needs +info): watermarks and the check of eviction are off";
+/// `CLIENT LIST` is denied.
+pub const NO_WORKERS: &str =
+    "its clients cannot be listed (the ACL needs +client|list): workers are not counted";

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use contract::variables::REDIS_URL;
+use contract::variables::{CREDENTIALS_FILE, OPEN_ACCESS, REDIS_URL};
 
 use super::service::{ServiceSettings, Unset};
 use super::view::View;
@@ -46,8 +46,8 @@ pub(super) fn render(view: &View<'_>, choice: &Choice) -> String {
     comment("");
     let service = ServiceSettings::of(choice);
     comment(&format!(
-        "The gateway also needs {}; the rest has defaults: `gateway --settings`.",
-        REDIS_URL.name
+        "The gateway also needs {}, and {} or {}; the rest has defaults: `gateway --settings`.",
+        REDIS_URL.name, CREDENTIALS_FILE.name, OPEN_ACCESS.name
     ));
     comment("No variable says:");
     for Unset { path, value, remedy } in &service.unset {

@@ -5,19 +5,39 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde_json::json;
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::{Problem, media_type, problem};
+use super::body::{Invalid, Unread};
+use super::{Problem, body};
 use crate::app::App;
-use crate::bus::{Accepted, Answer};
-use crate::event::{self, Format, Mistake};
+use crate::bus::{Accepted, Answer, Outcome};
+use crate::event::MOST_WHOLE;
 use crate::refusal::{Refusal, RefusalReason};
+
+/// One event, or at most as many as MAX_BATCH_EVENTS says.
+pub struct EventsBody;
+
+impl PartialSchema for EventsBody {
+    fn schema() -> RefOr<Schema> {
+        let one = Ref::from_schema_name(EventBody::name());
+        let several = ArrayBuilder::new().items(one.clone()).min_items(Some(1)).max_items(Some(1000));
+        OneOfBuilder::new().item(one).item(several).into()
+    }
+}
+
+impl ToSchema for EventsBody {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((EventBody::name().into(), EventBody::schema()));
+    }
+}
 
 /// An event as clients send it.
 #[derive(Deserialize, ToSchema)]
@@ -29,17 +49,44 @@ use crate::refusal::{Refusal, RefusalReason};
 pub struct EventBody {
     /// Its type, which decides its priority if `priority` is missing.
     #[serde(rename = "type")]
-    #[schema(example = "telemetry-data", min_length = 1, max_length = 128)]
+    #[schema(schema_with = event_type)]
     event_type: String,
-    /// The data of the job; passed on byte for byte.
+    /// The data of the job; passed on byte for byte. Nested at most 64 deep, and with numbers of at most 128 characters.
     #[schema(value_type = Value)]
     data: serde_json::Value,
     /// The organization: text or a whole number.
-    #[schema(example = "org-1")]
+    #[schema(schema_with = organization)]
     organization_id: Option<String>,
     /// 1 (most urgent) to 10.
     #[schema(minimum = 1, maximum = 10)]
     priority: Option<u8>,
+    /// By which a repeated event is known to be the same. For a single event the header `Idempotency-Key` says it too.
+    #[schema(min_length = 1, max_length = 255, pattern = "^[ -~]*$")]
+    idempotency_key: Option<String>,
+}
+
+/// No control characters, and not only spaces.
+const NAME_PATTERN: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
+fn name() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(128))
+        .pattern(Some(NAME_PATTERN))
+}
+
+fn event_type() -> Schema {
+    let meaning = "Its type, which decides its priority if `priority` is missing.";
+    name().description(Some(meaning)).examples([json!("telemetry-data")]).into()
+}
+
+fn organization() -> Schema {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(MOST_WHOLE));
+    let nothing = ObjectBuilder::new().schema_type(Type::Null);
+    let any = AnyOfBuilder::new().item(name()).item(number).item(nothing);
+    any.description(Some("The organization: text or a whole number.")).examples([json!("org-1")]).into()
 }
 
 /// The answer to one event.
@@ -59,8 +106,25 @@ pub enum EventAnswer {
         /// Its priority.
         priority: u8,
     },
-    /// The event was rejected.
+    /// The event was rejected: it is not in the queue, and will not be.
     Rejected(Rejected),
+    /// The event was sent to the queue or to the disk of the spill, which did not answer in time: it may be there, now or soon.
+    Unknown {
+        /// `false`.
+        success: bool,
+        /// `unknown`.
+        #[schema(example = "unknown")]
+        status: &'static str,
+        /// The BullMQ id that its job has or would have.
+        #[serde(rename = "jobId")]
+        job_id: String,
+        /// The class of the event: its type, or `other`.
+        class: String,
+        /// Its priority.
+        priority: u8,
+        /// What to do.
+        message: &'static str,
+    },
 }
 
 /// A rejection.
@@ -97,131 +161,86 @@ pub struct BatchAnswer {
     pub accepted: usize,
     /// Number of rejected events.
     pub rejected: usize,
+    /// Number of events of which it is not known whether they are in the queue.
+    pub unknown: usize,
     /// The answer to each event, in the order of the events.
     pub results: Vec<EventAnswer>,
 }
 
-/// All mistakes of a body.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Invalid {
-    /// `false`.
-    pub success: bool,
-    /// `invalid`.
-    pub error: &'static str,
-    /// The mistakes; nothing was enqueued.
-    pub mistakes: Vec<Mistake>,
+/// The answer to a body of one event, or of several.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "documentation")]
+pub enum Answers {
+    /// Of one.
+    One(EventAnswer),
+    /// Of several.
+    Several(BatchAnswer),
+    /// Of a body that was not looked at.
+    Unread(Unread),
 }
 
 /// Takes one event, an array of events, or one a line.
 #[utoipa::path(
     post, path = endpoints::EVENTS.path, tag = "events",
+    security((), ("token" = [])),
     request_body(content(
-        (EventBody = "application/json"),
+        (EventsBody = "application/json"),
         (String = "application/x-ndjson"),
     )),
     responses(
-        (status = 202, description = "accepted: in the queue, or on disk for it", body = EventAnswer),
-        (status = 207, description = "of several events, some were accepted", body = BatchAnswer),
-        (status = 400, description = "all mistakes of the body", body = Invalid),
+        (status = 202, description = "accepted: in the queue, or on disk for it", body = Answers),
+        (status = 207, description = "several events with different outcomes", body = BatchAnswer),
+        (status = 400, description = "the mistakes of the body", body = Invalid),
+        (status = 401, description = "the gateway has credentials, and the token is none of them", body = Problem),
+        (status = 403, description = "the token is not for this organization, priority or number of events", body = Invalid),
         (status = 408, description = "the body did not come in time", body = Problem),
         (status = 413, description = "the body is too long", body = Problem),
         (status = 415, description = "neither JSON nor NDJSON, or compressed", body = Problem),
-        (status = 429, description = "the quota of the organization is used up", body = Rejected),
-        (status = 503, description = "rejected; Retry-After says when to come back", body = Rejected),
+        (status = 429, description = "the quota of the organization is used up", body = Answers),
+        (status = 503, description = "rejected; Retry-After says when to come back", body = Answers),
+        (status = 504, description = "sent to the queue, which did not answer in time: it may be there", body = Answers),
     )
 )]
 pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let format = match media_type(&parts.headers).as_deref() {
-        Some("application/json") => Format::Json,
-        Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Format::Lines,
-        _ => return unsupported("send application/json or application/x-ndjson"),
-    };
-    if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return unsupported("send the body without a content encoding");
-    }
-    // The bytes are held until all events are answered, so that a slow queue cannot make bodies pile up in memory.
-    let (body, _budget) = match read(&app, &parts.headers, body).await {
-        Ok(body) => body,
+    // Held until the answer has been taken, so that neither a slow queue nor slow clients make memory pile up.
+    let (body, share) = match body::read(&app, request).await {
+        Ok(read) => read,
         Err(answer) => return answer,
-    };
-    let body = match event::parse(&body, format, app.settings.limits.batch_events) {
-        Ok(body) => body,
-        Err(mistakes) => {
-            let answer = Invalid { success: false, error: "invalid", mistakes };
-            return (StatusCode::BAD_REQUEST, Json(answer)).into_response();
-        }
     };
     let begun = Instant::now();
     let answers = app.bus.emit(body.events).await;
     app.metrics.emitted_in(begun.elapsed());
-    answer(answers, body.is_single)
-}
-
-/// The body, and its share of the bytes in flight.
-async fn read(
-    app: &App,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<(axum::body::Bytes, tokio::sync::OwnedSemaphorePermit), Response> {
-    let most = app.settings.limits.body_bytes;
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
-        .unwrap_or(most);
-    let too_long = || {
-        problem(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "payload_too_large",
-            format!("a body has at most {most} bytes"),
-        )
-    };
-    if announced > most {
-        return Err(too_long());
-    }
-    let kibibytes = u32::try_from(announced.div_ceil(1024).max(1)).unwrap_or(u32::MAX);
-    let Ok(budget) = app.body_budget.clone().try_acquire_many_owned(kibibytes) else {
-        app.metrics.rejected("unread", RefusalReason::Busy);
-        let refusal = app.circuit.refuse(RefusalReason::Busy);
-        let rejected = Rejected::new("unread".to_owned(), backpressure::Priority::DEFAULT.get(), &refusal);
-        return Err(with_retry_after(
-            (StatusCode::SERVICE_UNAVAILABLE, Json(rejected)).into_response(),
-            refusal.retry_after_seconds(),
-        ));
-    };
-    let bytes = axum::body::to_bytes(body, most);
-    match tokio::time::timeout(app.settings.limits.request_timeout, bytes).await {
-        Ok(Ok(bytes)) => Ok((bytes, budget)),
-        // Apart from errors of the connection, a body can only be too long.
-        Ok(Err(_)) => Err(too_long()),
-        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
-    }
-}
-
-fn unsupported(message: &str) -> Response {
-    problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    share.until_taken(answer(answers, body.is_single))
 }
 
 fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {
-    let retry_after = answers
-        .iter()
-        .filter_map(|event_answer| event_answer.result.as_ref().err())
-        .map(Refusal::retry_after_seconds)
-        .max();
-    let accepted = answers.iter().filter(|event_answer| event_answer.result.is_ok()).count();
-    let rejected = answers.len() - accepted;
-    let is_quota = |event_answer: &Answer| matches!(&event_answer.result, Err(refusal) if refusal.reason == RefusalReason::Quota);
-    let status = match (accepted, rejected) {
-        (_, 0) => StatusCode::ACCEPTED,
-        (0, _) if answers.iter().all(is_quota) => StatusCode::TOO_MANY_REQUESTS,
-        (0, _) => StatusCode::SERVICE_UNAVAILABLE,
+    let refusals = || {
+        answers.iter().filter_map(|event_answer| match &event_answer.outcome {
+            Outcome::Rejected(refusal) => Some(refusal),
+            _ => None,
+        })
+    };
+    let retry_after = refusals().map(Refusal::retry_after_seconds).max();
+    let rejected = refusals().count();
+    let is_unknown = |event_answer: &&Answer| matches!(event_answer.outcome, Outcome::Unknown { .. });
+    let unknown = answers.iter().filter(is_unknown).count();
+    let accepted = answers.len() - rejected - unknown;
+    let status = match (accepted, rejected, unknown) {
+        (_, 0, 0) => StatusCode::ACCEPTED,
+        (0, _, 0) if refusals().all(|refusal| refusal.reason == RefusalReason::Quota) => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        (0, _, 0) => StatusCode::SERVICE_UNAVAILABLE,
+        (0, 0, _) => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::MULTI_STATUS,
     };
     let answer = match (is_single, answers.pop()) {
         (true, Some(event_answer)) => (status, Json(EventAnswer::from(event_answer))).into_response(),
         (_, last) => {
-            let results = answers.into_iter().chain(last).map(EventAnswer::from).collect();
-            let answer = BatchAnswer { success: rejected == 0, accepted, rejected, results };
+            let results: Vec<EventAnswer> = answers.into_iter().chain(last).map(EventAnswer::from).collect();
+            let success = accepted == results.len();
+            let answer = BatchAnswer { success, accepted, rejected, unknown, results };
             (status, Json(answer)).into_response()
         }
     };
@@ -231,13 +250,13 @@ fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {
     }
 }
 
-fn with_retry_after(mut answer: Response, seconds: u64) -> Response {
+pub(super) fn with_retry_after(mut answer: Response, seconds: u64) -> Response {
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     answer
 }
 
 impl Rejected {
-    fn new(class: String, priority: u8, refusal: &Refusal) -> Rejected {
+    pub(super) fn new(class: String, priority: u8, refusal: &Refusal) -> Rejected {
         Rejected {
             success: false,
             error: "rejected",
@@ -252,15 +271,24 @@ impl Rejected {
 }
 
 impl From<Answer> for EventAnswer {
-    fn from(Answer { class, priority, result }: Answer) -> EventAnswer {
-        match result {
-            Ok(Accepted { job_id, is_spilled }) => EventAnswer::Accepted {
+    fn from(Answer { class, priority, outcome }: Answer) -> EventAnswer {
+        let priority = priority.get();
+        match outcome {
+            Outcome::Accepted(Accepted { job_id, is_spilled }) => EventAnswer::Accepted {
                 success: true,
                 job_id,
                 status: if is_spilled { "spilled" } else { "queued" },
-                priority: priority.get(),
+                priority,
             },
-            Err(refusal) => EventAnswer::Rejected(Rejected::new(class, priority.get(), &refusal)),
+            Outcome::Rejected(refusal) => EventAnswer::Rejected(Rejected::new(class, priority, &refusal)),
+            Outcome::Unknown { job_id } => EventAnswer::Unknown {
+                success: false,
+                status: "unknown",
+                job_id,
+                class,
+                priority,
+                message: "the queue, or the disk of the spill, did not answer in time and may have the event: send it again with the same idempotency key",
+            },
         }
     }
 }

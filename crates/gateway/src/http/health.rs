@@ -13,15 +13,18 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::events::is_draining;
+use super::metrics::SpillAnswer;
 use super::timestamp;
 use crate::app::App;
 use crate::circuit::Pressure;
+use crate::process;
 use crate::status::Status;
 
 /// All services.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HealthAnswer {
-    /// `healthy`, `degraded` (the circuit is open, or memory or depth critical) or `unhealthy` (a service does not answer).
+    /// `healthy`, `degraded` (the circuit is open, memory or depth critical, or something is in the spill or wrong with it) or
+    /// `unhealthy` (a service does not answer).
     #[schema(example = "healthy")]
     pub status: &'static str,
     /// Time of the answer, UTC.
@@ -42,6 +45,8 @@ pub struct Services {
     pub redis: RedisHealth,
     /// The queue.
     pub rule_engine_queue: QueueHealth,
+    /// Where priority-1 events wait on disk for the queue.
+    pub spill: SpillHealth,
     /// This process.
     pub application: ApplicationHealth,
 }
@@ -62,10 +67,13 @@ pub struct DatabaseHealth {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedisHealth {
-    /// `healthy`, `degraded` (memory above its watermark, or it evicts) or `unhealthy`.
+    /// `healthy`, `degraded` (memory above its watermark, it evicts, or the ACL hides something) or `unhealthy` (it does not answer, or
+    /// is a replica).
     pub status: &'static str,
-    /// `active`, `lost`, or `embedded` without Redis.
+    /// `active`, `read-only`, `lost`, or `embedded` without Redis.
     pub connection: &'static str,
+    /// What is wrong with a Redis that answers, in words.
+    pub problems: Vec<&'static str>,
     /// Bytes in use.
     pub memory_used_bytes: Option<u64>,
     /// Most bytes allowed; 0 for no limit.
@@ -90,6 +98,17 @@ pub struct QueueHealth {
     pub backpressure_enabled: bool,
     /// Priority-1 events that wait on disk.
     pub spilled_jobs: u64,
+}
+
+/// Where priority-1 events wait on disk for the queue.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpillHealth {
+    /// `healthy`, `degraded` (jobs wait, the disk fails, or something was damaged) or `not configured`.
+    pub status: &'static str,
+    /// What it holds, and what is wrong with it.
+    #[serde(flatten)]
+    pub state: SpillAnswer,
 }
 
 /// This process.
@@ -166,13 +185,15 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     let redis = RedisHealth::of(&app, &status);
     let database = DatabaseHealth::of(&app, &status);
     let queue = QueueHealth::of(&status);
+    let spill = SpillHealth::of(&status);
     let is_degraded = status.circuit.state == Circuit::Open
+        || spill.status == DEGRADED
         || status.circuit.health == Health::Critical
-        || redis.status == "degraded";
+        || redis.status == DEGRADED;
     let overall = if redis.status == UNHEALTHY || database.status == UNHEALTHY {
         UNHEALTHY
     } else if is_degraded {
-        "degraded"
+        DEGRADED
     } else {
         HEALTHY
     };
@@ -187,7 +208,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
         status: overall,
         timestamp: timestamp(SystemTime::now()),
         uptime: app.circuit.uptime().as_secs(),
-        services: Services { database, redis, rule_engine_queue: queue, application },
+        services: Services { database, redis, rule_engine_queue: queue, spill, application },
     };
     (code, Json(answer)).into_response()
 }
@@ -195,11 +216,12 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
 /// Whether the instance should receive traffic, by the checks in the settings.
 #[utoipa::path(
     get, path = endpoints::READINESS.path, tag = "health",
-    responses((status = OK, body = Readiness), (status = 503, description = "not ready", body = Readiness))
+    responses((status = OK, description = "ready", body = Readiness), (status = 503, description = "not ready", body = Readiness))
 )]
 pub async fn readiness(State(app): State<Arc<App>>) -> Response {
     let counts = app.settings.readiness;
-    let has_redis = app.queue.is_connected() && app.queue.depth().await.is_ok();
+    let is_read_only = app.last_seen.get().memory.is_some_and(|memory| memory.is_read_only);
+    let has_redis = app.queue.is_connected() && !is_read_only && app.queue.depth().await.is_ok();
     let database = app.last_seen.get().database;
     let is_open = app.circuit.state() == Circuit::Open && app.settings.policy.enabled();
     let fails = [
@@ -228,7 +250,7 @@ pub async fn readiness(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Whether the process is alive. Checks nothing else: a silent queue is no reason to restart the gateway.
-#[utoipa::path(get, path = endpoints::LIVENESS.path, tag = "health", responses((status = OK, body = Liveness)))]
+#[utoipa::path(get, path = endpoints::LIVENESS.path, tag = "health", responses((status = OK, description = "alive", body = Liveness)))]
 pub async fn liveness(State(_): State<Arc<App>>) -> Json<Liveness> {
     Json(Liveness { status: "alive", timestamp: timestamp(SystemTime::now()) })
 }
@@ -249,15 +271,20 @@ impl RedisHealth {
     fn of(app: &App, status: &Status) -> RedisHealth {
         let evicts = status.memory.as_ref().is_some_and(|memory| memory.evicts.is_some());
         let is_embedded = app.settings.redis.is_none();
+        let is_read_only = status.memory.as_ref().is_some_and(|memory| memory.is_read_only);
+        let problems = status.problems();
         let (word, connection) = match status.counts {
             None => (UNHEALTHY, "lost"),
+            Some(_) if is_read_only => (UNHEALTHY, "read-only"),
+            Some(_) if !problems.is_empty() => (DEGRADED, "active"),
             Some(_) if is_embedded => (HEALTHY, "embedded"),
-            Some(_) if evicts || app.circuit.pressure() > Pressure::None => ("degraded", "active"),
+            Some(_) if evicts || app.circuit.pressure() > Pressure::None => (DEGRADED, "active"),
             Some(_) => (HEALTHY, "active"),
         };
         RedisHealth {
             status: word,
             connection,
+            problems,
             memory_used_bytes: status.memory.as_ref().map(|memory| memory.used),
             memory_max_bytes: status.memory.as_ref().map(|memory| memory.max),
         }
@@ -273,20 +300,26 @@ impl QueueHealth {
             workers: status.workers.as_ref().map(Vec::len),
             circuit_state: status.circuit.state.as_str(),
             backpressure_enabled: status.policy.enabled(),
-            spilled_jobs: status.spill.0,
+            spilled_jobs: status.spill.as_ref().map_or(0, |spill| spill.jobs),
         }
     }
 }
 
-impl ProcessMemory {
-    /// From the kernel (proc(5), `/proc/pid/status`), where available.
-    fn of_this_process() -> Option<ProcessMemory> {
-        let text = std::fs::read_to_string("/proc/self/status").ok()?;
-        let field = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-            let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-            Some(format!("{:.2} MB", kilobytes / 1024.0))
+impl SpillHealth {
+    fn of(status: &Status) -> SpillHealth {
+        let word = match &status.spill {
+            None => "not configured",
+            Some(spill) if spill.is_healthy() => HEALTHY,
+            Some(_) => DEGRADED,
         };
+        SpillHealth { status: word, state: SpillAnswer::of(status.spill.as_ref()) }
+    }
+}
+
+impl ProcessMemory {
+    fn of_this_process() -> Option<ProcessMemory> {
+        let field =
+            |name: &str| process::memory_kib(name).map(|kib| format!("{:.2} MB", kib as f64 / 1024.0));
         Some(ProcessMemory {
             rss: field("VmRSS")?,
             heap_used: field("RssAnon")?,
@@ -296,4 +329,5 @@ impl ProcessMemory {
 }
 
 const HEALTHY: &str = "healthy";
+const DEGRADED: &str = "degraded";
 const UNHEALTHY: &str = "unhealthy";

@@ -5,17 +5,16 @@ use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
-use contract::variables::RESET_TOKEN;
 use serde::Serialize;
-use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-use super::{Peer, Problem, problem, timestamp};
+use super::{Peer, Problem, access, timestamp};
 use crate::app::App;
 use crate::queue::WorkerInfo;
+use crate::spill::SpillState;
 
 /// Everything about the queue.
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,7 +30,7 @@ pub struct QueueMetrics {
     /// The policy.
     pub backpressure: Backpressure,
     /// Priority-1 events that wait on disk.
-    pub spill: SpillState,
+    pub spill: SpillAnswer,
 }
 
 /// The queue.
@@ -116,13 +115,56 @@ pub struct Thresholds {
 
 /// The spill.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SpillState {
+#[serde(rename_all = "camelCase")]
+pub struct SpillAnswer {
     /// Whether there is one.
     pub enabled: bool,
     /// Jobs in it.
     pub jobs: u64,
     /// Bytes on disk.
     pub bytes: u64,
+    /// Seconds since the first of these jobs was spilled; `null` if there is none.
+    pub oldest_age_seconds: Option<u64>,
+    /// Jobs that the queue has taken from it since the start.
+    pub replayed: u64,
+    /// Whether the journal cannot be written or read now.
+    pub failing: bool,
+    /// Damaged places found since the start; the jobs in them are lost.
+    pub damaged: u64,
+    /// Files that are kept because of damage, until somebody removes them.
+    pub damaged_files: u64,
+    /// The latest failure of the disk.
+    pub last_error: Option<SpillFailure>,
+}
+
+/// A failure of the disk.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SpillFailure {
+    /// When, UTC.
+    pub time: String,
+    /// What the system said.
+    #[schema(example = "the spill cannot be written: No space left on device (os error 28)")]
+    pub message: String,
+}
+
+impl SpillAnswer {
+    pub(super) fn of(state: Option<&SpillState>) -> SpillAnswer {
+        let is_enabled = state.is_some();
+        let state = state.cloned().unwrap_or_default();
+        SpillAnswer {
+            enabled: is_enabled,
+            jobs: state.jobs,
+            bytes: state.bytes,
+            oldest_age_seconds: state.oldest.map(|_| state.oldest_age().as_secs()),
+            replayed: state.replayed,
+            failing: state.is_failing,
+            damaged: state.damaged,
+            damaged_files: state.damaged_files,
+            last_error: state
+                .last_error
+                .map(|(time, message)| SpillFailure { time: timestamp(time), message }),
+        }
+    }
 }
 
 /// The queue in five lines.
@@ -165,7 +207,7 @@ pub struct ResetStatus {
 }
 
 /// Queue, workers and circuit in detail.
-#[utoipa::path(get, path = endpoints::QUEUE.path, tag = "metrics", responses((status = OK, body = QueueMetrics)))]
+#[utoipa::path(get, path = endpoints::QUEUE.path, tag = "metrics", responses((status = OK, description = "the present state", body = QueueMetrics)))]
 pub async fn queue(State(app): State<Arc<App>>) -> Json<QueueMetrics> {
     let status = app.status().await;
     let depth = status.counts.map(|counts| counts.depth());
@@ -203,12 +245,12 @@ pub async fn queue(State(app): State<Arc<App>>) -> Json<QueueMetrics> {
             last_state_change: timestamp(app.circuit.wall(status.circuit.since)),
             state_age_ms: now.since(status.circuit.since).as_millis(),
         },
-        spill: SpillState { enabled: app.spill.is_some(), jobs: status.spill.0, bytes: status.spill.1 },
+        spill: SpillAnswer::of(status.spill.as_ref()),
     })
 }
 
 /// The queue in five lines.
-#[utoipa::path(get, path = endpoints::SUMMARY.path, tag = "metrics", responses((status = OK, body = Summary)))]
+#[utoipa::path(get, path = endpoints::SUMMARY.path, tag = "metrics", responses((status = OK, description = "the present state", body = Summary)))]
 pub async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
     let status = app.status().await;
     Json(Summary {
@@ -223,7 +265,7 @@ pub async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
 /// For Prometheus, text format 0.0.4.
 #[utoipa::path(
     get, path = endpoints::PROMETHEUS.path, tag = "metrics",
-    responses((status = OK, body = String, content_type = "text/plain; version=0.0.4"))
+    responses((status = OK, description = "all metrics", body = String, content_type = "text/plain; version=0.0.4"))
 )]
 pub async fn prometheus(State(app): State<Arc<App>>) -> Response {
     let text = app.metrics.render(&app.status().await);
@@ -233,12 +275,12 @@ pub async fn prometheus(State(app): State<Arc<App>>) -> Response {
 
 /// Closes the circuit by hand and restarts the count of rejections.
 ///
-/// Needs the token of the settings or, if none is set, a connection from the machine itself.
+/// Needs the token of the settings or, if none is set, a connection from the machine itself, to it by a name of its own.
 #[utoipa::path(
     post, path = endpoints::RESET.path, tag = "metrics",
-    security(("resetToken" = [])),
+    security((), ("resetToken" = [])),
     responses(
-        (status = OK, body = ResetAnswer),
+        (status = OK, description = "the circuit is closed", body = ResetAnswer),
         (status = 401, description = "the token is missing or wrong", body = Problem),
         (status = 403, description = "no token is configured, and the request is from elsewhere", body = Problem),
     )
@@ -248,28 +290,9 @@ pub async fn reset(
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
 ) -> Response {
-    match &app.settings.reset_token {
-        Some(token) => {
-            let given = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-            if !given.is_some_and(|given| bool::from(given.ct_eq(token.as_bytes()))) {
-                let mut answer =
-                    problem(StatusCode::UNAUTHORIZED, "unauthorized", "a reset needs the bearer token");
-                answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-                return answer;
-            }
-        }
-        None => {
-            // A proxy on this machine forwards for others.
-            let is_forwarded =
-                headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
-            let is_local =
-                peer.is_some_and(|Extension(Peer(address))| address.ip().to_canonical().is_loopback());
-            if is_forwarded || !is_local {
-                let message =
-                    format!("{} is not set, so only this machine itself may reset", RESET_TOKEN.name);
-                return problem(StatusCode::FORBIDDEN, "forbidden", message);
-            }
-        }
+    if let Err(answer) = access::may_reset(&app, peer.map(|Extension(Peer(address))| address), &headers).await
+    {
+        return answer;
     }
     let snapshot = app.reset();
     Json(ResetAnswer {
@@ -278,12 +301,6 @@ pub async fn reset(
         status: ResetStatus { circuit_state: snapshot.state.as_str(), rejected_count: 0 },
     })
     .into_response()
-}
-
-/// The token of an `Authorization` header (RFC 6750, section 2.1; the scheme in any case, RFC 9110, section 11.1).
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
 /// To a hundredth.

@@ -1,18 +1,25 @@
 //! Endpoints: the router, and the answers they share. The OpenAPI document comes from the same list as the routes.
 
+mod access;
+pub mod admin;
+pub mod body;
+pub mod budget;
+mod connection;
 pub mod events;
 pub mod health;
 pub mod metrics;
+mod observe;
 pub mod server;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
 use jiff::Timestamp;
@@ -35,24 +42,38 @@ pub struct Peer(pub SocketAddr);
         title = "Backpressure gateway",
         description = "Event ingestion behind a queue, with admission by depth, priority and memory"
     ),
-    modifiers(&ResetToken)
+    modifiers(&Tokens)
 )]
 struct Document;
 
-struct ResetToken;
+struct Tokens;
 
-impl Modify for ResetToken {
+impl Modify for Tokens {
     fn modify(&self, document: &mut OpenApi) {
         let components = document.components.get_or_insert_default();
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        components.add_security_scheme("resetToken", SecurityScheme::Http(bearer));
+        for name in ["token", "resetToken"] {
+            let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+            components.add_security_scheme(name, SecurityScheme::Http(bearer));
+        }
     }
 }
 
 /// The routes of a gateway.
 pub fn router(app: Arc<App>) -> Router {
-    let (router, _) = documented();
-    router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(app)
+    finished(documented().0, app)
+}
+
+/// The same routes without the one that takes events.
+pub fn admin_router(app: Arc<App>) -> Router {
+    finished(for_operators(OpenApiRouter::new()).split_for_parts().0, app)
+}
+
+fn finished(router: Router<Arc<App>>, app: Arc<App>) -> Router {
+    router
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(app.clone(), observe::observe))
+        .with_state(app)
 }
 
 /// The OpenAPI document of these routes.
@@ -62,8 +83,12 @@ pub fn openapi() -> OpenApi {
 }
 
 fn documented() -> (Router<Arc<App>>, OpenApi) {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(events::take_events))
+    let router = OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(events::take_events));
+    for_operators(router).split_for_parts()
+}
+
+fn for_operators(router: OpenApiRouter<Arc<App>>) -> OpenApiRouter<Arc<App>> {
+    router
         .routes(routes!(metrics::queue))
         .routes(routes!(metrics::summary))
         .routes(routes!(metrics::prometheus))
@@ -72,13 +97,14 @@ fn documented() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(health::readiness))
         .routes(routes!(health::liveness))
         .routes(routes!(document))
-        .split_for_parts()
 }
 
 /// This document.
 #[utoipa::path(get, path = endpoints::OPENAPI.path, tag = "documentation", responses((status = OK, description = "OpenAPI 3.1")))]
-async fn document(State(_): State<Arc<App>>) -> Json<OpenApi> {
-    Json(openapi())
+async fn document(State(_): State<Arc<App>>) -> Response {
+    /// Made once: that takes longer than many other answers.
+    static TEXT: LazyLock<String> = LazyLock::new(|| openapi().to_json().expect("the document is JSON"));
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
 }
 
 /// An error that is only a text.
@@ -111,7 +137,7 @@ async fn no_such_method() -> Response {
 }
 
 /// As the specification writes moments: RFC 3339 in UTC, down to the millisecond.
-fn timestamp(time: SystemTime) -> String {
+pub(crate) fn timestamp(time: SystemTime) -> String {
     let time = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
     format!("{time:.3}")
 }

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
-use super::{Counts, Enqueued, Job, Memory, Offer, Queue, QueueError, WorkerInfo};
-use crate::settings::EmbeddedSettings;
+use super::{Counts, Enqueued, Job, Memory, Offer, Queue, QueueError, Repeat, WorkerInfo};
+use crate::settings::{EmbeddedSettings, IdempotencySettings};
 
 /// The queue.
 pub struct EmbeddedQueue {
     shared: Arc<Shared>,
     workers: u32,
-    started: std::time::Instant,
+    idempotency: IdempotencySettings,
+    started: Instant,
     dispatcher: tokio::task::JoinHandle<()>,
 }
 
@@ -26,14 +28,14 @@ struct Shared {
 #[derive(Default)]
 struct Shelves {
     /// By priority and, within one, by arrival.
-    waiting: BTreeMap<(u8, u64), Job>,
+    waiting: BTreeMap<(u8, u64), Arc<Job>>,
     active: u64,
     completed: u64,
     added: u64,
     bytes: u64,
-    /// The latest ids given by the gateway.
+    /// Ids of jobs that a client may send again, and when they came.
     seen: BTreeSet<String>,
-    seen_in_order: VecDeque<String>,
+    seen_in_order: VecDeque<(Instant, String)>,
 }
 
 impl EmbeddedQueue {
@@ -62,7 +64,13 @@ impl EmbeddedQueue {
                 });
             }
         });
-        EmbeddedQueue { shared, workers: settings.workers, started: std::time::Instant::now(), dispatcher }
+        EmbeddedQueue {
+            shared,
+            workers: settings.workers,
+            idempotency: settings.idempotency,
+            started: Instant::now(),
+            dispatcher,
+        }
     }
 }
 
@@ -84,7 +92,12 @@ impl Shelves {
         self.waiting.len() as u64 + self.active
     }
 
-    fn offer(&mut self, Offer { job, limit }: Offer<'_>) -> Result<Enqueued, QueueError> {
+    fn offer(&mut self, offer: &Offer, keys: IdempotencySettings) -> Result<Enqueued, QueueError> {
+        let Offer { job, limit, repeat } = offer;
+        self.forget(keys.window);
+        if self.seen.contains(&job.id) {
+            return Ok(Enqueued::Duplicate);
+        }
         let depth = self.depth();
         if limit.is_some_and(|limit| depth >= limit) {
             return Ok(Enqueued::Refused { depth });
@@ -92,25 +105,30 @@ impl Shelves {
         if self.bytes + size(job) > MOST_BYTES {
             return Err(QueueError::Full(format!("{MOST_BYTES} bytes of jobs")));
         }
-        if let Some(id) = &job.id {
-            if !self.seen.insert(id.clone()) {
-                return Ok(Enqueued::Duplicate { id: id.clone() });
+        // A call of a function is never without an answer, so the gateway sends nothing again.
+        if *repeat == Repeat::Client {
+            if self.seen.len() as u64 >= keys.most_keys {
+                return Ok(Enqueued::TooManyKeys);
             }
-            self.seen_in_order.push_back(id.clone());
-            if self.seen_in_order.len() > MOST_SEEN
-                && let Some(oldest) = self.seen_in_order.pop_front()
-            {
-                self.seen.remove(&oldest);
-            }
+            self.seen.insert(job.id.clone());
+            self.seen_in_order.push_back((Instant::now(), job.id.clone()));
         }
         self.added += 1;
         self.bytes += size(job);
         self.waiting.insert((job.priority.get(), self.added), job.clone());
-        let id = job.id.clone().unwrap_or_else(|| self.added.to_string());
-        Ok(Enqueued::Added { id, depth })
+        Ok(Enqueued::Added { depth })
     }
 
-    fn take(&mut self) -> Option<Job> {
+    fn forget(&mut self, window: Duration) {
+        let is_over = |(since, _): &(Instant, String)| since.elapsed() > window;
+        while self.seen_in_order.front().is_some_and(is_over) {
+            if let Some((_, id)) = self.seen_in_order.pop_front() {
+                self.seen.remove(&id);
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Arc<Job>> {
         let (_, job) = self.waiting.pop_first()?;
         self.active += 1;
         Some(job)
@@ -144,16 +162,16 @@ impl Queue for EmbeddedQueue {
         })
     }
 
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>> {
+    async fn enqueue(&self, offers: &[Offer]) -> Vec<Result<Enqueued, QueueError>> {
         let mut shelves = self.shared.lock();
-        let outcomes = offers.iter().map(|offer| shelves.offer(*offer)).collect();
+        let outcomes = offers.iter().map(|offer| shelves.offer(offer, self.idempotency)).collect();
         drop(shelves);
         self.shared.filled.notify_one();
         outcomes
     }
 
     async fn memory(&self) -> Result<Memory, QueueError> {
-        Ok(Memory { used: self.shared.lock().bytes, max: MOST_BYTES, evicts: None })
+        Ok(Memory { used: self.shared.lock().bytes, max: MOST_BYTES, evicts: None, is_read_only: false })
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {
@@ -190,5 +208,3 @@ impl Queue for EmbeddedQueue {
 
 /// Bound of what the waiting jobs take.
 const MOST_BYTES: u64 = 512 << 20;
-/// Bound of the ids remembered.
-const MOST_SEEN: usize = 100_000;

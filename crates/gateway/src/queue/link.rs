@@ -1,13 +1,13 @@
 //! One connection to the Redis of one shard, reopened whenever it is lost.
 //!
 //! Nothing is sent twice: Redis may have run a command whose answer was lost, and only the sender knows whether repeating it does
-//! harm. Without a connection every command fails at once, so that commands do not pile up. On a cluster the link finds the
+//! harm. So an error says whether the command certainly did nothing. Without a connection every command fails at once. On a cluster the link finds the
 //! master of its slot, and finds it again when the slot moves.
 
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
@@ -32,8 +32,11 @@ pub(super) struct Place {
 pub(super) struct Link {
     place: Place,
     current: RwLock<Option<(u64, MultiplexedConnection)>>,
-    /// Consecutive commands without an answer in time.
-    silent: AtomicU32,
+    started: Instant,
+    /// When Redis last answered anything, in nanoseconds since then.
+    heard: AtomicU64,
+    /// When the connection was opened, likewise.
+    opened: AtomicU64,
     lost: Notify,
     connected: Notify,
     /// Nodes of the cluster, as last reported.
@@ -46,7 +49,9 @@ impl Link {
         let link = Arc::new(Link {
             place,
             current: RwLock::new(None),
-            silent: AtomicU32::new(0),
+            started: Instant::now(),
+            heard: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
             lost: Notify::new(),
             connected: Notify::new(),
             nodes: Mutex::default(),
@@ -71,8 +76,8 @@ impl Link {
                     }
                 }
             };
+            self.opened.store(self.now(), Ordering::Relaxed);
             self.put(Some((generation, connection)));
-            self.silent.store(0, Ordering::Relaxed);
             tracing::info!(generation, "connected to Redis");
             (wait, is_told) = (SHORTEST_WAIT, false);
             self.connected.notify_waiters();
@@ -92,8 +97,8 @@ impl Link {
 
     /// Sends one command.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
-        let (generation, mut connection) = self.get()?;
-        self.heard(generation, command.query_async::<T>(&mut connection).await)
+        let (sent, mut connection) = self.get()?;
+        self.heard(sent, command.query_async::<T>(&mut connection).await)
     }
 
     /// Sends commands in one pipeline. One error fails them all, so use it for reads.
@@ -101,8 +106,8 @@ impl Link {
         &self,
         commands: &::redis::Pipeline,
     ) -> Result<T, QueueError> {
-        let (generation, mut connection) = self.get()?;
-        self.heard(generation, commands.query_async::<T>(&mut connection).await)
+        let (sent, mut connection) = self.get()?;
+        self.heard(sent, commands.query_async::<T>(&mut connection).await)
     }
 
     /// Runs a script by its hash, and loads it first if Redis does not know it. Redis runs nothing of an unknown script.
@@ -111,7 +116,7 @@ impl Link {
         script: &Script,
         command: &Cmd,
     ) -> Result<T, QueueError> {
-        let (generation, mut connection) = self.get()?;
+        let (sent, mut connection) = self.get()?;
         let mut answer = command.query_async::<T>(&mut connection).await;
         if let Err(error) = &answer
             && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
@@ -122,12 +127,18 @@ impl Link {
                 Err(error) => Err(error),
             };
         }
-        self.heard(generation, answer)
+        self.heard(sent, answer)
     }
 
-    fn get(&self) -> Result<(u64, MultiplexedConnection), QueueError> {
+    fn get(&self) -> Result<(Sent, MultiplexedConnection), QueueError> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.clone().ok_or_else(|| QueueError::Unavailable("no connection to Redis".to_owned()))
+        let no_connection = || QueueError::Unavailable("no connection to Redis".to_owned());
+        let (generation, connection) = current.clone().ok_or_else(no_connection)?;
+        Ok((Sent { generation, at: self.now() }, connection))
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn put(&self, connection: Option<(u64, MultiplexedConnection)>) {
@@ -135,44 +146,44 @@ impl Link {
     }
 
     /// The result of a command; an error may end the connection.
-    fn heard<T>(&self, generation: u64, answer: Result<T, RedisError>) -> Result<T, QueueError> {
-        let answer = answer.map_err(|error| self.judge(generation, &error))?;
-        // A write invalidates the cache line for all readers.
-        if self.silent.load(Ordering::Relaxed) > 0 {
-            self.silent.store(0, Ordering::Relaxed);
+    fn heard<T>(&self, sent: Sent, answer: Result<T, RedisError>) -> Result<T, QueueError> {
+        match answer {
+            Ok(answer) => {
+                self.heard.store(self.now(), Ordering::Relaxed);
+                Ok(answer)
+            }
+            Err(error) => Err(self.judge(sent, &error)),
         }
-        Ok(answer)
     }
 
     /// What an error means to the caller and to the connection.
-    fn judge(&self, generation: u64, error: &RedisError) -> QueueError {
+    fn judge(&self, sent: Sent, error: &RedisError) -> QueueError {
         let text = error.to_string();
-        if error.code() == Some("OOM") || text.contains("OOM command not allowed") {
-            return QueueError::Full("Redis is at maxmemory".to_owned());
+        // Before version 7 Redis puts the error of a script's command into a text of its own.
+        let is = |code: &str| error.code() == Some(code) || text.contains(&format!("-{code} "));
+        let is_elsewhere = ELSEWHERE.into_iter().any(is);
+        // The server became a replica, lost the slot, or goes away: find another one. But if this is what was found just now, there
+        // is no other yet.
+        let is_to_be_left =
+            is_elsewhere && self.now().saturating_sub(self.opened.load(Ordering::Relaxed)) > SHORTEST_STAY;
+        // Answers come in the order of the commands, so a server that answered others meanwhile is slow, and one that answered
+        // nothing is asked whether it lives, on a new connection, before it is sent anything more.
+        let is_silent = error.is_timeout() && self.heard.load(Ordering::Relaxed) < sent.at;
+        let is_broken = error.is_connection_dropped() || (error.is_io_error() && !error.is_timeout());
+        if is_silent || is_to_be_left || is_broken {
+            self.lose(sent.generation, &text);
+        } else if !error.is_timeout() {
+            self.heard.store(self.now(), Ordering::Relaxed);
         }
-        let is_silent = error.is_timeout() && {
-            let silent = self.silent.fetch_add(1, Ordering::Relaxed) + 1;
-            silent >= MOST_SILENT
-        };
-        // The server became a replica, lost the slot, or goes away: find another one.
-        let is_elsewhere = matches!(
-            error.kind(),
-            ErrorKind::Server(
-                ServerErrorKind::ReadOnly
-                    | ServerErrorKind::Moved
-                    | ServerErrorKind::Ask
-                    | ServerErrorKind::MasterDown
-                    | ServerErrorKind::ClusterDown
-            )
-        );
-        if is_silent
-            || is_elsewhere
-            || error.is_connection_dropped()
-            || (error.is_io_error() && !error.is_timeout())
-        {
-            self.lose(generation, &text);
+        if text.contains("NOPERM") || text.contains("no permissions") {
+            QueueError::Denied(text)
+        } else if is("OOM") {
+            QueueError::Full("Redis is at maxmemory".to_owned())
+        } else if is_elsewhere || REFUSED.into_iter().any(is) {
+            QueueError::Unavailable(text)
+        } else {
+            QueueError::Unknown(text)
         }
-        QueueError::Unavailable(text)
     }
 
     fn lose(&self, generation: u64, why: &str) {
@@ -279,7 +290,19 @@ impl Script {
     }
 }
 
+/// When a command was sent, and on which connection.
+#[derive(Clone, Copy)]
+struct Sent {
+    generation: u64,
+    /// Nanoseconds since the start of the link.
+    at: u64,
+}
+
 const SHORTEST_WAIT: Duration = Duration::from_millis(20);
+/// Nanoseconds.
+const SHORTEST_STAY: u64 = 500_000_000;
 const LONGEST_WAIT: Duration = Duration::from_millis(1000);
-/// Consecutive unanswered commands after which the connection is closed.
-const MOST_SILENT: u32 = 32;
+/// Errors of a server that is not, or no longer, the one to ask.
+const ELSEWHERE: [&str; 5] = ["READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN"];
+/// Further errors with which Redis runs nothing, or nothing of a script after its first write, which is refused.
+const REFUSED: [&str; 7] = ["BUSY", "LOADING", "MISCONF", "NOAUTH", "NOREPLICAS", "NOSCRIPT", "TRYAGAIN"];

@@ -3,10 +3,14 @@
 //! [`redis`] is BullMQ's queue, for production. [`embedded`] is a queue in memory with workers of its own, to try the gateway without
 //! anything else. The same tests run against both.
 
+mod completed;
 pub mod embedded;
+pub mod ids;
+pub mod line;
 mod link;
 pub mod redis;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,8 +20,8 @@ use serde::{Deserialize, Serialize};
 /// A job to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// The gateway's own id, for jobs that may be sent twice; with `None` the queue numbers the job.
-    pub id: Option<String>,
+    /// Its id, known before it is sent, so that an event whose outcome is unknown has one too. See [`ids`].
+    pub id: String,
     /// Its name: the type of the event.
     pub name: String,
     /// JSON text.
@@ -29,35 +33,47 @@ pub struct Job {
     pub timestamp_ms: u64,
 }
 
-/// A job, and the depth from which the queue must refuse it.
-#[derive(Clone, Copy, Debug)]
-pub struct Offer<'a> {
+/// A job, and how the queue is to take it.
+#[derive(Clone, Debug)]
+pub struct Offer {
     /// The job.
-    pub job: &'a Job,
-    /// The queue compares it with the depth in the same step; `None` is no limit.
+    pub job: Arc<Job>,
+    /// The depth from which the queue must refuse it, compared in the same step; `None` is no limit.
     pub limit: Option<u64>,
+    /// Who may send it again.
+    pub repeat: Repeat,
+}
+
+/// Who may send a job again, which decides for how long the queue remembers its id beyond the life of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Nobody: nothing is remembered.
+    Never,
+    /// The gateway, if it gets no answer: remembered until it has one.
+    Gateway,
+    /// A client, with its key: remembered for the window.
+    Client,
+    /// This is the second sending, and the queue may have the job already: remembered for the window.
+    Again,
 }
 
 /// The queue's answer to an offer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enqueued {
     /// It is in the queue.
     Added {
-        /// Its id.
-        id: String,
         /// The depth of its shard before it.
         depth: u64,
     },
     /// A job with this id was enqueued before; nothing was done.
-    Duplicate {
-        /// The id.
-        id: String,
-    },
+    Duplicate,
     /// The depth had reached the limit, or the shard its share of the limit; nothing was done.
     Refused {
         /// The depth of that shard.
         depth: u64,
     },
+    /// The queue remembers as many keys of clients as it may; nothing was done.
+    TooManyKeys,
 }
 
 /// How many jobs are in which state.
@@ -77,7 +93,7 @@ pub struct Counts {
     pub completed: u64,
     /// Failed jobs that are kept.
     pub failed: u64,
-    /// Jobs completed since the queue exists; never falls.
+    /// Jobs completed since the queue exists; goes on when the store begins anew.
     pub completed_total: u64,
     /// Whether workers may take nothing.
     pub is_paused: bool,
@@ -122,6 +138,8 @@ pub struct Memory {
     pub max: u64,
     /// The eviction policy in Redis' words, if the store evicts.
     pub evicts: Option<String>,
+    /// Whether the store, or one of the stores, is a replica that takes no jobs.
+    pub is_read_only: bool,
 }
 
 /// A worker as the store sees it. Its address is left out on purpose.
@@ -141,15 +159,24 @@ pub struct WorkerInfo {
     pub idle_seconds: u64,
 }
 
-/// Why the queue failed.
+/// Why the queue failed. But for [`QueueError::Unknown`], nothing was done, nor will be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
-    /// It does not answer, or answers with an error. An offered job may or may not have been added.
+    /// There is no connection, or the queue answered that it takes nothing now.
     #[error("the queue is unavailable: {0}")]
     Unavailable(String),
-    /// It is out of memory; nothing was done.
+    /// The access list of the store does not allow it.
+    #[error("the queue does not allow it: {0}")]
+    Denied(String),
+    /// It is out of memory.
     #[error("the queue is out of memory: {0}")]
     Full(String),
+    /// Too much waits to be sent to it, or waited too long. It was not sent.
+    #[error("too many jobs wait for the queue")]
+    Busy,
+    /// It was sent and not answered in time, or the connection broke: what was asked for may be done, now or later.
+    #[error("no answer from the queue: {0}")]
+    Unknown(String),
 }
 
 /// What the gateway needs of a queue.
@@ -161,8 +188,9 @@ pub trait Queue: Send + Sync {
     /// All counts, of one moment.
     async fn counts(&self) -> Result<Counts, QueueError>;
 
-    /// Offers jobs in order; the answers are in the same order. Each offer is atomic.
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>>;
+    /// Offers jobs in order; the answers are in the same order. Each offer is atomic. Jobs that were not sent yet when the caller
+    /// stops waiting are never sent.
+    async fn enqueue(&self, offers: &[Offer]) -> Vec<Result<Enqueued, QueueError>>;
 
     /// The memory of the store.
     async fn memory(&self) -> Result<Memory, QueueError>;

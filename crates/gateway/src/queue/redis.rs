@@ -1,31 +1,28 @@
 //! The queue of BullMQ on Redis, as a producer and as a reader of its counts.
 //!
-//! Keys and their meaning are those of BullMQ 5 and 6, observed on the wire. One script call adds a job, and can compare the depth
-//! first. A queue lives on one Redis core, so several queues (shards) can share the load: jobs go to them in turn, and each shard
-//! compares its own depth with its share of a limit.
+//! Keys and their meaning are those of BullMQ 5 and 6, observed on the wire. One script call adds jobs of many requests, and can
+//! compare the depth first; [`super::line`] puts calls together. A queue lives on one Redis core, so several queues (shards) can share
+//! the load: the id of a job tells its shard, and each shard compares its own depth with its share of a limit.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backpressure::Priority;
 use contract::variables::backoff_kind;
 use futures_util::future::join_all;
 
+use super::completed::Completed;
+use super::line::{Carrier, Line};
 use super::link::{Link, Place, Script};
-use super::{Counts, Enqueued, Job, Memory, Offer, Queue, QueueError, WorkerInfo};
+use super::{Counts, Enqueued, Memory, Offer, Queue, QueueError, Repeat, WorkerInfo};
 use crate::settings::{JobBackoff, Keep, RedisSettings};
 
 /// One or more BullMQ queues, used as one.
 pub struct RedisQueue {
-    shards: Vec<Shard>,
-    next: AtomicUsize,
-    enqueue: Script,
+    lines: Vec<Arc<Line<Shard>>>,
     counts: Script,
-    by_priority: bool,
-    /// Options of a job up to its priority, and from there on.
-    options: (String, String),
-    deduplication_ms: u64,
 }
 
 struct Shard {
@@ -35,46 +32,36 @@ struct Shard {
     /// Prefix of its keys.
     base: String,
     wait: String,
-    /// Prefix of the connection names of its workers.
+    /// Prefix of the connection names of its workers, and of those of BullMQ for Python.
     client_name: String,
-    /// Highest count of completed jobs so far: a counter must not fall.
-    completed: AtomicU64,
+    plain_name: String,
+    completed: Completed,
+    enqueue: Script,
+    manner: Arc<Manner>,
+    /// Ids that Redis need not remember any more: their jobs are answered, so the gateway sends them no second time.
+    answered: Mutex<Vec<String>>,
+}
+
+/// What all calls have in common.
+struct Manner {
+    by_priority: bool,
+    /// Options of a job up to its priority, and from there on.
+    options: (String, String),
+    /// How long ids of jobs without an answer are remembered.
+    unanswered_ms: u64,
+    /// Half the window of keys.
+    generation_ms: u64,
+    /// Keys in the window, in one shard.
+    most_keys: u64,
+    shards: u64,
 }
 
 impl RedisQueue {
     /// The queue `name`. Returns at once and connects in the background.
     #[must_use]
     pub fn start(settings: &RedisSettings, name: &str) -> RedisQueue {
-        let is_tagged = settings.cluster || settings.shards > 1;
-        let shards = (0..settings.shards).map(|index| {
-            // Braces put all keys of a queue into one slot; workers must use the name with them.
-            let name = if is_tagged { format!("{{{name}-{index}}}") } else { name.to_owned() };
-            let base = format!("{}:{name}:", settings.prefix);
-            let wait = format!("{base}wait");
-            let place = Place {
-                url: settings.url.clone(),
-                slot_key: settings.cluster.then(|| wait.clone()),
-                timeout: settings.timeout,
-            };
-            Shard {
-                link: Link::start(place),
-                client_name: format!("{}:{}", settings.prefix, base64(name.as_bytes())),
-                name,
-                base,
-                wait,
-                completed: AtomicU64::new(0),
-            }
-        });
-        let keep = |keep| match keep {
-            Keep::All => "false".to_owned(),
-            Keep::Latest(0) => "true".to_owned(),
-            Keep::Latest(count) => format!("{{\"count\":{count}}}"),
-        };
-        RedisQueue {
-            shards: shards.collect(),
-            next: AtomicUsize::new(0),
-            enqueue: Script::new(include_str!("enqueue.lua")),
-            counts: Script::new(include_str!("counts.lua")),
+        let shards = u64::from(settings.shards);
+        let manner = Arc::new(Manner {
             by_priority: settings.by_priority,
             options: (
                 format!("{{\"attempts\":{}{}", settings.attempts, backoff(settings.backoff)),
@@ -84,56 +71,93 @@ impl RedisQueue {
                     keep(settings.keep_failed)
                 ),
             ),
-            deduplication_ms: u64::try_from(settings.deduplication.as_millis()).unwrap_or(u64::MAX),
-        }
+            unanswered_ms: milliseconds(settings.deduplication),
+            generation_ms: milliseconds(settings.idempotency.window).div_ceil(2),
+            most_keys: settings.idempotency.most_keys.div_ceil(shards),
+            shards,
+        });
+        let is_tagged = settings.cluster || settings.shards > 1;
+        let lines = (0..settings.shards).map(|index| {
+            // Braces put all keys of a queue into one slot; workers must use the name with them.
+            let name = if is_tagged { format!("{{{name}-{index}}}") } else { name.to_owned() };
+            let base = format!("{}:{name}:", settings.prefix);
+            let wait = format!("{base}wait");
+            let place = Place {
+                url: settings.url.clone(),
+                slot_key: settings.cluster.then(|| wait.clone()),
+                timeout: settings.timeout,
+            };
+            let shard = Shard {
+                link: Link::start(place),
+                client_name: format!("{}:{}", settings.prefix, base64(name.as_bytes())),
+                plain_name: format!("{}:{name}", settings.prefix),
+                name,
+                base,
+                wait,
+                completed: Completed::default(),
+                enqueue: Script::new(include_str!("enqueue.lua")),
+                manner: manner.clone(),
+                answered: Mutex::default(),
+            };
+            let line = Line::start(shard, settings.line);
+            tokio::spawn(forget_when_idle(line.clone()));
+            line
+        });
+        RedisQueue { lines: lines.collect(), counts: Script::new(include_str!("counts.lua")) }
     }
 
     /// Waits until all shards are connected, at most for `patience`.
     pub async fn wait(&self, patience: Duration) -> bool {
-        join_all(self.shards.iter().map(|shard| shard.link.wait(patience)))
-            .await
-            .into_iter()
-            .all(|is_up| is_up)
+        join_all(self.shards().map(|shard| shard.link.wait(patience))).await.into_iter().all(|is_up| is_up)
     }
 
-    /// The shard of a job. A job with an id always has the same one, so that a second sending is recognised.
-    fn shard_of(&self, job: &Job) -> &Shard {
-        let number = match &job.id {
-            Some(id) => crc32fast::hash(id.as_bytes()) as usize,
-            None => self.next.fetch_add(1, Ordering::Relaxed),
-        };
-        &self.shards[number % self.shards.len()]
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.lines.iter().map(|line| line.carrier())
     }
 
-    async fn offer(&self, Offer { job, limit }: Offer<'_>) -> Result<Enqueued, QueueError> {
-        let shard = self.shard_of(job);
-        let mut command = self.enqueue.call(&shard.wait);
-        let priority = if self.by_priority { job.priority.get() } else { 0 };
-        let (head, tail) = &self.options;
-        let options = if priority > 0 {
-            format!("{head},\"priority\":{priority}{tail}")
-        } else {
-            format!("{head}{tail}")
+    /// The number of the shard of a job: always the same for one id, so that a second sending is recognised.
+    fn shard_of(&self, id: &str) -> usize {
+        crc32fast::hash(id.as_bytes()) as usize % self.lines.len()
+    }
+}
+
+#[async_trait]
+impl Carrier for Shard {
+    async fn carry(&self, offers: &[Offer]) -> Vec<Result<Enqueued, QueueError>> {
+        let forgotten = self.take_answered();
+        let command = self.command(offers, &forgotten);
+        let (mut depth, codes): (u64, String) = match self.link.run(&self.enqueue, &command).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.lock_answered().extend(forgotten);
+                return vec![Err(error); offers.len()];
+            }
         };
-        command.arg(&job.name).arg(&job.data).arg(options).arg(job.timestamp_ms).arg(priority);
-        match limit {
-            Some(limit) => command.arg(limit / self.parts()),
-            None => command.arg(""),
-        };
-        command.arg(job.id.as_deref().unwrap_or("")).arg(self.deduplication_ms);
-        let (code, id, depth): (u8, String, u64) = shard.link.run(&self.enqueue, &command).await?;
-        Ok(match code {
-            1 => Enqueued::Added { id, depth },
-            2 => Enqueued::Duplicate { id },
+        let answer = |code: u8| match code {
+            b'1' => {
+                depth += 1;
+                Enqueued::Added { depth: depth - 1 }
+            }
+            b'2' => Enqueued::Duplicate,
+            b'3' => Enqueued::TooManyKeys,
             _ => Enqueued::Refused { depth },
-        })
+        };
+        let answers: Vec<Enqueued> = codes.bytes().map(answer).collect();
+        let is_in_queue = |answer: &Enqueued| matches!(answer, Enqueued::Added { .. } | Enqueued::Duplicate);
+        let answered = offers
+            .iter()
+            .zip(&answers)
+            .filter(|(offer, answer)| offer.repeat == Repeat::Gateway && is_in_queue(answer))
+            .map(|(offer, _)| offer.job.id.clone());
+        self.lock_answered().extend(answered);
+        answers.into_iter().map(Ok).collect()
     }
 }
 
 #[async_trait]
 impl Queue for RedisQueue {
     async fn depth(&self) -> Result<u64, QueueError> {
-        let depths = self.shards.iter().map(async |shard| {
+        let depths = self.shards().map(async |shard| {
             let mut lengths = ::redis::pipe();
             lengths.cmd("LLEN").arg(&shard.wait);
             lengths.cmd("LLEN").arg(format!("{}paused", shard.base));
@@ -146,7 +170,7 @@ impl Queue for RedisQueue {
     }
 
     async fn counts(&self) -> Result<Counts, QueueError> {
-        let counts = self.shards.iter().map(async |shard| {
+        let counts = self.shards().map(async |shard| {
             let answer: Vec<u64> = shard.link.run(&self.counts, &self.counts.call(&shard.wait)).await?;
             let [
                 wait,
@@ -168,7 +192,6 @@ impl Queue for RedisQueue {
             // Jobs that were added and are neither in the queue nor failed are completed. Failed jobs that are no longer kept are known
             // only if workers count them.
             let completed_total = added.saturating_sub(in_system + failed.max(failed_ever)).max(completed);
-            let before = shard.completed.fetch_max(completed_total, Ordering::Relaxed);
             Ok(Counts {
                 wait,
                 paused,
@@ -177,24 +200,33 @@ impl Queue for RedisQueue {
                 delayed,
                 completed,
                 failed,
-                completed_total: completed_total.max(before),
+                completed_total: shard.completed.count(added, completed_total),
                 is_paused: is_paused > 0,
             })
         });
         join_all(counts).await.into_iter().try_fold(Counts::default(), |sum, counts| Ok(sum.plus(counts?)))
     }
 
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>> {
-        match offers {
-            [offer] => vec![self.offer(*offer).await],
-            // They are pipelined in order, and Redis runs them in that order.
-            offers => join_all(offers.iter().map(|offer| self.offer(*offer))).await,
+    async fn enqueue(&self, offers: &[Offer]) -> Vec<Result<Enqueued, QueueError>> {
+        if let [line] = &self.lines[..] {
+            return line.pass(offers.to_vec()).await;
         }
+        let mut shares: Vec<Vec<Offer>> = vec![Vec::new(); self.lines.len()];
+        let homes: Vec<usize> = offers.iter().map(|offer| self.shard_of(&offer.job.id)).collect();
+        for (offer, home) in offers.iter().zip(&homes) {
+            shares[*home].push(offer.clone());
+        }
+        let answers = join_all(self.lines.iter().zip(shares).map(|(line, share)| line.pass(share))).await;
+        let mut answers: Vec<_> = answers.into_iter().map(Vec::into_iter).collect();
+        homes.into_iter().map(|home| answers[home].next().expect("an answer for each offer")).collect()
     }
 
     async fn memory(&self) -> Result<Memory, QueueError> {
-        let memories = self.shards.iter().map(async |shard| {
-            let info: String = shard.link.ask(::redis::cmd("INFO").arg("memory")).await?;
+        let memories = self.shards().map(async |shard| {
+            let mut sections = ::redis::pipe();
+            sections.cmd("INFO").arg("memory").cmd("INFO").arg("replication");
+            let sections: [String; 2] = shard.link.ask_all(&sections).await?;
+            let info = sections.concat();
             let field = |name: &str| {
                 info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
             };
@@ -204,6 +236,7 @@ impl Queue for RedisQueue {
                 used: number("used_memory"),
                 max: number("maxmemory"),
                 evicts: (policy != "noeviction").then(|| policy.to_owned()),
+                is_read_only: field("role") == Some("slave") && field("slave_read_only") != Some("0"),
             })
         });
         let mut fullest = Memory::default();
@@ -212,53 +245,175 @@ impl Queue for RedisQueue {
             // A store without a limit is the fullest only if it is the only one.
             let share = |of: &Memory| if of.max == 0 { 0.0 } else { of.used as f64 / of.max as f64 };
             let evicts = fullest.evicts.take().or_else(|| memory.evicts.clone());
+            let is_read_only = fullest.is_read_only || memory.is_read_only;
             if fullest.used == 0 || share(&memory) > share(&fullest) {
                 fullest = memory;
             }
-            fullest.evicts = evicts;
+            (fullest.evicts, fullest.is_read_only) = (evicts, is_read_only);
         }
         Ok(fullest)
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {
-        let lists = self.shards.iter().map(async |shard| {
+        let lists = self.shards().map(async |shard| {
             let clients: String = shard.link.ask(::redis::cmd("CLIENT").arg("LIST")).await?;
-            Ok(clients.lines().filter_map(|line| shard.worker(line)).collect::<Vec<_>>())
+            Ok((shard, clients))
         });
-        join_all(lists).await.into_iter().try_fold(Vec::new(), |mut all, list| {
-            let list: Result<_, QueueError> = list;
-            all.extend(list?);
-            Ok(all)
-        })
+        let mut workers = Vec::new();
+        // A worker without a name is in the list of each shard that its Redis has.
+        let mut seen = BTreeSet::new();
+        for list in join_all(lists).await {
+            let (shard, clients): (&Shard, String) = list?;
+            for client in shard.workers(&clients) {
+                let place = [client.field("laddr"), client.field("id")].map(|part| part.map(str::to_owned));
+                if seen.insert(place) {
+                    workers.push(shard.describe(client));
+                }
+            }
+        }
+        Ok(workers)
     }
 
     fn is_connected(&self) -> bool {
-        self.shards.iter().all(|shard| shard.link.is_connected())
+        self.shards().all(|shard| shard.link.is_connected())
     }
 
     fn parts(&self) -> u64 {
-        self.shards.len() as u64
+        self.lines.len() as u64
     }
 
-    async fn close(&self, _patience: Duration) {}
+    async fn close(&self, patience: Duration) {
+        let forgotten = join_all(self.shards().map(Shard::forget_answered));
+        // Otherwise they expire.
+        let _ = tokio::time::timeout(patience, forgotten).await;
+    }
 }
 
 impl Shard {
-    /// The worker on one line of `CLIENT LIST`, if any: BullMQ names exactly one connection of each worker.
-    fn worker(&self, line: &str) -> Option<WorkerInfo> {
-        let field = |name: &str| line.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-        let rest = field("name")?.strip_prefix(&self.client_name)?;
-        let name = if rest.is_empty() { None } else { Some(rest.strip_prefix(":w:")?.to_owned()) };
-        let seconds = |name| field(name).and_then(|text| text.parse().ok()).unwrap_or(0);
-        Some(WorkerInfo {
-            id: field("id").unwrap_or_default().to_owned(),
-            name,
+    /// The call of the script.
+    fn command(&self, offers: &[Offer], forgotten: &[String]) -> ::redis::Cmd {
+        let Manner { by_priority, options: (head, tail), unanswered_ms, generation_ms, most_keys, shards } =
+            &*self.manner;
+        let mut command = self.enqueue.call(&self.wait);
+        command.arg(head).arg(tail).arg(unanswered_ms).arg(generation_ms).arg(most_keys);
+        command.arg(forgotten.len()).arg(forgotten);
+        for Offer { job, limit, repeat } in offers {
+            let urgent = job.priority == Priority::MOST_URGENT;
+            command.arg(&job.id).arg(&job.name).arg(&job.data).arg(job.timestamp_ms);
+            command.arg(if *by_priority { job.priority.get() } else { 0 });
+            match limit {
+                Some(limit) => command.arg(limit / shards),
+                None => command.arg(""),
+            };
+            command.arg(match repeat {
+                Repeat::Never => "0",
+                Repeat::Gateway => "1",
+                Repeat::Client if urgent => "4",
+                Repeat::Client => "2",
+                Repeat::Again => "3",
+            });
+        }
+        command
+    }
+
+    /// Some of the ids that Redis need not remember any more.
+    fn take_answered(&self) -> Vec<String> {
+        let mut answered = self.lock_answered();
+        // Those that Redis could not be told for long expire there by themselves.
+        answered.truncate(MOST_ANSWERED);
+        let rest = answered.len().saturating_sub(FORGOTTEN_AT_A_TIME);
+        answered.split_off(rest)
+    }
+
+    /// Lets Redis forget ids also when no event comes after them.
+    async fn forget_answered(&self) {
+        let left = || self.lock_answered().len();
+        let mut before = usize::MAX;
+        while (1..before).contains(&left()) {
+            before = left();
+            self.carry(&[]).await;
+        }
+    }
+
+    fn lock_answered(&self) -> MutexGuard<'_, Vec<String>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lines of `CLIENT LIST` that stand for a worker each.
+    ///
+    /// BullMQ names one connection of each worker. BullMQ for Python names all of them, in plain text, or before version 3 none; but on
+    /// one it does nothing but wait for jobs. A worker that had no time to wait yet has no such connection: of those it is only
+    /// certain that there is one. For a connection without a name Redis does not tell which queue it waits for.
+    fn workers<'a>(&self, clients: &'a str) -> Vec<ClientLine<'a>> {
+        let is_waiting = |client: &ClientLine<'_>| client.field("cmd") == Some("bzpopmin");
+        let of_name = |client: &ClientLine<'_>, own: &str| {
+            let rest = client.field("name").and_then(|name| name.strip_prefix(own));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(":w:"))
+        };
+        let (mut workers, mut python) = (Vec::new(), Vec::new());
+        for client in clients.lines().map(ClientLine) {
+            let is_nameless = client.field("name") == Some("");
+            if of_name(&client, &self.client_name) || (is_nameless && is_waiting(&client)) {
+                workers.push(client);
+            } else if of_name(&client, &self.plain_name) {
+                python.push(client);
+            }
+        }
+        if python.iter().any(is_waiting) {
+            python.retain(is_waiting);
+        } else {
+            python.truncate(1);
+        }
+        workers.extend(python);
+        workers
+    }
+
+    fn describe(&self, client: ClientLine<'_>) -> WorkerInfo {
+        let seconds = |name| client.field(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let name = client.field("name").and_then(|name| name.split_once(":w:"));
+        WorkerInfo {
+            id: client.field("id").unwrap_or_default().to_owned(),
+            name: name.map(|(_, own)| own.to_owned()),
             queue: self.name.clone(),
             age_seconds: seconds("age"),
             idle_seconds: seconds("idle"),
-        })
+        }
     }
 }
+
+/// A line of `CLIENT LIST`.
+#[derive(Clone, Copy)]
+struct ClientLine<'a>(&'a str);
+
+impl<'a> ClientLine<'a> {
+    fn field(self, name: &str) -> Option<&'a str> {
+        self.0.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
+async fn forget_when_idle(line: Arc<Line<Shard>>) {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        line.carrier().forget_answered().await;
+    }
+}
+
+fn keep(keep: Keep) -> String {
+    match keep {
+        Keep::All => "false".to_owned(),
+        Keep::Latest(0) => "true".to_owned(),
+        Keep::Latest(count) => format!("{{\"count\":{count}}}"),
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+const IDLE: Duration = Duration::from_secs(1);
+/// More than a call adds, so that the rest shrinks.
+const FORGOTTEN_AT_A_TIME: usize = 256;
+const MOST_ANSWERED: usize = 65_536;
 
 /// BullMQ's option for the pause before a further attempt.
 fn backoff(backoff: Option<JobBackoff>) -> String {

@@ -39,7 +39,9 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn refuse(&mut self, variable: &Variable, allowed: impl Into<String>) {
-        let value = if variable.is_secret { "(not shown)".to_owned() } else { self.written(variable) };
+        let written = self.written(variable);
+        let value =
+            if variable.is_secret && !written.is_empty() { "(not shown)".to_owned() } else { written };
         self.mistakes.push(Mistake { name: variable.name, value, allowed: allowed.into() });
     }
 

@@ -57,20 +57,20 @@ impl Queue for Pretended {
         }
     }
 
-    async fn enqueue(&self, offers: &[Offer<'_>]) -> Vec<Result<Enqueued, QueueError>> {
+    async fn enqueue(&self, offers: &[Offer]) -> Vec<Result<Enqueued, QueueError>> {
         let mut outcomes = Vec::new();
         for offer in offers {
             let depth = self.depth().await;
             outcomes.push(depth.map(|depth| match offer.limit {
                 Some(limit) if depth >= limit => Enqueued::Refused { depth },
-                _ => Enqueued::Added { id: "1".to_owned(), depth },
+                _ => Enqueued::Added { depth },
             }));
         }
         outcomes
     }
 
     async fn memory(&self) -> Result<Memory, QueueError> {
-        self.counts().await.map(|_| Memory { used: 1 << 20, max: 1 << 31, evicts: None })
+        self.counts().await.map(|_| Memory { used: 1 << 20, max: 1 << 31, evicts: None, is_read_only: false })
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {
@@ -236,7 +236,7 @@ async fn reset_closes_the_circuit_and_begins_the_count_anew() {
     let (status, answer) = send(&app, &event("telemetry-data", 1)).await;
     assert_eq!((status, &answer["state"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("OPEN")));
     queue.set(20_000);
-    let (status, answer) = call(&app, reset([127, 0, 0, 1], &[])).await;
+    let (status, answer) = call(&app, reset([127, 0, 0, 1], &[("host", "127.0.0.1:3000")])).await;
     assert_eq!(status, StatusCode::OK);
     let example = json!({
         "success": true, "message": "Backpressure manager reset successfully",
@@ -254,10 +254,19 @@ async fn reset_is_for_those_who_may() {
     let (open, _) = app(0, &[]).await;
     let (with_token, _) = app(0, &[("RESET_TOKEN", "correct horse battery staple")]).await;
     let (local, far) = ([127, 0, 0, 1], [10, 0, 0, 7]);
+    let localhost = ("host", "localhost:3001");
     for (app, from, headers, expected) in [
-        (&open, local, &[][..], 200),
-        (&open, far, &[][..], 403),
-        (&open, local, &[("x-forwarded-for", "10.0.0.7")][..], 403),
+        (&open, local, &[localhost][..], 200),
+        (&open, local, &[("host", "[::1]")][..], 200),
+        (&open, local, &[localhost, ("origin", "http://localhost:3001")][..], 200),
+        (&open, far, &[localhost][..], 403),
+        (&open, local, &[localhost, ("x-forwarded-for", "10.0.0.7")][..], 403),
+        (&open, local, &[][..], 403),
+        (&open, local, &[("host", "rebound.example:3001")][..], 403),
+        (&open, local, &[("host", "localhost.example")][..], 403),
+        (&open, local, &[localhost, ("origin", "http://localhost:8080")][..], 403),
+        (&open, local, &[localhost, ("origin", "https://page.example")][..], 403),
+        (&open, local, &[localhost, ("origin", "null")][..], 403),
         (&with_token, local, &[][..], 401),
         (&with_token, far, &[("authorization", "Bearer correct horse battery stapl")][..], 401),
         (&with_token, far, &[("authorization", "Basic correct horse battery staple")][..], 401),

@@ -2,14 +2,20 @@
 //! these tests fail, they are not skipped.
 #![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
+mod access;
 mod bullmq;
 mod cluster;
+mod credentials;
 mod endpoints;
 mod event;
 mod faults;
 mod kill;
 mod limits;
+mod metrics;
+mod outcomes;
 mod overshoot;
 mod queue;
+mod repeats;
 mod settings;
+mod spill;
 mod support;

@@ -6,51 +6,50 @@ use std::time::Duration;
 use backpressure::Priority;
 use backpressure_gateway::queue::embedded::EmbeddedQueue;
 use backpressure_gateway::queue::redis::RedisQueue;
-use backpressure_gateway::queue::{Enqueued, Job, Offer, Queue};
+use backpressure_gateway::queue::{Enqueued, Job, Offer, Queue, Repeat};
 
 use crate::support::{Redis, settings};
 
-fn job(priority: u8, id: Option<&str>) -> Job {
-    Job {
-        id: id.map(str::to_owned),
+fn job(priority: u8, id: &str) -> Arc<Job> {
+    Arc::new(Job {
+        id: id.to_owned(),
         name: "telemetry-data".to_owned(),
         data: "{}".to_owned(),
         priority: Priority::new(priority).unwrap(),
         timestamp_ms: 1,
-    }
+    })
 }
 
-async fn offer(queue: &dyn Queue, job: &Job, limit: Option<u64>) -> Enqueued {
-    queue.enqueue(&[Offer { job, limit }]).await.remove(0).unwrap()
+async fn offer(queue: &dyn Queue, job: &Arc<Job>, limit: Option<u64>) -> Enqueued {
+    repeat(queue, job, limit, Repeat::Never).await
+}
+
+async fn repeat(queue: &dyn Queue, job: &Arc<Job>, limit: Option<u64>, repeat: Repeat) -> Enqueued {
+    queue.enqueue(&[Offer { job: job.clone(), limit, repeat }]).await.remove(0).unwrap()
 }
 
 /// All that is asked of a queue whose workers do not take anything.
 async fn check(queue: &dyn Queue) {
     assert!(queue.is_connected());
     assert_eq!(queue.depth().await.unwrap(), 0);
-    let Enqueued::Added { id: first, depth: 0 } = offer(queue, &job(5, None), Some(1)).await else {
-        panic!("below the limit it is taken");
-    };
-    assert_eq!(
-        offer(queue, &job(5, None), Some(1)).await,
-        Enqueued::Refused { depth: 1 },
-        "at the limit it is not"
-    );
-    let Enqueued::Added { id: second, depth: 1 } = offer(queue, &job(5, None), None).await else {
-        panic!("without a limit it is always taken");
-    };
-    assert_ne!(first, second);
+    assert_eq!(offer(queue, &job(5, "a0001"), Some(1)).await, Enqueued::Added { depth: 0 });
+    assert_eq!(offer(queue, &job(5, "a0002"), Some(1)).await, Enqueued::Refused { depth: 1 }, "at the limit");
+    assert_eq!(offer(queue, &job(5, "a0002"), None).await, Enqueued::Added { depth: 1 }, "without a limit");
 
-    let own = job(1, Some("g1-1"));
-    assert_eq!(offer(queue, &own, None).await, Enqueued::Added { id: "g1-1".to_owned(), depth: 2 });
-    assert_eq!(offer(queue, &own, None).await, Enqueued::Duplicate { id: "g1-1".to_owned() });
+    let own = job(1, "k0003");
+    let by_client = async |limit| repeat(queue, &own, limit, Repeat::Client).await;
+    assert_eq!(by_client(Some(0)).await, Enqueued::Refused { depth: 2 }, "what is refused is not remembered");
+    assert_eq!(by_client(None).await, Enqueued::Added { depth: 2 });
+    assert_eq!(by_client(None).await, Enqueued::Duplicate);
+    assert_eq!(by_client(Some(0)).await, Enqueued::Duplicate, "whatever the depth is meanwhile");
 
-    let batch = [job(10, None), job(5, None), job(1, Some("g1-2"))];
-    let offers: Vec<Offer<'_>> = batch.iter().map(|job| Offer { job, limit: Some(5) }).collect();
+    let batch = [job(10, "b0001"), job(5, "b0002"), job(1, "b0003")];
+    let offers: Vec<Offer> =
+        batch.iter().map(|job| Offer { job: job.clone(), limit: Some(5), repeat: Repeat::Never }).collect();
     let outcomes: Vec<Enqueued> = queue.enqueue(&offers).await.into_iter().map(Result::unwrap).collect();
-    assert!(matches!(outcomes[0], Enqueued::Added { depth: 3, .. }), "{outcomes:?}");
-    assert!(matches!(outcomes[1], Enqueued::Added { depth: 4, .. }), "{outcomes:?}");
-    assert_eq!(outcomes[2], Enqueued::Refused { depth: 5 }, "each is compared by itself, in order");
+    let expected =
+        [Enqueued::Added { depth: 3 }, Enqueued::Added { depth: 4 }, Enqueued::Refused { depth: 5 }];
+    assert_eq!(outcomes, expected, "each is compared by itself, in order");
     assert!(queue.enqueue(&[]).await.is_empty());
 
     let counts = queue.counts().await.unwrap();
@@ -71,7 +70,7 @@ async fn a_queue_on_redis_does_what_is_asked() {
     assert!(queue.workers().await.unwrap().is_empty());
     // Scripts that Redis has forgotten are told to it again.
     redis.ask(&["SCRIPT", "FLUSH"]);
-    assert!(matches!(offer(&queue, &job(5, None), None).await, Enqueued::Added { depth: 5, .. }));
+    assert!(matches!(offer(&queue, &job(5, "c0001"), None).await, Enqueued::Added { depth: 5 }));
 }
 
 #[tokio::test]
@@ -85,8 +84,12 @@ async fn a_queue_in_memory_does_what_is_asked() {
 async fn workers_in_memory_complete_the_most_urgent_first() {
     let one = settings(&[("EMBEDDED_SERVICE_MS", "1"), ("EMBEDDED_WORKERS", "1")]);
     let queue = Arc::new(EmbeddedQueue::start(one.embedded, 1));
-    let jobs: Vec<Job> = (0..100).map(|number| job(1 + number % 10, None)).collect();
-    let offers: Vec<Offer<'_>> = jobs.iter().map(|job| Offer { job, limit: None }).collect();
+    let offer = |number: u8| Offer {
+        job: job(1 + number % 10, &format!("a{number:04}")),
+        limit: None,
+        repeat: Repeat::Never,
+    };
+    let offers: Vec<Offer> = (0..100).map(offer).collect();
     queue.enqueue(&offers).await;
     assert_eq!(queue.workers().await.unwrap().len(), 1);
     queue.close(Duration::from_secs(10)).await;

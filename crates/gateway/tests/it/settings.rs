@@ -12,7 +12,11 @@ use proptest::test_runner::RngSeed;
 use crate::support;
 
 fn mistakes(variables: &[(&str, &str)]) -> Vec<String> {
-    let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
+    let mut variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
+    if !variables.contains_key("REDIS_URL") {
+        variables.entry("EMBEDDED_QUEUE").or_insert("true");
+    }
+    variables.entry("OPEN_ACCESS").or_insert("true");
     let result = Settings::read(|name| variables.get(name).map(|text| (*text).to_owned()));
     result.map(|_| ()).unwrap_err().0.iter().map(ToString::to_string).collect()
 }
@@ -27,6 +31,7 @@ fn defaults_are_those_of_the_specification() {
     assert_eq!(policy.default_priority().get(), 5);
     assert_eq!(settings.worker_concurrency, 20);
     assert_eq!(settings.listen.port(), 3000);
+    assert_eq!(settings.admin.port(), 3001);
     assert_eq!(settings.depth_mode, DepthMode::Atomic);
     for (name, priority) in
         [("scheduled", 1), ("critical-alarm", 1), ("telemetry-data", 5), ("batch-operation", 10)]
@@ -177,17 +182,56 @@ fn the_documentation_has_the_table_of_the_code() {
 }
 
 #[test]
+fn a_queue_in_memory_has_to_be_asked_for() {
+    let missing = mistakes(&[("EMBEDDED_QUEUE", "false")]);
+    assert!(
+        missing[0].starts_with("REDIS_URL: found \"\"") && missing[0].ends_with(", or EMBEDDED_QUEUE=true"),
+        "{missing:?}"
+    );
+    assert_eq!(mistakes(&[("EMBEDDED_QUEUE", "false"), ("REDIS_URL", " ")]), missing, "an empty one is none");
+    let both = mistakes(&[("EMBEDDED_QUEUE", "true"), ("REDIS_URL", "redis://localhost")]);
+    assert_eq!(both, ["EMBEDDED_QUEUE: found \"true\", allowed: false beside REDIS_URL"]);
+    let check = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .env_clear()
+            .arg("--check-config")
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    assert_eq!(check(&[]).status.code(), Some(3));
+    assert!(check(&["--demo"]).status.success());
+}
+
+#[test]
+fn a_variable_that_is_nearly_one_is_told() {
+    let check = |name: &str| {
+        let gateway = Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .env_clear()
+            .env(name, "1")
+            .args(["--check-config", "--demo"])
+            .output()
+            .unwrap();
+        (gateway.status.code(), String::from_utf8(gateway.stderr).unwrap())
+    };
+    let (code, told) = check("QUEUE_CRITICAL_TRESHOLD");
+    assert_eq!((code, told.contains("is QUEUE_CRITICAL_THRESHOLD meant?")), (Some(3), true), "{told}");
+    let (code, told) = check("REDIS_SERVICE_HOST");
+    assert_eq!((code, told.contains("REDIS_SERVICE_HOST is no variable")), (Some(0), true), "{told}");
+}
+
+#[test]
 fn check_config_says_what_is_wrong_and_starts_nothing() {
     let run = |threshold: &str| {
         Command::new(env!("CARGO_BIN_EXE_gateway"))
-            .arg("--check-config")
+            .args(["--check-config", "--demo"])
             .env("QUEUE_WARNING_THRESHOLD", threshold)
             .env("PORT", "1")
             .output()
             .unwrap()
     };
     let good = run("20000");
-    assert!(good.status.success() && good.stdout == b"the settings are valid\n");
+    assert!(good.status.success() && good.stdout.starts_with(b"the settings are valid\nmemory: at most "));
     let bad = run("50000");
     assert_eq!(bad.status.code(), Some(3));
     let told = String::from_utf8(bad.stderr).unwrap();
@@ -206,15 +250,20 @@ proptest! {
         text in "\\PC{0,20}|[0-9]{1,21}|[0-9]{1,3}\\.[0-9]{1,5}|redis://.{0,20}|[a-z]+=[0-9]+",
     ) {
         let variable = &variables::ALL[row];
-        let read = Settings::read(|asked| (asked == variable.name).then(|| text.clone()));
+        let read = Settings::read(|asked| match asked {
+            _ if asked == variable.name => Some(text.clone()),
+            "EMBEDDED_QUEUE" | "OPEN_ACCESS" => Some("true".to_owned()),
+            _ => None,
+        });
         let mistakes = read.map_or_else(|mistakes| mistakes.0, |_| Vec::new());
         let is_refused = mistakes.iter().any(|mistake| mistake.name == variable.name);
         prop_assert!(is_refused || text.trim().is_empty() || variable.accepts(text.trim()), "{:?}", text);
         // A number can be good by itself and wrong beside its neighbours.
         let neighbours = ["QUEUE_", "DEPTH_", "MEMORY_", "MAX_"];
         for mistake in mistakes {
-            let is_near =
-                neighbours.iter().any(|head| mistake.name.starts_with(head) && variable.name.starts_with(head));
+            let is_near = (variable.name == "REDIS_URL" && mistake.name == "EMBEDDED_QUEUE")
+                || (variable.name == "EMBEDDED_QUEUE" && mistake.name == "REDIS_URL")
+                || neighbours.iter().any(|head| mistake.name.starts_with(head) && variable.name.starts_with(head));
             prop_assert!(mistake.name == variable.name || is_near, "{} for {}", mistake, variable.name);
         }
     }

@@ -20,8 +20,11 @@ use tower::ServiceExt;
 
 /// Settings as if the environment held just these.
 pub(crate) fn settings(variables: &[(&str, &str)]) -> Settings {
-    let variables: BTreeMap<String, String> =
+    let mut variables: BTreeMap<String, String> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let is_embedded = !variables.contains_key("REDIS_URL");
+    variables.entry("OPEN_ACCESS".to_owned()).or_insert("true".to_owned());
+    variables.entry("EMBEDDED_QUEUE".to_owned()).or_insert(is_embedded.to_string());
     Settings::read(|name| variables.get(name).cloned()).unwrap()
 }
 
@@ -79,6 +82,14 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Process(Child);
 
 impl Process {
+    pub(crate) fn of(child: Child) -> Process {
+        Process(child)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Ends it as a crash does.
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
@@ -88,6 +99,13 @@ impl Process {
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status();
         assert!(status.unwrap().success());
+    }
+
+    /// The most bytes that it ever had resident.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
     }
 
     /// Its exit code, once it has ended.
@@ -183,9 +201,10 @@ impl Redis {
 /// The gateway as a process.
 pub(crate) struct Gateway {
     pub(crate) port: u16,
+    pub(crate) admin_port: u16,
     pub(crate) dir: TempDir,
     variables: Vec<(String, String)>,
-    process: Option<Process>,
+    pub(crate) process: Option<Process>,
     client: reqwest::Client,
 }
 
@@ -194,6 +213,7 @@ impl Gateway {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut gateway = Gateway {
             port: free_port(),
+            admin_port: free_port(),
             dir: tempfile::tempdir().unwrap(),
             variables: variables.collect(),
             process: None,
@@ -204,20 +224,44 @@ impl Gateway {
     }
 
     pub(crate) async fn restart(&mut self) {
+        self.spawn();
+        self.answers().await;
+    }
+
+    /// A new one starts on other ports, then the old one is told to end, and the new one takes over its folder.
+    pub(crate) async fn replace(&mut self) {
+        let mut old = self.process.take().expect("it runs");
+        (self.port, self.admin_port) = (free_port(), free_port());
+        self.spawn();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        old.signal("TERM");
+        assert_eq!(old.end(Duration::from_secs(20)).await, Some(0));
+        self.answers().await;
+    }
+
+    fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        // A write beyond a bound of the size of files then fails, rather than ending the process.
+        let child = Command::new("/bin/sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\"", env!("CARGO_BIN_EXE_gateway")])
             .env_clear()
+            .env("DRAIN_DELAY_MS", "0")
+            .env("EMBEDDED_QUEUE", (!self.variables.iter().any(|(name, _)| name == "REDIS_URL")).to_string())
             .envs(self.variables.iter().cloned())
             .env("HOST", "127.0.0.1")
             .env("PORT", self.port.to_string())
+            .env("ADMIN_HOST", "127.0.0.1")
+            .env("ADMIN_PORT", self.admin_port.to_string())
             .env("SPILL_DIR", self.dir.path().join("spill"))
             .stderr(log)
             .spawn()
             .unwrap();
         self.process = Some(Process(child));
-        let this = &*self;
+    }
+
+    async fn answers(&self) {
         within(Duration::from_secs(20), "the gateway answers", || async {
-            this.client.get(this.path("/health/liveness")).send().await.is_ok()
+            self.client.get(self.path("/health/liveness")).send().await.is_ok()
         })
         .await;
     }
@@ -236,6 +280,26 @@ impl Gateway {
 
     pub(crate) fn path(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/api/v1{path}", self.port)
+    }
+
+    pub(crate) fn admin_path(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/api/v1{path}", self.admin_port)
+    }
+
+    /// The value of a series of Prometheus, as the admin port tells it; the sum if there are several.
+    pub(crate) async fn metric(&self, series: &str) -> u64 {
+        let text = self
+            .client()
+            .get(self.admin_path("/metrics/prometheus"))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        let values =
+            text.lines().filter(|line| line.starts_with(series)).map(|line| line.rsplit(' ').next().unwrap());
+        values.map(|value| value.parse::<f64>().unwrap() as u64).sum()
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
