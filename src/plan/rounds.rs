@@ -60,7 +60,7 @@ struct Round {
     tasks: Vec<Task>,
 }
 
-const SCHEMA: &str = "backpressure-sim/round/1";
+const SCHEMA: &str = "backpressure-sim/round/2";
 
 /// Why a round cannot be written or run.
 #[derive(Debug)]
