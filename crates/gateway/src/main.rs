@@ -126,6 +126,8 @@ async fn run(settings: Settings, source: Source, level: Level) -> anyhow::Result
     let admin = listen(settings.admin).await?;
     let mut terminate = signal(SignalKind::terminate())?;
     let (hangup, other) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+    // A file that may grow no further fails a write; unheard, the signal would end the process.
+    let _file_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
     let app = tokio::select! {
         app = launch::start(settings) => app?,

@@ -316,13 +316,23 @@ impl Settings {
             );
             reader.refuse(&variables::CREDENTIALS_FILE, allowed);
         }
+        let (own, admin) = (settings.listen, settings.admin);
+        let meet = own.ip() == admin.ip() || own.ip().is_unspecified() || admin.ip().is_unspecified();
+        if own.port() == admin.port() && own.port() != 0 && meet {
+            reader.refuse(&variables::ADMIN_PORT, format!("another port than {}", variables::PORT.name));
+        }
         reader.end().map(|()| settings)
+    }
+
+    /// Whatever people call it.
+    fn is_production(&self) -> bool {
+        ["production", "prod"].iter().any(|name| self.environment.trim().eq_ignore_ascii_case(name))
     }
 
     /// Whether strangers could send to a production queue. A demo is none.
     fn needs_credentials(&self) -> bool {
         let is_public = !self.listen.ip().to_canonical().is_loopback();
-        self.credentials.is_none() && is_public && self.environment == "production" && self.redis.is_some()
+        self.credentials.is_none() && is_public && self.is_production() && self.redis.is_some()
     }
 
     /// The most bytes of memory that the process keeps resident, and the sum that they are.

@@ -268,3 +268,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn two_listeners_have_two_ports() {
+    let ports = |host, admin| {
+        mistakes(&[("PORT", "4000"), ("ADMIN_PORT", "4000"), ("HOST", host), ("ADMIN_HOST", admin)])
+    };
+    for (host, admin) in [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")] {
+        assert_eq!(ports(host, admin), ["ADMIN_PORT: found \"4000\", allowed: another port than PORT"]);
+    }
+}
+
+#[test]
+fn production_is_guarded_whatever_it_is_called() {
+    for (environment, is_guarded) in [
+        ("production", true),
+        ("Production", true),
+        (" PROD", true),
+        ("staging", false),
+        ("productive", false),
+    ] {
+        let variables =
+            [("ENVIRONMENT", environment), ("HOST", "0.0.0.0"), ("REDIS_URL", "redis://localhost")];
+        let find = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned())
+        };
+        assert_eq!(Settings::read(find).is_err(), is_guarded, "{environment}");
+    }
+}
