@@ -297,7 +297,7 @@ impl Keys {
 
     fn generations(&self, now_ms: u64) -> impl Iterator<Item = &(u64, BTreeSet<String>)> {
         let number = now_ms / self.generation_ms;
-        self.seen.range(number - 2..=number).map(|(_, generation)| generation)
+        self.seen.range(number - 2..=number + 1).map(|(_, generation)| generation)
     }
 
     fn add(&mut self, offer: &Offer, now_ms: u64) {
