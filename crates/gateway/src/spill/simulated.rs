@@ -60,6 +60,8 @@ struct World {
     vanishes_soon: bool,
     /// Whether it has vanished since somebody asked.
     has_vanished: bool,
+    /// What was acknowledged before this moment may have been taken along, unless the folder was made good.
+    taken_before: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -109,6 +111,7 @@ impl Simulated {
             hangs_until: None,
             vanishes_soon: false,
             has_vanished: false,
+            taken_before: None,
         })))
     }
 
@@ -177,7 +180,10 @@ impl Simulated {
 
     /// Somebody removes the folder with all that is in it.
     pub(crate) fn vanish(&self) {
-        self.0.borrow_mut().vanish();
+        let mut world = self.0.borrow_mut();
+        world.vanish();
+        // Others may have been acknowledged at this very moment, before.
+        world.taken_before = Some(Instant::now() + Duration::from_millis(1));
     }
 
     /// They do so while a file is synced next.
@@ -188,6 +194,11 @@ impl Simulated {
     /// Whether that has happened since this was last asked.
     pub(crate) fn has_vanished(&self) -> bool {
         std::mem::take(&mut self.0.borrow_mut().has_vanished)
+    }
+
+    /// What was acknowledged before this moment was on a folder that has vanished since this was last asked.
+    pub(crate) fn taken_before(&self) -> Option<Instant> {
+        self.0.borrow_mut().taken_before.take()
     }
 
     /// Power is lost: what was synced is there, and any part of what was not. Nothing may be open.
@@ -284,6 +295,8 @@ impl Keeper<Simulated> {
 impl World {
     fn vanish(&mut self) {
         self.has_vanished = true;
+        // What is under way at this moment is not acknowledged yet.
+        self.taken_before = Some(Instant::now());
         self.is_there = false;
         self.names.clear();
         self.synced_names.clear();

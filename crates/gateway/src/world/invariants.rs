@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
 use crate::bus::{Accepted, Outcome};
 
 use super::redis::Redis;
@@ -26,21 +28,27 @@ pub(super) struct Sending {
     pub(super) slot: usize,
     /// `None` if the client has gone, or the gateway crashed.
     pub(super) outcome: Option<Outcome>,
+    /// When it was on the disk, if it is there alone; of a batch, which is told later, when it was sent.
+    pub(super) settled: Instant,
     /// It was on the disk alone when somebody removed the folder and the gateway ended before it noticed.
     pub(super) is_removed: bool,
 }
 
 impl Ledger {
-    pub(super) fn told(&mut self, number: usize, sending: usize, outcome: Outcome) {
-        self.events[number].sendings[sending].outcome = Some(outcome);
+    pub(super) fn told(&mut self, number: usize, sending: usize, outcome: Outcome, is_single: bool) {
+        let sending = &mut self.events[number].sendings[sending];
+        sending.outcome = Some(outcome);
+        if is_single {
+            sending.settled = Instant::now();
+        }
     }
 
     /// The folder of that gateway is gone, and with it what was on it alone.
-    pub(super) fn lose_folder(&mut self, slot: usize) {
+    pub(super) fn lose_folder(&mut self, slot: usize, before: Instant) {
         for sending in self.events.iter_mut().flat_map(|entry| &mut entry.sendings) {
             let is_spilled =
                 matches!(&sending.outcome, Some(Outcome::Accepted(accepted)) if accepted.is_spilled);
-            sending.is_removed |= sending.slot == slot && is_spilled;
+            sending.is_removed |= sending.slot == slot && is_spilled && sending.settled < before;
         }
     }
 

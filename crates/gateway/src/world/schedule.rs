@@ -43,8 +43,6 @@ pub(super) struct Run {
 struct Slot {
     disk: Disk,
     gateway: Option<Gateway>,
-    /// The disk or the folder, since the gateway started.
-    was_removed: bool,
 }
 
 struct Gateway {
@@ -61,9 +59,8 @@ impl Run {
         let mut random = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
         let redis = Redis::new(Random(random.below(u64::MAX)));
         let slots = if random.one_in(3) { 2 } else { 1 };
-        let slots = (0..slots)
-            .map(|_| Slot { disk: Disk::new(random.below(u64::MAX)), gateway: None, was_removed: false })
-            .collect();
+        let slots =
+            (0..slots).map(|_| Slot { disk: Disk::new(random.below(u64::MAX)), gateway: None }).collect();
         Run {
             settings: settings(&mut random),
             line: LineSettings {
@@ -227,14 +224,15 @@ impl Run {
                 "is slow".to_owned()
             }
             _ => {
-                self.slots[slot].was_removed = true;
                 if count == 0 {
+                    // So that no two syncs are at the same moment.
+                    disk.set_latency(Duration::from_millis(1 + room / 100));
                     disk.vanish_soon();
                 } else {
                     disk.vanish();
                 }
                 if self.slots[slot].gateway.is_none() {
-                    self.ledger.borrow_mut().lose_folder(slot);
+                    self.lose_folder(slot);
                 }
                 format!("loses its folder, during a sync: {}", count == 0)
             }
@@ -279,7 +277,7 @@ impl Run {
             number
         };
         let sendings = &mut ledger.events[number].sendings;
-        sendings.push(Sending { slot, outcome: None, is_removed: false });
+        sendings.push(Sending { slot, outcome: None, settled: Instant::now(), is_removed: false });
         (number, sendings.len() - 1)
     }
 
@@ -294,8 +292,9 @@ impl Run {
                 Some(patience) => timeout(patience, answers).await.ok(),
                 None => Some(answers.await),
             };
+            let is_single = numbers.len() == 1;
             for ((number, sending), answer) in numbers.into_iter().zip(answers.into_iter().flatten()) {
-                ledger.borrow_mut().told(number, sending, answer.outcome);
+                ledger.borrow_mut().told(number, sending, answer.outcome, is_single);
             }
         }));
     }
@@ -349,8 +348,7 @@ impl Run {
                 spill.replay(&*replayed.queue, &replayed.circuit).await;
             }),
         ];
-        self.slots[slot].was_removed = false;
-        self.slots[slot].disk.has_vanished();
+        self.slots[slot].disk.taken_before();
         self.slots[slot].gateway =
             Some(Gateway { app, line, tasks, keeper: spawn_local(keep), clients: Vec::new() });
         self.note(format!("{slot} starts"));
@@ -377,9 +375,8 @@ impl Run {
 
     /// The process has ended, and cannot make good that its folder was removed, if it was.
     fn lose_folder(&mut self, slot: usize) {
-        self.slots[slot].was_removed |= self.slots[slot].disk.has_vanished();
-        if self.slots[slot].was_removed {
-            self.ledger.borrow_mut().lose_folder(slot);
+        if let Some(moment) = self.slots[slot].disk.taken_before() {
+            self.ledger.borrow_mut().lose_folder(slot, moment);
         }
     }
 
@@ -491,7 +488,12 @@ impl Run {
                 .iter()
                 .map(|number| {
                     let sendings = &mut self.ledger.borrow_mut().events[*number].sendings;
-                    sendings.push(Sending { slot, outcome: None, is_removed: false });
+                    sendings.push(Sending {
+                        slot,
+                        outcome: None,
+                        settled: Instant::now(),
+                        is_removed: false,
+                    });
                     (*number, sendings.len() - 1)
                 })
                 .collect();
