@@ -445,8 +445,7 @@ impl Run {
         loop {
             sleep(Duration::from_millis(250)).await;
             self.check_bounds();
-            let states: Vec<(usize, u64, State, bool, usize)> =
-                self.gateways().map(|gateway| gateway.waits()).collect();
+            let states: Vec<(usize, u64, State, bool, usize)> = self.gateways().map(Gateway::waits).collect();
             let depth = self.redis.lock().keys.depth();
             let is_calm =
                 |(clients, spilled, state, is_connected, waiting): &(usize, u64, State, bool, usize)| {
