@@ -5,12 +5,13 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use backpressure::{
     AnyPolicy, Config, Decision, Event, MemoryGuard, Nanos, Observation, Policy, Request, SharedGate,
     Snapshot, State,
 };
+use tokio::time::Instant;
 
 use crate::refusal::{Refusal, RefusalReason};
 

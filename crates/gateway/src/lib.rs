@@ -30,3 +30,5 @@ pub mod reload;
 pub mod settings;
 pub mod spill;
 pub mod status;
+#[cfg(test)]
+mod world;

@@ -34,7 +34,7 @@ async fn replay(app: Arc<App>, spill: Arc<Spill>) {
     }
 }
 
-async fn watch_depth(app: Arc<App>) {
+pub(crate) async fn watch_depth(app: Arc<App>) {
     loop {
         // Events observe the depth as well: it is read here only when the policy has seen none for too long.
         let wait = app.circuit.until_next_observation();
@@ -47,7 +47,7 @@ async fn watch_depth(app: Arc<App>) {
     }
 }
 
-async fn watch_the_rest(app: Arc<App>) {
+pub(crate) async fn watch_the_rest(app: Arc<App>) {
     let mut ticks = every(MEMORY_INTERVAL);
     for tick in 0u64.. {
         ticks.tick().await;

@@ -16,15 +16,17 @@ local depth = call('LLEN', KEYS[1]) + call('LLEN', base .. 'paused') + call('LLE
 local before = depth
 
 -- The hash of a job is gone when the job is done, so ids are remembered apart from it. A generation is a set that expires as a whole:
--- an id then costs no key of its own. The window is two of them, and the third is the one being filled.
+-- an id then costs no key of its own. The window is two of them, and the third is the one being filled. If the clock was set back, one
+-- is there that comes only later.
 local generation, generations, remembered
 local function find_generations()
   local time = call('TIME')
   local number = math.floor((time[1] * 1000 + time[2] / 1000) / ARGV[4])
   generations = {}
-  for back = 2, 0, -1 do
-    generation = base .. 'seen:' .. string.format('%.0f', number - back)
-    if back == 0 or call('EXISTS', generation) == 1 then table.insert(generations, generation) end
+  for back = 2, -1, -1 do
+    local set = base .. 'seen:' .. string.format('%.0f', number - back)
+    if back == 0 then generation = set end
+    if back == 0 or call('EXISTS', set) == 1 then table.insert(generations, set) end
   end
 end
 local function is_seen(id)

@@ -99,6 +99,12 @@ impl<C: Carrier> Line<C> {
         &self.carrier
     }
 
+    /// Events that wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().waiting
+    }
+
     /// Offers jobs in order, and waits for all answers. Those for which the line has no room are answered at once.
     pub async fn pass(&self, offers: Vec<Offer>) -> Vec<Result<Enqueued, QueueError>> {
         if offers.is_empty() {
@@ -153,8 +159,10 @@ impl<C: Carrier> Line<C> {
                 while let Some(Some(())) = calls.next().now_or_never() {}
             }
             tokio::select! {
-                () = self.changed.notified() => {}
+                // In a fixed order, so that the simulated world is the same each time.
+                biased;
                 Some(()) = calls.next() => {}
+                () = self.changed.notified() => {}
             }
         }
     }

@@ -11,16 +11,16 @@ mod record;
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
-mod simulated;
+pub(crate) mod simulated;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::circuit::{Circuit, Pressure};
 use crate::queue::{Enqueued, Job, Offer, Queue, Repeat};
@@ -107,6 +107,9 @@ struct Shared {
     mail: Mutex<Mail>,
     /// Something is in the mail.
     arrived: Condvar,
+    /// The same, for a journal that a task keeps.
+    #[cfg(test)]
+    rung: Notify,
     state: Mutex<SpillState>,
     /// Since when the thread waits for the disk.
     working_since: Mutex<Option<Instant>>,
@@ -149,11 +152,23 @@ impl Spill {
     }
 
     fn start<D: Disk<File: Send> + Send + 'static>(journal: Journal<D>) -> io::Result<Spill> {
-        let shared = Arc::new(Shared::default());
-        let mut keeper = Keeper { journal, shared: shared.clone(), cannot_write: false, cannot_read: false };
-        keeper.publish();
+        let (spill, keeper) = Spill::new(journal);
         std::thread::Builder::new().name("spill".to_owned()).spawn(move || keeper.keep())?;
-        Ok(Spill { shared, room: Arc::new(Semaphore::new(ROOM_KIB as usize)) })
+        Ok(spill)
+    }
+
+    /// A handle, and what is to do the work.
+    fn new<D: Disk>(journal: Journal<D>) -> (Spill, Keeper<D>) {
+        let shared = Arc::new(Shared::default());
+        let mut keeper = Keeper {
+            journal,
+            shared: shared.clone(),
+            checked: Instant::now(),
+            cannot_write: false,
+            cannot_read: false,
+        };
+        keeper.publish();
+        (Spill { shared, room: Arc::new(Semaphore::new(ROOM_KIB as usize)) }, keeper)
     }
 
     /// How it is.
@@ -193,7 +208,7 @@ impl Spill {
             }
             mail.appends.push_back(Append { payload, _room: room, done });
         }
-        self.shared.arrived.notify_one();
+        self.shared.ring();
         match timeout(PATIENCE, answer).await {
             Ok(Ok(answer)) => answer,
             _ => Err(SpillError::Unknown),
@@ -272,7 +287,7 @@ impl Spill {
         let mut mail = self.shared.mail();
         mail.chore = Some(chore).filter(|_| !mail.is_closed);
         drop(mail);
-        self.shared.arrived.notify_one();
+        self.shared.ring();
     }
 }
 
@@ -280,11 +295,31 @@ impl Drop for Spill {
     /// The thread writes what it was given, and lets go of the folder.
     fn drop(&mut self) {
         self.shared.mail().is_closed = true;
-        self.shared.arrived.notify_one();
+        self.shared.ring();
+    }
+}
+
+impl Mail {
+    fn is_empty(&self) -> bool {
+        self.appends.is_empty() && self.chore.is_none() && !self.is_closed
+    }
+
+    /// What is to be done next; `None` at the end.
+    fn next(&mut self) -> Option<(Vec<Append>, Option<Chore>)> {
+        if self.is_closed && self.appends.is_empty() {
+            return None;
+        }
+        Some((next_appends(&mut self.appends), self.chore.take()))
     }
 }
 
 impl Shared {
+    fn ring(&self) {
+        self.arrived.notify_one();
+        #[cfg(test)]
+        self.rung.notify_one();
+    }
+
     /// Poison is ignored here and below: nothing is done under the locks that can panic half-way.
     fn mail(&self) -> MutexGuard<'_, Mail> {
         self.mail.lock().unwrap_or_else(PoisonError::into_inner)
@@ -303,6 +338,8 @@ impl Shared {
 struct Keeper<D: Disk> {
     journal: Journal<D>,
     shared: Arc<Shared>,
+    /// When it last looked at the folder.
+    checked: Instant,
     cannot_write: bool,
     cannot_read: bool,
 }
@@ -319,33 +356,35 @@ impl<D: Disk> Drop for Keeper<D> {
 
 impl<D: Disk> Keeper<D> {
     fn keep(mut self) {
-        let mut checked = Instant::now();
-        loop {
-            let (appends, chore) = {
-                let mut mail = self.shared.mail();
-                if mail.appends.is_empty() && mail.chore.is_none() && !mail.is_closed {
-                    let wait = CHECK_INTERVAL.saturating_sub(checked.elapsed());
-                    let waited = self.shared.arrived.wait_timeout(mail, wait);
-                    mail = waited.unwrap_or_else(PoisonError::into_inner).0;
-                }
-                if mail.is_closed && mail.appends.is_empty() {
-                    return;
-                }
-                (next_appends(&mut mail.appends), mail.chore.take())
-            };
+        while let Some((appends, chore)) = self.wait() {
             *self.shared.working_since() = Some(Instant::now());
-            // Before what is new, or a flood of new jobs would keep the old ones where they are.
-            if let Some(chore) = chore {
-                self.work(chore);
-            }
-            if !appends.is_empty() {
-                self.append(appends);
-            }
-            if checked.elapsed() >= CHECK_INTERVAL {
-                self.check();
-                checked = Instant::now();
-            }
+            self.turn(appends, chore);
             *self.shared.working_since() = None;
+        }
+    }
+
+    /// Waits for something to do, or until it is time for a look at the folder.
+    fn wait(&self) -> Option<(Vec<Append>, Option<Chore>)> {
+        let mut mail = self.shared.mail();
+        if mail.is_empty() {
+            let wait = CHECK_INTERVAL.saturating_sub(self.checked.elapsed());
+            let waited = self.shared.arrived.wait_timeout(mail, wait);
+            mail = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        mail.next()
+    }
+
+    fn turn(&mut self, appends: Vec<Append>, chore: Option<Chore>) {
+        // Before what is new, or a flood of new jobs would keep the old ones where they are.
+        if let Some(chore) = chore {
+            self.work(chore);
+        }
+        if !appends.is_empty() {
+            self.append(appends);
+        }
+        if self.checked.elapsed() >= CHECK_INTERVAL {
+            self.check();
+            self.checked = Instant::now();
         }
     }
 

@@ -6,19 +6,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
 
 use super::disk::Disk;
+use super::journal::Journal;
+use super::{CHECK_INTERVAL, Keeper, Spill, SpillOpenError};
 
 /// The disk; a clone is the same disk.
 #[derive(Clone)]
-pub(super) struct Simulated(Rc<RefCell<World>>);
+pub(crate) struct Simulated(Rc<RefCell<World>>);
 
 /// Numbers that only look random (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Clone)]
-pub(super) struct Random(pub(super) u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,7 +31,7 @@ impl Random {
         (word ^ (word >> 31)) % bound
     }
 
-    pub(super) fn one_in(&mut self, count: u64) -> bool {
+    pub(crate) fn one_in(&mut self, count: u64) -> bool {
         self.below(count) == 0
     }
 }
@@ -48,10 +53,15 @@ struct World {
     is_read_only: bool,
     /// Places that cannot be read, in any file.
     unreadable: Option<Range<u64>>,
+    /// How long it takes for its work, and until when it does nothing at all.
+    latency: Duration,
+    hangs_until: Option<Instant>,
     /// Whether the folder vanishes during the next sync of a file.
     vanishes_soon: bool,
     /// Whether it has vanished since somebody asked.
     has_vanished: bool,
+    /// What was acknowledged before this moment may have been taken along, unless the folder was made good.
+    taken_before: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -62,7 +72,7 @@ struct Contents {
 }
 
 /// An open file.
-pub(super) struct Handle {
+pub(crate) struct Handle {
     disk: Simulated,
     file: u64,
     is_locked: Cell<bool>,
@@ -82,7 +92,7 @@ impl Drop for Handle {
 }
 
 impl Simulated {
-    pub(super) fn new(seed: u64) -> Simulated {
+    pub(crate) fn new(seed: u64) -> Simulated {
         Simulated(Rc::new(RefCell::new(World {
             random: Random(seed),
             files: BTreeMap::new(),
@@ -97,63 +107,102 @@ impl Simulated {
             failing_folder_syncs: 0,
             is_read_only: false,
             unreadable: None,
+            latency: Duration::ZERO,
+            hangs_until: None,
             vanishes_soon: false,
             has_vanished: false,
+            taken_before: None,
         })))
     }
 
     /// From now on there is room for so many more bytes.
-    pub(super) fn leave_room(&self, bytes: u64) {
+    pub(crate) fn leave_room(&self, bytes: u64) {
         let mut world = self.0.borrow_mut();
         world.capacity = world.used().saturating_add(bytes);
     }
 
     /// The next syncs of files fail, each after an unknown part has become durable.
-    pub(super) fn fail_syncs(&self, count: u64) {
+    pub(crate) fn fail_syncs(&self, count: u64) {
         self.0.borrow_mut().failing_syncs = count;
     }
 
     /// The next syncs of the folder fail.
-    pub(super) fn fail_folder_syncs(&self, count: u64) {
+    pub(crate) fn fail_folder_syncs(&self, count: u64) {
         self.0.borrow_mut().failing_folder_syncs = count;
     }
 
     /// Whether names can neither be made nor taken away.
-    pub(super) fn set_read_only(&self, is_read_only: bool) {
+    pub(crate) fn set_read_only(&self, is_read_only: bool) {
         self.0.borrow_mut().is_read_only = is_read_only;
     }
 
     /// Reading these places of any file fails.
-    pub(super) fn make_unreadable(&self, places: Option<Range<u64>>) {
+    pub(crate) fn make_unreadable(&self, places: Option<Range<u64>>) {
         self.0.borrow_mut().unreadable = places;
     }
 
+    /// How long a [`Spill::simulated`] waits for it each time.
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        self.0.borrow_mut().latency = latency;
+    }
+
+    /// It does nothing until then.
+    pub(crate) fn hang(&self, until: Instant) {
+        self.0.borrow_mut().hangs_until = Some(until);
+    }
+
+    async fn wait(&self) {
+        loop {
+            let (latency, hangs_until) = {
+                let world = self.0.borrow();
+                (world.latency, world.hangs_until.filter(|until| *until > Instant::now()))
+            };
+            match hangs_until {
+                // By steps, as it may be healed before.
+                Some(until) => {
+                    tokio::time::sleep_until(until.min(Instant::now() + Duration::from_millis(200))).await;
+                }
+                None if latency.is_zero() => return,
+                None => return tokio::time::sleep(latency).await,
+            }
+        }
+    }
+
     /// All of it works again.
-    pub(super) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.leave_room(u64::MAX / 2);
         self.fail_syncs(0);
         self.fail_folder_syncs(0);
-        self.0.borrow_mut().vanishes_soon = false;
-        self.set_read_only(false);
+        let mut world = self.0.borrow_mut();
+        (world.vanishes_soon, world.is_read_only) = (false, false);
+        (world.latency, world.hangs_until) = (Duration::ZERO, None);
     }
 
     /// Somebody removes the folder with all that is in it.
-    pub(super) fn vanish(&self) {
-        self.0.borrow_mut().vanish();
+    pub(crate) fn vanish(&self) {
+        let mut world = self.0.borrow_mut();
+        world.vanish();
+        // Others may have been acknowledged at this very moment, before.
+        world.taken_before = Some(Instant::now() + Duration::from_millis(1));
     }
 
     /// They do so while a file is synced next.
-    pub(super) fn vanish_soon(&self) {
+    pub(crate) fn vanish_soon(&self) {
         self.0.borrow_mut().vanishes_soon = true;
     }
 
     /// Whether that has happened since this was last asked.
-    pub(super) fn has_vanished(&self) -> bool {
+    pub(crate) fn has_vanished(&self) -> bool {
         std::mem::take(&mut self.0.borrow_mut().has_vanished)
     }
 
+    /// What was acknowledged before this moment was on a folder that has vanished since this was last asked.
+    pub(crate) fn taken_before(&self) -> Option<Instant> {
+        self.0.borrow_mut().taken_before.take()
+    }
+
     /// Power is lost: what was synced is there, and any part of what was not. Nothing may be open.
-    pub(super) fn crash(&self) {
+    pub(crate) fn crash(&self) {
         let mut world = self.0.borrow_mut();
         assert!(world.locked.is_empty() && world.files.values().all(|contents| contents.handles == 0));
         let World { random, files, names, synced_names, changes, .. } = &mut *world;
@@ -173,7 +222,7 @@ impl Simulated {
     }
 
     /// Changes one byte of one file, and says which.
-    pub(super) fn damage(&self) -> Option<String> {
+    pub(crate) fn damage(&self) -> Option<String> {
         let mut world = self.0.borrow_mut();
         let World { random, files, names, .. } = &mut *world;
         let (name, file) = names.iter().nth(random.below(names.len().max(1) as u64) as usize)?;
@@ -187,13 +236,13 @@ impl Simulated {
     }
 
     /// All names, with what the files hold.
-    pub(super) fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn contents(&self) -> BTreeMap<String, Vec<u8>> {
         let world = self.0.borrow();
         world.names.iter().map(|(name, file)| (name.clone(), world.files[file].now.clone())).collect()
     }
 
     /// A disk with these files.
-    pub(super) fn with(contents: &BTreeMap<String, Vec<u8>>) -> Simulated {
+    pub(crate) fn with(contents: &BTreeMap<String, Vec<u8>>) -> Simulated {
         let disk = Simulated::new(0);
         let mut world = disk.0.borrow_mut();
         world.is_there = true;
@@ -214,9 +263,40 @@ impl Simulated {
     }
 }
 
+impl Spill {
+    /// As [`Spill::open`], but on a simulated disk, and kept by the task that is returned.
+    pub(crate) fn simulated(
+        disk: &Simulated,
+        max_bytes: u64,
+        segment_bytes: u64,
+    ) -> Result<(Spill, impl Future<Output = ()> + use<>), SpillOpenError> {
+        let journal = Journal::open_with(disk.clone(), max_bytes, segment_bytes)?;
+        let (spill, keeper) = Spill::new(journal);
+        Ok((spill, keeper.keep_by_turns(disk.clone())))
+    }
+}
+
+impl Keeper<Simulated> {
+    /// What the thread does, as a task.
+    async fn keep_by_turns(mut self, disk: Simulated) {
+        loop {
+            if self.shared.mail().is_empty() {
+                let _ = timeout_at(self.checked + CHECK_INTERVAL, self.shared.rung.notified()).await;
+            }
+            let Some((appends, chore)) = self.shared.mail().next() else { return };
+            *self.shared.working_since() = Some(Instant::now());
+            disk.wait().await;
+            self.turn(appends, chore);
+            *self.shared.working_since() = None;
+        }
+    }
+}
+
 impl World {
     fn vanish(&mut self) {
         self.has_vanished = true;
+        // What is under way at this moment is not acknowledged yet.
+        self.taken_before = Some(Instant::now());
         self.is_there = false;
         self.names.clear();
         self.synced_names.clear();

@@ -87,6 +87,20 @@ async fn a_repeated_key_gets_the_first_answer_again_also_when_its_job_is_gone() 
     );
 }
 
+#[tokio::test]
+async fn a_key_is_known_also_after_the_clock_of_redis_was_set_back() {
+    let redis = Redis::start(&[]);
+    let app = launch::start(settings(&[("REDIS_URL", &redis.url()), ("SPILL_DIR", "off")])).await.unwrap();
+    let first = emit(&app, keyed("a", "order-1", 5)).await;
+    redis.ask(&["DEL", &format!("{BASE}{}", id(&first))]);
+    // Its generation is one that comes only later.
+    let seen = redis.ask(&["KEYS", &format!("{BASE}seen:*")]);
+    let number: u64 = seen.rsplit(':').next().unwrap().parse().unwrap();
+    redis.ask(&["RENAME", &seen, &format!("{BASE}seen:{}", number + 1)]);
+    assert_eq!(emit(&app, keyed("a", "order-1", 5)).await, first);
+    assert_eq!(added(&redis), 1);
+}
+
 /// In every way of knowing the depth: who has been accepted is told so, although a new event would be refused by now.
 #[tokio::test]
 async fn a_known_key_is_accepted_where_a_new_event_is_refused() {
