@@ -271,7 +271,7 @@ impl Rejected {
 }
 
 impl From<Answer> for EventAnswer {
-    fn from(Answer { class, priority, outcome }: Answer) -> EventAnswer {
+    fn from(Answer { class, priority, is_keyed, outcome }: Answer) -> EventAnswer {
         let priority = priority.get();
         match outcome {
             Outcome::Accepted(Accepted { job_id, is_spilled }) => EventAnswer::Accepted {
@@ -287,11 +287,14 @@ impl From<Answer> for EventAnswer {
                 job_id,
                 class,
                 priority,
-                message: "the queue, or the disk of the spill, did not answer in time and may have the event: send it again with the same idempotency key",
+                message: if is_keyed { UNKNOWN_KEYED } else { UNKNOWN },
             },
         }
     }
 }
+
+const UNKNOWN_KEYED: &str = "the queue, or the disk of the spill, may have the event, but did not answer in time: send it again with the same idempotency key, which makes no second job";
+const UNKNOWN: &str = "the queue, or the disk of the spill, may have the event, but did not answer in time: sent again, it may become a second job, as it has no idempotency key";
 
 /// Whether the process is shutting down.
 pub(super) fn is_draining(app: &App) -> bool {
