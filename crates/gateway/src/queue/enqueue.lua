@@ -168,12 +168,10 @@ end
 
 local is_written, problem = pcall(write)
 if not is_written then
-  if not pcall(undo) then
-    return redis.error_reply('HALFDONE ' .. (type(problem) == 'table' and problem.err or tostring(problem)))
-  end
-  -- Redis is full: then what was only asked for is answered all the same.
   local text = type(problem) == 'table' and problem.err or tostring(problem)
-  if not string.find(text, 'OOM ', 1, true) then error(problem, 0) end
+  if not pcall(undo) then return redis.error_reply('HALFDONE ' .. text) end
+  -- Redis is full: then what was only asked for is answered all the same.
+  if not string.find(text, 'OOM ', 1, true) then return redis.error_reply(text) end
   return {before, (string.gsub(table.concat(answers), '1', '4'))}
 end
 return {before, table.concat(answers)}
