@@ -108,7 +108,8 @@ pub enum EventAnswer {
     },
     /// The event was rejected: it is not in the queue, and will not be.
     Rejected(Rejected),
-    /// The event was sent to the queue or to the disk of the spill, which did not answer in time: it may be there, now or soon.
+    /// The event was sent to the queue or to the disk of the spill, which did not answer in time, or its key was and the queue cannot be
+    /// asked: it may be there, now or soon.
     Unknown {
         /// `false`.
         success: bool,
@@ -199,7 +200,7 @@ pub enum Answers {
         (status = 415, description = "neither JSON nor NDJSON, or compressed", body = Problem),
         (status = 429, description = "the quota of the organization is used up", body = Answers),
         (status = 503, description = "rejected; Retry-After says when to come back", body = Answers),
-        (status = 504, description = "sent to the queue, which did not answer in time: it may be there", body = Answers),
+        (status = 504, description = "sent to the queue, which did not answer in time, or its key was and the queue cannot be asked: it may be there", body = Answers),
     )
 )]
 pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Response {

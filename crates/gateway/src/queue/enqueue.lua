@@ -33,11 +33,9 @@ local function generation(kind, back) return base .. kind .. ':' .. string.forma
 local found = {}
 local function generations(kind)
   if not found[kind] then
-    found[kind] = {}
-    for back = 0, 2 do
-      local set = generation(kind, back)
-      if call('EXISTS', set) == 1 then table.insert(found[kind], set) end
-    end
+    local sets = { generation(kind, 0), generation(kind, 1), generation(kind, 2) }
+    -- Mostly there is nothing in `again`.
+    found[kind] = call('EXISTS', unpack(sets)) > 0 and sets or {}
   end
   return found[kind]
 end
