@@ -115,6 +115,8 @@ metrics! {
     OPENINGS = "rule_engine_backpressure_openings_total", Counter "", Gateway;
     /// Events accepted since the start
     ACCEPTED = "rule_engine_backpressure_accepted_total", Counter "events", Gateway, &["class"];
+    /// Events accepted again since the start, by their idempotency keys: they made no further job
+    REPEATED = "rule_engine_backpressure_repeated_total", Counter "events", Gateway, &["class"];
     /// Events rejected since the start
     REJECTED = "rule_engine_backpressure_rejected_total", Counter "events", Gateway, &["class", "reason"];
     /// Events sent to the queue, or to the disk for it, and not answered in time since the start

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::spill::Spill;
-use crate::status::{LastSeen, Status};
+use crate::status::{Denied, LastSeen, Status};
 
 /// The parts.
 #[derive(Clone)]
@@ -106,7 +106,7 @@ impl App {
             counts: counts.ok(),
             workers: seen.workers,
             memory: seen.memory,
-            denied: seen.denied,
+            denied: Denied { jobs: self.queue.is_denied(), ..seen.denied },
             database: seen.database,
             pressure: self.circuit.pressure(),
             started: self.circuit.wall(Nanos::ZERO),

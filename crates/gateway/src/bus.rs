@@ -7,7 +7,8 @@
 //! ```
 //!
 //! An event has one of three outcomes. Accepted: it is in the queue or, if its priority is 1, on the disk of the spill. Rejected: it
-//! is not in the queue, and will not be. Unknown: it was sent, and neither Redis nor the disk of the spill answered in time.
+//! is not in the queue, and will not be. Unknown: it was sent, and neither Redis nor the disk of the spill answered in time. An event
+//! with a key may have been sent before, so it is rejected only where Redis says that it does not know the key.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Answer {
     pub class: String,
     /// Its priority, given or by its type.
     pub priority: Priority,
+    /// Whether it has an idempotency key, so that it may be sent again.
+    pub is_keyed: bool,
     /// Where it is, if anywhere.
     pub outcome: Outcome,
 }
@@ -59,7 +62,8 @@ pub enum Outcome {
     Accepted(Accepted),
     /// It is not in the queue, and will not be.
     Rejected(Refusal),
-    /// It was sent to the queue or to the spill and not answered: it may be there, now or soon.
+    /// It was sent to the queue or to the spill and not answered, or its key was and the queue cannot be asked: it may be there, now
+    /// or soon.
     Unknown {
         /// The id that its job has or would have.
         job_id: String,
@@ -84,6 +88,8 @@ struct Candidate {
     repeat: Repeat,
     /// It may not come in, but the queue is asked whether it is there already: then it has been accepted before.
     refusal: Option<Refusal>,
+    /// The queue knows it already.
+    is_repeated: bool,
     outcome: Option<Outcome>,
 }
 
@@ -115,7 +121,10 @@ impl Bus {
                 candidate.refuse(self.circuit.refuse(RefusalReason::Memory));
             } else if is_urgent && self.spill_has_work(pressure) {
                 let refused = Outcome::Rejected(self.circuit.refuse(RefusalReason::Memory));
-                candidate.outcome = Some(self.spill(&candidate.job, refused).await);
+                match self.spill(&candidate.job, refused).await {
+                    Outcome::Rejected(refusal) => candidate.refuse(refusal),
+                    outcome => candidate.outcome = Some(outcome),
+                }
             }
         });
         join_all(by_memory).await;
@@ -181,8 +190,15 @@ impl Bus {
         // A client that sends an event again sends the same content, and gets the same answer from every instance.
         let id = xxh3_64(job.data.as_bytes());
         let request = Request { priority, organization, id, cost: 1 };
-        let mut candidate =
-            Candidate { class, job: Arc::new(job), request, repeat, refusal: None, outcome: None };
+        let mut candidate = Candidate {
+            class,
+            job: Arc::new(job),
+            request,
+            repeat,
+            refusal: None,
+            is_repeated: false,
+            outcome: None,
+        };
         if let Some(refusal) = refusal {
             candidate.refuse(refusal);
         }
@@ -285,6 +301,7 @@ impl Bus {
     /// Turns the answers of the queue into outcomes of events. Concurrently, so that spilled jobs share a sync.
     async fn settle(&self, answered: Vec<(&mut Candidate, Result<Enqueued, QueueError>)>) {
         let all = answered.into_iter().map(async |(candidate, answer)| {
+            candidate.is_repeated = answer == Ok(Enqueued::Duplicate);
             candidate.outcome = Some(self.outcome(candidate, answer).await);
         });
         join_all(all).await;
@@ -296,22 +313,27 @@ impl Bus {
         if let Ok(Enqueued::Added { .. } | Enqueued::Duplicate) = answer {
             return Outcome::Accepted(Accepted { job_id: job.id.clone(), is_spilled: false });
         }
+        // A full queue looks for the key before it says so.
+        let is_asked = matches!(answer, Ok(_) | Err(QueueError::Full(_)));
+        let may_be_there = candidate.repeat == Repeat::Client && !is_asked;
+        let unknown = || Outcome::Unknown { job_id: job.id.clone() };
         if let Some(refusal) = candidate.refusal {
-            return Outcome::Rejected(refusal);
+            return if may_be_there { unknown() } else { Outcome::Rejected(refusal) };
         }
         let refused = |reason| Outcome::Rejected(self.circuit.refuse(reason));
         let otherwise = match answer {
             Ok(Enqueued::TooManyKeys) => return refused(RefusalReason::TooManyKeys),
             Ok(_) => refused(RefusalReason::Contended),
             Err(QueueError::Unavailable(why) | QueueError::Denied(why)) => {
-                tracing::debug!(why, "a job could not be enqueued");
-                refused(RefusalReason::QueueUnavailable)
+                tracing::debug!(why, id = job.id, "a job could not be enqueued");
+                if may_be_there { unknown() } else { refused(RefusalReason::QueueUnavailable) }
             }
             Err(QueueError::Full(_)) => refused(RefusalReason::QueueFull),
+            Err(QueueError::Busy) if may_be_there => unknown(),
             Err(QueueError::Busy) => refused(RefusalReason::Busy),
             Err(QueueError::Unknown(why)) => {
                 tracing::debug!(why, id = job.id, "it is not known whether a job was enqueued");
-                Outcome::Unknown { job_id: job.id.clone() }
+                unknown()
             }
         };
         self.spill(job, otherwise).await
@@ -343,15 +365,16 @@ impl Bus {
     }
 
     fn count(&self, candidate: Candidate) -> Answer {
-        let Candidate { class, job, outcome, .. } = candidate;
+        let Candidate { class, job, repeat, is_repeated, outcome, .. } = candidate;
         let outcome =
             outcome.unwrap_or_else(|| Outcome::Rejected(self.circuit.refuse(RefusalReason::Contended)));
         match &outcome {
+            Outcome::Accepted(_) if is_repeated => self.metrics.repeated(&class),
             Outcome::Accepted(_) => self.metrics.accepted(&class),
             Outcome::Rejected(refusal) => self.metrics.rejected(&class, refusal.reason),
             Outcome::Unknown { .. } => self.metrics.unknown(&class),
         }
-        Answer { class, priority: job.priority, outcome }
+        Answer { class, priority: job.priority, is_keyed: repeat == Repeat::Client, outcome }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::status::Status;
 pub struct Metrics {
     registry: Registry,
     accepted: IntCounterVec,
+    repeated: IntCounterVec,
     rejected: IntCounterVec,
     unknown: IntCounterVec,
     emit: Histogram,
@@ -89,6 +90,7 @@ impl Metrics {
         let metrics = Metrics {
             registry: Registry::new(),
             accepted: by_label(metrics::ACCEPTED),
+            repeated: by_label(metrics::REPEATED),
             rejected: by_label(metrics::REJECTED),
             unknown: by_label(metrics::UNKNOWN),
             emit: Histogram::with_opts(emit).expect(VALID),
@@ -107,13 +109,14 @@ impl Metrics {
             unauthorized: by_label(metrics::UNAUTHORIZED),
             inflight: IntGauge::new(metrics::INFLIGHT_BYTES.name, metrics::INFLIGHT_BYTES.help).expect(VALID),
         };
-        let own: [Box<dyn Collector>; 9] = [
+        let own: [Box<dyn Collector>; 10] = [
             Box::new(metrics.inflight.clone()),
             Box::new(metrics.http.clone()),
             Box::new(metrics.unauthorized.clone()),
             Box::new(metrics.connections.clone()),
             Box::new(metrics.dropped.clone()),
             Box::new(metrics.accepted.clone()),
+            Box::new(metrics.repeated.clone()),
             Box::new(metrics.rejected.clone()),
             Box::new(metrics.unknown.clone()),
             Box::new(metrics.emit.clone()),
@@ -123,6 +126,7 @@ impl Metrics {
         }
         for class in classes.chain([events::OTHER]) {
             metrics.accepted.with_label_values(&[class]);
+            metrics.repeated.with_label_values(&[class]);
             metrics.unknown.with_label_values(&[class]);
             for reason in RefusalReason::all() {
                 metrics.rejected.with_label_values(&[class, reason.as_str()]);
@@ -153,6 +157,11 @@ impl Metrics {
 
     pub(crate) fn accepted(&self, class: &str) {
         self.accepted.with_label_values(&[class]).inc();
+    }
+
+    /// An event that was accepted before, so that it made no further job.
+    pub(crate) fn repeated(&self, class: &str) {
+        self.repeated.with_label_values(&[class]).inc();
     }
 
     pub(crate) fn rejected(&self, class: &str, reason: RefusalReason) {

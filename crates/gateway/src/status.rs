@@ -17,7 +17,7 @@ pub struct Status {
     pub workers: Option<Vec<WorkerInfo>>,
     /// `None` if it could not be read.
     pub memory: Option<Memory>,
-    /// What Redis does not allow to be read.
+    /// What Redis does not allow.
     pub denied: Denied,
     /// `None` without a database to report on.
     pub database: Option<bool>,
@@ -51,16 +51,21 @@ impl Status {
             return Vec::new();
         }
         let is_read_only = self.memory.as_ref().is_some_and(|memory| memory.is_read_only);
-        [(is_read_only, READ_ONLY), (self.denied.memory, NO_MEMORY), (self.denied.workers, NO_WORKERS)]
-            .into_iter()
-            .filter_map(|(is_so, words)| is_so.then_some(words))
-            .collect()
+        let all = [
+            (is_read_only, READ_ONLY),
+            (self.denied.jobs, NO_JOBS),
+            (self.denied.memory, NO_MEMORY),
+            (self.denied.workers, NO_WORKERS),
+        ];
+        all.into_iter().filter_map(|(is_so, words)| is_so.then_some(words)).collect()
     }
 }
 
-/// What the access list of Redis does not allow to be read.
+/// What the access list of Redis does not allow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Denied {
+    /// To add jobs.
+    pub jobs: bool,
     /// `INFO`.
     pub memory: bool,
     /// `CLIENT LIST`.
@@ -74,7 +79,7 @@ pub struct Seen {
     pub memory: Option<Memory>,
     /// Workers of the queue.
     pub workers: Option<Vec<WorkerInfo>>,
-    /// What may not be read.
+    /// What is not allowed.
     pub denied: Denied,
     /// Whether the database answers.
     pub database: Option<bool>,
@@ -105,6 +110,8 @@ impl LastSeen {
 /// A replica.
 pub const READ_ONLY: &str =
     "it is a read-only replica: events are rejected, and priority 1 waits in the spill";
+/// A command that adds jobs is denied.
+pub const NO_JOBS: &str = "its ACL does not let jobs in (the documentation lists the commands): events are rejected, and priority 1 waits in the spill";
 /// `INFO` is denied.
 pub const NO_MEMORY: &str =
     "its memory cannot be read (the ACL needs +info): watermarks and the check of eviction are off";

@@ -108,7 +108,8 @@ pub enum EventAnswer {
     },
     /// The event was rejected: it is not in the queue, and will not be.
     Rejected(Rejected),
-    /// The event was sent to the queue or to the disk of the spill, which did not answer in time: it may be there, now or soon.
+    /// The event was sent to the queue or to the disk of the spill, which did not answer in time, or its key was and the queue cannot be
+    /// asked: it may be there, now or soon.
     Unknown {
         /// `false`.
         success: bool,
@@ -199,7 +200,7 @@ pub enum Answers {
         (status = 415, description = "neither JSON nor NDJSON, or compressed", body = Problem),
         (status = 429, description = "the quota of the organization is used up", body = Answers),
         (status = 503, description = "rejected; Retry-After says when to come back", body = Answers),
-        (status = 504, description = "sent to the queue, which did not answer in time: it may be there", body = Answers),
+        (status = 504, description = "sent to the queue, which did not answer in time, or its key was and the queue cannot be asked: it may be there", body = Answers),
     )
 )]
 pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -271,7 +272,7 @@ impl Rejected {
 }
 
 impl From<Answer> for EventAnswer {
-    fn from(Answer { class, priority, outcome }: Answer) -> EventAnswer {
+    fn from(Answer { class, priority, is_keyed, outcome }: Answer) -> EventAnswer {
         let priority = priority.get();
         match outcome {
             Outcome::Accepted(Accepted { job_id, is_spilled }) => EventAnswer::Accepted {
@@ -287,11 +288,14 @@ impl From<Answer> for EventAnswer {
                 job_id,
                 class,
                 priority,
-                message: "the queue, or the disk of the spill, did not answer in time and may have the event: send it again with the same idempotency key",
+                message: if is_keyed { UNKNOWN_KEYED } else { UNKNOWN },
             },
         }
     }
 }
+
+const UNKNOWN_KEYED: &str = "the queue, or the disk of the spill, may have the event, but did not answer in time: send it again with the same idempotency key, which makes no second job";
+const UNKNOWN: &str = "the queue, or the disk of the spill, may have the event, but did not answer in time: sent again, it may become a second job, as it has no idempotency key";
 
 /// Whether the process is shutting down.
 pub(super) fn is_draining(app: &App) -> bool {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backpressure::Priority;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
@@ -33,9 +34,34 @@ struct Shelves {
     completed: u64,
     added: u64,
     bytes: u64,
-    /// Ids of jobs that a client may send again, and when they came.
-    seen: BTreeSet<String>,
-    seen_in_order: VecDeque<(Instant, String)>,
+    /// Ids of jobs that a client may send again.
+    seen: Remembered,
+    /// Ids of jobs that the gateway has sent again. They have no client to be refused, so they are not counted against clients.
+    again: Remembered,
+}
+
+/// Ids, and when they came.
+#[derive(Default)]
+struct Remembered {
+    ids: BTreeSet<String>,
+    in_order: VecDeque<(Instant, String)>,
+}
+
+impl Remembered {
+    fn insert(&mut self, id: &str) {
+        if self.ids.insert(id.to_owned()) {
+            self.in_order.push_back((Instant::now(), id.to_owned()));
+        }
+    }
+
+    fn forget(&mut self, window: Duration) {
+        let is_over = |(since, _): &(Instant, String)| since.elapsed() > window;
+        while self.in_order.front().is_some_and(is_over) {
+            if let Some((_, id)) = self.in_order.pop_front() {
+                self.ids.remove(&id);
+            }
+        }
+    }
 }
 
 impl EmbeddedQueue {
@@ -94,8 +120,9 @@ impl Shelves {
 
     fn offer(&mut self, offer: &Offer, keys: IdempotencySettings) -> Result<Enqueued, QueueError> {
         let Offer { job, limit, repeat } = offer;
-        self.forget(keys.window);
-        if self.seen.contains(&job.id) {
+        self.seen.forget(keys.window);
+        self.again.forget(keys.window);
+        if self.was_added(&job.id, *repeat) {
             return Ok(Enqueued::Duplicate);
         }
         let depth = self.depth();
@@ -105,13 +132,14 @@ impl Shelves {
         if self.bytes + size(job) > MOST_BYTES {
             return Err(QueueError::Full(format!("{MOST_BYTES} bytes of jobs")));
         }
-        // A call of a function is never without an answer, so the gateway sends nothing again.
-        if *repeat == Repeat::Client {
-            if self.seen.len() as u64 >= keys.most_keys {
+        match repeat {
+            Repeat::Client if !self.has_room(job.priority, keys.most_keys) => {
                 return Ok(Enqueued::TooManyKeys);
             }
-            self.seen.insert(job.id.clone());
-            self.seen_in_order.push_back((Instant::now(), job.id.clone()));
+            Repeat::Client => self.seen.insert(&job.id),
+            Repeat::Again => self.again.insert(&job.id),
+            // A call of a function is never without an answer.
+            Repeat::Never | Repeat::Gateway => {}
         }
         self.added += 1;
         self.bytes += size(job);
@@ -119,13 +147,19 @@ impl Shelves {
         Ok(Enqueued::Added { depth })
     }
 
-    fn forget(&mut self, window: Duration) {
-        let is_over = |(since, _): &(Instant, String)| since.elapsed() > window;
-        while self.seen_in_order.front().is_some_and(is_over) {
-            if let Some((_, id)) = self.seen_in_order.pop_front() {
-                self.seen.remove(&id);
-            }
+    /// As in the script of the queue on Redis.
+    fn was_added(&self, id: &str, repeat: Repeat) -> bool {
+        match repeat {
+            Repeat::Never => false,
+            Repeat::Gateway => self.again.ids.contains(id),
+            Repeat::Client | Repeat::Again => self.again.ids.contains(id) || self.seen.ids.contains(id),
         }
+    }
+
+    /// Whether one more key may be remembered; the last eighth is for priority 1.
+    fn has_room(&self, priority: Priority, most: u64) -> bool {
+        let remembered = self.seen.ids.len() as u64;
+        if priority == Priority::MOST_URGENT { remembered < most } else { remembered * 8 < most * 7 }
     }
 
     fn take(&mut self) -> Option<Arc<Job>> {

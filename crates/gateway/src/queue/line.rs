@@ -285,7 +285,7 @@ fn size(offer: &Offer) -> usize {
 
 /// Events that a request may send before it is the turn of the next.
 const TURN: usize = 16;
-/// Most events of a call: about a millisecond and a half of Redis, which does nothing else meanwhile.
+/// Most events of a call: about 0.7 milliseconds of Redis, which does nothing else meanwhile.
 const CALL_EVENTS: usize = 128;
 /// Most bytes of a call, but for a single larger event.
 const CALL_BYTES: usize = 256 << 10;

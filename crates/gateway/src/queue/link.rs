@@ -175,7 +175,9 @@ impl Link {
         } else if !error.is_timeout() {
             self.heard.store(self.now(), Ordering::Relaxed);
         }
-        if text.contains("NOPERM") || text.contains("no permissions") {
+        if is("HALFDONE") {
+            QueueError::Unknown(text)
+        } else if DENIED.into_iter().any(|words| text.contains(words)) {
             QueueError::Denied(text)
         } else if is("OOM") {
             QueueError::Full("Redis is at maxmemory".to_owned())
@@ -304,5 +306,9 @@ const SHORTEST_STAY: u64 = 500_000_000;
 const LONGEST_WAIT: Duration = Duration::from_millis(1000);
 /// Errors of a server that is not, or no longer, the one to ask.
 const ELSEWHERE: [&str; 5] = ["READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN"];
-/// Further errors with which Redis runs nothing, or nothing of a script after its first write, which is refused.
-const REFUSED: [&str; 7] = ["BUSY", "LOADING", "MISCONF", "NOAUTH", "NOREPLICAS", "NOSCRIPT", "TRYAGAIN"];
+/// Further errors with which Redis runs nothing, or a script undoes what it did.
+const REFUSED: [&str; 8] =
+    ["BUSY", "LOADING", "MISCONF", "NOAUTH", "NOREPLICAS", "NOSCRIPT", "TRYAGAIN", "WRONGTYPE"];
+/// How Redis says that the access list does not allow it: of a command, and of one in a script before 7, in 7.0 and from 7.2 on.
+const DENIED: [&str; 4] =
+    ["NOPERM", "no permissions", "The user executing the script can't", "ACL failure in script"];

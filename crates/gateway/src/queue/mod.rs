@@ -201,6 +201,11 @@ pub trait Queue: Send + Sync {
     /// Whether there is a connection at this moment.
     fn is_connected(&self) -> bool;
 
+    /// Whether the access list of the store did not let the last jobs in.
+    fn is_denied(&self) -> bool {
+        false
+    }
+
     /// Number of shards; each compares its own depth with its share of a limit.
     fn parts(&self) -> u64 {
         1

@@ -5,6 +5,7 @@
 //! the load: the id of a job tells its shard, and each shard compares its own depth with its share of a limit.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::line::{Carrier, Line};
 use super::link::{Link, Place, Script};
 use super::{Counts, Enqueued, Memory, Offer, Queue, QueueError, Repeat, WorkerInfo};
 use crate::settings::{JobBackoff, Keep, RedisSettings};
+use crate::status;
 
 /// One or more BullMQ queues, used as one.
 pub struct RedisQueue {
@@ -40,6 +42,8 @@ struct Shard {
     manner: Arc<Manner>,
     /// Ids that Redis need not remember any more: their jobs are answered, so the gateway sends them no second time.
     answered: Mutex<Vec<String>>,
+    /// Whether the access list of Redis did not let the last jobs in.
+    is_denied: AtomicBool,
 }
 
 /// What all calls have in common.
@@ -98,6 +102,7 @@ impl RedisQueue {
                 enqueue: Script::new(include_str!("enqueue.lua")),
                 manner: manner.clone(),
                 answered: Mutex::default(),
+                is_denied: AtomicBool::new(false),
             };
             let line = Line::start(shard, settings.line);
             tokio::spawn(forget_when_idle(line.clone()));
@@ -129,6 +134,9 @@ impl Carrier for Shard {
         let (mut depth, codes): (u64, String) = match self.link.run(&self.enqueue, &command).await {
             Ok(answer) => answer,
             Err(error) => {
+                if let QueueError::Denied(why) = &error {
+                    self.denied(why);
+                }
                 self.lock_answered().extend(forgotten);
                 return vec![Err(error); offers.len()];
             }
@@ -136,21 +144,31 @@ impl Carrier for Shard {
         let answer = |code: u8| match code {
             b'1' => {
                 depth += 1;
-                Enqueued::Added { depth: depth - 1 }
+                Ok(Enqueued::Added { depth: depth - 1 })
             }
-            b'2' => Enqueued::Duplicate,
-            b'3' => Enqueued::TooManyKeys,
-            _ => Enqueued::Refused { depth },
+            b'2' => Ok(Enqueued::Duplicate),
+            b'3' => Ok(Enqueued::TooManyKeys),
+            b'4' => Err(QueueError::Full("Redis is at maxmemory".to_owned())),
+            _ => Ok(Enqueued::Refused { depth }),
         };
-        let answers: Vec<Enqueued> = codes.bytes().map(answer).collect();
-        let is_in_queue = |answer: &Enqueued| matches!(answer, Enqueued::Added { .. } | Enqueued::Duplicate);
+        let answers: Vec<Result<Enqueued, QueueError>> = codes.bytes().map(answer).collect();
+        if answers.iter().any(|answer| matches!(answer, Ok(Enqueued::Added { .. }))) {
+            self.is_denied.store(false, Ordering::Relaxed);
+        }
+        let is_in_queue = |answer: &Result<Enqueued, QueueError>| {
+            matches!(answer, Ok(Enqueued::Added { .. } | Enqueued::Duplicate))
+        };
+        if answers.iter().any(Result::is_err) {
+            self.lock_answered().extend(forgotten);
+        }
+        let is_of_gateway = |offer: &Offer| matches!(offer.repeat, Repeat::Gateway | Repeat::Again);
         let answered = offers
             .iter()
             .zip(&answers)
-            .filter(|(offer, answer)| offer.repeat == Repeat::Gateway && is_in_queue(answer))
+            .filter(|(offer, answer)| is_of_gateway(offer) && is_in_queue(answer))
             .map(|(offer, _)| offer.job.id.clone());
         self.lock_answered().extend(answered);
-        answers.into_iter().map(Ok).collect()
+        answers
     }
 }
 
@@ -278,6 +296,10 @@ impl Queue for RedisQueue {
         self.shards().all(|shard| shard.link.is_connected())
     }
 
+    fn is_denied(&self) -> bool {
+        self.shards().any(|shard| shard.is_denied.load(Ordering::Relaxed))
+    }
+
     fn parts(&self) -> u64 {
         self.lines.len() as u64
     }
@@ -314,6 +336,12 @@ impl Shard {
             });
         }
         command
+    }
+
+    fn denied(&self, why: &str) {
+        if !self.is_denied.swap(true, Ordering::Relaxed) {
+            tracing::error!(why, queue = self.name, "Redis: {}", status::NO_JOBS);
+        }
     }
 
     /// Some of the ids that Redis need not remember any more.

@@ -60,6 +60,56 @@ async fn check(queue: &dyn Queue) {
     assert!(memory.used > 0 && memory.evicts.is_none());
 }
 
+/// What is asked of a queue that may remember 16 keys.
+async fn check_keys(queue: &dyn Queue) {
+    let is_added = |answer| matches!(answer, Enqueued::Added { .. });
+    let offer = async |priority, id: &str, by| repeat(queue, &job(priority, id), None, by).await;
+    // What the gateway sends again takes no room from clients.
+    for number in 0..40 {
+        assert!(is_added(offer(1, &format!("gateway1{number:04}"), Repeat::Again).await), "{number}");
+    }
+    for number in 0..14 {
+        assert!(is_added(offer(5, &format!("key{number:04}"), Repeat::Client).await), "{number}");
+    }
+    assert_eq!(offer(5, "key0014", Repeat::Client).await, Enqueued::TooManyKeys);
+    assert_eq!(offer(5, "key0000", Repeat::Client).await, Enqueued::Duplicate, "a known one is no new one");
+    for number in 14..16 {
+        assert!(
+            is_added(offer(1, &format!("key{number:04}"), Repeat::Client).await),
+            "the last are for priority 1"
+        );
+    }
+    assert_eq!(offer(1, "key0016", Repeat::Client).await, Enqueued::TooManyKeys);
+    for by in [Repeat::Again, Repeat::Gateway, Repeat::Client] {
+        assert_eq!(offer(1, "gateway10039", by).await, Enqueued::Duplicate, "{by:?}");
+    }
+    assert_eq!(offer(1, "key0015", Repeat::Again).await, Enqueued::Duplicate);
+    let twice = Offer { job: job(1, "gateway20001"), limit: None, repeat: Repeat::Again };
+    let answers = queue.enqueue(&[twice.clone(), twice]).await;
+    assert!(
+        is_added(answers[0].clone().unwrap()) && answers[1] == Ok(Enqueued::Duplicate),
+        "within a call too"
+    );
+    assert_eq!(queue.depth().await.unwrap(), 57);
+}
+
+const KEYS: (&str, &str) = ("IDEMPOTENCY_MAX_KEYS", "16");
+
+#[tokio::test]
+async fn a_queue_on_redis_remembers_keys() {
+    let redis = Redis::start(&[]);
+    let settings = settings(&[("REDIS_URL", &redis.url()), KEYS]).redis.unwrap();
+    let queue = RedisQueue::start(&settings, "rule-engine-events");
+    assert!(queue.wait(Duration::from_secs(5)).await);
+    check_keys(&queue).await;
+}
+
+#[tokio::test]
+async fn a_queue_in_memory_remembers_keys() {
+    let slow = settings(&[("EMBEDDED_SERVICE_MS", "600000"), ("EMBEDDED_WORKERS", "1"), KEYS]);
+    check_keys(&EmbeddedQueue::start(slow.embedded, 0)).await;
+}
+
 #[tokio::test]
 async fn a_queue_on_redis_does_what_is_asked() {
     let redis = Redis::start(&[]);

@@ -9,7 +9,7 @@ use backpressure_gateway::bus::{Accepted, Outcome};
 use backpressure_gateway::event::Event;
 use backpressure_gateway::launch;
 use backpressure_gateway::queue::redis::RedisQueue;
-use backpressure_gateway::queue::{Enqueued, Job, Offer, Queue, Repeat};
+use backpressure_gateway::queue::{Enqueued, Job, Offer, Queue, QueueError, Repeat};
 use serde_json::json;
 
 use crate::support::{Process, Redis, send, settings, within, worker};
@@ -80,6 +80,13 @@ async fn a_repeated_key_gets_the_first_answer_again_also_when_its_job_is_gone() 
     assert_eq!(emit(&another, keyed("a", "order-1", 5)).await, first);
     assert!(matches!(emit(&another, keyed("a", "order-3", 5)).await, Outcome::Rejected(_)));
     assert_eq!(added(&redis), 3);
+    // Each event that became a job is counted as accepted, and no other.
+    let request = axum::http::Request::get("/api/v1/metrics/prometheus").body(axum::body::Body::empty());
+    let (_, text) = crate::support::call_text(&app, request.unwrap()).await;
+    for (name, number) in [("accepted", 3), ("repeated", 2)] {
+        let line = format!("rule_engine_backpressure_{name}_total{{class=\"telemetry-data\"}} {number}");
+        assert!(text.lines().any(|own| own == line), "{line}: {text}");
+    }
     another.circuit.reset();
     assert!(
         matches!(emit(&another, keyed("a", "order-3", 5)).await, Outcome::Accepted(_)),
@@ -144,6 +151,78 @@ async fn a_key_makes_no_second_job_when_the_first_answer_was_lost() {
     let last = emit(&app, keyed("a", "order-1", 5)).await;
     assert_eq!(id(&last), id(&unknown));
     assert_eq!(added(&redis), 2);
+}
+
+/// The queue may know the key, so no rule may call the event rejected before the queue was asked.
+#[tokio::test]
+async fn a_key_that_cannot_be_looked_for_is_unknown_and_not_rejected() {
+    for mode in ["atomic", "request", "sampled"] {
+        let mut redis = Redis::start(&[]);
+        let url = redis.url();
+        let variables = [
+            ("REDIS_URL", url.as_str()),
+            ("SPILL_DIR", "off"),
+            ("DEPTH_MODE", mode),
+            ("ORGANIZATION_EVENTS_PER_SECOND", "1"),
+            ("ORGANIZATION_BURST", "1"),
+        ];
+        let app = launch::start(settings(&variables)).await.unwrap();
+        let first = emit(&app, keyed("a", "order-1", 5)).await;
+        redis.kill();
+        within(Duration::from_secs(5), "the connection is lost", || async { !app.queue.is_connected() })
+            .await;
+        // The first is over the quota of its organization by now, the others are not.
+        for (organization, key) in [("a", "order-1"), ("b", "order-1")] {
+            let outcome = emit(&app, keyed(organization, key, 5)).await;
+            assert!(matches!(outcome, Outcome::Unknown { .. }), "{mode}, {organization}: {outcome:?}");
+            assert_eq!(id(&outcome) == id(&first), organization == "a");
+        }
+        let outcome = emit(&app, Event { idempotency_key: None, ..keyed("c", "", 5) }).await;
+        assert!(matches!(outcome, Outcome::Rejected(_)), "{mode}: {outcome:?}");
+    }
+}
+
+/// A full Redis takes nothing, but tells what it has.
+#[tokio::test]
+async fn a_full_redis_still_knows_keys() {
+    let redis = Redis::start(&[]);
+    let settings = settings(&[("REDIS_URL", &redis.url())]).redis.unwrap();
+    let queue = RedisQueue::start(&settings, "rule-engine-events");
+    assert!(queue.wait(Duration::from_secs(5)).await);
+    assert!(matches!(offer(&queue, "known-key-0001", Repeat::Client).await, Enqueued::Added { .. }));
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    let offers = [
+        ("known-key-0001", Repeat::Client),
+        ("other-key-0001", Repeat::Client),
+        ("gateway10001", Repeat::Gateway),
+    ]
+    .map(|(id, repeat)| Offer { job: job(id), limit: None, repeat });
+    let answers = queue.enqueue(&offers).await;
+    assert_eq!(answers[0], Ok(Enqueued::Duplicate));
+    assert!(answers[1..].iter().all(|answer| matches!(answer, Err(QueueError::Full(_)))), "{answers:?}");
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(redis.ask(&["ZCARD", &format!("{BASE}prioritized")]), "1");
+    assert!(matches!(offer(&queue, "other-key-0001", Repeat::Client).await, Enqueued::Added { .. }));
+}
+
+/// However many ids follow it: what a generation has no longer counts when the generation is looked at no longer.
+#[tokio::test]
+async fn a_generation_of_keys_ends_at_its_time() {
+    let redis = Redis::start(&[]);
+    let url = redis.url();
+    let variables = [("REDIS_URL", url.as_str()), ("IDEMPOTENCY_WINDOW_SECONDS", "20000")];
+    let settings = settings(&variables).redis.unwrap();
+    let queue = RedisQueue::start(&settings, "rule-engine-events");
+    assert!(queue.wait(Duration::from_secs(5)).await);
+    for (id, repeat) in [("a-key-of-a-0001", Repeat::Client), ("gateway10001", Repeat::Again)] {
+        assert!(matches!(offer(&queue, id, repeat).await, Enqueued::Added { .. }));
+    }
+    for kind in ["seen", "again"] {
+        let keys = redis.ask(&["KEYS", &format!("{BASE}{kind}:*")]);
+        let number: u64 = keys.lines().next().unwrap().rsplit_once(':').unwrap().1.parse().unwrap();
+        let end = redis.ask(&["PEXPIRETIME", keys.lines().next().unwrap()]);
+        assert_eq!(end, ((number + 3) * 10_000_000).to_string(), "{kind}");
+    }
 }
 
 /// The window and the number of keys are bounds, and the last keys are for the most urgent.
