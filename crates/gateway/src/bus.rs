@@ -11,7 +11,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use backpressure::{Depth, Priority, Request};
 use contract::events;
@@ -24,6 +24,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::circuit::{Circuit, Pressure};
 use crate::event::Event;
 use crate::metrics::Metrics;
+use crate::moment::milliseconds;
 use crate::queue::ids::{self, Ids};
 use crate::queue::{Enqueued, Job, Offer, Queue, QueueError, Repeat};
 use crate::refusal::{Refusal, RefusalReason};
@@ -397,12 +398,6 @@ struct JobData<'a> {
     organization_id: Option<&'a str>,
     priority: u8,
     data: &'a RawValue,
-}
-
-/// Milliseconds since 1970.
-fn milliseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;

@@ -17,9 +17,9 @@ use std::time::SystemTime;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
 use jiff::Timestamp;
@@ -72,6 +72,7 @@ fn finished(router: Router<Arc<App>>, app: Arc<App>) -> Router {
     router
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn(one_host))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }
@@ -122,6 +123,20 @@ pub struct Problem {
 /// An answer with a [`Problem`].
 fn problem(status: StatusCode, error: &'static str, message: impl Into<String>) -> Response {
     (status, Json(Problem { success: false, error, message: message.into() })).into_response()
+}
+
+/// Two hosts could be one to a proxy and the other to us (RFC 9112, section 3.2).
+async fn one_host(request: Request, next: Next) -> Response {
+    // Requests that came over no connection, as those of tests, have no peer.
+    let is_from_afar = request.extensions().get::<Peer>().is_some();
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    let is_good = hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11);
+    if is_good || !is_from_afar {
+        return next.run(request).await;
+    }
+    let mut answer = problem(StatusCode::BAD_REQUEST, "bad_host", "a request has one Host header");
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 async fn no_such_path() -> Response {

@@ -90,7 +90,7 @@ impl Run {
     }
 
     fn step(&mut self) {
-        let step = self.random.below(24);
+        let step = self.random.below(27);
         match step {
             0..=7 => self.append(),
             8..=11 => self.replay(),
@@ -138,6 +138,20 @@ impl Run {
             }
             22 => self.check(),
             23 => self.second_owner(),
+            24 => {
+                let cuts = self.random.below(4);
+                self.note(format!("{cuts} cuts fail"));
+                self.disk.fail_cuts(cuts);
+            }
+            25 => {
+                if self.random.one_in(2) {
+                    self.note("the folder is moved away during the next write".to_owned());
+                    self.disk.move_away_soon();
+                } else {
+                    self.note("the folder comes back".to_owned());
+                    self.disk.come_back();
+                }
+            }
             _ => self.rewrite(),
         }
     }
