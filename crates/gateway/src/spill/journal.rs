@@ -339,14 +339,20 @@ impl<D: Disk> Journal<D> {
         self.is_open = false;
         let old = self.segments.len();
         self.segments.iter_mut().for_each(|segment| segment.is_sealed = true);
-        for index in 0..old {
+        let written = (0..old).try_for_each(|index| {
             self.for_each_part(index, |journal, records| {
                 let records = records.iter().map(|record| (record.time_ms, record.payload.as_str()));
                 journal.append_beyond(records).map_err(|error| match error {
                     AppendError::Failed(error) | AppendError::Unknown(error) => error,
                     AppendError::Full => ErrorKind::StorageFull.into(),
                 })
-            })?;
+            })
+        });
+        if written.is_err() {
+            self.done.extend(self.segments.drain(old..).map(|copy| (copy.number, false)));
+            self.is_open = false;
+            self.put_away();
+            return written;
         }
         for _ in 0..old {
             self.finish_first();
