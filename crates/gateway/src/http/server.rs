@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::{Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -20,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use super::connection::{Limited, Phase, Progress};
-use super::{Peer, router};
+use super::{BadHost, Peer, router};
 use crate::app::App;
 use crate::metrics::{Dropped, LISTENERS, Metrics, UNAUTHORIZED_FOR};
 use crate::settings::ConnectionLimits;
@@ -101,6 +102,9 @@ impl Door {
             progress.enter(Phase::Served);
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(Peer(address));
+            if !has_one_host(&request) {
+                request.extensions_mut().insert(BadHost);
+            }
             let (router, progress) = (router.clone(), progress.clone());
             async move {
                 let answer = router.oneshot(request).await;
@@ -128,6 +132,12 @@ impl Door {
             drop(place);
         });
     }
+}
+
+/// Two hosts could be one to a proxy and the other to us (RFC 9112, section 3.2).
+fn has_one_host<B>(request: &Request<B>) -> bool {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
 }
 
 /// Tells a client that there is no place for it, as far as its socket takes that at once.

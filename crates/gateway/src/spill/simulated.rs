@@ -53,8 +53,8 @@ struct World {
     vanishes_soon: bool,
     /// Whether it is moved away during the next write.
     is_moved_soon: bool,
-    /// Its names, while it is elsewhere.
-    elsewhere: Option<BTreeMap<String, u64>>,
+    /// Its names while it is elsewhere, and `has_vanished` before that.
+    elsewhere: Option<(BTreeMap<String, u64>, bool)>,
     /// Whether it has vanished since somebody asked.
     has_vanished: bool,
 }
@@ -166,11 +166,11 @@ impl Simulated {
     /// They give it its name again, if no other folder has that by now.
     pub(super) fn come_back(&self) {
         let mut world = self.0.borrow_mut();
-        if let Some(names) = world.elsewhere.take().filter(|_| !world.is_there) {
+        if let Some((names, had_vanished)) = world.elsewhere.take().filter(|_| !world.is_there) {
             world.is_there = true;
             world.synced_names.clone_from(&names);
             world.names = names;
-            world.has_vanished = false;
+            world.has_vanished = had_vanished;
         }
         world.forget_unused();
     }
@@ -254,7 +254,7 @@ impl World {
         self.leave(None);
     }
 
-    fn leave(&mut self, elsewhere: Option<BTreeMap<String, u64>>) {
+    fn leave(&mut self, elsewhere: Option<(BTreeMap<String, u64>, bool)>) {
         self.has_vanished = true;
         self.is_there = false;
         self.elsewhere = elsewhere;
@@ -266,7 +266,7 @@ impl World {
 
     fn move_away(&mut self) {
         if self.is_there {
-            self.leave(Some(self.names.clone()));
+            self.leave(Some((self.names.clone(), self.has_vanished)));
         }
     }
 
@@ -279,7 +279,7 @@ impl World {
         let names = self.names.values().chain(self.synced_names.values());
         let mut named: BTreeSet<u64> = names.copied().collect();
         named.extend(self.changes.iter().filter_map(|(_, file)| *file));
-        named.extend(self.elsewhere.iter().flat_map(BTreeMap::values));
+        named.extend(self.elsewhere.iter().flat_map(|(names, _)| names.values()));
         self.files.retain(|file, contents| contents.handles > 0 || named.contains(file));
     }
 
