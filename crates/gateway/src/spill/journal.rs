@@ -573,7 +573,8 @@ impl<D: Disk> Journal<D> {
         Ok(())
     }
 
-    fn owns_folder(&self) -> bool {
+    /// Whether its lock is that of the folder.
+    pub(super) fn owns_folder(&self) -> bool {
         self.disk.is_named(&self.lock, LOCK)
     }
 

@@ -232,7 +232,8 @@ impl Run {
     }
 
     fn second_owner(&mut self) {
-        if self.journal.is_none() || !self.disk.contents().contains_key("lock") {
+        // Between the loss of a folder and the next look at it, it is anybody's.
+        if self.journal.as_ref().is_none_or(|journal| !journal.owns_folder()) {
             return;
         }
         self.note("a second owner tries".to_owned());
