@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use backpressure::Priority;
+use contract::variables::CREDENTIALS_FILE;
 use governor::{DefaultDirectRateLimiter, RateLimiter};
 use hmac_sha256::Hash;
 use serde::Deserialize;
@@ -35,12 +36,13 @@ pub struct Credential {
 }
 
 impl Access {
-    /// Reads the file, if there is one.
+    /// Reads the file of the settings, if there is one.
     ///
     /// # Errors
     /// What is wrong with it, for people.
     pub fn open(file: Option<&Path>) -> Result<Access, String> {
-        let current = file.map_or_else(|| Ok(Arc::default()), |file| read(file, &[]))?;
+        let current = file.map_or_else(|| Ok(Arc::default()), |file| read(file, &[]));
+        let current = current.map_err(|problem| format!("{}: {problem}", CREDENTIALS_FILE.name))?;
         Ok(Access { file: file.map(Path::to_owned), current: RwLock::new(current) })
     }
 

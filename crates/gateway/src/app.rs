@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use backpressure::{Nanos, Snapshot};
-use contract::variables::CREDENTIALS_FILE;
 
 use crate::access::Access;
 use crate::bus::Bus;
@@ -48,14 +47,13 @@ impl App {
     /// Puts the parts together. Nothing runs in the background yet, except the connections of the queue.
     ///
     /// # Errors
-    /// The file of credentials cannot be used, or the system has no random numbers.
+    /// The system has no random numbers.
     pub fn new(
         settings: Arc<Settings>,
+        access: Access,
         queue: Arc<dyn Queue>,
         spill: Option<Arc<Spill>>,
     ) -> anyhow::Result<App> {
-        let access = Access::open(settings.credentials.as_deref());
-        let access = access.map_err(|problem| anyhow!("{}: {problem}", CREDENTIALS_FILE.name))?;
         // Makes the ids of this instance unique, and spreads its retry hints apart from those of others.
         let instance = getrandom::u64().context("the system has no random numbers")?;
         let policy = settings.policy.with_jitter_seed(instance);

@@ -12,7 +12,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use backpressure::{Depth, Priority, Request};
 use contract::events;
@@ -25,6 +25,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::circuit::{Circuit, Pressure};
 use crate::event::Event;
 use crate::metrics::Metrics;
+use crate::moment::milliseconds;
 use crate::queue::ids::{self, Ids};
 use crate::queue::{Enqueued, Job, Offer, Queue, QueueError, Repeat};
 use crate::refusal::{Refusal, RefusalReason};
@@ -112,7 +113,13 @@ impl Bus {
 
     /// Decides about events and enqueues those it admits. The answers are in the order of the events.
     pub async fn emit(&self, events: Vec<Event>) -> Vec<Answer> {
-        let mut candidates: Vec<Candidate> = events.into_iter().map(|event| self.candidate(event)).collect();
+        self.emit_unless(None, events).await
+    }
+
+    /// As [`Self::emit`]. With a refusal none may come in, but those that were accepted before, by their keys, are accepted again.
+    pub async fn emit_unless(&self, refusal: Option<Refusal>, events: Vec<Event>) -> Vec<Answer> {
+        let mut candidates: Vec<Candidate> =
+            events.into_iter().map(|event| self.candidate(event, refusal)).collect();
         let is_enabled = self.settings.policy.enabled();
         let pressure = if is_enabled { self.circuit.pressure() } else { Pressure::None };
         let by_memory = admissible(&mut candidates).map(async |candidate| {
@@ -150,23 +157,12 @@ impl Bus {
         }
     }
 
-    /// The job of an event, refused already if its organization has used up its quota.
-    fn candidate(&self, event: Event) -> Candidate {
-        let priority = event.priority.unwrap_or_else(|| self.settings.priority_of(&event.event_type));
+    /// The job of an event, refused already if so was its sender, or else if its organization has used up its quota.
+    fn candidate(&self, event: Event, refusal: Option<Refusal>) -> Candidate {
+        let priority = self.settings.priority_of_event(&event);
         let is_known = self.settings.priorities.contains_key(&event.event_type);
         let class = if is_known { event.event_type.clone() } else { events::OTHER.to_owned() };
-        let quota =
-            self.quotas.as_ref().zip(event.organization.as_ref()).and_then(|(quotas, organization)| {
-                quotas.check_key_n(organization, ONE).ok()?.err().map(|not_until| {
-                    let clock = governor::clock::DefaultClock::default();
-                    not_until.wait_time_from(governor::clock::Clock::now(&clock))
-                })
-            });
-        let refusal = quota.map(|retry_after| Refusal {
-            reason: RefusalReason::Quota,
-            state: self.circuit.state(),
-            retry_after,
-        });
+        let refusal = refusal.or_else(|| self.over_quota(event.organization.as_ref()?));
         let organization = event.organization.as_deref().map_or(0, |name| xxh3_64(name.as_bytes()));
         let data = serde_json::to_string(&JobData {
             event_type: &event.event_type,
@@ -203,6 +199,13 @@ impl Bus {
             candidate.refuse(refusal);
         }
         candidate
+    }
+
+    fn over_quota(&self, organization: &String) -> Option<Refusal> {
+        let not_until = self.quotas.as_ref()?.check_key_n(organization, ONE).ok()?.err()?;
+        let clock = governor::clock::DefaultClock::default();
+        let retry_after = not_until.wait_time_from(governor::clock::Clock::now(&clock));
+        Some(Refusal { reason: RefusalReason::Quota, state: self.circuit.state(), retry_after })
     }
 
     /// Decides by the last observation of the depth.
@@ -418,12 +421,6 @@ struct JobData<'a> {
     organization_id: Option<&'a str>,
     priority: u8,
     data: &'a RawValue,
-}
-
-/// Milliseconds since 1970.
-fn milliseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;

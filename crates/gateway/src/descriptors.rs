@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::http::admin;
 use crate::settings::Settings;
+use crate::spill;
 
 /// Raises the soft limit of the process to what the settings need.
 ///
@@ -34,6 +35,12 @@ pub fn reserve(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Most that may be open now: the soft limit.
+#[must_use]
+pub fn most() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// For everything but connections on the port for events.
 fn others(settings: &Settings) -> u64 {
     // Two connections to each shard, each of which may be lost and opened again at a time, and may ask another node first.
@@ -42,4 +49,4 @@ fn others(settings: &Settings) -> u64 {
 }
 
 /// Listeners, the segments of the journal, logs, the database, the runtimes, and connections that are accepted to be refused.
-const FILES: u64 = 128;
+const FILES: u64 = 64 + spill::MOST_FILES as u64;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, Error, bail};
 use contract::variables::{ALLOW_EVICTION, SPILL_DIR};
 
+use crate::access::Access;
 use crate::app::App;
 use crate::monitor;
 use crate::queue::Queue;
@@ -17,8 +18,17 @@ use crate::spill::{Spill, SpillOpenError};
 /// Puts the parts together and starts the background work. Waits for Redis only briefly.
 ///
 /// # Errors
-/// The spill cannot be opened, or Redis evicts and settings do not allow that.
+/// The file of credentials or the spill cannot be used, or Redis evicts and settings do not allow that.
 pub async fn start(settings: Settings) -> anyhow::Result<Arc<App>> {
+    let access = Access::open(settings.credentials.as_deref()).map_err(Error::msg)?;
+    start_with(settings, access).await
+}
+
+/// As [`start`], with credentials that have been read.
+///
+/// # Errors
+/// The spill cannot be opened, or Redis evicts and settings do not allow that.
+pub async fn start_with(settings: Settings, access: Access) -> anyhow::Result<Arc<App>> {
     let settings = Arc::new(settings);
     let queue: Arc<dyn Queue> = match &settings.redis {
         None => Arc::new(EmbeddedQueue::start(settings.embedded, settings.worker_concurrency)),
@@ -39,16 +49,20 @@ pub async fn start(settings: Settings) -> anyhow::Result<Arc<App>> {
             Arc::new(queue)
         }
     };
-    around(settings, queue).await
+    around(settings, access, queue).await
 }
 
-/// As [`start`], around an existing queue.
+/// As [`start_with`], around an existing queue.
 ///
 /// # Errors
 /// The spill cannot be opened.
-pub async fn around(settings: Arc<Settings>, queue: Arc<dyn Queue>) -> anyhow::Result<Arc<App>> {
+pub async fn around(
+    settings: Arc<Settings>,
+    access: Access,
+    queue: Arc<dyn Queue>,
+) -> anyhow::Result<Arc<App>> {
     let spill = open_spill(&settings).await?;
-    let app = Arc::new(App::new(settings, queue, spill)?);
+    let app = Arc::new(App::new(settings, access, queue, spill)?);
     monitor::start(&app).await;
     Ok(app)
 }

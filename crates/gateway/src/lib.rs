@@ -22,6 +22,7 @@ pub mod event;
 pub mod http;
 pub mod launch;
 pub mod metrics;
+mod moment;
 pub mod monitor;
 pub mod process;
 pub mod queue;

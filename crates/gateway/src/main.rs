@@ -15,7 +15,6 @@ use backpressure_gateway::settings::{Settings, unknown};
 use backpressure_gateway::spill::command::SpillCommand;
 use backpressure_gateway::{descriptors, http, launch};
 use clap::{Parser, Subcommand};
-use contract::variables::CREDENTIALS_FILE;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
@@ -74,7 +73,7 @@ fn main() -> ExitCode {
         println!("{document}");
         return ExitCode::SUCCESS;
     }
-    let (source, settings) = match read_settings(arguments.demo) {
+    let (source, settings, access) = match read_settings(arguments.demo) {
         Ok(read) => read,
         Err(mistakes) => {
             eprintln!("error: {mistakes}");
@@ -101,7 +100,7 @@ fn main() -> ExitCode {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    match run(settings, source, level) {
+    match run(settings, access, source, level) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -111,16 +110,15 @@ fn main() -> ExitCode {
 }
 
 /// Where settings come from, and what they are; or all mistakes, those of the file of credentials too.
-fn read_settings(is_demo: bool) -> Result<(Source, Settings), String> {
+fn read_settings(is_demo: bool) -> Result<(Source, Settings, Access), String> {
     let source = Source::read(is_demo)?;
     let settings = Settings::read(|name| source.find(name)).map_err(|mistakes| mistakes.to_string())?;
-    let access = Access::open(settings.credentials.as_deref());
-    access.map_err(|problem| format!("{}: {problem}", CREDENTIALS_FILE.name))?;
-    Ok((source, settings))
+    let access = Access::open(settings.credentials.as_deref())?;
+    Ok((source, settings, access))
 }
 
 #[tokio::main]
-async fn run(settings: Settings, source: Source, level: Level) -> anyhow::Result<()> {
+async fn run(settings: Settings, access: Access, source: Source, level: Level) -> anyhow::Result<()> {
     descriptors::reserve(&settings)?;
     let listener = listen(settings.listen).await?;
     let admin = listen(settings.admin).await?;
@@ -130,7 +128,7 @@ async fn run(settings: Settings, source: Source, level: Level) -> anyhow::Result
     let _file_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
     let app = tokio::select! {
-        app = launch::start(settings) => app?,
+        app = launch::start_with(settings, access) => app?,
         // It may wait long for the gateway before it to let go of the spill.
         _ = terminate.recv() => return Ok(()),
     };

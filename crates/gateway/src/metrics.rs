@@ -13,9 +13,9 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::process;
 use crate::refusal::RefusalReason;
 use crate::status::Status;
+use crate::{descriptors, process};
 
 /// The counters of this process.
 pub struct Metrics {
@@ -71,6 +71,8 @@ impl Dropped {
     }
 }
 
+/// Any path that is no endpoint, as a label.
+pub(crate) const OTHER_ROUTE: &str = "other";
 /// What needs a token.
 pub(crate) const UNAUTHORIZED_FOR: [&str; 2] = ["events", "reset"];
 /// The listeners, as metrics and the log name them.
@@ -133,14 +135,18 @@ impl Metrics {
             }
         }
         metrics.rejected.with_label_values(&[UNREAD, RefusalReason::Busy.as_str()]);
-        for endpoint in endpoints::ALL {
+        let routes = endpoints::ALL.iter().map(|endpoint| {
             let statuses: &[&str] = match *endpoint {
                 endpoints::EVENTS => &EVENT_STATUSES,
-                endpoints::HEALTH | endpoints::READINESS => &["200", "503"],
-                _ => &["200"],
+                endpoints::HEALTH | endpoints::READINESS => &["200", "400", "405", "503"],
+                endpoints::RESET => &["200", "400", "401", "403", "405"],
+                _ => &["200", "400", "405"],
             };
+            (endpoint.path, statuses)
+        });
+        for (route, statuses) in routes.chain([(OTHER_ROUTE, &["400", "404"][..])]) {
             for status in statuses {
-                metrics.http.with_label_values(&[endpoint.path, status]);
+                metrics.http.with_label_values(&[route, status]);
             }
         }
         for endpoint in UNAUTHORIZED_FOR {
@@ -310,7 +316,7 @@ fn describe_process(status: &Status, scrape: &Registry) {
     gauge(metrics::PROCESS_START, started.ok().map(|since| since.as_secs_f64()));
     gauge(metrics::PROCESS_RESIDENT, process::memory_kib("VmRSS").map(|kib| (kib * 1024) as f64));
     gauge(metrics::PROCESS_FDS, process::open_files().map(|files| files as f64));
-    gauge(metrics::PROCESS_MAX_FDS, process::most_files().map(|files| files as f64));
+    gauge(metrics::PROCESS_MAX_FDS, Some(descriptors::most() as f64));
     if let Some(seconds) = process::cpu_seconds() {
         let cpu = Counter::new(metrics::PROCESS_CPU.name, metrics::PROCESS_CPU.help).expect(VALID);
         cpu.inc_by(seconds);
@@ -324,8 +330,9 @@ fn describe_process(status: &Status, scrape: &Registry) {
 
 /// The class of events that were rejected before they were read.
 pub(crate) const UNREAD: &str = "unread";
-const EVENT_STATUSES: [&str; 11] =
-    ["202", "207", "400", "401", "403", "408", "413", "415", "429", "503", "504"];
+/// The admin port answers 404.
+const EVENT_STATUSES: [&str; 13] =
+    ["202", "207", "400", "401", "403", "404", "405", "408", "413", "415", "429", "503", "504"];
 const HTTP_BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
 const EMIT_BUCKETS: [f64; 13] =
     [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];

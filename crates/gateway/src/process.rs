@@ -27,15 +27,6 @@ pub fn open_files() -> Option<u64> {
     Some((fs::read_dir("/proc/self/fd").ok()?.count() as u64).saturating_sub(1))
 }
 
-/// Most file descriptors that may be open: the soft limit.
-#[must_use]
-pub fn most_files() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/limits").ok()?;
-    let limit =
-        text.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?;
-    if limit == "unlimited" { Some(u64::MAX) } else { limit.parse().ok() }
-}
-
 /// The unit of `/proc/self/stat`: USER_HZ, which is 100 on all architectures in use.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -52,6 +43,6 @@ mod tests {
         let _file = fs::File::open("/proc/self/stat").unwrap();
         // Other tests open and close files at the same time.
         assert!(before > 2 && open_files().unwrap() > 2);
-        assert!(most_files().unwrap() >= before);
+        assert!(crate::descriptors::most() >= before);
     }
 }

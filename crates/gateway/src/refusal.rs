@@ -41,6 +41,8 @@ pub enum RefusalReason {
     Contended,
     /// The organization has used up its quota.
     Quota,
+    /// The token has used up its quota.
+    TokenQuota,
 }
 
 impl RefusalReason {
@@ -57,6 +59,7 @@ impl RefusalReason {
             RefusalReason::TooManyKeys,
             RefusalReason::Contended,
             RefusalReason::Quota,
+            RefusalReason::TokenQuota,
         ];
         backpressure::Reason::ALL.iter().copied().map(RefusalReason::Policy).chain(own)
     }
@@ -76,7 +79,14 @@ impl RefusalReason {
             RefusalReason::TooManyKeys => "too_many_keys",
             RefusalReason::Contended => "contended",
             RefusalReason::Quota => "quota",
+            RefusalReason::TokenQuota => "token_quota",
         }
+    }
+
+    /// Whether the client has sent more than its share, whatever the state of the queue.
+    #[must_use]
+    pub fn is_quota(self) -> bool {
+        matches!(self, RefusalReason::Quota | RefusalReason::TokenQuota)
     }
 
     /// For people.
@@ -96,6 +106,7 @@ impl RefusalReason {
             }
             RefusalReason::Contended => "the circuit is changing state",
             RefusalReason::Quota => "the organization has used up its quota",
+            RefusalReason::TokenQuota => "the token has used up its quota",
         }
     }
 }

@@ -8,18 +8,15 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use backpressure::Priority;
-use contract::events::OTHER;
 use contract::variables::RESET_TOKEN;
 use governor::clock::{Clock, DefaultClock};
 use subtle::ConstantTimeEq;
 
 use super::body::Invalid;
-use super::events::{Rejected, with_retry_after};
 use super::problem;
 use crate::access::Credential;
 use crate::app::App;
-use crate::event::{Body, Event, Mistake, Mistakes};
+use crate::event::{Body, Mistake, Mistakes};
 use crate::refusal::{Refusal, RefusalReason};
 
 /// The credential of a request for events; `None` where none is needed.
@@ -33,14 +30,14 @@ pub(super) async fn sender(app: &App, headers: &HeaderMap) -> Result<Option<Arc<
     }
 }
 
-/// Makes the events those of the credential: its organization, one of its priorities, within its quota.
+/// Makes the events those of the credential: its organization, one of its priorities, and no more than it may ever send at once.
 pub(super) fn permit(app: &App, credential: &Credential, body: &mut Body) -> Result<(), Box<Response>> {
     let mut mistakes = Mistakes::default();
     let is_single = body.is_single;
     for (index, event) in body.events.iter_mut().enumerate() {
         let organization = event.organization.get_or_insert_with(|| credential.organization.clone());
         let is_own = *organization == credential.organization;
-        let priority = priority_of(app, event);
+        let priority = app.settings.priority_of_event(event);
         let place = |field: &str| if is_single { field.to_owned() } else { format!("[{index}].{field}") };
         if !is_own {
             let found = event.organization.clone().unwrap_or_default();
@@ -57,35 +54,21 @@ pub(super) fn permit(app: &App, credential: &Credential, body: &mut Body) -> Res
         let answer = Invalid { success: false, error: "forbidden", mistakes: told, more_mistakes: more };
         return Err(Box::new((StatusCode::FORBIDDEN, Json(answer)).into_response()));
     }
-    within_quota(app, credential, &body.events)
-}
-
-/// All events of a body, or none.
-fn within_quota(app: &App, credential: &Credential, events: &[Event]) -> Result<(), Box<Response>> {
-    let Some((quota, limiter)) = credential.quota() else { return Ok(()) };
-    let Some(number) = u32::try_from(events.len()).ok().and_then(NonZeroU32::new) else { return Ok(()) };
-    let Ok(answer) = limiter.check_n(number) else {
-        let message = format!("this token may send at most {} events at once", quota.burst);
-        return Err(Box::new(problem(StatusCode::FORBIDDEN, "forbidden", message)));
-    };
-    let Err(not_until) = answer else { return Ok(()) };
-    let retry_after = not_until.wait_time_from(DefaultClock::default().now());
-    let refusal = Refusal { reason: RefusalReason::Quota, state: app.circuit.state(), retry_after };
-    let class = |event: &Event| {
-        let is_known = app.settings.priorities.contains_key(&event.event_type);
-        if is_known { event.event_type.clone() } else { OTHER.to_owned() }
-    };
-    for event in events {
-        app.metrics.rejected(&class(event), RefusalReason::Quota);
+    match credential.quota() {
+        Some((quota, _)) if body.events.len() > quota.burst.get() as usize => {
+            let message = format!("this token may send at most {} events at once", quota.burst);
+            Err(Box::new(problem(StatusCode::FORBIDDEN, "forbidden", message)))
+        }
+        _ => Ok(()),
     }
-    let first = &events[0];
-    let rejected = Rejected::new(class(first), priority_of(app, first).get(), &refusal);
-    let answer = (StatusCode::TOO_MANY_REQUESTS, Json(rejected)).into_response();
-    Err(Box::new(with_retry_after(answer, refusal.retry_after_seconds())))
 }
 
-pub(super) fn priority_of(app: &App, event: &Event) -> Priority {
-    event.priority.unwrap_or(app.settings.priority_of(&event.event_type))
+/// Takes so many events off the quota of the credential: all, or none and a refusal.
+pub(super) fn over_quota(app: &App, credential: &Credential, events: usize) -> Option<Refusal> {
+    let (_, limiter) = credential.quota()?;
+    let not_until = limiter.check_n(NonZeroU32::new(u32::try_from(events).ok()?)?).ok()?.err()?;
+    let retry_after = not_until.wait_time_from(DefaultClock::default().now());
+    Some(Refusal { reason: RefusalReason::TokenQuota, state: app.circuit.state(), retry_after })
 }
 
 /// Whether a request may reset: it has the token or, if none is set, is from this machine and not on behalf of another site.

@@ -13,9 +13,7 @@ use tokio::net::TcpListener;
 use super::admin_router;
 use super::server::Door;
 use crate::app::App;
-use crate::queue::Queue;
-use crate::queue::redis::RedisQueue;
-use crate::settings::{ConnectionLimits, Settings};
+use crate::settings::ConnectionLimits;
 
 /// Serves the admin port until the process ends. The listener is one of tokio's, which do not block.
 ///
@@ -29,7 +27,7 @@ pub fn start(app: &Arc<App>, listener: std::net::TcpListener) -> io::Result<()> 
 }
 
 async fn serve(app: &App, listener: std::net::TcpListener) {
-    let app = Arc::new(match own_connection(&app.settings) {
+    let app = Arc::new(match app.queue.reader(PATIENCE) {
         Some(queue) => app.reading(queue),
         None => app.clone(),
     });
@@ -43,13 +41,6 @@ async fn serve(app: &App, listener: std::net::TcpListener) {
         Ok(listener) => drop(door.serve(listener, std::future::pending()).await),
         Err(error) => tracing::error!(%error, "the admin port cannot be served"),
     }
-}
-
-/// The queue on Redis, on another connection than that of the events; `None` for the one in memory, which answers at once.
-fn own_connection(settings: &Settings) -> Option<Arc<dyn Queue>> {
-    let mut redis = settings.redis.clone()?;
-    redis.timeout = redis.timeout.min(PATIENCE);
-    Some(Arc::new(RedisQueue::start(&redis, &settings.queue_name)))
 }
 
 /// For probes, Prometheus and operators.

@@ -20,7 +20,7 @@ use super::{media_type, problem};
 use crate::app::App;
 use crate::event::{self, Format, Mistake, Mistakes};
 use crate::metrics::{Dropped, UNREAD};
-use crate::refusal::RefusalReason;
+use crate::refusal::{Refusal, RefusalReason};
 use crate::settings::RequestLimits;
 
 /// The mistakes of a body.
@@ -58,8 +58,11 @@ pub struct Unread {
     pub message: &'static str,
 }
 
-/// The events of a request, and their share of the bytes in progress.
-pub(super) async fn read(app: &App, request: Request) -> Result<(event::Body, Share), Response> {
+/// The events of a request, why its token may not send them now if so, and their share of the bytes in progress.
+pub(super) async fn read(
+    app: &App,
+    request: Request,
+) -> Result<(event::Body, Option<Refusal>, Share), Response> {
     let (parts, mut body) = request.into_parts();
     let sender = match access::sender(app, &parts.headers).await {
         Ok(sender) => sender,
@@ -76,12 +79,15 @@ pub(super) async fn read(app: &App, request: Request) -> Result<(event::Body, Sh
         if let Some(sender) = &sender {
             access::permit(app, sender, &mut body).map_err(Refused::Forbidden)?;
         }
-        let is_urgent = |event| access::priority_of(app, event) == Priority::MOST_URGENT;
+        let is_urgent = |event| app.settings.priority_of_event(event) == Priority::MOST_URGENT;
         let is_urgent = body.events.iter().any(is_urgent);
-        share.stay(body.events.len(), is_urgent).map_err(|Full| Refused::Busy).map(|()| body)
+        share.stay(body.events.len(), is_urgent).map_err(|Full| Refused::Busy)?;
+        // Last, since nobody pays for what is refused.
+        let refusal = sender.and_then(|sender| access::over_quota(app, &sender, body.events.len()));
+        Ok((body, refusal))
     });
     match admitted {
-        Ok(body) => Ok((body, share)),
+        Ok((body, refusal)) => Ok((body, refusal, share)),
         Err(refused) => {
             drop(share);
             // Who waits for leave to send needs no more than the answer, and who is slow has had its time.

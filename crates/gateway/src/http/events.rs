@@ -20,7 +20,7 @@ use super::{Problem, body};
 use crate::app::App;
 use crate::bus::{Accepted, Answer, Outcome};
 use crate::event::MOST_WHOLE;
-use crate::refusal::{Refusal, RefusalReason};
+use crate::refusal::Refusal;
 
 /// One event, or at most as many as MAX_BATCH_EVENTS says.
 pub struct EventsBody;
@@ -198,19 +198,19 @@ pub enum Answers {
         (status = 408, description = "the body did not come in time", body = Problem),
         (status = 413, description = "the body is too long", body = Problem),
         (status = 415, description = "neither JSON nor NDJSON, or compressed", body = Problem),
-        (status = 429, description = "the quota of the organization is used up", body = Answers),
+        (status = 429, description = "the quota of the organization or of the token is used up", body = Answers),
         (status = 503, description = "rejected; Retry-After says when to come back", body = Answers),
         (status = 504, description = "sent to the queue, which did not answer in time, or its key was and the queue cannot be asked: it may be there", body = Answers),
     )
 )]
 pub async fn take_events(State(app): State<Arc<App>>, request: Request) -> Response {
     // Held until the answer has been taken, so that neither a slow queue nor slow clients make memory pile up.
-    let (body, share) = match body::read(&app, request).await {
+    let (body, refusal, share) = match body::read(&app, request).await {
         Ok(read) => read,
         Err(answer) => return answer,
     };
     let begun = Instant::now();
-    let answers = app.bus.emit(body.events).await;
+    let answers = app.bus.emit_unless(refusal, body.events).await;
     app.metrics.emitted_in(begun.elapsed());
     share.until_taken(answer(answers, body.is_single))
 }
@@ -229,9 +229,7 @@ fn answer(mut answers: Vec<Answer>, is_single: bool) -> Response {
     let accepted = answers.len() - rejected - unknown;
     let status = match (accepted, rejected, unknown) {
         (_, 0, 0) => StatusCode::ACCEPTED,
-        (0, _, 0) if refusals().all(|refusal| refusal.reason == RefusalReason::Quota) => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        (0, _, 0) if refusals().all(|refusal| refusal.reason.is_quota()) => StatusCode::TOO_MANY_REQUESTS,
         (0, _, 0) => StatusCode::SERVICE_UNAVAILABLE,
         (0, 0, _) => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::MULTI_STATUS,
@@ -257,7 +255,7 @@ pub(super) fn with_retry_after(mut answer: Response, seconds: u64) -> Response {
 }
 
 impl Rejected {
-    pub(super) fn new(class: String, priority: u8, refusal: &Refusal) -> Rejected {
+    fn new(class: String, priority: u8, refusal: &Refusal) -> Rejected {
         Rejected {
             success: false,
             error: "rejected",

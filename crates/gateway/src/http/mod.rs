@@ -17,9 +17,9 @@ use std::time::SystemTime;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use contract::endpoints;
 use jiff::Timestamp;
@@ -35,6 +35,10 @@ use crate::app::App;
 /// The address of the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+/// The request does not say for which host it is, or says several; it is refused where that is observed.
+#[derive(Clone, Copy)]
+struct BadHost;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -72,6 +76,7 @@ fn finished(router: Router<Arc<App>>, app: Arc<App>) -> Router {
     router
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn(one_host))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }
@@ -122,6 +127,15 @@ pub struct Problem {
 /// An answer with a [`Problem`].
 fn problem(status: StatusCode, error: &'static str, message: impl Into<String>) -> Response {
     (status, Json(Problem { success: false, error, message: message.into() })).into_response()
+}
+
+async fn one_host(request: Request, next: Next) -> Response {
+    if request.extensions().get::<BadHost>().is_none() {
+        return next.run(request).await;
+    }
+    let mut answer = problem(StatusCode::BAD_REQUEST, "bad_host", "a request has one Host header");
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 async fn no_such_path() -> Response {

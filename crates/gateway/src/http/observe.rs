@@ -11,6 +11,7 @@ use axum::response::Response;
 use contract::endpoints;
 
 use crate::app::App;
+use crate::metrics::OTHER_ROUTE;
 
 /// Serves a request and notes what became of it.
 pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -19,7 +20,7 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut answer = next.run(request).await;
     let route =
-        endpoints::ALL.iter().find(|endpoint| endpoint.path == path).map_or("other", |known| known.path);
+        endpoints::ALL.iter().find(|endpoint| endpoint.path == path).map_or(OTHER_ROUTE, |known| known.path);
     let status = answer.status();
     app.metrics.answered(route, status.as_str(), begun.elapsed());
     if status.is_client_error() {

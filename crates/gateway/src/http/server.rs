@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, Version, header};
-use axum::response::Response;
+use axum::http::{Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -22,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use super::connection::{Limited, Phase, Progress};
-use super::{Peer, problem, router};
+use super::{BadHost, Peer, router};
 use crate::app::App;
 use crate::metrics::{Dropped, LISTENERS, Metrics, UNAUTHORIZED_FOR};
 use crate::settings::ConnectionLimits;
@@ -101,12 +100,14 @@ impl Door {
         let (router, progress, address) = (self.router.clone(), place.progress.clone(), place.address);
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             progress.enter(Phase::Served);
-            let has_host = has_one_host(&request);
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(Peer(address));
+            if !has_one_host(&request) {
+                request.extensions_mut().insert(BadHost);
+            }
             let (router, progress) = (router.clone(), progress.clone());
             async move {
-                let answer = if has_host { router.oneshot(request).await } else { Ok(no_host()) };
+                let answer = router.oneshot(request).await;
                 progress.enter(Phase::Idle);
                 answer
             }
@@ -134,15 +135,9 @@ impl Door {
 }
 
 /// Two hosts could be one to a proxy and the other to us (RFC 9112, section 3.2).
-fn has_one_host(request: &Request<Incoming>) -> bool {
+fn has_one_host<B>(request: &Request<B>) -> bool {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
-}
-
-fn no_host() -> Response {
-    let mut answer = problem(StatusCode::BAD_REQUEST, "bad_host", "a request has one Host header");
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    answer
 }
 
 /// Tells a client that there is no place for it, as far as its socket takes that at once.

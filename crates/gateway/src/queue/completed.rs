@@ -4,8 +4,9 @@
 //! replicated. A maximum alone would stand still until the old value is passed.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-/// The count of one queue.
+/// The count of one queue, for all its readers.
 #[derive(Default)]
 pub(super) struct Completed(Mutex<State>);
 
@@ -13,6 +14,8 @@ pub(super) struct Completed(Mutex<State>);
 struct State {
     /// Jobs ever added, when last read.
     added: u64,
+    /// When that was counted.
+    counted: Option<Instant>,
     /// What was told last.
     told: u64,
     /// What is to be added to what Redis says.
@@ -20,9 +23,14 @@ struct State {
 }
 
 impl Completed {
-    /// The count, from jobs ever added and completed as Redis knows them now.
-    pub(super) fn count(&self, added: u64, completed: u64) -> u64 {
+    /// The count, from jobs ever added and completed as Redis knew them at some time after `begun`.
+    pub(super) fn count(&self, begun: Instant, added: u64, completed: u64) -> u64 {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // It may be older than the one that was counted last, and look as if Redis had begun anew.
+        if state.counted.is_some_and(|counted| begun < counted) {
+            return state.told;
+        }
+        state.counted = Some(Instant::now());
         if added < state.added {
             state.before = state.told.saturating_sub(completed);
         }
@@ -39,7 +47,8 @@ mod tests {
     #[track_caller]
     fn check(readings: &[(u64, u64)], expected: &[u64]) {
         let completed = Completed::default();
-        let told: Vec<u64> = readings.iter().map(|(added, done)| completed.count(*added, *done)).collect();
+        let told: Vec<u64> =
+            readings.iter().map(|(added, done)| completed.count(Instant::now(), *added, *done)).collect();
         assert_eq!(told, expected);
     }
 
@@ -52,5 +61,14 @@ mod tests {
         // A failover lost ten jobs.
         check(&[(1000, 900), (990, 895), (1000, 905)], &[900, 900, 910]);
         check(&[(1000, 900), (0, 0), (50, 40), (0, 0), (5, 5)], &[900, 900, 940, 940, 945]);
+    }
+
+    #[test]
+    fn a_reading_that_another_has_overtaken_changes_nothing() {
+        let completed = Completed::default();
+        let begun = Instant::now();
+        assert_eq!(completed.count(Instant::now(), 101, 91), 91);
+        assert_eq!(completed.count(begun, 100, 90), 91);
+        assert_eq!(completed.count(Instant::now(), 102, 92), 92);
     }
 }

@@ -206,6 +206,11 @@ pub trait Queue: Send + Sync {
         false
     }
 
+    /// The same queue on other connections, for readers that wait no longer than `patience`; `None` if it needs none.
+    fn reader(&self, _patience: Duration) -> Option<Arc<dyn Queue>> {
+        None
+    }
+
     /// Number of shards; each compares its own depth with its share of a limit.
     fn parts(&self) -> u64 {
         1

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use backpressure::Priority;
@@ -23,6 +23,8 @@ use crate::status;
 
 /// One or more BullMQ queues, used as one.
 pub struct RedisQueue {
+    settings: RedisSettings,
+    name: String,
     lines: Vec<Arc<Line<Shard>>>,
     counts: Script,
 }
@@ -37,7 +39,7 @@ struct Shard {
     /// Prefix of the connection names of its workers, and of those of BullMQ for Python.
     client_name: String,
     plain_name: String,
-    completed: Completed,
+    completed: Arc<Completed>,
     enqueue: Script,
     manner: Arc<Manner>,
     /// Ids that Redis need not remember any more: their jobs are answered, so the gateway sends them no second time.
@@ -64,6 +66,12 @@ impl RedisQueue {
     /// The queue `name`. Returns at once and connects in the background.
     #[must_use]
     pub fn start(settings: &RedisSettings, name: &str) -> RedisQueue {
+        let completed = (0..settings.shards).map(|_| Arc::default());
+        RedisQueue::start_with(settings, name, completed.collect())
+    }
+
+    /// As [`Self::start`], with the counts of completed jobs of its shards.
+    fn start_with(settings: &RedisSettings, name: &str, completed: Vec<Arc<Completed>>) -> RedisQueue {
         let shards = u64::from(settings.shards);
         let manner = Arc::new(Manner {
             by_priority: settings.by_priority,
@@ -81,7 +89,7 @@ impl RedisQueue {
             shards,
         });
         let is_tagged = settings.cluster || settings.shards > 1;
-        let lines = (0..settings.shards).map(|index| {
+        let lines = (0..settings.shards).zip(completed).map(|(index, completed)| {
             // Braces put all keys of a queue into one slot; workers must use the name with them.
             let name = if is_tagged { format!("{{{name}-{index}}}") } else { name.to_owned() };
             let base = format!("{}:{name}:", settings.prefix);
@@ -98,7 +106,7 @@ impl RedisQueue {
                 name,
                 base,
                 wait,
-                completed: Completed::default(),
+                completed,
                 enqueue: Script::new(include_str!("enqueue.lua")),
                 manner: manner.clone(),
                 answered: Mutex::default(),
@@ -108,7 +116,12 @@ impl RedisQueue {
             tokio::spawn(forget_when_idle(line.clone()));
             line
         });
-        RedisQueue { lines: lines.collect(), counts: Script::new(include_str!("counts.lua")) }
+        RedisQueue {
+            settings: settings.clone(),
+            name: name.to_owned(),
+            lines: lines.collect(),
+            counts: Script::new(include_str!("counts.lua")),
+        }
     }
 
     /// Waits until all shards are connected, at most for `patience`.
@@ -189,6 +202,7 @@ impl Queue for RedisQueue {
 
     async fn counts(&self) -> Result<Counts, QueueError> {
         let counts = self.shards().map(async |shard| {
+            let begun = Instant::now();
             let answer: Vec<u64> = shard.link.run(&self.counts, &self.counts.call(&shard.wait)).await?;
             let [
                 wait,
@@ -218,7 +232,7 @@ impl Queue for RedisQueue {
                 delayed,
                 completed,
                 failed,
-                completed_total: shard.completed.count(added, completed_total),
+                completed_total: shard.completed.count(begun, added, completed_total),
                 is_paused: is_paused > 0,
             })
         });
@@ -298,6 +312,13 @@ impl Queue for RedisQueue {
 
     fn is_denied(&self) -> bool {
         self.shards().any(|shard| shard.is_denied.load(Ordering::Relaxed))
+    }
+
+    fn reader(&self, patience: Duration) -> Option<Arc<dyn Queue>> {
+        let settings =
+            RedisSettings { timeout: self.settings.timeout.min(patience), ..self.settings.clone() };
+        let completed = self.shards().map(|shard| shard.completed.clone()).collect();
+        Some(Arc::new(RedisQueue::start_with(&settings, &self.name, completed)))
     }
 
     fn parts(&self) -> u64 {

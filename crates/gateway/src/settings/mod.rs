@@ -22,6 +22,7 @@ use contract::variable::{Variable, priorities};
 use contract::variables::{self, backoff_kind, depth_mode, queue_order};
 
 use crate::database::DatabaseAddress;
+use crate::event::Event;
 use crate::queue::line::LineSettings;
 use reader::Reader;
 pub use unknown::{Unknown, unknown};
@@ -388,6 +389,12 @@ impl Settings {
     #[must_use]
     pub fn priority_of(&self, event_type: &str) -> Priority {
         self.priorities.get(event_type).copied().unwrap_or(self.policy.default_priority())
+    }
+
+    /// The priority of an event, given or by its type.
+    #[must_use]
+    pub fn priority_of_event(&self, event: &Event) -> Priority {
+        event.priority.unwrap_or_else(|| self.priority_of(&event.event_type))
     }
 }
 

@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+use super::SpillOpenError;
 use super::disk::Folder;
 use super::journal::Journal;
-use super::{SpillOpenError, milliseconds};
 use crate::http::timestamp;
+use crate::moment::milliseconds;
 
 /// A command about a journal.
 #[derive(Debug, clap::Subcommand)]

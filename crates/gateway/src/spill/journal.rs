@@ -14,7 +14,8 @@
 //! - After a write that failed, what was written is cut off again, and nothing is appended behind it if that is uncertain.
 //! - After a crash a record may come back twice, but is never lost and never out of order.
 //! - Damage costs the records that are damaged and no other. Their bytes are kept.
-//! - Segments stay open, so that a folder that vanishes takes nothing along: it is made anew with all that was in it.
+//! - Segments stay open, so that a folder that vanishes takes nothing along: it is made anew with all that was in it. There are
+//!   few: after a restart the last one is appended to again, and beyond a number of them nothing is.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -55,8 +56,10 @@ struct Segment<F> {
     file: F,
     /// Where its records end.
     end: u64,
-    /// Bytes behind them, of a write that failed and could not be taken back.
+    /// Bytes behind them, of a write that was cut short or failed and could not be taken back.
     rest: u64,
+    /// Whether nothing may be appended any more.
+    is_sealed: bool,
     /// Records not taken yet.
     records: u64,
     /// Places that are damaged.
@@ -121,7 +124,9 @@ impl<D: Disk> Journal<D> {
     /// As [`Self::open`], without a bound, for people: what the disk cannot read is damage. A gateway does not decide that by
     /// itself, since a disk that is away for a while can read nothing.
     pub(super) fn open_for_people(disk: D) -> Result<Journal<D>, OpenError> {
-        Journal::open_as(disk, u64::MAX, LEAST_SEGMENT, true)
+        let mut journal = Journal::open_as(disk, u64::MAX, LEAST_SEGMENT, true)?;
+        journal.segment_bytes = LEAST_SEGMENT.max(journal.bytes() / MOST_SEGMENTS);
+        Ok(journal)
     }
 
     /// As [`Self::open`], with segments of so many bytes.
@@ -153,7 +158,8 @@ impl<D: Disk> Journal<D> {
             segments: VecDeque::new(),
             position: 0,
             is_open: false,
-            are_names_durable: true,
+            // A crash may have come before that.
+            are_names_durable: false,
             next_number: last + 1,
             done: Vec::new(),
             oldest_ms: None,
@@ -205,6 +211,9 @@ impl<D: Disk> Journal<D> {
         if self.bytes() + needed > self.max_bytes {
             return Err(AppendError::Full);
         }
+        if !self.is_open && !self.reopen_last() && self.segments.len() >= MOST_OPEN {
+            return Err(AppendError::Failed(io::Error::other("too many files that cannot be appended to")));
+        }
         self.append_beyond(payloads.iter().map(|payload| (now_ms, *payload)))
     }
 
@@ -219,18 +228,18 @@ impl<D: Disk> Journal<D> {
         }
         let last = self.segments.back().expect("one is open");
         let (before, mut block) = (last.end, Block::new(last.number, last.end));
+        let mut is_synced = true;
         let mut done = block.write(&self.disk, &last.file, records);
         if done.is_ok() {
             done = self.disk.sync(&last.file);
-            // After a sync that failed nobody knows what is on the disk.
-            self.is_open = done.is_ok();
+            is_synced = done.is_ok();
         }
         // Somebody may have taken the folder away meanwhile.
         if done.is_ok() && !self.is_in_place(last) {
             done = Err(ErrorKind::NotFound.into());
         }
         if let Err(error) = done {
-            return Err(self.undo(before, block.end, error));
+            return Err(self.undo(before, block.end, is_synced, error));
         }
         let last = self.segments.back_mut().expect("one is open");
         last.end = block.end;
@@ -329,14 +338,21 @@ impl<D: Disk> Journal<D> {
     pub(super) fn rewrite(&mut self) -> io::Result<()> {
         self.is_open = false;
         let old = self.segments.len();
-        for index in 0..old {
+        self.segments.iter_mut().for_each(|segment| segment.is_sealed = true);
+        let written = (0..old).try_for_each(|index| {
             self.for_each_part(index, |journal, records| {
                 let records = records.iter().map(|record| (record.time_ms, record.payload.as_str()));
                 journal.append_beyond(records).map_err(|error| match error {
                     AppendError::Failed(error) | AppendError::Unknown(error) => error,
                     AppendError::Full => ErrorKind::StorageFull.into(),
                 })
-            })?;
+            })
+        });
+        if written.is_err() {
+            self.done.extend(self.segments.drain(old..).map(|copy| (copy.number, false)));
+            self.is_open = false;
+            self.put_away();
+            return written;
         }
         for _ in 0..old {
             self.finish_first();
@@ -415,9 +431,28 @@ impl<D: Disk> Journal<D> {
         }
         let mut segment = Segment { end, rest: length - end, records, ..Segment::new(number, file) };
         for place in damaged {
-            self.damage.note(&mut segment, place);
+            // What was taken before is no loss, but people may want to see it.
+            segment.is_kept = true;
+            if place.end > from {
+                self.damage.note(&mut segment, place);
+            }
         }
         Ok(segment)
+    }
+
+    /// Appends go to the last segment again, if it is small and intact, and what lies behind its records can be cut off.
+    fn reopen_last(&mut self) -> bool {
+        let Some(last) = self.segments.back_mut() else { return false };
+        let is_good =
+            !last.is_sealed && !last.is_kept && last.damaged.is_empty() && last.end < self.segment_bytes;
+        // Synced in any case: what the last run wrote and did not sync would be lost in front of what is synced now.
+        if !is_good || self.disk.cut(&last.file, last.end).and_then(|()| self.disk.sync(&last.file)).is_err()
+        {
+            return false;
+        }
+        last.rest = 0;
+        self.is_open = true;
+        true
     }
 
     fn begin_segment(&mut self) -> io::Result<()> {
@@ -440,16 +475,19 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Takes a write back that failed: what is known of it then.
-    fn undo(&mut self, before: u64, after: u64, error: io::Error) -> AppendError {
-        let last = self.segments.back().expect("it was written to");
-        let cut = self.disk.cut(&last.file, before).and_then(|()| self.disk.sync(&last.file));
-        let is_gone = cut.is_ok() || !self.is_in_place(last);
-        tracing::debug!(%error, segment = last.number, is_gone, "a write to the spill failed");
+    fn undo(&mut self, before: u64, after: u64, is_synced: bool, error: io::Error) -> AppendError {
         let last = self.segments.back_mut().expect("it was written to");
+        let is_cut = self.disk.cut(&last.file, before);
+        let cut = is_cut.and_then(|()| self.disk.sync(&last.file).inspect_err(|_| last.is_sealed = true));
+        // Also if its name is gone now: a name may come back.
+        let is_gone = cut.is_ok();
+        tracing::debug!(%error, segment = last.number, is_gone, "a write to the spill failed");
+        // After a sync that failed nobody knows what is on the disk.
+        last.is_sealed |= !is_synced;
         if !is_gone {
             last.rest = after - before;
-            self.is_open = false;
         }
+        self.is_open = is_gone && !last.is_sealed;
         if last.records == 0 {
             let number = last.number;
             self.segments.pop_back();
@@ -531,10 +569,12 @@ impl<D: Disk> Journal<D> {
             "a segment of the spill has its name again"
         );
         self.segments[index].file = copy;
+        self.segments[index].rest = 0;
         Ok(())
     }
 
-    fn owns_folder(&self) -> bool {
+    /// Whether its lock is that of the folder.
+    pub(super) fn owns_folder(&self) -> bool {
         self.disk.is_named(&self.lock, LOCK)
     }
 
@@ -618,7 +658,16 @@ impl<D: Disk> Journal<D> {
 
 impl<F> Segment<F> {
     fn new(number: u64, file: F) -> Segment<F> {
-        Segment { number, file, end: 0, rest: 0, records: 0, damaged: Vec::new(), is_kept: false }
+        Segment {
+            number,
+            file,
+            end: 0,
+            rest: 0,
+            is_sealed: false,
+            records: 0,
+            damaged: Vec::new(),
+            is_kept: false,
+        }
     }
 }
 
@@ -748,6 +797,8 @@ const NOT_PUT_AWAY: &str = "an old segment cannot be removed";
 /// Small enough to be removed soon, large enough that there are few: each is open.
 const LEAST_SEGMENT: u64 = 8 << 20;
 const MOST_SEGMENTS: u64 = 32;
+/// With so many, a further one is begun for no write: those that are full, and as many that cannot be appended to.
+pub(crate) const MOST_OPEN: usize = 2 * MOST_SEGMENTS as usize;
 /// Bytes that are written or copied at once.
 const COPY: usize = 1 << 20;
 /// Bytes of a write that only tries whether there is room.
@@ -867,6 +918,55 @@ mod tests {
         assert_eq!(take_all(&mut journal), ["first", "second"]);
     }
 
+    /// The write fails, it cannot be cut off, and the folder is elsewhere for that moment.
+    #[test]
+    fn nothing_is_appended_behind_a_write_that_could_not_be_taken_back() {
+        let disk = Simulated::new(1);
+        let mut journal = Journal::open(disk.clone(), 1 << 20).unwrap();
+        journal.append(&["first"], 1).unwrap();
+        for times in 1..=3 {
+            disk.leave_room(40);
+            disk.fail_cuts(times);
+            disk.move_away_soon();
+            let told = journal.append(&["does not fit in forty bytes"], 1);
+            assert!(matches!(told, Err(AppendError::Unknown(_))), "{told:?}");
+            disk.come_back();
+            disk.leave_room(1 << 20);
+            journal.append(&["second"], 1).unwrap();
+            disk.heal();
+        }
+        drop(journal);
+        let mut journal = Journal::open(disk.clone(), 1 << 20).unwrap();
+        assert_eq!(journal.damage(), Damage::default());
+        assert_eq!(take_all(&mut journal), ["first", "second", "second", "second"]);
+    }
+
+    #[test]
+    fn restarts_and_writes_that_fail_leave_few_files_open() {
+        let disk = Simulated::new(1);
+        let all: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+        for text in &all {
+            let mut journal = Journal::open(disk.clone(), 1 << 20).unwrap();
+            journal.append(&[text], 1).unwrap();
+            assert_eq!(journal.segments.len(), 1);
+        }
+        let mut journal = Journal::open(disk.clone(), 1 << 20).unwrap();
+        let mut unknown = 0;
+        for _ in 0..200 {
+            // Nobody knows what is on the disk, so none of them is appended to again.
+            disk.fail_syncs(2);
+            unknown += usize::from(matches!(journal.append(&["x"], 1), Err(AppendError::Unknown(_))));
+            let _ = journal.append(&["taken"], 1);
+            assert!(journal.segments.len() <= MOST_OPEN);
+        }
+        disk.heal();
+        assert!(unknown > 0);
+        let back = take_all(&mut journal);
+        assert_eq!(back[..200], all);
+        journal.append(&["after"], 1).unwrap();
+        assert_eq!(take_all(&mut journal), ["after"]);
+    }
+
     #[test]
     fn a_folder_has_one_owner_and_is_free_when_it_ends() {
         let dir = tempfile::tempdir().unwrap();
@@ -948,11 +1048,9 @@ mod tests {
                     let expected: Vec<&str> =
                         again.into_iter().chain(expected.map(|(_, text)| *text)).collect();
                     let is_segment = name.ends_with(SEGMENT);
-                    assert_eq!(
-                        journal.damage().places,
-                        u64::from(is_segment),
-                        "{name} at {at} by {change:02x}"
-                    );
+                    // What was taken before is no loss.
+                    let is_loss = is_segment && !(name == &segment_name(1) && at < HEAD + taken.len());
+                    assert_eq!(journal.damage().places, u64::from(is_loss), "{name} at {at} by {change:02x}");
                     assert_eq!(take_all(&mut journal), expected, "{name} at {at} by {change:02x}");
                     let kept = disk.contents().into_iter().filter(|(name, _)| name.ends_with(KEPT));
                     let damaged = is_segment.then(|| (name.replace(SEGMENT, KEPT), contents[name].clone()));

@@ -23,6 +23,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout};
 
 use crate::circuit::{Circuit, Pressure};
+use crate::moment::milliseconds;
 use crate::queue::{Enqueued, Job, Offer, Queue, Repeat};
 use crate::settings::SpillSettings;
 use disk::{Disk, Folder};
@@ -251,18 +252,26 @@ impl Spill {
         let mut count = 0;
         let mut failed = None;
         for job in &jobs {
-            match job.as_ref().map(|_| outcomes.next()) {
-                Some(Some(Err(error))) => {
-                    failed = Some(error);
-                    break;
+            // One that cannot be read stays in its file.
+            if let Some(job) = job {
+                match outcomes.next() {
+                    Some(Ok(Enqueued::Added { .. })) => {}
+                    Some(Ok(Enqueued::Duplicate)) => {
+                        tracing::info!(id = job.id, "a spilled job was in the queue already");
+                    }
+                    Some(Ok(refused)) => {
+                        failed = Some(format!("{refused:?}"));
+                        break;
+                    }
+                    Some(Err(error)) => {
+                        failed = Some(error.to_string());
+                        break;
+                    }
+                    None => {
+                        failed = Some("no answer".to_owned());
+                        break;
+                    }
                 }
-                Some(Some(Ok(Enqueued::Duplicate))) => {
-                    tracing::info!(
-                        id = job.as_ref().map(|job| &job.id),
-                        "a spilled job was in the queue already"
-                    );
-                }
-                _ => {}
             }
             count += 1;
         }
@@ -275,7 +284,7 @@ impl Spill {
         }
         match failed {
             Some(error) => {
-                tracing::warn!(%error, "the queue does not take spilled jobs yet");
+                tracing::warn!(error, "the queue does not take spilled jobs yet");
                 false
             }
             None => true,
@@ -498,12 +507,8 @@ fn next_appends(waiting: &mut VecDeque<Append>) -> Vec<Append> {
     waiting.drain(..count.min(waiting.len())).collect()
 }
 
-/// Milliseconds since 1970.
-fn milliseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
+/// Files of the journal that are open at once.
+pub(crate) const MOST_FILES: usize = journal::MOST_OPEN;
 /// Most jobs of one sync, or of one call of the queue.
 const BATCH: usize = 256;
 /// Most of their bytes.
@@ -522,10 +527,12 @@ mod tests {
     use backpressure::Priority;
 
     use super::*;
+    use crate::access::Access;
     use crate::app::App;
     use crate::bus::Outcome;
     use crate::event::{self, Format};
     use crate::queue::embedded::EmbeddedQueue;
+    use crate::queue::{Counts, Memory, QueueError, WorkerInfo};
     use crate::settings::Settings;
 
     /// A folder whose syncs take as long as the test likes.
@@ -587,7 +594,7 @@ mod tests {
         let find = |name: &str| (name == "EMBEDDED_QUEUE").then(|| "true".to_owned());
         let settings = Arc::new(Settings::read(find).unwrap());
         let queue = Arc::new(EmbeddedQueue::start(settings.embedded, 1));
-        let app = App::new(settings, queue, Some(spill)).unwrap();
+        let app = App::new(settings, Access::open(None).unwrap(), queue, Some(spill)).unwrap();
         let body = br#"{"type":"critical-alarm","data":1}"#;
         let event = event::parse(body, Format::Json, 1).unwrap().events;
         app.bus.emit(event).await.remove(0).outcome
@@ -601,6 +608,46 @@ mod tests {
             priority: Priority::MOST_URGENT,
             timestamp_ms: 0,
         }
+    }
+
+    /// A queue that gives the same answer to every job, or no answer.
+    struct Stubborn(Option<Enqueued>);
+
+    #[async_trait::async_trait]
+    impl Queue for Stubborn {
+        async fn depth(&self) -> Result<u64, QueueError> {
+            Ok(0)
+        }
+        async fn counts(&self) -> Result<Counts, QueueError> {
+            Ok(Counts::default())
+        }
+        async fn enqueue(&self, offers: &[Offer]) -> Vec<Result<Enqueued, QueueError>> {
+            self.0.map(|answer| vec![Ok(answer); offers.len()]).unwrap_or_default()
+        }
+        async fn memory(&self) -> Result<Memory, QueueError> {
+            Ok(Memory::default())
+        }
+        async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {
+            Ok(Vec::new())
+        }
+        fn is_connected(&self) -> bool {
+            true
+        }
+        async fn close(&self, _: Duration) {}
+    }
+
+    #[tokio::test]
+    async fn only_what_is_in_the_queue_leaves_the_spill() {
+        let dir = tempfile::tempdir().unwrap();
+        let spill = Spill::start(Journal::open(Folder::new(dir.path()), 1 << 20).ok().unwrap()).unwrap();
+        spill.append(&job("first")).await.unwrap();
+        spill.append(&job("second")).await.unwrap();
+        for answer in [None, Some(Enqueued::Refused { depth: 1 }), Some(Enqueued::TooManyKeys)] {
+            assert!(!spill.replay_some(&Stubborn(answer)).await, "{answer:?}");
+            assert_eq!(spill.backlog().0, 2, "{answer:?}");
+        }
+        assert!(spill.replay_some(&Stubborn(Some(Enqueued::Duplicate))).await);
+        assert_eq!(spill.backlog().0, 0);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Thousands of schedules of what can happen to a journal, on the simulated disk. After each one:
 //!
-//! - every acknowledged record comes back, with its bytes, first in the order of acknowledgement, at least once;
+//! - every acknowledged record comes back, with its bytes, first in the order of acknowledgement, at least once; one
+//!   that was damaged may come later, of a copy that could not be finished;
 //! - no refused record comes back;
 //! - a damaged byte costs one record at most, and a removed folder nothing unless the process crashes as well;
 //! - bytes and files are within their bounds, and when the disk works again all drains and a new record is taken.
@@ -90,7 +91,7 @@ impl Run {
     }
 
     fn step(&mut self) {
-        let step = self.random.below(24);
+        let step = self.random.below(27);
         match step {
             0..=7 => self.append(),
             8..=11 => self.replay(),
@@ -138,6 +139,20 @@ impl Run {
             }
             22 => self.check(),
             23 => self.second_owner(),
+            24 => {
+                let cuts = self.random.below(4);
+                self.note(format!("{cuts} cuts fail"));
+                self.disk.fail_cuts(cuts);
+            }
+            25 => {
+                if self.random.one_in(2) {
+                    self.note("the folder is moved away during the next write".to_owned());
+                    self.disk.move_away_soon();
+                } else {
+                    self.note("the folder comes back".to_owned());
+                    self.disk.come_back();
+                }
+            }
             _ => self.rewrite(),
         }
     }
@@ -217,7 +232,8 @@ impl Run {
     }
 
     fn second_owner(&mut self) {
-        if self.journal.is_none() || !self.disk.contents().contains_key("lock") {
+        // Between the loss of a folder and the next look at it, it is anybody's.
+        if self.journal.as_ref().is_none_or(|journal| !journal.owns_folder()) {
             return;
         }
         self.note("a second owner tries".to_owned());
@@ -254,7 +270,11 @@ impl Run {
         match Journal::open_with(self.disk.clone(), MOST_BYTES, SEGMENT_BYTES) {
             Ok(journal) => self.journal = Some(journal),
             Err(OpenError::InUse(_)) => panic!("nobody has it\n{:#?}", self.steps),
-            Err(OpenError::Io(error)) => self.note(format!("cannot be opened: {error}")),
+            Err(OpenError::Io(error)) => {
+                self.note(format!("cannot be opened: {error}"));
+                // It may have gone while it was opened.
+                self.lose_folder();
+            }
         }
     }
 
@@ -289,12 +309,13 @@ impl Run {
             assert!(*told != Told::Refused || !is_back, "{number} was refused\n{:#?}", self.steps);
         }
         assert!(lost <= self.damaged, "{lost} lost, {} damaged\n{:#?}", self.damaged, self.steps);
-        let mut last = None;
+        let (mut last, mut late) = (None, 0);
         let mut seen = std::collections::BTreeSet::new();
         let is_acknowledged = |number: &&u64| self.told[number].1 == Told::Accepted;
         for number in self.back.iter().filter(is_acknowledged).filter(|number| seen.insert(**number)) {
-            assert!(last < Some(*number), "{number} came back after {last:?}\n{:#?}", self.steps);
-            last = Some(*number);
+            late += usize::from(last > Some(*number));
+            assert!(late <= self.damaged, "{number} came back after {last:?}\n{:#?}", self.steps);
+            last = last.max(Some(*number));
         }
     }
 

@@ -50,6 +50,7 @@ struct World {
     capacity: u64,
     failing_syncs: u64,
     failing_folder_syncs: u64,
+    failing_cuts: u64,
     is_read_only: bool,
     /// Places that cannot be read, in any file.
     unreadable: Option<Range<u64>>,
@@ -58,6 +59,10 @@ struct World {
     hangs_until: Option<Instant>,
     /// Whether the folder vanishes during the next sync of a file.
     vanishes_soon: bool,
+    /// Whether it is moved away during the next write.
+    is_moved_soon: bool,
+    /// Its names while it is elsewhere, and `has_vanished` before that.
+    elsewhere: Option<(BTreeMap<String, u64>, bool)>,
     /// Whether it has vanished since somebody asked.
     has_vanished: bool,
     /// What was acknowledged before this moment may have been taken along, unless the folder was made good.
@@ -105,11 +110,14 @@ impl Simulated {
             capacity: u64::MAX,
             failing_syncs: 0,
             failing_folder_syncs: 0,
+            failing_cuts: 0,
             is_read_only: false,
             unreadable: None,
             latency: Duration::ZERO,
             hangs_until: None,
             vanishes_soon: false,
+            is_moved_soon: false,
+            elsewhere: None,
             has_vanished: false,
             taken_before: None,
         })))
@@ -129,6 +137,11 @@ impl Simulated {
     /// The next syncs of the folder fail.
     pub(crate) fn fail_folder_syncs(&self, count: u64) {
         self.0.borrow_mut().failing_folder_syncs = count;
+    }
+
+    /// The next cuts fail.
+    pub(super) fn fail_cuts(&self, count: u64) {
+        self.0.borrow_mut().failing_cuts = count;
     }
 
     /// Whether names can neither be made nor taken away.
@@ -173,8 +186,9 @@ impl Simulated {
         self.leave_room(u64::MAX / 2);
         self.fail_syncs(0);
         self.fail_folder_syncs(0);
+        self.fail_cuts(0);
         let mut world = self.0.borrow_mut();
-        (world.vanishes_soon, world.is_read_only) = (false, false);
+        (world.vanishes_soon, world.is_moved_soon, world.is_read_only) = (false, false, false);
         (world.latency, world.hangs_until) = (Duration::ZERO, None);
     }
 
@@ -184,6 +198,23 @@ impl Simulated {
         world.vanish();
         // Others may have been acknowledged at this very moment, before.
         world.taken_before = Some(Instant::now() + Duration::from_millis(1));
+    }
+
+    /// Somebody gives the folder another name during the next write.
+    pub(super) fn move_away_soon(&self) {
+        self.0.borrow_mut().is_moved_soon = true;
+    }
+
+    /// They give it its name again, if no other folder has that by now.
+    pub(super) fn come_back(&self) {
+        let mut world = self.0.borrow_mut();
+        if let Some((names, had_vanished)) = world.elsewhere.take().filter(|_| !world.is_there) {
+            world.is_there = true;
+            world.synced_names.clone_from(&names);
+            world.names = names;
+            world.has_vanished = had_vanished;
+        }
+        world.forget_unused();
     }
 
     /// They do so while a file is synced next.
@@ -205,6 +236,8 @@ impl Simulated {
     pub(crate) fn crash(&self) {
         let mut world = self.0.borrow_mut();
         assert!(world.locked.is_empty() && world.files.values().all(|contents| contents.handles == 0));
+        // For the next process a folder that comes back is another one.
+        world.elsewhere = None;
         let World { random, files, names, synced_names, changes, .. } = &mut *world;
         let survive = random.below(changes.len() as u64 + 1) as usize;
         for (name, file) in changes.drain(..survive) {
@@ -294,14 +327,25 @@ impl Keeper<Simulated> {
 
 impl World {
     fn vanish(&mut self) {
+        self.leave(None);
+    }
+
+    fn leave(&mut self, elsewhere: Option<(BTreeMap<String, u64>, bool)>) {
         self.has_vanished = true;
         // What is under way at this moment is not acknowledged yet.
         self.taken_before = Some(Instant::now());
         self.is_there = false;
+        self.elsewhere = elsewhere;
         self.names.clear();
         self.synced_names.clear();
         self.changes.clear();
         self.forget_unused();
+    }
+
+    fn move_away(&mut self) {
+        if self.is_there {
+            self.leave(Some((self.names.clone(), self.has_vanished)));
+        }
     }
 
     fn used(&self) -> u64 {
@@ -313,6 +357,7 @@ impl World {
         let names = self.names.values().chain(self.synced_names.values());
         let mut named: BTreeSet<u64> = names.copied().collect();
         named.extend(self.changes.iter().filter_map(|(_, file)| *file));
+        named.extend(self.elsewhere.iter().flat_map(|(names, _)| names.values()));
         self.files.retain(|file, contents| contents.handles > 0 || named.contains(file));
     }
 
@@ -416,6 +461,9 @@ impl Disk for Simulated {
 
     fn append(&self, file: &Handle, bytes: &[u8]) -> io::Result<()> {
         let mut world = self.0.borrow_mut();
+        if std::mem::take(&mut world.is_moved_soon) {
+            world.move_away();
+        }
         let room = usize::try_from(world.capacity.saturating_sub(world.used())).unwrap_or(usize::MAX);
         let written = &bytes[..bytes.len().min(room)];
         world.files.get_mut(&file.file).expect("it is open").now.extend_from_slice(written);
@@ -423,7 +471,11 @@ impl Disk for Simulated {
     }
 
     fn cut(&self, file: &Handle, length: u64) -> io::Result<()> {
-        self.0.borrow_mut().files.get_mut(&file.file).expect("it is open").now.truncate(length as usize);
+        let mut world = self.0.borrow_mut();
+        if fails(&mut world.failing_cuts) {
+            return Err(io::Error::other("simulated: the cut failed"));
+        }
+        world.files.get_mut(&file.file).expect("it is open").now.truncate(length as usize);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use backpressure::Depth;
+use backpressure_gateway::access::Access;
 use backpressure_gateway::app::App;
 use backpressure_gateway::http::{Peer, openapi};
 use backpressure_gateway::launch;
@@ -93,7 +94,9 @@ impl Queue for Pretended {
 
 async fn app(waiting: u64, variables: &[(&str, &str)]) -> (Arc<App>, Arc<Pretended>) {
     let queue = Pretended::new(waiting);
-    let app = launch::around(Arc::new(settings(variables)), queue.clone()).await.unwrap();
+    let app = launch::around(Arc::new(settings(variables)), Access::open(None).unwrap(), queue.clone())
+        .await
+        .unwrap();
     (app, queue)
 }
 

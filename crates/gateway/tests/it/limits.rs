@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{Request, StatusCode};
 use backpressure_gateway::launch;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -46,16 +46,20 @@ async fn bodies_of_the_wrong_kind_or_length_are_refused() {
 #[tokio::test]
 async fn an_organization_beyond_its_quota_is_told_so_and_others_are_not() {
     let app =
-        launch::start(settings(&[("ORGANIZATION_EVENTS_PER_SECOND", "1"), ("ORGANIZATION_BURST", "3")]))
+        launch::start(settings(&[("ORGANIZATION_EVENTS_PER_SECOND", "1"), ("ORGANIZATION_BURST", "600")]))
             .await;
     let app = app.unwrap();
     let of =
         |organization: &str| json!({ "type": "telemetry-data", "data": 1, "organizationId": organization });
-    for _ in 0..3 {
-        assert_eq!(send(&app, &of("a")).await.0, StatusCode::ACCEPTED);
-    }
-    let (status, answer) = send(&app, &of("a")).await;
-    assert_eq!((status, &answer["reason"]), (StatusCode::TOO_MANY_REQUESTS, &json!("quota")));
+    // One more comes in for each second that this takes.
+    let (status, answer) = send(&app, &Value::from_iter((0..1000).map(|_| of("a")))).await;
+    assert_eq!(status, StatusCode::MULTI_STATUS);
+    assert!((600..700).contains(&answer["accepted"].as_u64().unwrap()), "{}", answer["accepted"]);
+    assert_eq!(answer["results"][999]["reason"], "quota");
+    within(Duration::from_secs(5), "it has nothing left", || async {
+        send(&app, &of("a")).await.0 == StatusCode::TOO_MANY_REQUESTS
+    })
+    .await;
     assert_eq!(send(&app, &of("b")).await.0, StatusCode::ACCEPTED);
     assert_eq!(send(&app, &event("telemetry-data", 1)).await.0, StatusCode::ACCEPTED);
 }
@@ -98,7 +102,7 @@ async fn slow_and_large_heads_and_slow_bodies_are_ended() {
 
 #[tokio::test]
 async fn a_kept_connection_may_be_idle_longer_than_a_header_may_take() {
-    let gateway = Gateway::start(&[("HEADER_TIMEOUT_MS", "200"), ("KEEP_ALIVE_TIMEOUT_MS", "900")]).await;
+    let gateway = Gateway::start(&[("HEADER_TIMEOUT_MS", "200"), ("KEEP_ALIVE_TIMEOUT_MS", "60000")]).await;
     let mut stream = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
     let mut answer = [0; 4096];
     for _ in 0..2 {
@@ -110,7 +114,7 @@ async fn a_kept_connection_may_be_idle_longer_than_a_header_may_take() {
     stream.write_all(LIVENESS.as_bytes()).await.unwrap();
     let begun = Instant::now();
     assert_eq!(stream.read(&mut answer).await.unwrap_or(0), 0, "the third header does not end");
-    assert!(begun.elapsed() < Duration::from_millis(800), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 const LIVENESS: &str = "GET /api/v1/health/liveness HTTP/1.1\r\nhost: x\r\n";
@@ -379,33 +383,36 @@ async fn a_request_has_one_host() {
         for port in [gateway.port, gateway.admin_port] {
             let answer = say(port, &text).await;
             assert_eq!(answer.split(' ').nth(1), Some(status), "{text} {answer}");
+            assert!(answer.contains("x-request-id: "), "{answer}");
         }
     }
+    let refused = r#"rule_engine_gateway_http_seconds_count{route="/api/v1/health/liveness",status="400"} "#;
+    assert_eq!(gateway.metric(refused).await, 4);
 }
 
 /// Balancers ask readiness. Until they have heard of the end, they send events.
 #[tokio::test]
 async fn a_gateway_that_ends_is_not_ready_first_and_then_does_not_listen() {
-    let mut gateway = Gateway::start(&[("DRAIN_DELAY_MS", "1000")]).await;
+    let mut gateway = Gateway::start(&[("DRAIN_DELAY_MS", "3000")]).await;
     assert_eq!(gateway.get("/health/readiness").await.0, 200);
+    let begun = Instant::now();
     gateway.process().signal("TERM");
-    within(Duration::from_secs(1), "it is not ready", || async {
+    within(Duration::from_secs(3), "it is not ready", || async {
         gateway.get("/health/readiness").await.0 == 503
     })
     .await;
     assert_eq!(gateway.send(&event("telemetry-data", 1)).await.unwrap().0, 202);
-    let begun = Instant::now();
-    within(Duration::from_secs(5), "it does not listen", || async {
+    within(Duration::from_secs(10), "it does not listen", || async {
         TcpStream::connect(("127.0.0.1", gateway.port)).await.is_err()
     })
     .await;
-    assert!(begun.elapsed() > Duration::from_millis(500));
+    assert!(begun.elapsed() >= Duration::from_secs(3));
     assert_eq!(gateway.process().end(Duration::from_secs(5)).await, Some(0));
 }
 
 /// Redis hangs, and so everything that is accepted is kept in memory until it is on disk.
 #[tokio::test]
-async fn memory_stays_within_its_bound() {
+async fn the_most_resident_memory_ever_is_within_its_bound() {
     let redis = Redis::start(&[]);
     let url = redis.url();
     let variables = [("REDIS_URL", url.as_str()), ("MAX_CONNECTIONS", "100"), ("REDIS_TIMEOUT_MS", "3000")];

@@ -22,7 +22,12 @@ async fn scrape(gateway: &Gateway) -> BTreeMap<String, String> {
 async fn every_series_is_there_before_the_first_event() {
     let redis = Redis::prepare(&[]);
     let url = redis.url();
-    let gateway = Gateway::start(&[("REDIS_URL", &url), ("EVENT_PRIORITIES", "fire=1,report=9")]).await;
+    let gateway = Gateway::start(&[
+        ("REDIS_URL", url.as_str()),
+        ("EVENT_PRIORITIES", "fire=1,report=9"),
+        ("RESET_TOKEN", "the token of this test, and no other"),
+    ])
+    .await;
     let before = scrape(&gateway).await;
     let rejected = "rule_engine_backpressure_rejected_total";
     let count = |series: &str| before.keys().filter(|name| name.starts_with(series)).count();
@@ -35,6 +40,20 @@ async fn every_series_is_there_before_the_first_event() {
     for event_type in ["fire", "report", "never seen"] {
         gateway.send(&event(event_type, 1)).await.unwrap();
     }
+    let client = gateway.client();
+    let reset = gateway.path("/metrics/backpressure/reset");
+    for (expected, request) in [
+        (401, client.post(&reset).bearer_auth("wrong")),
+        (405, client.get(&reset)),
+        (404, client.get(gateway.path("/nothing"))),
+        (404, client.post(gateway.admin_path("/datastreams"))),
+        (405, client.get(gateway.path("/datastreams"))),
+        (400, client.post(gateway.path("/datastreams")).json(&1)),
+        (415, client.post(gateway.path("/datastreams"))),
+        (405, client.post(gateway.path("/health/liveness"))),
+    ] {
+        assert_eq!(request.send().await.unwrap().status(), expected);
+    }
     let after = scrape(&gateway).await;
     let known = |series: &BTreeMap<String, String>| series.keys().cloned().collect::<Vec<_>>();
     assert_eq!(known(&after), known(&before), "no series begins later");
@@ -42,6 +61,17 @@ async fn every_series_is_there_before_the_first_event() {
         after["rule_engine_backpressure_rejected_total{class=\"other\",reason=\"queue_unavailable\"}"],
         "1"
     );
+}
+
+#[tokio::test]
+async fn a_refused_reset_begins_no_series() {
+    let gateway = Gateway::start(&[]).await;
+    let status =
+        "rule_engine_gateway_http_seconds_count{route=\"/api/v1/metrics/backpressure/reset\",status=\"403\"}";
+    assert_eq!(scrape(&gateway).await[status], "0");
+    let request = gateway.client().post(gateway.path("/metrics/backpressure/reset"));
+    assert_eq!(request.header("x-forwarded-for", "192.0.2.1").send().await.unwrap().status(), 403);
+    assert_eq!(scrape(&gateway).await[status], "1");
 }
 
 #[tokio::test]
@@ -57,6 +87,11 @@ async fn completed_jobs_go_on_when_redis_was_emptied() {
     assert_eq!(completed().await, "100");
     redis.ask(&["SET", "bull:rule-engine-events:id", "5"]);
     assert_eq!(completed().await, "105");
+    assert_eq!(
+        gateway.metric("rule_engine_queue_completed_total ").await,
+        105,
+        "the admin port says the same"
+    );
 }
 
 #[tokio::test]
