@@ -67,6 +67,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use contract::variable::Variable;
+
     use super::*;
 
     #[test]
@@ -74,16 +76,20 @@ mod tests {
         let told = |names: &[&str]| -> Vec<String> {
             unknown(names.iter().map(|name| (*name).to_owned())).iter().map(ToString::to_string).collect()
         };
+        let meant = |written: &str, variable: &Variable| {
+            format!("{written} is no variable of the gateway; is {} meant?", variable.name)
+        };
         assert_eq!(
             told(&["REDIS_URI", "QUEUE_CRITICAL_TRESHOLD", "ENVIROMENT", "REDIS_SENTINELS"]),
             [
-                "ENVIROMENT is no variable of the gateway; is ENVIRONMENT meant?",
-                "QUEUE_CRITICAL_TRESHOLD is no variable of the gateway; is QUEUE_CRITICAL_THRESHOLD meant?",
-                "REDIS_SENTINELS is no variable of the gateway; gateway --settings lists them",
-                "REDIS_URI is no variable of the gateway; is REDIS_URL meant?",
+                meant("ENVIROMENT", &variables::ENVIRONMENT),
+                meant("QUEUE_CRITICAL_TRESHOLD", &variables::QUEUE_CRITICAL_THRESHOLD),
+                "REDIS_SENTINELS is no variable of the gateway; gateway --settings lists them".to_owned(),
+                meant("REDIS_URI", &variables::REDIS_URL),
             ]
         );
-        assert_eq!(told(&["PATH", "HOME", "HOSTNAME", "PORT", "REDIS_URL", "LANG", "NO_COLOR"]), [""; 0]);
+        let known = variables::REDIS_URL.name;
+        assert_eq!(told(&["PATH", "HOME", "HOSTNAME", "PORT", known, "LANG", "NO_COLOR"]), [""; 0]);
     }
 
     #[test]

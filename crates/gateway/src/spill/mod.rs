@@ -525,6 +525,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use backpressure::Priority;
+    use contract::variables::EMBEDDED_QUEUE;
 
     use super::*;
     use crate::access::Access;
@@ -591,7 +592,7 @@ mod tests {
 
     /// What becomes of an urgent event of a gateway with that spill.
     async fn emit_urgent(spill: Arc<Spill>) -> Outcome {
-        let find = |name: &str| (name == "EMBEDDED_QUEUE").then(|| "true".to_owned());
+        let find = |name: &str| (name == EMBEDDED_QUEUE.name).then(|| "true".to_owned());
         let settings = Arc::new(Settings::read(find).unwrap());
         let queue = Arc::new(EmbeddedQueue::start(settings.embedded, 1));
         let app = App::new(settings, Access::open(None).unwrap(), queue, Some(spill)).unwrap();

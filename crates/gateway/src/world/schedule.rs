@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backpressure::{Config, KindName, Nanos, Priority, State};
+use contract::variables::EMBEDDED_QUEUE;
 use serde_json::value::RawValue;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
@@ -596,7 +597,7 @@ fn app(settings: Arc<Settings>, line: Arc<Line<Shard>>, spill: Arc<Spill>, insta
 }
 
 fn settings(random: &mut Random) -> Arc<Settings> {
-    let find = |name: &str| (name == "EMBEDDED_QUEUE").then(|| "true".to_owned());
+    let find = |name: &str| (name == EMBEDDED_QUEUE.name).then(|| "true".to_owned());
     let mut settings = Settings::read(find).expect("they are valid");
     let critical = 60 + random.below(200);
     let kind = if random.one_in(3) { KindName::Graded } else { KindName::Spec };
