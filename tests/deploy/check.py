@@ -78,6 +78,8 @@ NOT_SHOWN = {
     "rule_engine_backpressure_openings_total",
     "rule_engine_gateway_emit_seconds", "rule_engine_gateway_build_info",
     "rule_engine_spill_replayed_total", "rule_engine_spill_damaged_total",
+    # Repetitions make no job, and nobody acts on them.
+    "rule_engine_backpressure_repeated_total",
     # Of the process, as every service has them: dashboards for these exist.
     "process_start_time_seconds", "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds",
     "process_max_fds",
