@@ -49,15 +49,18 @@ impl<'a> Watch<'a> {
     /// An objective that the scenario misses whatever else happens, in this replication and in all others.
     pub(super) fn look(&self, so_far: &SoFar<'_>) -> Option<Foregone> {
         let is_missed = |slo: &Slo| {
-            let floor = self.floor(slo, so_far);
-            floor.is_some_and(|floor| misses(slo, floor, self.scenario.replications))
+            let bar = bar(slo, self.scenario.replications);
+            bar.is_some_and(|bar| {
+                self.floor(slo, bar, so_far).is_some_and(|floor| !slo.relation.holds(floor, bar))
+            })
         };
         let objective = self.scenario.slo.iter().position(is_missed)?;
         Some(Foregone { objective, at: so_far.now })
     }
 
-    /// The least that the metric of an objective can be in the end; `None` where nothing is known of it.
-    fn floor(&self, slo: &Slo, so_far: &SoFar<'_>) -> Option<f64> {
+    /// The least that the metric of an objective can be in the end, of a quantile whether that is above `bar`; `None` where nothing
+    /// is known of it.
+    fn floor(&self, slo: &Slo, bar: f64, so_far: &SoFar<'_>) -> Option<f64> {
         let all;
         let counts = match slo.class {
             Some(class) => &so_far.classes[class],
@@ -71,8 +74,8 @@ impl<'a> Watch<'a> {
             is_measured.then_some(jobs as f64 / self.most_offered(slo.class)?)
         };
         let quantile = |times: &Histogram, level: f64| {
-            let limit = SimDuration::from_secs_f64(slo.limit.max(0.0)).0;
-            (share(times.surely_above(limit))? > 1.0 - level).then_some(f64::INFINITY)
+            let bar = SimDuration::from_secs_f64(bar.max(0.0)).0;
+            (share(times.surely_above(bar))? > 1.0 - level).then_some(f64::INFINITY)
         };
         match slo.metric()? {
             Metric::PeakDepth => Some(so_far.peak_depth as f64),
@@ -108,20 +111,21 @@ fn is_bounded(model: &ModelConfig) -> bool {
     model.clients.is_none() && model.sources.iter().all(|source| is_known(&source.process))
 }
 
-/// Whether an objective over so many replications is missed if one of them has at least that value. No metric is negative.
-fn misses(slo: &Slo, floor: f64, replications: u32) -> bool {
-    let value = match slo.statistic {
-        Statistic::Max => floor,
-        Statistic::Mean => floor / f64::from(replications),
-        // With fewer than 20 it is the largest.
-        Statistic::P95 if replications < 20 => floor,
-        Statistic::P95 | Statistic::Min => return false,
-    };
-    match slo.relation {
-        Relation::Less => value >= slo.limit,
-        Relation::LessOrEqual => value > slo.limit,
-        Relation::Equal => slo.limit <= 0.0 && value > 0.0,
+/// The value of one replication that an objective over so many of them cannot stand, or must not exceed; `None` where one alone decides
+/// nothing. No metric is negative, so the others add nothing to a mean at the least.
+fn bar(slo: &Slo, replications: u32) -> Option<f64> {
+    let is_upper = match slo.relation {
+        Relation::Less | Relation::LessOrEqual => true,
+        Relation::Equal => slo.limit <= 0.0,
         Relation::Greater | Relation::GreaterOrEqual | Relation::NotEqual => false,
+    };
+    match slo.statistic {
+        _ if !is_upper => None,
+        Statistic::Max => Some(slo.limit),
+        Statistic::Mean => Some(slo.limit * f64::from(replications)),
+        // With fewer than 20 it is the largest.
+        Statistic::P95 => (replications < 20).then_some(slo.limit),
+        Statistic::Min => None,
     }
 }
 
@@ -177,6 +181,19 @@ mod tests {
         "wait_p95_seconds{class=alarm} < 300ms",
         "sojourn_p50_seconds.max < 30ms",
     ];
+
+    /// A quantile above its limit in one replication leaves a mean over several of them open.
+    #[test]
+    fn one_replication_of_several_decides_a_mean_only_where_it_is_that_much_above() {
+        for (replications, is_given_up) in [(1, true), (1000, false)] {
+            let settings =
+                ["slo=[\"wait_p99_seconds < 400ms\"]".to_owned(), format!("replications={replications}")];
+            let loaded = scenario::from_str(SERVICE, "service.toml", Path::new("."), &settings);
+            let scenario = loaded.unwrap_or_else(|error| panic!("{error}")).scenario;
+            let found = simulate_while_open(&scenario, 0, &Unattended).expect("not interrupted");
+            assert_eq!(matches!(found, ControlFlow::Break(_)), is_given_up, "{replications}");
+        }
+    }
 
     /// Every objective alone, on fleets of which some meet and some miss it: a run is given up only if the whole run misses the
     /// objective, and is the whole run otherwise.
