@@ -29,10 +29,14 @@ pub const TOLERANCE: f64 = 0.02;
 
 /// The length that shows the same as the whole of a steady scenario; `None` if it has to be run in full.
 pub(super) fn shorter(model: &ModelConfig) -> Option<SimDuration> {
-    let rate = steady_rate(model)?;
-    let part = model.warmup + SimDuration::from_secs_f64(JOBS / rate);
+    let part = model.warmup + SimDuration::from_secs_f64(JOBS / steady_rate(model)?);
     let is_much_shorter = part.as_secs_f64() <= MOST * model.horizon.as_secs_f64();
-    (is_much_shorter && forgets(model, rate, part) && forecast_is_the_same(model, part)).then_some(part)
+    (is_much_shorter && shows_the_whole(model, part)).then_some(part)
+}
+
+/// Whether that part of a steady scenario shows the same as the whole.
+pub(super) fn shows_the_whole(model: &ModelConfig, part: SimDuration) -> bool {
+    steady_rate(model).is_some_and(|rate| forgets(model, rate, part) && forecast_is_the_same(model, part))
 }
 
 /// Whether the objectives of a scenario are answered alike by the part and by the whole.

@@ -261,8 +261,8 @@ impl Runner<'_> {
     fn case(&self, change: impl FnOnce(&mut ModelConfig)) -> Case {
         let mut scenario = self.choice.clone();
         change(&mut scenario.model);
-        let part = self.part.and_then(|_| horizon::shorter(&scenario.model));
-        if let Some(part) = part {
+        // The same part for all: differences are of the same arrivals.
+        if let Some(part) = self.part.filter(|&part| horizon::shows_the_whole(&scenario.model, part)) {
             scenario.model.horizon = part;
         }
         let replications = incidents::replications(&scenario);
