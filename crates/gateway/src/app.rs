@@ -56,6 +56,17 @@ impl App {
     ) -> anyhow::Result<App> {
         // Makes the ids of this instance unique, and spreads its retry hints apart from those of others.
         let instance = getrandom::u64().context("the system has no random numbers")?;
+        Ok(App::of_instance(settings, access, queue, spill, instance))
+    }
+
+    /// The same with a number that no other instance has.
+    pub(crate) fn of_instance(
+        settings: Arc<Settings>,
+        access: Access,
+        queue: Arc<dyn Queue>,
+        spill: Option<Arc<Spill>>,
+        instance: u64,
+    ) -> App {
         let policy = settings.policy.with_jitter_seed(instance);
         let circuit = Arc::new(Circuit::new(policy, settings.memory_watermarks_ppm));
         let metrics = Arc::new(Metrics::new(settings.priorities.keys().map(String::as_str)));
@@ -67,7 +78,7 @@ impl App {
             metrics.clone(),
             instance,
         );
-        Ok(App {
+        App {
             access: Arc::new(access),
             body_budget: Arc::new(Budget::new(
                 settings.limits.inflight_bytes,
@@ -83,7 +94,7 @@ impl App {
             last_seen: Arc::default(),
             rejected_at_reset: Arc::default(),
             is_draining: Arc::default(),
-        })
+        }
     }
 
     /// The same gateway, which reads its queue in another way: for the admin port, on a connection of its own.

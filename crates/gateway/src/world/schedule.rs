@@ -13,13 +13,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::access::Access;
 use crate::app::App;
-use crate::bus::{Bus, Outcome};
-use crate::circuit::Circuit;
+use crate::bus::Outcome;
 use crate::event::Event;
-use crate::http::budget::Budget;
-use crate::metrics::Metrics;
 use crate::monitor;
-use crate::queue::Queue;
 use crate::queue::line::{Line, LineSettings};
 use crate::settings::{DepthMode, Settings};
 use crate::spill::simulated::{Random, Simulated as Disk};
@@ -567,33 +563,10 @@ impl Sending {
     }
 }
 
-/// The parts of one gateway, put together as [`App::new`] does, but for what is random there.
+/// A gateway in front of that line.
 fn app(settings: Arc<Settings>, line: Arc<Line<Shard>>, spill: Arc<Spill>, instance: u64) -> App {
-    let queue: Arc<dyn Queue> = Arc::new(Queued(line));
-    let policy = settings.policy.with_jitter_seed(instance);
-    let circuit = Arc::new(Circuit::new(policy, settings.memory_watermarks_ppm));
-    let metrics = Arc::new(Metrics::new(settings.priorities.keys().map(String::as_str)));
-    let bus = Bus::new(
-        settings.clone(),
-        circuit.clone(),
-        queue.clone(),
-        Some(spill.clone()),
-        metrics.clone(),
-        instance,
-    );
-    App {
-        access: Arc::new(Access::open(None).expect("no file")),
-        body_budget: Arc::new(Budget::new(1, 1, metrics.inflight())),
-        settings,
-        circuit,
-        queue,
-        spill: Some(spill),
-        bus: Arc::new(bus),
-        metrics,
-        last_seen: Arc::default(),
-        rejected_at_reset: Arc::default(),
-        is_draining: Arc::default(),
-    }
+    let access = Access::open(None).expect("no file");
+    App::of_instance(settings, access, Arc::new(Queued(line)), Some(spill), instance)
 }
 
 fn settings(random: &mut Random) -> Arc<Settings> {

@@ -2,7 +2,6 @@
 //! is in the queue or completed, exactly once; none twice.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -76,12 +75,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_over_twenty_full_disks() {
     let side = side(&redis);
     let _worker = worker(&side);
     let load = Load::to(&gateway);
-    let process = gateway.process().id().to_string();
-    // A bound of the size of files stands in for a full disk.
-    let limit = |bytes: &str| {
-        let limit = format!("--fsize={bytes}:unlimited");
-        assert!(Command::new("prlimit").args(["--pid", &process, &limit]).status().unwrap().success());
-    };
+    let limit = gateway.process().limit_of_files();
     let filler = async {
         for _ in 0..ROUNDS {
             redis.kill();

@@ -61,11 +61,7 @@ async fn a_disk_that_was_full_loses_nothing_and_drains() {
     let mut redis = Redis::prepare(&[]);
     let url = redis.url();
     let mut gateway = Gateway::start(&[("REDIS_URL", &url), ("REDIS_TIMEOUT_MS", "200")]).await;
-    let process = gateway.process().id().to_string();
-    let limit = |bytes: &str| {
-        let limit = format!("--fsize={bytes}:unlimited");
-        assert!(Command::new("prlimit").args(["--pid", &process, &limit]).status().unwrap().success());
-    };
+    let limit = gateway.process().limit_of_files();
     limit("20000");
     let (mut accepted, mut refused) = (0, 0);
     for number in 0..200 {

@@ -98,6 +98,15 @@ impl Process {
         Process(child)
     }
 
+    /// Sets the largest size of its files, in bytes: a stand-in for a full disk.
+    pub(crate) fn limit_of_files(&self) -> impl Fn(&str) + use<> {
+        let process = self.id().to_string();
+        move |bytes| {
+            let limit = format!("--fsize={bytes}:unlimited");
+            assert!(Command::new("prlimit").args(["--pid", &process, &limit]).status().unwrap().success());
+        }
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
